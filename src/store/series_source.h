@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How queries read metric series, whatever keeps them: select by matchers, then decode one series at a
+ * time into the caller's columns. Implemented by store/tsdb; tests implement it over plain arrays.
+ */
+#ifndef STORE_SERIES_SOURCE_H
+#define STORE_SERIES_SOURCE_H
+
+#include "base/budget.h"
+#include "base/cancel.h"
+#include "model/labels.h"
+#include "model/matcher.h"
+#include "model/samples.h"
+
+struct series_selection;
+
+/** What to read. All pointers borrowed for the call (`cancel`, `budget` until the selection is freed). */
+struct series_query {
+    const struct matcher *const *matchers; /* all must match; at least one */
+    size_t matchers_n;
+    int64_t min_ms;        /* inclusive */
+    int64_t max_ms;        /* inclusive */
+    size_t max_series;     /* more: -ERR_LIMIT; 0: no limit */
+    struct cancel *cancel; /* may be NULL */
+    struct budget *budget; /* memory of the query; may be NULL */
+};
+
+struct series_source_ops {
+    /** Series with at least a chance of samples in the range, sorted by labels. Thread-safe.
+     * @return 0; -ERR_LIMIT, -ERR_NOMEM, -ERR_CANCELED, -ERR_TIMEOUT, -ERR_CORRUPT, -ERR_IO */
+    int (*select)(void *impl, const struct series_query *q, struct series_selection **ret,
+                  struct err *reterr);
+    size_t (*count)(const struct series_selection *s);
+    /** Labels of series i; valid until the selection is freed. */
+    struct labels (*labels)(const struct series_selection *s, size_t i);
+    /** Samples of series i with min_ms <= t <= max_ms, duplicates resolved, stale markers included,
+     * replacing what `dst` held. Different i may be read by different threads at once. */
+    int (*read)(struct series_selection *s, size_t i, struct samples *dst, struct err *reterr);
+    void (*free)(struct series_selection *s); /* NULL is fine */
+
+    /** Distinct label names / values of one label among series that match (matchers_n may be 0) and may
+     * have samples in the range; sorted by bytes. Strings live in `a`. `limit` 0: none. */
+    int (*label_names)(void *impl, const struct series_query *q, size_t limit, struct arena *a,
+                       struct str **ret, size_t *ret_n, struct err *reterr);
+    int (*label_values)(void *impl, struct str name, const struct series_query *q, size_t limit,
+                        struct arena *a, struct str **ret, size_t *ret_n, struct err *reterr);
+};
+
+struct series_source {
+    const struct series_source_ops *ops;
+    void *impl;
+};
+
+#endif
