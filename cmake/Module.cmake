@@ -1,7 +1,8 @@
 # bongsu_module(<name>
 #     SOURCES a.c b.c            static library <name>, include root src/
 #     DEPENDS base codec         other modules (lower layers only; tools/check_layers proves it)
-#     LIBS PkgConfig::libzstd    external libraries (IMPORTED targets or dep_snappy, dep_roaring)
+#     LIBS PkgConfig::libzstd    external libraries: PkgConfig::<name with . and - as _> (libpcre2_8, yaml_0_1)
+#                                or dep_snappy, dep_roaring
 #     TESTS tests/test_a.c       one cmocka binary per file, CTest label "unit"
 #     FUZZ tests/fuzz_a.c)       LLVMFuzzerTestOneInput(); libFuzzer in the fuzz preset, else a replay of
 #                                tests/fuzz/corpus/<fuzz_a>/* registered with CTest label "fuzz"
