@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * PromQL: parse, check and evaluate an expression over a series source, answer for answer as Prometheus
+ * does. Source: Prometheus 2.x documentation, querying/{basics,operators,functions}.
+ */
+#ifndef QUERY_PROMQL_PROMQL_H
+#define QUERY_PROMQL_PROMQL_H
+
+#include "base/thread.h"
+#include "store/series_source.h"
+
+/** Engine-wide settings; one per process, immutable after promql_engine_new(). */
+struct promql_opts {
+    int64_t lookback_ms;         /* default 5 min */
+    int64_t default_interval_ms; /* subquery step when none is given; default 1 min */
+    uint64_t max_samples;     /* decoded or produced by one query; default 50 M; more: -ERR_LIMIT */
+    size_t max_series;        /* selected by one query; default 1 M */
+    int64_t max_memory_bytes; /* of one query; default 512 MiB */
+    int64_t max_points;       /* steps of a range query; 11000 as Prometheus */
+    struct pool *pool;        /* for parallel evaluation; may be NULL; borrowed */
+    struct stats *stats;      /* may be NULL */
+    struct budget *budget;    /* all queries together; may be NULL */
+};
+
+struct promql_engine;
+struct promql_engine *promql_engine_new(const struct promql_opts *opts);
+void promql_engine_free(struct promql_engine *e);
+
+enum promql_type { PROMQL_SCALAR, PROMQL_VECTOR, PROMQL_MATRIX, PROMQL_STRING };
+
+struct promql_series {
+    struct labels labels;
+    int64_t *t_ms; /* points in time order */
+    double *v;
+    size_t n;
+};
+
+/** A result; owned by the caller, promql_result_free(). A scalar is one series without labels. */
+struct promql_result {
+    enum promql_type type;
+    struct promql_series
+        *series; /* VECTOR: one point each, in the order the query gives (sort(), topk) */
+    size_t series_n;
+    struct str string; /* STRING */
+    int64_t string_t_ms;
+    struct str *warnings; /* annotations */
+    size_t warnings_n;
+    struct str *infos;
+    size_t infos_n;
+
+    struct promql_query_stats {
+        uint64_t samples_read;
+        uint64_t series_read;
+        int64_t parse_ns, select_ns, eval_ns;
+        int64_t peak_bytes;
+    } stats;
+    struct promql_result_impl *impl; /* the memory behind all of it */
+};
+
+/** @param cancel may be NULL
+ * @return 0; -ERR_INVALID (parse error; span and "line:col: parse error: ..." text as Prometheus writes
+ *         it), -ERR_EXEC (execution), -ERR_LIMIT, -ERR_TIMEOUT, -ERR_CANCELED, or the source's error */
+NODISCARD int promql_instant(struct promql_engine *e, struct series_source src, struct str query,
+                             int64_t t_ms, struct cancel *cancel, struct promql_result **ret,
+                             struct err *reterr);
+/** start <= end, step > 0, at most max_points steps; the expression must be scalar or vector. */
+NODISCARD int promql_range(struct promql_engine *e, struct series_source src, struct str query,
+                           int64_t start_ms, int64_t end_ms, int64_t step_ms, struct cancel *cancel,
+                           struct promql_result **ret, struct err *reterr);
+void promql_result_free(struct promql_result *r); /* NULL is fine */
+
+/** Write the value of the "data" member of the HTTP API's answer, {"resultType":...,"result":[...]}, exactly
+ * in Prometheus' form (point times in seconds with up to 3 decimals, values as shortest strings). */
+void promql_result_json(const struct promql_result *r, bool with_stats, struct buf *dst);
+
+/** Parse a series selector such as those of match[] (`{job="x"}`, `up`); matchers freed by
+ * promql_matchers_free(). @return 0, -ERR_INVALID */
+NODISCARD int promql_parse_selector(struct str text, struct matcher ***ret, size_t *ret_n,
+                                    struct err *reterr);
+void promql_matchers_free(struct matcher **m, size_t n);
+
+/** Check an expression, and print it in canonical form (as promtool and /format_query do). */
+NODISCARD int promql_format(struct str query, struct buf *dst, struct err *reterr);
+
+#endif
