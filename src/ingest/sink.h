@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What every door needs to hand data on: the engines, the limits and the counters. One per tenant, made by
+ * cmd, shared by all doors; immutable after start.
+ */
+#ifndef INGEST_SINK_H
+#define INGEST_SINK_H
+
+#include "base/budget.h"
+#include "base/stats.h"
+#include "store/columns/columns.h"
+#include "store/tsdb/tsdb.h"
+
+/** Limits of design rule "bad input gets a precise error"; defaults in brackets. */
+struct ingest_limits {
+    size_t max_decompressed_bytes; /* of a request [64 MiB] */
+    size_t max_labels;             /* per series [64] */
+    size_t max_label_name_bytes;   /* [1024] */
+    size_t max_label_value_bytes;  /* [4096] */
+    size_t max_attrs;              /* per span, log, resource, event, link [1024] */
+    size_t max_attr_key_bytes;     /* [1024] */
+    size_t
+        max_attr_value_bytes; /* longer strings are cut on a UTF-8 boundary and counted [1 MiB] */
+    size_t max_value_depth;   /* nesting of arrays and maps [16] */
+    size_t max_body_bytes;    /* of a log record; longer is cut and counted [1 MiB] */
+    size_t max_events;        /* per span [10000] */
+    size_t max_links;         /* per span [10000] */
+};
+
+void ingest_limits_default(struct ingest_limits *l);
+
+struct ingest_stats; /* counters by signal and reason */
+
+struct sink {
+    struct tsdb *metrics;
+    struct columns *spans;
+    struct columns *logs;
+    struct ingest_limits limits;
+    struct budget *budget; /* memory of requests being decoded */
+    struct ingest_stats *stats;
+};
+
+/** bongsu_ingest_{samples,spans,log_records}_total{door}, bongsu_ingest_rejected_total{signal,reason},
+ * bongsu_ingest_lag_seconds{signal}, bongsu_ingest_newest_timestamp_seconds{signal}. */
+struct ingest_stats *ingest_stats_new(struct stats *registry);
+void ingest_stats_free(struct ingest_stats *s);
+
+#endif
