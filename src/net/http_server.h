@@ -8,13 +8,13 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/err.h"
 #include "base/stats.h"
 #include "base/thread.h"
 
-struct err;
 struct http_server;
 struct http_exchange;
-struct http_route;
+struct cancel;
 
 /** Where a handler runs: INLINE on the event thread (quick, never blocks), WORKER on the pool with the
  * connection suspended; the pool being full answers 503 with Retry-After. */
