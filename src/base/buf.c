@@ -44,10 +44,11 @@ char *buf_reserve(struct buf *b, size_t more)
         return NULL;
     }
     cap = b->cap != 0 ? b->cap : 64;
+    cap = cap < b->max ? cap : b->max;
     while (cap < b->n + more) {
         cap = cap > b->max / 2 ? b->max : cap * 2;
     }
-    data = mem_try_realloc(b->data, cap);
+    data = mem_try_realloc(b->data, cap != 0 ? cap : 1);
     if (data == NULL) {
         b->failed = true;
         return NULL;
