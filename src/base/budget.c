@@ -16,12 +16,14 @@ void budget_init(struct budget *b, int64_t max_bytes, struct budget *parent)
 bool budget_take(struct budget *b, int64_t bytes)
 {
     int64_t before;
+    int64_t after;
 
     if (b == NULL) {
         return true;
     }
     before = atomic_fetch_add_explicit(&b->used_bytes, bytes, memory_order_relaxed);
-    if (before + bytes > b->max_bytes || !budget_take(b->parent, bytes)) {
+    if (__builtin_add_overflow(before, bytes, &after) || after > b->max_bytes ||
+        !budget_take(b->parent, bytes)) {
         atomic_fetch_sub_explicit(&b->used_bytes, bytes, memory_order_relaxed);
         return false;
     }

@@ -29,6 +29,7 @@ void buf_clear(struct buf *b)
 {
     b->n = 0;
     b->failed = false;
+    b->nomem = false;
 }
 
 char *buf_reserve(struct buf *b, size_t more)
@@ -51,6 +52,7 @@ char *buf_reserve(struct buf *b, size_t more)
     data = mem_try_realloc(b->data, cap != 0 ? cap : 1);
     if (data == NULL) {
         b->failed = true;
+        b->nomem = true;
         return NULL;
     }
     b->data = data;
@@ -161,7 +163,7 @@ int buf_status(const struct buf *b)
     if (!b->failed) {
         return 0;
     }
-    return b->n >= b->max / 2 ? -ERR_TOO_LARGE : -ERR_NOMEM;
+    return b->nomem ? -ERR_NOMEM : -ERR_TOO_LARGE;
 }
 
 char *buf_take(struct buf *b)

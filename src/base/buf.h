@@ -17,6 +17,7 @@ struct buf {
     size_t cap;  /* bytes allocated */
     size_t max;  /* bytes allowed */
     bool failed; /* an append did not fit or memory was refused */
+    bool nomem;  /* failed because memory was refused */
 };
 
 /** Start empty; `max` in bytes bounds all later growth. */

@@ -126,20 +126,34 @@ static bool take_byte(struct str *s, char a, char b)
     return true;
 }
 
-static int64_t take_fraction_ns(struct str *s)
+/* Optional; a point needs at least one digit after it. Digits beyond ns are dropped. */
+static bool take_fraction_ns(struct str *s, int64_t *ret)
 {
     int64_t ns = 0;
     int64_t scale = 100000000;
 
+    *ret = 0;
     if (!take_byte(s, '.', ',')) {
-        return 0;
+        return true;
+    }
+    if (s->n == 0 || s->p[0] < '0' || s->p[0] > '9') {
+        return false;
     }
     while (s->n != 0 && s->p[0] >= '0' && s->p[0] <= '9') {
         ns += (s->p[0] - '0') * scale;
         scale /= 10;
         *s = str_drop(*s, 1);
     }
-    return ns;
+    *ret = ns;
+    return true;
+}
+
+static int64_t days_in_month(int64_t y, int64_t m)
+{
+    static const int8_t DAYS[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
+
+    return m == 2 && leap ? 29 : DAYS[m - 1];
 }
 
 static bool take_offset_s(struct str *s, int64_t *ret)
@@ -178,9 +192,9 @@ int clock_parse_rfc3339(const char *p, size_t n, int64_t *ret_wall_ns)
         !take_digits(&s, 2, &f[5])) {
         return -ERR_INVALID;
     }
-    fraction = take_fraction_ns(&s);
-    if (!take_offset_s(&s, &offset) || s.n != 0 || f[1] < 1 || f[1] > 12 || f[2] < 1 || f[2] > 31 ||
-        f[3] > 23 || f[4] > 59 || f[5] > 60 || f[0] < 1678 || f[0] > 2261) {
+    if (!take_fraction_ns(&s, &fraction) || !take_offset_s(&s, &offset) || s.n != 0 || f[1] < 1 ||
+        f[1] > 12 || f[2] < 1 || f[2] > days_in_month(f[0], f[1]) || f[3] > 23 || f[4] > 59 ||
+        f[5] > 60 || f[0] < 1678 || f[0] > 2261) {
         return -ERR_INVALID; /* the years an int64 of nanoseconds can hold */
     }
     *ret_wall_ns =

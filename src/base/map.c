@@ -10,8 +10,8 @@
 
 struct map_slot {
     struct str key;
-    void *value;   /* NULL: empty or tombstone */
-    uint64_t hash; /* with value NULL: 0 empty, 1 tombstone */
+    void *value; /* NULL: empty; &tombstone_mark: deleted */
+    uint64_t hash;
 };
 
 static char tombstone_mark;

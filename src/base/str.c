@@ -139,7 +139,7 @@ bool str_to_f64(struct str s, double *ret)
     char *end;
     double v;
 
-    if (s.n == 0 || s.n >= sizeof(text) || is_space(s.p[0])) {
+    if (s.n == 0 || s.n >= sizeof(text) || is_space(s.p[0]) || s.p[0] == '\v' || s.p[0] == '\f') {
         return false;
     }
     for (size_t i = 0; i < s.n; i++) {
@@ -219,6 +219,7 @@ static size_t letters(struct str s)
 bool str_to_duration_ms(struct str s, int64_t *ret_ms)
 {
     uint64_t total = 0;
+    uint64_t last_factor = UINT64_MAX; /* units must fall: "1h30m", not "30m1h" or "1h1h" */
     uint64_t plain;
 
     if (str_to_u64(s, &plain)) {
@@ -239,10 +240,12 @@ bool str_to_duration_ms(struct str s, int64_t *ret_ms)
         const struct unit *u = unit_of(DURATIONS, ARRAY_LEN(DURATIONS), str_take(rest, nl));
         uint64_t v;
 
-        if (u == NULL || !str_to_u64(number, &v) || __builtin_mul_overflow(v, u->factor, &v) ||
-            __builtin_add_overflow(total, v, &total) || total > (uint64_t)INT64_MAX) {
+        if (u == NULL || u->factor >= last_factor || !str_to_u64(number, &v) ||
+            __builtin_mul_overflow(v, u->factor, &v) || __builtin_add_overflow(total, v, &total) ||
+            total > (uint64_t)INT64_MAX) {
             return false;
         }
+        last_factor = u->factor;
         s = str_drop(rest, nl);
     }
     *ret_ms = (int64_t)total;

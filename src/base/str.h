@@ -68,7 +68,8 @@ NODISCARD bool str_to_i64(struct str s, int64_t *ret);
 NODISCARD bool str_to_u64(struct str s, uint64_t *ret);
 /** Any form strtod accepts in the C locale except hexadecimal; also "Inf", "+Inf", "-Inf", "NaN". */
 NODISCARD bool str_to_f64(struct str s, double *ret);
-/** "30s", "5m", "1h30m", "15d", "500ms", "2w", "1y" (Prometheus durations) or plain seconds. Result ms >= 0. */
+/** "30s", "5m", "1h30m", "15d", "500ms", "2w", "1y" (Prometheus durations: units falling,
+ * each once) or plain seconds. Result ms >= 0. */
 NODISCARD bool str_to_duration_ms(struct str s, int64_t *ret_ms);
 /** "512", "64KiB", "20GB", "20G" (G = 10^9 with B, 2^30 with iB; a bare letter means the binary unit). */
 NODISCARD bool str_to_bytes(struct str s, uint64_t *ret_bytes);
