@@ -14,8 +14,11 @@
 enum field_scope { FIELD_INTRINSIC, FIELD_ATTR, FIELD_RESOURCE, FIELD_SCOPE, FIELD_ANY };
 
 /** Intrinsic names, spans: name service status kind duration_ns status_message trace_id span_id parent_id
- * scope_name; logs: body severity_number severity_text service trace_id span_id event_name scope_name.
- * `service` is resource service.name. */
+ * trace_state scope_name; logs: body severity_number severity_text service trace_id span_id event_name
+ * scope_name. `service` is resource service.name. Types: duration_ns and severity_number are integers and
+ * always there, body is any value, all others are text: ids lower-case hex, status and kind their names
+ * ("error", "server"). Empty text and all-zero ids count as absent. SCOPE: attributes of the
+ * instrumentation scope. An unknown intrinsic is absent from every row. */
 struct field {
     enum field_scope scope;
     struct str name;
@@ -32,8 +35,12 @@ enum pred_op {
     PRED_NRE, /* also true when absent */
     PRED_EXISTS,
     PRED_CONTAINS, /* substring, ASCII case-insensitive */
-    PRED_WORD, /* a whole token, ASCII case-insensitive: [A-Za-z0-9_] and all bytes >= 0x80 make tokens */
+    PRED_WORD, /* a whole token, ASCII case-insensitive: [A-Za-z0-9_] and all bytes >= 0x80 make tokens;
+                * a text of several tokens is a phrase: its ends must be ends of tokens */
 };
+
+/* Text of a value (EQ against a string, RE, CONTAINS, WORD, groups of a histogram): strings as they are,
+ * numbers as JSON, true/false, bytes as base64, arrays and maps as JSON, an empty value as "". */
 
 enum filter_type { FILTER_TRUE, FILTER_AND, FILTER_OR, FILTER_NOT, FILTER_PRED };
 
@@ -45,7 +52,7 @@ struct filter {
     struct field field;
     enum pred_op op;
     struct value value; /* EQ..GE (a string equals a number of the same text), CONTAINS, WORD */
-    const struct matcher *regex; /* RE, NRE */
+    const struct matcher *regex; /* RE, NRE; made with MATCH_RE */
 };
 
 /** Builders; everything in the arena; NULL when it is out of budget (and NULL kids give NULL). */
@@ -55,5 +62,10 @@ const struct filter *filter_not(struct arena *a, const struct filter *kid);
 const struct filter *filter_pred(struct arena *a, struct field f, enum pred_op op, struct value v);
 const struct filter *filter_regex(struct arena *a, struct field f, bool negate,
                                   const struct matcher *regex);
+
+/** Does one row pass? The reference the column-wise evaluation must agree with; for live tail and tests.
+ * NULL passes everything. A value whose text does not fit in memory passes nothing. */
+bool filter_matches_span(const struct filter *f, const struct span *row);
+bool filter_matches_log(const struct filter *f, const struct log_record *row);
 
 #endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The in-memory part: batches in the row encoding, gathered in generations. A flush seals the active
+ * generation and turns it into parts on disk while appends go on into the next one. Row ids rise with
+ * generations: every id of a sealed generation is below the first id of the next.
+ */
+#ifndef STORE_COLUMNS_MEM_H
+#define STORE_COLUMNS_MEM_H
+
+#include <stdatomic.h>
+
+#include "base/vec.h"
+#include "store/columns/rowcodec.h"
+
+struct mem_chunk {
+    struct batch_info info;
+    struct str payload; /* owned by the generation */
+};
+
+struct mem_gen {
+    atomic_uint refs;             /* relaxed up, acq_rel down */
+    VEC(struct mem_chunk) chunks; /* guarded by: columns.lock while active */
+    uint64_t bytes;               /* guarded by: columns.lock */
+    uint64_t rows;                /* guarded by: columns.lock */
+    size_t inflight;              /* appends between id and chunk; guarded by: columns.lock */
+    uint64_t end_id;              /* first id that is not in it; set when sealed */
+    int64_t created_ns;           /* of the monotonic clock */
+    struct budget *budget;
+    int64_t charged_bytes; /* taken from the budget, given back at the end */
+};
+
+/** @return NULL when there is no memory */
+struct mem_gen *mem_gen_new(struct budget *budget);
+void mem_gen_ref(struct mem_gen *g);
+void mem_gen_unref(struct mem_gen *g); /* NULL is fine */
+/** Take over a payload (mem_free()d later). Room must have been reserved. `charged`: of the budget. */
+void mem_gen_add(struct mem_gen *g, const struct batch_info *info, struct str payload,
+                 int64_t charged);
+
+/** Called with each wanted row. @return 0 to go on, 1 to stop, negative error */
+typedef int (*mem_row_fn)(void *arg, const struct batch *b, struct str row, uint32_t at,
+                          int64_t time_ns, uint64_t id);
+/** Rows of a chunk with min_ns <= time < max_ns in the order of their ids; the batch's tables go into
+ * `a`. @return 0; 1 when `fn` stopped; an error */
+NODISCARD int mem_chunk_each(const struct mem_chunk *c, int64_t min_ns, int64_t max_ns,
+                             struct arena *a, mem_row_fn fn, void *arg, struct err *reterr);
+
+#endif

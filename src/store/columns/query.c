@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Life of a query: pin what it reads, list the sources that can hold rows, count what it took.
+ */
+#include "base/err.h"
+#include "store/columns/part.h"
+#include "store/columns/scan_internal.h"
+
+#include <stdlib.h>
+
+static int newest_first(const void *pa, const void *pb)
+{
+    const struct source *a = pa;
+    const struct source *b = pb;
+
+    return (a->max_ns < b->max_ns) - (a->max_ns > b->max_ns);
+}
+
+static void add_chunks(struct query *qu)
+{
+    for (size_t i = 0; i < qu->snap.chunks_n; i++) {
+        const struct mem_chunk *c = &qu->snap.chunks[i];
+
+        qu->sources[qu->sources_n++] =
+            (struct source){.min_ns = c->info.min_ns,
+                            .max_ns = c->info.max_ns,
+                            .chunk = c,
+                            .row_bytes = (uint32_t)(c->payload.n / c->info.rows_n)};
+    }
+}
+
+static void add_blocks(struct query *qu, struct part *p)
+{
+    for (uint32_t i = 0; i < part_blocks(p); i++) {
+        const struct block_entry *b = part_block(p, i);
+
+        if (b->max_ns >= qu->q->min_ns && b->min_ns < qu->q->max_ns) {
+            qu->sources[qu->sources_n++] = (struct source){.min_ns = b->min_ns,
+                                                           .max_ns = b->max_ns,
+                                                           .part = p,
+                                                           .block = i,
+                                                           .row_bytes = b->raw_bytes / b->rows_n};
+        }
+    }
+}
+
+int query_begin(struct columns *c, const struct columns_query *q, enum columns_kind kind,
+                struct query *ret, struct err *reterr)
+{
+    struct query qu = {.c = c, .q = q, .kind = kind};
+    size_t n = 0;
+    int rc = snapshot_take(c, q->min_ns, q->max_ns, &qu.snap, reterr);
+
+    if (rc < 0) {
+        return rc;
+    }
+    n = qu.snap.chunks_n;
+    for (size_t i = 0; i < qu.snap.parts_n; i++) {
+        n += part_blocks(qu.snap.parts[i]);
+    }
+    arena_init(&qu.scratch, QUERY_ARENA_MAX);
+    arena_init(&qu.row, QUERY_ARENA_MAX);
+    buf_init(&qu.text, QUERY_TEXT_MAX);
+    qu.sources = mem_try_calloc(n + 1, sizeof(*qu.sources));
+    if (qu.sources == NULL || !query_charge(&qu, (int64_t)(n * sizeof(*qu.sources)))) {
+        query_end(&qu, NULL);
+        return query_no_memory(reterr);
+    }
+    add_chunks(&qu);
+    for (size_t i = 0; i < qu.snap.parts_n; i++) {
+        add_blocks(&qu, qu.snap.parts[i]);
+    }
+    qsort(qu.sources, qu.sources_n, sizeof(*qu.sources), newest_first);
+    *ret = qu;
+    return 0;
+}
+
+void query_end(struct query *qu, struct scan_stats *ret_stats)
+{
+    const struct columns_stats *s = &qu->c->stats;
+
+    counter_add(s->scans, 1);
+    counter_add(s->scanned_rows, qu->stats.rows_scanned);
+    counter_add(s->blocks_read, qu->stats.blocks_read);
+    counter_add(s->blocks_pruned, qu->stats.blocks_pruned);
+    if (ret_stats != NULL) {
+        *ret_stats = qu->stats;
+    }
+    for (size_t i = 0; i < qu->sources_n; i++) {
+        mem_free(qu->sources[i].hits);
+    }
+    mem_free(qu->sources);
+    snapshot_done(&qu->snap);
+    arena_done(&qu->scratch);
+    arena_done(&qu->row);
+    buf_done(&qu->text);
+    budget_give(qu->q->budget, qu->charged_bytes);
+}
+
+bool query_charge(struct query *qu, int64_t bytes)
+{
+    if (!budget_take(qu->q->budget, bytes)) {
+        return false;
+    }
+    qu->charged_bytes += bytes;
+    return true;
+}
+
+void query_discharge(struct query *qu, int64_t bytes)
+{
+    budget_give(qu->q->budget, bytes);
+    qu->charged_bytes -= bytes;
+}
+
+int query_no_memory(struct err *reterr)
+{
+    return err_set(reterr, ERR_NOMEM, "the query needs more memory than its budget has left");
+}
+
+int mem_row_decode(const struct batch *b, struct str row, enum columns_kind kind, struct arena *a,
+                   struct any_row *ret)
+{
+    return kind == COLUMNS_SPANS ? rowcodec_span(b, row, a, &ret->span)
+                                 : rowcodec_log(b, row, a, &ret->log);
+}

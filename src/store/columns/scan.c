@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Rows newest first over many sources: a source is opened (filtered) only when no row found so far is
+ * newer than its newest possible row, and rows are made in small pages, grouped by source, so that an
+ * early exit reads little and a long scan decodes each block once per page.
+ */
+#include "base/err.h"
+#include "store/columns/part.h"
+#include "store/columns/scan_internal.h"
+
+#include <stdlib.h>
+
+enum {
+    PAGE_FIRST = 32,
+    PAGE_MAX = 1024,
+    PAGE_BYTES = 8 << 20,
+    CHECK_EVERY = 256,
+};
+
+/* Callback of either kind. */
+struct emit {
+    columns_span_fn span;
+    columns_log_fn log;
+    void *arg;
+};
+
+struct picked {
+    struct source *source;
+    struct hit hit;
+    uint32_t order; /* in the page */
+};
+
+struct scan {
+    struct query qu;
+    struct emit emit;
+    int64_t before_ns;
+    uint64_t before_id;
+    size_t opened;        /* sources[0, opened) have been filtered */
+    struct source **heap; /* opened ones with rows left, newest row on top */
+    size_t heap_n;
+    struct picked *page;
+    struct any_row *rows;
+    struct arena page_arena;
+    size_t page_n;
+    size_t page_size;
+    struct err *reterr;
+};
+
+static bool hit_newer(const struct hit *a, const struct hit *b)
+{
+    return a->time_ns != b->time_ns ? a->time_ns > b->time_ns : a->id > b->id;
+}
+
+static int compare_hits(const void *pa, const void *pb)
+{
+    return hit_newer(pa, pb) ? -1 : hit_newer(pb, pa) ? 1 : 0;
+}
+
+/* Before the cursor in the order of the scan, so still to come. */
+static bool after_cursor(const struct scan *s, int64_t time_ns, uint64_t id)
+{
+    return s->before_ns == INT64_MAX || time_ns < s->before_ns ||
+           (time_ns == s->before_ns && id < s->before_id);
+}
+
+static void sort_hits(struct hit *v, size_t n)
+{
+    bool falling = true;
+    bool rising = true;
+
+    for (size_t i = 1; i < n && (falling || rising); i++) {
+        falling = falling && hit_newer(&v[i - 1], &v[i]);
+        rising = rising && hit_newer(&v[i], &v[i - 1]);
+    }
+    if (rising && !falling) {
+        for (size_t i = 0; i < n / 2; i++) {
+            struct hit t = v[i];
+
+            v[i] = v[n - 1 - i];
+            v[n - 1 - i] = t;
+        }
+    } else if (!falling) {
+        qsort(v, n, sizeof(*v), compare_hits);
+    }
+}
+
+struct chunk_filter {
+    struct scan *s;
+    struct source *src;
+    size_t seen;
+};
+
+static int filter_chunk_row(void *arg, const struct batch *b, struct str row, uint32_t at,
+                            int64_t time_ns, uint64_t id)
+{
+    struct chunk_filter *cf = arg;
+    struct query *qu = &cf->s->qu;
+
+    if (++cf->seen % CHECK_EVERY == 0) {
+        int rc = cancel_check(qu->q->cancel);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    if (!after_cursor(cf->s, time_ns, id)) {
+        return 0;
+    }
+    qu->stats.rows_scanned++;
+    if (qu->q->filter != NULL) {
+        struct any_row any;
+        struct row_ref ref = any_row_ref(&any, qu->kind);
+        int rc;
+
+        arena_reset(&qu->row);
+        rc = mem_row_decode(b, row, qu->kind, &qu->row, &any);
+        if (rc < 0) {
+            return rc;
+        }
+        if (!filter_matches_row(qu->q->filter, &ref, &qu->text)) {
+            return 0;
+        }
+    }
+    cf->src->hits[cf->src->hits_n++] = (struct hit){time_ns, id, at};
+    return 0;
+}
+
+static int open_chunk(struct scan *s, struct source *src)
+{
+    struct chunk_filter cf = {.s = s, .src = src};
+    size_t rows = src->chunk->info.rows_n;
+    int rc;
+
+    src->hits = mem_try_alloc(rows * sizeof(*src->hits));
+    if (src->hits == NULL || !query_charge(&s->qu, (int64_t)(rows * sizeof(*src->hits)))) {
+        return query_no_memory(s->reterr);
+    }
+    rc = mem_chunk_each(src->chunk, s->qu.q->min_ns, s->qu.q->max_ns, &s->qu.scratch,
+                        filter_chunk_row, &cf, s->reterr);
+    s->qu.stats.blocks_read++;
+    return rc;
+}
+
+static void close_source(struct scan *s, struct source *src, size_t rows)
+{
+    mem_free(src->hits);
+    src->hits = NULL;
+    query_discharge(&s->qu, (int64_t)(rows * sizeof(struct hit)));
+}
+
+static size_t source_rows(const struct source *src)
+{
+    return src->chunk != NULL ? src->chunk->info.rows_n : part_block(src->part, src->block)->rows_n;
+}
+
+static void heap_up(struct scan *s, size_t i)
+{
+    while (i != 0) {
+        size_t up = (i - 1) / 2;
+        struct source *t = s->heap[i];
+
+        if (!hit_newer(&t->hits[t->at], &s->heap[up]->hits[s->heap[up]->at])) {
+            return;
+        }
+        s->heap[i] = s->heap[up];
+        s->heap[up] = t;
+        i = up;
+    }
+}
+
+static void heap_down(struct scan *s)
+{
+    size_t i = 0;
+
+    for (;;) {
+        size_t best = i;
+
+        for (size_t kid = 2 * i + 1; kid <= 2 * i + 2 && kid < s->heap_n; kid++) {
+            struct source *k = s->heap[kid];
+
+            if (hit_newer(&k->hits[k->at], &s->heap[best]->hits[s->heap[best]->at])) {
+                best = kid;
+            }
+        }
+        if (best == i) {
+            return;
+        }
+        struct source *t = s->heap[i];
+
+        s->heap[i] = s->heap[best];
+        s->heap[best] = t;
+        i = best;
+    }
+}
+
+static int open_source(struct scan *s, struct source *src)
+{
+    int rc = cancel_check(s->qu.q->cancel);
+
+    if (rc < 0) {
+        return err_set(s->reterr, (enum err_code) - rc, "scan stopped");
+    }
+    arena_reset(&s->qu.scratch);
+    rc = open_chunk(s, src);
+    if (rc < 0) {
+        return rc == -ERR_CANCELED || rc == -ERR_TIMEOUT
+                   ? err_set(s->reterr, (enum err_code) - rc, "scan stopped")
+                   : rc;
+    }
+    if (src->hits_n == 0) {
+        close_source(s, src, source_rows(src));
+        return 0;
+    }
+    sort_hits(src->hits, src->hits_n);
+    s->heap[s->heap_n++] = src;
+    heap_up(s, s->heap_n - 1);
+    return 0;
+}
+
+/* Open every source that may hold a row newer than the newest known one. */
+static int open_needed(struct scan *s)
+{
+    while (s->opened < s->qu.sources_n) {
+        struct source *next = &s->qu.sources[s->opened];
+        int rc;
+
+        if (s->heap_n != 0 && next->max_ns < s->heap[0]->hits[s->heap[0]->at].time_ns) {
+            break;
+        }
+        s->opened++;
+        if (s->before_ns != INT64_MAX && next->min_ns > s->before_ns) {
+            continue; /* wholly before the cursor */
+        }
+        rc = open_source(s, next);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+/* Rows of one source in the page: from the row encoding. */
+static int make_chunk_rows(struct scan *s, const struct picked *v, size_t n)
+{
+    struct batch b;
+    const struct mem_chunk *chunk = v[0].source->chunk;
+    int rc = rowcodec_open(chunk->payload, &s->page_arena, &b, s->reterr);
+
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        uint32_t pos = v[i].hit.row;
+        struct str row;
+        int64_t time_ns;
+
+        rc = rowcodec_next(&b, &pos, &row, &time_ns);
+        if (rc == 1) {
+            rc = mem_row_decode(&b, row, s->qu.kind, &s->page_arena, &s->rows[v[i].order]);
+        }
+        if (rc < 0) {
+            return rc == -ERR_NOMEM
+                       ? query_no_memory(s->reterr)
+                       : err_set(s->reterr, ERR_CORRUPT, "row batch in memory is damaged");
+        }
+    }
+    return rc;
+}
+
+static int compare_picked(const void *pa, const void *pb)
+{
+    const struct picked *a = pa;
+    const struct picked *b = pb;
+
+    if (a->source != b->source) {
+        return a->source < b->source ? -1 : 1;
+    }
+    return (a->order > b->order) - (a->order < b->order);
+}
+
+static int make_rows(struct scan *s)
+{
+    arena_reset(&s->page_arena);
+    qsort(s->page, s->page_n, sizeof(*s->page), compare_picked);
+    for (size_t i = 0; i < s->page_n;) {
+        size_t end = i + 1;
+        int rc;
+
+        while (end < s->page_n && s->page[end].source == s->page[i].source) {
+            end++;
+        }
+        rc = make_chunk_rows(s, &s->page[i], end - i);
+        if (rc < 0) {
+            return rc;
+        }
+        i = end;
+    }
+    return 0;
+}
+
+/* Gather the next rows in order. */
+static int fill_page(struct scan *s)
+{
+    size_t bytes = 0;
+
+    s->page_n = 0;
+    while (s->page_n < s->page_size && bytes < PAGE_BYTES) {
+        struct source *top;
+        int rc = open_needed(s);
+
+        if (rc < 0) {
+            return rc;
+        }
+        if (s->heap_n == 0) {
+            break;
+        }
+        top = s->heap[0];
+        s->page[s->page_n] = (struct picked){top, top->hits[top->at], (uint32_t)s->page_n};
+        s->page_n++;
+        bytes += top->row_bytes;
+        if (++top->at == top->hits_n) {
+            close_source(s, top, source_rows(top));
+            s->heap[0] = s->heap[--s->heap_n];
+        }
+        if (s->heap_n != 0) {
+            heap_down(s);
+        }
+    }
+    return 0;
+}
+
+static int emit_page(struct scan *s, uint64_t *ids)
+{
+    for (size_t i = 0; i < s->page_n; i++) {
+        const struct any_row *r = &s->rows[i];
+        int rc = s->emit.span != NULL ? s->emit.span(s->emit.arg, &r->span, ids[i])
+                                      : s->emit.log(s->emit.arg, &r->log, ids[i]);
+
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int scan_pages(struct scan *s)
+{
+    uint64_t ids[PAGE_MAX];
+
+    for (;;) {
+        int rc = fill_page(s);
+
+        if (rc < 0 || s->page_n == 0) {
+            return rc;
+        }
+        for (size_t i = 0; i < s->page_n; i++) {
+            ids[i] = s->page[i].hit.id;
+        }
+        rc = make_rows(s);
+        if (rc == 0) {
+            rc = emit_page(s, ids);
+        }
+        if (rc != 0) {
+            return rc < 0 ? rc : 0;
+        }
+        s->page_size = s->page_size * 2 < PAGE_MAX ? s->page_size * 2 : PAGE_MAX;
+    }
+}
+
+static int scan_run(struct columns *c, const struct columns_query *q, enum columns_kind kind,
+                    int64_t before_ns, uint64_t before_id, struct emit emit,
+                    struct scan_stats *ret_stats, struct err *reterr)
+{
+    struct scan s = {.emit = emit,
+                     .before_ns = before_ns,
+                     .before_id = before_id,
+                     .page_size = PAGE_FIRST,
+                     .reterr = reterr};
+    struct columns_query cut = *q;
+    int rc;
+
+    if (c->opts.kind != kind) {
+        return err_set(reterr, ERR_INVALID, "this store holds the other kind of rows");
+    }
+    if (before_ns < cut.max_ns && before_ns != INT64_MAX) {
+        cut.max_ns = before_ns + 1; /* nothing newer than the cursor is of interest */
+    }
+    rc = query_begin(c, &cut, kind, &s.qu, reterr);
+    if (rc < 0) {
+        return rc;
+    }
+    arena_init(&s.page_arena, QUERY_ARENA_MAX);
+    s.heap = mem_try_calloc(s.qu.sources_n + 1, sizeof(struct source *));
+    s.page = mem_try_calloc(PAGE_MAX, sizeof(*s.page));
+    s.rows = mem_try_calloc(PAGE_MAX, sizeof(*s.rows));
+    rc = s.heap == NULL || s.page == NULL || s.rows == NULL ? query_no_memory(reterr)
+                                                            : scan_pages(&s);
+    mem_free(s.heap);
+    mem_free(s.page);
+    mem_free(s.rows);
+    arena_done(&s.page_arena);
+    query_end(&s.qu, ret_stats);
+    return rc;
+}
+
+int columns_scan_spans(struct columns *c, const struct columns_query *q, int64_t before_ns,
+                       uint64_t before_id, columns_span_fn fn, void *arg,
+                       struct scan_stats *ret_stats, struct err *reterr)
+{
+    return scan_run(c, q, COLUMNS_SPANS, before_ns, before_id,
+                    (struct emit){.span = fn, .arg = arg}, ret_stats, reterr);
+}
+
+int columns_scan_logs(struct columns *c, const struct columns_query *q, int64_t before_ns,
+                      uint64_t before_id, columns_log_fn fn, void *arg,
+                      struct scan_stats *ret_stats, struct err *reterr)
+{
+    return scan_run(c, q, COLUMNS_LOGS, before_ns, before_id, (struct emit){.log = fn, .arg = arg},
+                    ret_stats, reterr);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One running query: its snapshot cut into sources (a batch in memory or a block of a part), and how a
+ * source is filtered and its rows are made. Shared by scans, aggregation and trace lookup.
+ */
+#ifndef STORE_COLUMNS_SCAN_INTERNAL_H
+#define STORE_COLUMNS_SCAN_INTERNAL_H
+
+#include "store/columns/columns_internal.h"
+#include "store/columns/pred.h"
+
+/** A row that passed the filter. */
+struct hit {
+    int64_t time_ns;
+    uint64_t id;
+    uint32_t row; /* place in the batch's payload, or index in the block */
+};
+
+struct source {
+    int64_t min_ns;
+    int64_t max_ns;
+    const struct mem_chunk *chunk; /* one of the two */
+    struct part *part;
+    uint32_t block;
+    uint32_t row_bytes; /* average */
+    struct hit *hits;   /* owned, newest first; NULL until opened */
+    size_t hits_n;
+    size_t at;
+};
+
+enum {
+    QUERY_ARENA_MAX = 256 << 20, /* decoded columns of one block, rows of one page */
+    QUERY_TEXT_MAX = 64 << 20,
+};
+
+struct query {
+    struct columns *c;
+    const struct columns_query *q;
+    enum columns_kind kind;
+    struct snapshot snap;
+    struct source *sources; /* newest first */
+    size_t sources_n;
+    struct arena scratch;  /* of the source at hand */
+    struct arena row;      /* of the row at hand */
+    struct buf text;       /* for texts of values */
+    int64_t charged_bytes; /* taken from q->budget */
+    struct scan_stats stats;
+};
+
+/** Snapshot and sources in [q->min_ns, q->max_ns). @return 0, -ERR_NOMEM */
+NODISCARD int query_begin(struct columns *c, const struct columns_query *q, enum columns_kind kind,
+                          struct query *ret, struct err *reterr);
+/** Frees everything, adds to the engine's statistics, writes `ret_stats` (may be NULL). */
+void query_end(struct query *qu, struct scan_stats *ret_stats);
+/** Take memory from the query's budget. @return false when there is none */
+NODISCARD bool query_charge(struct query *qu, int64_t bytes);
+void query_discharge(struct query *qu, int64_t bytes);
+/** -ERR_NOMEM with a message that names the budget. */
+int query_no_memory(struct err *reterr);
+
+/** The row in model form (one of span, log is set), in `a`. */
+struct any_row {
+    struct span span;
+    struct log_record log;
+};
+
+NODISCARD int mem_row_decode(const struct batch *b, struct str row, enum columns_kind kind,
+                             struct arena *a, struct any_row *ret);
+
+static inline struct row_ref any_row_ref(const struct any_row *r, enum columns_kind kind)
+{
+    return kind == COLUMNS_SPANS ? (struct row_ref){.span = &r->span}
+                                 : (struct row_ref){.log = &r->log};
+}
+
+#endif

@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The engine against a plain array of the same rows: scans, pages, filters, histograms, values and traces
+ * must agree wherever the rows are: in memory, in several parts, in merged parts, after a restart.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "io/vfs.h"
+#include "store/columns/pred.h"
+#include "store/columns/tests/gen.h"
+
+enum { HOUR_MS = 3600 * 1000, BATCH = 50 };
+
+/* What the store must hold. */
+struct model {
+    struct gen g;
+    enum columns_kind kind;
+
+    struct any {
+        struct span span;
+        struct log_record log;
+        int64_t t;
+        bool seen;
+    } * rows;
+
+    size_t n;
+    size_t cap;
+};
+
+static void model_init(struct model *m, enum columns_kind kind, uint64_t seed, int64_t span_ms)
+{
+    int64_t now_ms = clock_wall_ms();
+
+    *m = (struct model){.kind = kind, .cap = 20000};
+    gen_init(&m->g, seed, (now_ms - span_ms) * 1000000, span_ms * 1000000);
+    m->rows = calloc(m->cap, sizeof(*m->rows));
+}
+
+static void model_done(struct model *m)
+{
+    free(m->rows);
+    gen_done(&m->g);
+}
+
+static void add_rows(struct model *m, struct columns *c, size_t n)
+{
+    while (n != 0) {
+        struct span spans[BATCH];
+        struct log_record logs[BATCH];
+        struct columns_commit commit;
+        struct err err = {0};
+        size_t batch = 1 + gen_below(&m->g, BATCH);
+        int rc;
+
+        batch = batch < n ? batch : n;
+        assert_true(m->n + batch <= m->cap);
+        for (size_t i = 0; i < batch; i++) {
+            struct any *r = &m->rows[m->n + i];
+
+            gen_span(&m->g, &r->span);
+            gen_log(&m->g, &r->log);
+            spans[i] = r->span;
+            logs[i] = r->log;
+            r->t = m->kind == COLUMNS_SPANS ? r->span.start_ns : r->log.time_ns;
+        }
+        rc = m->kind == COLUMNS_SPANS ? columns_append_spans(c, spans, batch, &commit, &err)
+                                      : columns_append_logs(c, logs, batch, &commit, &err);
+        assert_int_equal(rc, 0);
+        assert_int_equal(commit.accepted, batch);
+        m->n += batch;
+        n -= batch;
+    }
+}
+
+static struct columns *open_store(const char *dir, enum columns_kind kind)
+{
+    struct columns_opts o = {.kind = kind, .dir = dir};
+    struct columns *c = NULL;
+    struct err err = {0};
+    int rc = columns_open(&o, &c, &err);
+
+    if (rc < 0) {
+        print_error("open: %s\n", err.msg);
+    }
+    assert_int_equal(rc, 0);
+    return c;
+}
+
+static void flush(struct columns *c)
+{
+    struct err err = {0};
+    int rc = columns_flush(c, &err);
+
+    if (rc < 0) {
+        print_error("flush: %s\n", err.msg);
+    }
+    assert_int_equal(rc, 0);
+}
+
+static void compact(struct columns *c)
+{
+    struct err err = {0};
+    int rc = columns_compact(c, &err);
+
+    if (rc < 0) {
+        print_error("compact: %s\n", err.msg);
+    }
+    assert_int_equal(rc, 0);
+}
+
+static struct row_ref ref_of(const struct model *m, const struct any *r)
+{
+    return m->kind == COLUMNS_SPANS ? (struct row_ref){.span = &r->span}
+                                    : (struct row_ref){.log = &r->log};
+}
+
+static bool wanted(const struct model *m, const struct any *r, const struct columns_query *q)
+{
+    return r->t >= q->min_ns && r->t < q->max_ns &&
+           (m->kind == COLUMNS_SPANS ? filter_matches_span(q->filter, &r->span)
+                                     : filter_matches_log(q->filter, &r->log));
+}
+
+struct collect {
+    struct model *m;
+    const struct columns_query *q;
+    size_t n;
+    size_t stop_after; /* 0: never */
+    int64_t last_ns;
+    uint64_t last_id;
+    size_t same_time;
+};
+
+/* Each row must be one of the model's, not yet seen, and in order. */
+static int got_row(struct collect *c, const struct span *s, const struct log_record *l, int64_t t,
+                   uint64_t id)
+{
+    struct any *found = NULL;
+
+    if (c->n != 0) {
+        assert_true(t < c->last_ns || (t == c->last_ns && id < c->last_id));
+    }
+    for (size_t i = 0; i < c->m->n && found == NULL; i++) {
+        struct any *r = &c->m->rows[i];
+
+        if (r->t == t && !r->seen &&
+            (s != NULL ? same_span_row(&r->span, s) : same_log_row(&r->log, l))) {
+            found = r;
+        }
+    }
+    assert_non_null(found);
+    assert_true(wanted(c->m, found, c->q));
+    found->seen = true;
+    c->last_ns = t;
+    c->last_id = id;
+    c->n++;
+    return c->n == c->stop_after ? 1 : 0;
+}
+
+static int on_span(void *arg, const struct span *s, uint64_t id)
+{
+    return got_row(arg, s, NULL, s->start_ns, id);
+}
+
+static int on_log(void *arg, const struct log_record *l, uint64_t id)
+{
+    return got_row(arg, NULL, l, l->time_ns, id);
+}
+
+static size_t scan(struct columns *c, struct collect *col, int64_t before_ns, uint64_t before_id,
+                   struct scan_stats *stats)
+{
+    struct err err = {0};
+    int rc;
+
+    col->n = 0;
+    rc = col->m->kind == COLUMNS_SPANS
+             ? columns_scan_spans(c, col->q, before_ns, before_id, on_span, col, stats, &err)
+             : columns_scan_logs(c, col->q, before_ns, before_id, on_log, col, stats, &err);
+    if (rc < 0) {
+        print_error("scan: %s\n", err.msg);
+    }
+    assert_int_equal(rc, 0);
+    return col->n;
+}
+
+static void forget_seen(struct model *m)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        m->rows[i].seen = false;
+    }
+}
+
+static void check_all_seen(struct model *m, const struct columns_query *q)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        assert_int_equal(m->rows[i].seen, wanted(m, &m->rows[i], q));
+    }
+}
+
+static void check_scan(struct model *m, struct columns *c, const struct columns_query *q)
+{
+    struct collect col = {.m = m, .q = q};
+
+    forget_seen(m);
+    scan(c, &col, INT64_MAX, 0, NULL);
+    check_all_seen(m, q);
+}
+
+static void check_pages(struct model *m, struct columns *c, const struct columns_query *q,
+                        size_t page)
+{
+    struct collect col = {.m = m, .q = q, .stop_after = page};
+    int64_t before_ns = INT64_MAX;
+    uint64_t before_id = 0;
+
+    forget_seen(m);
+    while (scan(c, &col, before_ns, before_id, NULL) != 0) {
+        before_ns = col.last_ns;
+        before_id = col.last_id;
+    }
+    check_all_seen(m, q);
+}
+
+static void check_values(struct model *m, struct columns *c, const struct columns_query *q,
+                         struct field by)
+{
+    struct columns_group *v = NULL;
+    size_t n = 0;
+    uint64_t total = 0;
+    struct arena a;
+    struct buf scratch;
+    struct err err = {0};
+
+    arena_init(&a, 64 << 20);
+    buf_init(&scratch, 1 << 20);
+    assert_int_equal(columns_values(c, q, by, SIZE_MAX, &a, &v, &n, &err), 0);
+    for (size_t g = 0; g < n; g++) {
+        assert_true(g == 0 || v[g - 1].total >= v[g].total);
+        v[g].counts[0] = 0;
+    }
+    for (size_t i = 0; i < m->n; i++) {
+        struct row_ref ref = ref_of(m, &m->rows[i]);
+        char hex[PRED_HEX_SIZE];
+        struct value val;
+
+        if (wanted(m, &m->rows[i], q) && row_field(&ref, &by, &val, hex)) {
+            struct str text = value_text(&val, &scratch);
+            size_t g = 0;
+
+            while (g < n && !str_eq(v[g].value, text)) {
+                g++;
+            }
+            assert_true(g < n);
+            v[g].counts[0]++;
+            total++;
+        }
+    }
+    for (size_t g = 0; g < n; g++) {
+        assert_int_equal(v[g].counts[0], v[g].total);
+        total -= v[g].total;
+    }
+    assert_int_equal(total, 0);
+    buf_done(&scratch);
+    arena_done(&a);
+}
+
+static void check_histogram(struct model *m, struct columns *c, const struct columns_query *q,
+                            const struct field *by, size_t buckets)
+{
+    struct columns_group *v = NULL;
+    size_t n = 0;
+    struct arena a;
+    struct buf scratch;
+    struct err err = {0};
+    int64_t step = (q->max_ns - q->min_ns) / (int64_t)buckets + 1;
+
+    arena_init(&a, 64 << 20);
+    buf_init(&scratch, 1 << 20);
+    assert_int_equal(columns_histogram(c, q, step, buckets, by, &a, &v, &n, NULL, &err), 0);
+    for (size_t i = 0; i < m->n; i++) {
+        struct row_ref ref = ref_of(m, &m->rows[i]);
+        struct str text = STR("");
+        char hex[PRED_HEX_SIZE];
+        struct value val;
+        size_t g = 0;
+
+        if (!wanted(m, &m->rows[i], q)) {
+            continue;
+        }
+        if (by != NULL && row_field(&ref, by, &val, hex)) {
+            text = value_text(&val, &scratch);
+        }
+        while (g < n && !str_eq(v[g].value, text)) {
+            g++;
+        }
+        assert_true(g < n);
+        v[g].counts[(m->rows[i].t - q->min_ns) / step]--;
+        v[g].total--;
+    }
+    for (size_t g = 0; g < n; g++) {
+        assert_int_equal(v[g].total, 0);
+        for (size_t b = 0; b < buckets; b++) {
+            assert_int_equal(v[g].counts[b], 0);
+        }
+    }
+    buf_done(&scratch);
+    arena_done(&a);
+}
+
+struct trace_collect {
+    struct model *m;
+    struct trace_id id;
+    int64_t last_ns;
+};
+
+static int on_trace_span(void *arg, const struct span *s, uint64_t id)
+{
+    struct trace_collect *t = arg;
+    bool found = false;
+
+    (void)id;
+    assert_true(s->start_ns >= t->last_ns);
+    t->last_ns = s->start_ns;
+    assert_memory_equal(s->trace_id.b, t->id.b, TRACE_ID_SIZE);
+    for (size_t i = 0; i < t->m->n && !found; i++) {
+        found = !t->m->rows[i].seen && same_span_row(&t->m->rows[i].span, s);
+        t->m->rows[i].seen = t->m->rows[i].seen || found;
+    }
+    assert_true(found);
+    return 0;
+}
+
+static void check_traces(struct model *m, struct columns *c, size_t times)
+{
+    for (size_t k = 0; k < times; k++) {
+        struct trace_collect t = {
+            .m = m, .id = m->rows[gen_below(&m->g, m->n)].span.trace_id, .last_ns = INT64_MIN};
+        struct err err = {0};
+
+        if (trace_id_is_zero(t.id)) {
+            continue;
+        }
+        forget_seen(m);
+        assert_int_equal(columns_trace(c, t.id, NULL, on_trace_span, &t, &err), 0);
+        for (size_t i = 0; i < m->n; i++) {
+            assert_int_equal(m->rows[i].seen,
+                             memcmp(m->rows[i].span.trace_id.b, t.id.b, TRACE_ID_SIZE) == 0);
+        }
+    }
+}
+
+static struct columns_query everything(void)
+{
+    return (struct columns_query){.min_ns = INT64_MIN, .max_ns = INT64_MAX};
+}
+
+static struct columns_query window(struct model *m)
+{
+    uint64_t span = (uint64_t)m->g.span_ns;
+    int64_t a = m->g.base_ns + (int64_t)gen_below(&m->g, span);
+    int64_t b = m->g.base_ns + (int64_t)gen_below(&m->g, span);
+
+    return (struct columns_query){.min_ns = a < b ? a : b, .max_ns = (a < b ? b : a) + 1};
+}
+
+static void check_everything(struct model *m, struct columns *c, size_t filters)
+{
+    static const struct field SPAN_BY[] = {{FIELD_INTRINSIC, {"service", 7}},
+                                           {FIELD_INTRINSIC, {"status", 6}},
+                                           {FIELD_ANY, {"user", 4}},
+                                           {FIELD_ATTR, {"http.status", 11}},
+                                           {FIELD_ATTR, {"map", 3}}};
+    static const struct field LOG_BY[] = {{FIELD_INTRINSIC, {"severity_number", 15}},
+                                          {FIELD_INTRINSIC, {"body", 4}},
+                                          {FIELD_ANY, {"user", 4}},
+                                          {FIELD_RESOURCE, {"host.name", 9}},
+                                          {FIELD_INTRINSIC, {"trace_id", 8}}};
+    struct columns_query q = everything();
+    struct columns_status st;
+
+    check_scan(m, c, &q);
+    check_pages(m, c, &q, 333);
+    columns_status(c, &st);
+    assert_int_equal(st.rows, m->n);
+    for (size_t i = 0; i < filters; i++) {
+        const struct field *by = m->kind == COLUMNS_SPANS ? &SPAN_BY[i % ARRAY_LEN(SPAN_BY)]
+                                                          : &LOG_BY[i % ARRAY_LEN(LOG_BY)];
+
+        q = window(m);
+        q.filter = gen_filter(&m->g, m->kind, 0);
+        assert_non_null(q.filter);
+        check_scan(m, c, &q);
+        if (i % 4 == 0) {
+            check_pages(m, c, &q, 1 + gen_below(&m->g, 100));
+            check_values(m, c, &q, *by);
+            check_histogram(m, c, &q, i % 8 == 0 ? NULL : by, 1 + gen_below(&m->g, 40));
+        }
+    }
+    if (m->kind == COLUMNS_SPANS) {
+        check_traces(m, c, 10);
+    }
+}
+
+/* The same rows at each stage of their life. */
+static void life(enum columns_kind kind, uint64_t seed)
+{
+    struct model m;
+    char *dir = gen_tmpdir();
+    struct columns *c = open_store(dir, kind);
+    struct columns_status st;
+
+    model_init(&m, kind, seed, 50LL * HOUR_MS);
+    add_rows(&m, c, 700);
+    check_everything(&m, c, 30); /* in memory */
+    flush(c);
+    columns_status(c, &st);
+
+    check_everything(&m, c, 60);
+    add_rows(&m, c, 500);
+    check_everything(&m, c, 20); /* parts and memory */
+    columns_close(c);
+    c = open_store(dir, kind);
+    check_everything(&m, c, 20);
+    for (int i = 0; i < 4; i++) {
+        add_rows(&m, c, 200);
+        flush(c);
+    }
+    check_everything(&m, c, 20);
+    compact(c);
+    columns_status(c, &st);
+    assert_true(st.parts <= 4);
+    check_everything(&m, c, 60);
+    columns_close(c);
+    c = open_store(dir, kind);
+    check_everything(&m, c, 5);
+    columns_close(c);
+    model_done(&m);
+    gen_rmdir(dir);
+}
+
+static void test_life_of_spans(void **state)
+{
+    (void)state;
+    life(COLUMNS_SPANS, 11);
+}
+
+static void test_life_of_logs(void **state)
+{
+    (void)state;
+    life(COLUMNS_LOGS, 12);
+}
+
+static void test_empty(void **state)
+{
+    struct model m;
+    char *dir = gen_tmpdir();
+    struct columns *c = open_store(dir, COLUMNS_LOGS);
+    struct columns_status st;
+    struct columns_commit commit;
+    uint64_t bytes = 7;
+
+    (void)state;
+    model_init(&m, COLUMNS_LOGS, 1, HOUR_MS);
+    assert_int_equal(columns_append_logs(c, NULL, 0, &commit, NULL), 0);
+    check_everything(&m, c, 4);
+    flush(c);
+    compact(c);
+    columns_status(c, &st);
+    assert_int_equal(st.parts, 0);
+    assert_int_equal(st.oldest_ns, INT64_MAX);
+    assert_int_equal(st.newest_ns, INT64_MIN);
+    assert_int_equal(columns_oldest_part_ns(c, &bytes), INT64_MAX);
+    assert_int_equal(bytes, 0);
+    columns_close(c);
+    model_done(&m);
+    gen_rmdir(dir);
+}
+
+static void test_rejects(void **state)
+{
+    char *dir = gen_tmpdir();
+    struct columns_opts o = {
+        .kind = COLUMNS_LOGS, .dir = dir, .retention_ms = 24LL * HOUR_MS, .future_ms = HOUR_MS};
+    struct resource r = {0};
+    struct scope s = {0};
+    int64_t now_ns = clock_wall_ns();
+    const int64_t hour_ns = (int64_t)HOUR_MS * 1000000;
+    struct log_record logs[4] = {
+        {.time_ns = now_ns - 25 * hour_ns, .resource = &r, .scope = &s},
+        {.time_ns = now_ns - 23 * hour_ns, .resource = &r, .scope = &s},
+        {.time_ns = now_ns, .resource = &r, .scope = &s},
+        {.time_ns = now_ns + 2 * hour_ns, .resource = &r, .scope = &s},
+    };
+    struct columns_commit commit;
+    struct columns_status st;
+    struct columns *c;
+    struct span span = {.resource = &r, .scope = &s};
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(columns_open(&o, &c, NULL), 0);
+    assert_int_equal(columns_append_logs(c, logs, 4, &commit, NULL), 0);
+    assert_int_equal(commit.accepted, 2);
+    assert_int_equal(commit.rejected[COLUMNS_REJECT_TOO_OLD], 1);
+    assert_int_equal(commit.rejected[COLUMNS_REJECT_TOO_NEW], 1);
+    assert_int_equal(columns_append_spans(c, &span, 1, &commit, &err), -ERR_INVALID);
+    columns_status(c, &st);
+    assert_int_equal(st.rows, 2);
+    assert_int_equal(st.oldest_ns, logs[1].time_ns);
+    assert_int_equal(st.newest_ns, logs[2].time_ns);
+    columns_close(c);
+    gen_rmdir(dir);
+}
+
+struct tail_seen {
+    size_t rows;
+    size_t calls;
+};
+
+static void on_tail(void *arg, const struct log_record *rows, size_t n)
+{
+    struct tail_seen *t = arg;
+
+    for (size_t i = 0; i < n; i++) {
+        assert_true(rows[i].time_ns > 1000);
+    }
+    t->rows += n;
+    t->calls++;
+}
+
+static void test_tail(void **state)
+{
+    char *dir = gen_tmpdir();
+    struct columns *c = open_store(dir, COLUMNS_LOGS);
+    struct resource r = {0};
+    struct scope s = {0};
+    struct log_record logs[4];
+    struct tail_seen a = {0};
+    struct tail_seen b = {0};
+    struct columns_subscription *sa = columns_subscribe_logs(c, on_tail, &a);
+    struct columns_subscription *sb = columns_subscribe_logs(c, on_tail, &b);
+    struct columns_commit commit;
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        logs[i] = (struct log_record){.time_ns = clock_wall_ns(), .resource = &r, .scope = &s};
+    }
+    logs[1].time_ns = -1; /* refused: not shown */
+    assert_int_equal(columns_append_logs(c, logs, 4, &commit, NULL), 0);
+    assert_int_equal(a.rows, 3);
+    assert_int_equal(b.rows, 3);
+    columns_unsubscribe(sa);
+    assert_int_equal(columns_append_logs(c, logs + 2, 2, &commit, NULL), 0);
+    assert_int_equal(a.rows, 3);
+    assert_int_equal(b.rows, 5);
+    columns_unsubscribe(sb);
+    columns_unsubscribe(NULL);
+    columns_close(c);
+    gen_rmdir(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_empty),        cmocka_unit_test(test_rejects),
+        cmocka_unit_test(test_tail),         cmocka_unit_test(test_life_of_spans),
+        cmocka_unit_test(test_life_of_logs),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

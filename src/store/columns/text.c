@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Values as text and tokens. Search folds ASCII case only, so that it never depends on a locale.
+ */
+#include "store/columns/text.h"
+
+#include "base/hash.h"
+
+#define IS_TOKEN(c)                                                                            \
+    (((c) >= 'a' && (c) <= 'z') || ((c) >= 'A' && (c) <= 'Z') || ((c) >= '0' && (c) <= '9') || \
+     (c) == '_' || (c) >= 0x80)
+#define TO_LOWER(c) ((c) >= 'A' && (c) <= 'Z' ? (c) + 32 : (c))
+#define ROW(hi, f)                                                                           \
+    f((hi)*16 + 0), f((hi)*16 + 1), f((hi)*16 + 2), f((hi)*16 + 3), f((hi)*16 + 4),          \
+        f((hi)*16 + 5), f((hi)*16 + 6), f((hi)*16 + 7), f((hi)*16 + 8), f((hi)*16 + 9),      \
+        f((hi)*16 + 10), f((hi)*16 + 11), f((hi)*16 + 12), f((hi)*16 + 13), f((hi)*16 + 14), \
+        f((hi)*16 + 15)
+#define TABLE(f)                                                                            \
+    ROW(0, f), ROW(1, f), ROW(2, f), ROW(3, f), ROW(4, f), ROW(5, f), ROW(6, f), ROW(7, f), \
+        ROW(8, f), ROW(9, f), ROW(10, f), ROW(11, f), ROW(12, f), ROW(13, f), ROW(14, f),   \
+        ROW(15, f)
+
+const uint8_t TOKEN_CHAR[256] = {TABLE(IS_TOKEN)};
+const uint8_t LOWER_CHAR[256] = {TABLE(TO_LOWER)};
+
+static void add_base64(struct buf *dst, struct str s)
+{
+    static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (size_t i = 0; i < s.n; i += 3) {
+        size_t left = s.n - i;
+        uint32_t v = (uint32_t)(uint8_t)s.p[i] << 16;
+
+        v |= left > 1 ? (uint32_t)(uint8_t)s.p[i + 1] << 8 : 0;
+        v |= left > 2 ? (uint32_t)(uint8_t)s.p[i + 2] : 0;
+        buf_add_byte(dst, DIGITS[v >> 18]);
+        buf_add_byte(dst, DIGITS[v >> 12 & 63]);
+        buf_add_byte(dst, left > 1 ? DIGITS[v >> 6 & 63] : '=');
+        buf_add_byte(dst, left > 2 ? DIGITS[v & 63] : '=');
+    }
+}
+
+static void add_json_str(struct buf *dst, struct str s)
+{
+    buf_add_byte(dst, '"');
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+
+        switch (c) {
+        case '"':
+            buf_add_cstr(dst, "\\\"");
+            break;
+        case '\\':
+            buf_add_cstr(dst, "\\\\");
+            break;
+        case '\n':
+            buf_add_cstr(dst, "\\n");
+            break;
+        case '\r':
+            buf_add_cstr(dst, "\\r");
+            break;
+        case '\t':
+            buf_add_cstr(dst, "\\t");
+            break;
+        default:
+            if (c < 0x20) {
+                buf_printf(dst, "\\u%04x", c);
+            } else {
+                buf_add_byte(dst, (char)c);
+            }
+        }
+    }
+    buf_add_byte(dst, '"');
+}
+
+static void add_json(struct buf *dst, const struct value *v, unsigned depth)
+{
+    if (depth > VALUE_DEPTH_MAX) {
+        dst->failed = true;
+        return;
+    }
+    switch (v->type) {
+    case VALUE_NONE:
+        buf_add_cstr(dst, "null");
+        break;
+    case VALUE_STR:
+        add_json_str(dst, v->u.s);
+        break;
+    case VALUE_BOOL:
+        buf_add_cstr(dst, v->u.b ? "true" : "false");
+        break;
+    case VALUE_I64:
+        buf_add_i64(dst, v->u.i);
+        break;
+    case VALUE_F64:
+        if (v->u.f - v->u.f == 0) {
+            buf_add_f64(dst, v->u.f);
+        } else { /* JSON has no NaN and no Inf */
+            buf_add_byte(dst, '"');
+            buf_add_f64(dst, v->u.f);
+            buf_add_byte(dst, '"');
+        }
+        break;
+    case VALUE_BYTES:
+        buf_add_byte(dst, '"');
+        add_base64(dst, v->u.s);
+        buf_add_byte(dst, '"');
+        break;
+    case VALUE_ARRAY:
+        buf_add_byte(dst, '[');
+        for (size_t i = 0; i < v->u.array.n; i++) {
+            if (i != 0) {
+                buf_add_byte(dst, ',');
+            }
+            add_json(dst, &v->u.array.v[i], depth + 1);
+        }
+        buf_add_byte(dst, ']');
+        break;
+    case VALUE_MAP:
+        buf_add_byte(dst, '{');
+        for (size_t i = 0; i < v->u.map.n; i++) {
+            if (i != 0) {
+                buf_add_byte(dst, ',');
+            }
+            add_json_str(dst, v->u.map.v[i].key);
+            buf_add_byte(dst, ':');
+            add_json(dst, &v->u.map.v[i].value, depth + 1);
+        }
+        buf_add_byte(dst, '}');
+        break;
+    }
+}
+
+struct str value_text(const struct value *v, struct buf *scratch)
+{
+    buf_clear(scratch);
+    switch (v->type) {
+    case VALUE_STR:
+        return v->u.s;
+    case VALUE_NONE:
+        return STR("");
+    case VALUE_BOOL:
+        return v->u.b ? STR("true") : STR("false");
+    case VALUE_BYTES:
+        add_base64(scratch, v->u.s);
+        break;
+    case VALUE_F64:
+        buf_add_f64(scratch, v->u.f);
+        break;
+    case VALUE_I64:
+    case VALUE_ARRAY:
+    case VALUE_MAP:
+        add_json(scratch, v, 0);
+        break;
+    }
+    return buf_str(scratch);
+}
+
+bool text_next_token(struct str *rest, struct str *ret_token)
+{
+    const uint8_t *p = (const uint8_t *)rest->p;
+    size_t start = 0;
+    size_t end;
+
+    while (start < rest->n && TOKEN_CHAR[p[start]] == 0) {
+        start++;
+    }
+    end = start;
+    while (end < rest->n && TOKEN_CHAR[p[end]] != 0) {
+        end++;
+    }
+    if (start == end) {
+        *rest = str_of(NULL, 0);
+        return false;
+    }
+    *ret_token = str_of(rest->p + start, end - start);
+    *rest = str_drop(*rest, end);
+    return true;
+}
+
+uint64_t text_token_hash(struct str token)
+{
+    char low[64];
+    uint64_t h = token.n;
+
+    if (LIKELY(token.n <= sizeof(low))) {
+        for (size_t i = 0; i < token.n; i++) {
+            low[i] = (char)LOWER_CHAR[(uint8_t)token.p[i]];
+        }
+        return hash64(low, token.n);
+    }
+    while (token.n != 0) {
+        size_t n = token.n < sizeof(low) ? token.n : sizeof(low);
+
+        for (size_t i = 0; i < n; i++) {
+            low[i] = (char)LOWER_CHAR[(uint8_t)token.p[i]];
+        }
+        h = hash64_seed(low, n, h);
+        token = str_drop(token, n);
+    }
+    return h;
+}
+
+static bool same_nocase(const uint8_t *a, const uint8_t *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (LOWER_CHAR[a[i]] != LOWER_CHAR[b[i]]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* First match at or after `from`, or -1: memchr for both cases of the first byte, then compare. */
+static int64_t find_nocase(struct str text, struct str needle, size_t from)
+{
+    const uint8_t *p = (const uint8_t *)text.p;
+    const uint8_t *q = (const uint8_t *)needle.p;
+    uint8_t lo;
+    uint8_t up;
+    size_t last;
+    const uint8_t *next_lo = NULL;
+    const uint8_t *next_up = NULL;
+
+    if (needle.n > text.n || from > text.n - needle.n) {
+        return -1;
+    }
+    lo = LOWER_CHAR[q[0]];
+    up = lo >= 'a' && lo <= 'z' ? (uint8_t)(lo - 32) : lo;
+    last = text.n - needle.n;
+    for (size_t i = from; i <= last;) {
+        const uint8_t *at = p + i;
+        const uint8_t *hit;
+
+        if (next_lo == NULL || next_lo < at) {
+            next_lo = memchr(at, lo, last - i + 1);
+            next_lo = next_lo != NULL ? next_lo : p + last + 1;
+        }
+        if (up != lo && (next_up == NULL || next_up < at)) {
+            next_up = memchr(at, up, last - i + 1);
+            next_up = next_up != NULL ? next_up : p + last + 1;
+        }
+        hit = up != lo && next_up < next_lo ? next_up : next_lo;
+        if (hit > p + last) {
+            return -1;
+        }
+        if (same_nocase(hit, q, needle.n)) {
+            return hit - p;
+        }
+        i = (size_t)(hit - p) + 1;
+    }
+    return -1;
+}
+
+bool text_contains(struct str text, struct str needle)
+{
+    return needle.n == 0 || find_nocase(text, needle, 0) >= 0;
+}
+
+bool text_has_word(struct str text, struct str word)
+{
+    const uint8_t *p = (const uint8_t *)text.p;
+    const uint8_t *w = (const uint8_t *)word.p;
+
+    if (word.n == 0) {
+        return false;
+    }
+    for (int64_t at = find_nocase(text, word, 0); at >= 0;
+         at = find_nocase(text, word, (size_t)at + 1)) {
+        size_t start = (size_t)at;
+        size_t end = start + word.n;
+        bool left = start == 0 || TOKEN_CHAR[p[start - 1]] == 0 || TOKEN_CHAR[w[0]] == 0;
+        bool right = end == text.n || TOKEN_CHAR[p[end]] == 0 || TOKEN_CHAR[w[word.n - 1]] == 0;
+
+        if (left && right) {
+            return true;
+        }
+    }
+    return false;
+}
