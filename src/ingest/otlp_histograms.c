@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Histogram, ExponentialHistogram and Summary points as the classic series family: cumulative buckets by
+ * upper bound, sum and count. Exponential buckets are merged to at most scale 3 (eight per power of two)
+ * and 160 populated ones, so that bounds stay the same from point to point; their bounds are exact.
+ */
+#include <math.h>
+
+#include "ingest/otlp_metrics_internal.h"
+
+enum {
+    BUCKETS_MAX = 2048,      /* explicit buckets of one point */
+    EXP_COUNTS_MAX = 100000, /* counts of one exponential point and sign, populated or not */
+    EXP_SCALE_MAX = 3,
+    EXP_SCALE_MIN = -10, /* ExponentialHistogramDataPoint.scale in the data model */
+    EXP_POPULATED_MAX = 160,
+};
+
+static int no_memory(struct err *reterr)
+{
+    return err_set(reterr, ERR_NOMEM, "the request needs more memory than one request may use");
+}
+
+/* A list of 64-bit values, packed or one by one. */
+struct list {
+    struct str packed; /* the last packed run */
+    uint64_t *v;       /* one by one or decoded; arena */
+    size_t n;
+    size_t cap;
+};
+
+static bool list_push(struct list *l, struct arena *a, uint64_t u)
+{
+    if (l->n == l->cap) {
+        size_t cap = l->cap != 0 ? l->cap * 2 : 16;
+        uint64_t *v = arena_array(a, uint64_t, cap);
+
+        if (v == NULL) {
+            return false;
+        }
+        if (l->n != 0) {
+            memcpy(v, l->v, l->n * sizeof(*v));
+        }
+        l->v = v;
+        l->cap = cap;
+    }
+    l->v[l->n++] = u;
+    return true;
+}
+
+static int list_add_fixed(struct list *l, struct arena *a, const struct pb *msg, struct str s,
+                          struct err *reterr)
+{
+    int64_t n = pb_packed_fixed64_count(msg, s, reterr);
+
+    for (int64_t i = 0; i < n; i++) {
+        if (!list_push(l, a, pb_packed_fixed64_at(s, (size_t)i))) {
+            return no_memory(reterr);
+        }
+    }
+    return n < 0 ? (int)n : 0;
+}
+
+static int list_add_varints(struct list *l, struct arena *a, struct pb msg, struct err *reterr)
+{
+    uint64_t u;
+    int rc;
+
+    while ((rc = pb_next_packed_varint(&msg, &u, reterr)) > 0) {
+        if (!list_push(l, a, u)) {
+            return no_memory(reterr);
+        }
+    }
+    return rc;
+}
+
+struct histogram {
+    struct point p;
+    struct attr_range attrs;
+    uint64_t time, flags, count;
+    double sum;
+    bool has_sum;
+    struct list counts;
+    struct list bounds;
+};
+
+static int scan_histogram(struct metrics_request *m, struct pb msg, struct histogram *h,
+                          struct err *reterr)
+{
+    struct arena *a = m->c->arena;
+    struct pb_field f;
+    int rc;
+
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        bool ok = true;
+
+        switch (f.tag) { /* HistogramDataPoint */
+        case PB_TAG(3, PB_FIXED64):
+            h->time = f.u;
+            break;
+        case PB_TAG(4, PB_FIXED64):
+            h->count = f.u;
+            break;
+        case PB_TAG(5, PB_FIXED64):
+            h->sum = pb_f64(f.u);
+            h->has_sum = true;
+            break;
+        case PB_TAG(6, PB_LEN):
+            rc = list_add_fixed(&h->counts, a, &msg, f.s, reterr);
+            break;
+        case PB_TAG(6, PB_FIXED64):
+            ok = list_push(&h->counts, a, f.u);
+            break;
+        case PB_TAG(7, PB_LEN):
+            rc = list_add_fixed(&h->bounds, a, &msg, f.s, reterr);
+            break;
+        case PB_TAG(7, PB_FIXED64):
+            ok = list_push(&h->bounds, a, f.u);
+            break;
+        case PB_TAG(8, PB_LEN):
+            m->exemplars++;
+            break;
+        case PB_TAG(9, PB_LEN):
+            attr_range_add(&h->attrs, &f);
+            break;
+        case PB_TAG(10, PB_VARINT):
+            h->flags = f.u;
+            break;
+        default:
+            break;
+        }
+        if (rc < 0 || !ok) {
+            return rc < 0 ? rc : no_memory(reterr);
+        }
+    }
+    return rc;
+}
+
+static bool check_histogram(struct metrics_request *m, const struct histogram *h)
+{
+    if (h->counts.n != 0 && h->counts.n != h->bounds.n + 1) {
+        otlp_reject(m->c, REJECT_POINT, 1,
+                    "histogram has %zu bucket counts for %zu bounds, expected one more",
+                    h->counts.n, h->bounds.n);
+        return false;
+    }
+    if (h->bounds.n > BUCKETS_MAX) {
+        otlp_reject(m->c, REJECT_POINT, 1, "histogram has %zu bounds, at most %d are allowed",
+                    h->bounds.n, BUCKETS_MAX);
+        return false;
+    }
+    for (size_t i = 0; i < h->bounds.n; i++) {
+        double b = pb_f64(h->bounds.v[i]);
+
+        if (isnan(b) || (i > 0 && b <= pb_f64(h->bounds.v[i - 1]))) {
+            otlp_reject(m->c, REJECT_POINT, 1, "histogram bound %zu is not above the one before",
+                        i);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* +Inf bucket, count and sum: what every histogram ends with. */
+static int emit_totals(struct metrics_request *m, const struct histogram *h, struct err *reterr)
+{
+    int rc = series_emit(m, &h->p, PART_BUCKET, (double)INFINITY, (double)h->count, reterr);
+
+    rc = rc != 0 ? rc : series_emit(m, &h->p, PART_COUNT, 0, (double)h->count, reterr);
+    if (rc == 0 && (h->has_sum || h->p.stale)) {
+        rc = series_emit(m, &h->p, PART_SUM, 0, h->sum, reterr);
+    }
+    return rc;
+}
+
+int otlp_histogram_point(struct metrics_request *m, struct pb msg, struct err *reterr)
+{
+    struct histogram h = {.p = {.msg = msg, .attr_tag = PB_TAG(9, PB_LEN)}};
+    uint64_t below = 0;
+    int rc = scan_histogram(m, msg, &h, reterr);
+
+    if (rc < 0 || !check_histogram(m, &h)) {
+        return rc;
+    }
+    rc = otlp_point_begin(m, &h.p, &h.attrs, h.time, h.flags, reterr);
+    if (rc <= 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < h.bounds.n && i < h.counts.n; i++) {
+        double bound = pb_f64(h.bounds.v[i]);
+
+        below += h.counts.v[i];
+        if (isinf(bound)) {
+            continue; /* the last one is always written */
+        }
+        rc = series_emit(m, &h.p, PART_BUCKET, bound, (double)below, reterr);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return emit_totals(m, &h, reterr);
+}
+
+/* One sign of an exponential histogram. */
+struct exp_buckets {
+    int64_t offset;
+    struct list counts;
+};
+
+struct exp_histogram {
+    struct histogram h;
+    int64_t scale;
+    uint64_t zero_count;
+    double zero_threshold;
+    struct exp_buckets positive, negative;
+};
+
+static int scan_buckets(struct metrics_request *m, struct pb msg, struct exp_buckets *b,
+                        struct err *reterr)
+{
+    struct pb_field f;
+    int rc;
+
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        if (f.tag == PB_TAG(1, PB_VARINT)) {
+            b->offset = (int32_t)zigzag_decode((uint32_t)f.u);
+        } else if (f.tag == PB_TAG(2, PB_LEN)) {
+            rc = list_add_varints(&b->counts, m->c->arena, pb_sub(&msg, f.s), reterr);
+        } else if (f.tag == PB_TAG(2, PB_VARINT) && !list_push(&b->counts, m->c->arena, f.u)) {
+            rc = no_memory(reterr);
+        }
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return rc;
+}
+
+static int scan_exp(struct metrics_request *m, struct pb msg, struct exp_histogram *e,
+                    struct err *reterr)
+{
+    struct histogram *h = &e->h;
+    struct pb_field f;
+    int rc;
+
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        switch (f.tag) { /* ExponentialHistogramDataPoint */
+        case PB_TAG(1, PB_LEN):
+            attr_range_add(&h->attrs, &f);
+            break;
+        case PB_TAG(3, PB_FIXED64):
+            h->time = f.u;
+            break;
+        case PB_TAG(4, PB_FIXED64):
+            h->count = f.u;
+            break;
+        case PB_TAG(5, PB_FIXED64):
+            h->sum = pb_f64(f.u);
+            h->has_sum = true;
+            break;
+        case PB_TAG(6, PB_VARINT):
+            e->scale = (int32_t)zigzag_decode((uint32_t)f.u);
+            break;
+        case PB_TAG(7, PB_FIXED64):
+            e->zero_count = f.u;
+            break;
+        case PB_TAG(8, PB_LEN):
+            rc = scan_buckets(m, pb_sub(&msg, f.s), &e->positive, reterr);
+            break;
+        case PB_TAG(9, PB_LEN):
+            rc = scan_buckets(m, pb_sub(&msg, f.s), &e->negative, reterr);
+            break;
+        case PB_TAG(10, PB_VARINT):
+            h->flags = f.u;
+            break;
+        case PB_TAG(11, PB_LEN):
+            m->exemplars++;
+            break;
+        case PB_TAG(14, PB_FIXED64):
+            e->zero_threshold = pb_f64(f.u);
+            break;
+        default:
+            break;
+        }
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return rc;
+}
+
+static size_t populated(const struct exp_buckets *b, unsigned shift)
+{
+    int64_t last = INT64_MIN;
+    size_t n = 0;
+
+    for (size_t i = 0; i < b->counts.n; i++) {
+        int64_t index = (b->offset + (int64_t)i) >> shift;
+
+        if (b->counts.v[i] != 0 && index != last) {
+            n++;
+            last = index;
+        }
+    }
+    return n;
+}
+
+/* base^index with base = 2^(2^-scale): exact for whole powers, correctly rounded parts between them. */
+static double exp_bound(int64_t index, int64_t scale)
+{
+    if (scale <= 0) {
+        return ldexp(1, (int)fmax(-100000, fmin(100000, (double)index * (double)(1 << -scale))));
+    }
+    return ldexp(exp2((double)(index & ((1 << scale) - 1)) / (double)(1 << scale)),
+                 (int)(index >> scale));
+}
+
+/* Buckets of one sign from the lowest bound up, those of one merged index together. */
+static int emit_exp_buckets(struct metrics_request *m, struct exp_histogram *e, bool negative,
+                            unsigned shift, uint64_t *below, struct err *reterr)
+{
+    const struct exp_buckets *b = negative ? &e->negative : &e->positive;
+    int64_t scale = e->scale - (int64_t)shift;
+    size_t n = b->counts.n;
+
+    for (size_t k = 0; k < n;) {
+        size_t i = negative ? n - 1 - k : k;
+        int64_t index = (b->offset + (int64_t)i) >> shift;
+        uint64_t sum = 0;
+        double bound;
+        int rc;
+
+        for (; k < n; k++) {
+            i = negative ? n - 1 - k : k;
+            if (((b->offset + (int64_t)i) >> shift) != index) {
+                break;
+            }
+            sum += b->counts.v[i];
+        }
+        if (sum == 0) {
+            continue;
+        }
+        *below += sum;
+        bound = negative ? -exp_bound(index, scale) : exp_bound(index + 1, scale);
+        if (isinf(bound)) {
+            continue;
+        }
+        rc = series_emit(m, &e->h.p, PART_BUCKET, bound, (double)*below, reterr);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static bool check_exp(struct metrics_request *m, const struct exp_histogram *e)
+{
+    if (e->scale < EXP_SCALE_MIN || e->scale > 20) {
+        otlp_reject(m->c, REJECT_POINT, 1, "exponential histogram scale %lld is outside -10 to 20",
+                    (long long)e->scale);
+        return false;
+    }
+    if (e->positive.counts.n > EXP_COUNTS_MAX || e->negative.counts.n > EXP_COUNTS_MAX) {
+        otlp_reject(m->c, REJECT_POINT, 1, "exponential histogram has more than %d bucket counts",
+                    EXP_COUNTS_MAX);
+        return false;
+    }
+    return true;
+}
+
+int otlp_exp_histogram_point(struct metrics_request *m, struct pb msg, struct err *reterr)
+{
+    struct exp_histogram e = {.h.p = {.msg = msg, .attr_tag = PB_TAG(1, PB_LEN)}};
+    uint64_t below = 0;
+    unsigned shift;
+    int rc = scan_exp(m, msg, &e, reterr);
+
+    if (rc < 0 || !check_exp(m, &e)) {
+        return rc;
+    }
+    rc = otlp_point_begin(m, &e.h.p, &e.h.attrs, e.h.time, e.h.flags, reterr);
+    if (rc <= 0) {
+        return rc;
+    }
+    shift = e.scale > EXP_SCALE_MAX ? (unsigned)(e.scale - EXP_SCALE_MAX) : 0;
+    while (e.scale - (int64_t)shift > EXP_SCALE_MIN &&
+           populated(&e.positive, shift) + populated(&e.negative, shift) > EXP_POPULATED_MAX) {
+        shift++;
+    }
+    rc = emit_exp_buckets(m, &e, true, shift, &below, reterr);
+    if (rc == 0 && e.zero_count != 0) {
+        below += e.zero_count;
+        rc = series_emit(m, &e.h.p, PART_BUCKET, e.zero_threshold, (double)below, reterr);
+    }
+    rc = rc != 0 ? rc : emit_exp_buckets(m, &e, false, shift, &below, reterr);
+    return rc != 0 ? rc : emit_totals(m, &e.h, reterr);
+}
+
+struct summary {
+    struct point p;
+    struct attr_range attrs;
+    uint64_t time, flags, count;
+    double sum;
+};
+
+static int scan_summary(struct pb msg, struct summary *s, struct err *reterr)
+{
+    struct pb_field f;
+    int rc;
+
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        switch (f.tag) { /* SummaryDataPoint */
+        case PB_TAG(3, PB_FIXED64):
+            s->time = f.u;
+            break;
+        case PB_TAG(4, PB_FIXED64):
+            s->count = f.u;
+            break;
+        case PB_TAG(5, PB_FIXED64):
+            s->sum = pb_f64(f.u);
+            break;
+        case PB_TAG(7, PB_LEN):
+            attr_range_add(&s->attrs, &f);
+            break;
+        case PB_TAG(8, PB_VARINT):
+            s->flags = f.u;
+            break;
+        default:
+            break;
+        }
+    }
+    return rc;
+}
+
+static int emit_quantile(struct metrics_request *m, const struct summary *s, struct pb msg,
+                         struct err *reterr)
+{
+    double quantile = 0;
+    double value = 0;
+    struct pb_field f;
+    int rc;
+
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        if (f.tag == PB_TAG(1, PB_FIXED64)) {
+            quantile = pb_f64(f.u);
+        } else if (f.tag == PB_TAG(2, PB_FIXED64)) {
+            value = pb_f64(f.u);
+        }
+    }
+    return rc < 0 ? rc : series_emit(m, &s->p, PART_QUANTILE, quantile, value, reterr);
+}
+
+int otlp_summary_point(struct metrics_request *m, struct pb msg, struct err *reterr)
+{
+    struct summary s = {.p = {.msg = msg, .attr_tag = PB_TAG(7, PB_LEN)}};
+    struct pb_field f;
+    int rc = scan_summary(msg, &s, reterr);
+
+    rc = rc < 0 ? rc : otlp_point_begin(m, &s.p, &s.attrs, s.time, s.flags, reterr);
+    if (rc <= 0) {
+        return rc;
+    }
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        if (f.tag == PB_TAG(6, PB_LEN)) {
+            rc = emit_quantile(m, &s, pb_sub(&msg, f.s), reterr);
+            if (rc != 0) {
+                return rc;
+            }
+        }
+    }
+    rc = rc < 0 ? rc : series_emit(m, &s.p, PART_COUNT, 0, (double)s.count, reterr);
+    return rc != 0 ? rc : series_emit(m, &s.p, PART_SUM, 0, s.sum, reterr);
+}

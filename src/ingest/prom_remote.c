@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Remote write 1.0 (prometheus.WriteRequest). Per series on the hit path: one scan of its bytes, one hash,
+ * one look-up, one append per sample. A series is parsed only when the store does not know its hash.
+ */
+#include "ingest/prom_remote.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "codec/compress.h"
+#include "codec/pb.h"
+#include "ingest/ingest_internal.h"
+#include "ingest/seen.h"
+
+struct prom_remote {
+    struct sink *sink;
+    struct work_pool *works;
+    struct seen_set *metadata_seen;
+};
+
+struct prom_remote *prom_remote_new(struct sink *sink)
+{
+    struct prom_remote *p = mem_xcalloc(1, sizeof(*p));
+
+    p->sink = sink;
+    p->works = work_pool_new(sink->metrics, sink->limits.max_decompressed_bytes);
+    p->metadata_seen = mem_xcalloc(1, sizeof(*p->metadata_seen));
+    return p;
+}
+
+void prom_remote_free(struct prom_remote *p)
+{
+    if (p != NULL) {
+        work_pool_free(p->works);
+        mem_free(p->metadata_seen);
+        mem_free(p);
+    }
+}
+
+struct request {
+    struct prom_remote *p;
+    struct work *w;
+    bool intern_all; /* second try after the store forgot a series */
+    size_t index;    /* of the series being read */
+    int64_t newest_ms;
+    size_t rejected[REJECT_COUNT];
+    struct err first; /* of the first refused series; code 0: none */
+};
+
+/* Encoded labels and samples of one TimeSeries. */
+struct series {
+    struct pb msg;
+    const char *labels; /* first label field; NULL: none */
+    const char *labels_end;
+    bool split;             /* other fields between the labels */
+    const uint8_t *samples; /* first sample field; NULL: none */
+    size_t samples_n;
+    size_t labels_n;
+};
+
+enum { TAG_LABEL = PB_TAG(1, PB_LEN), TAG_SAMPLE = PB_TAG(2, PB_LEN) };
+
+/* Field 1 of TimeSeries is labels, 2 samples, 3 exemplars, 4 native histograms. */
+static int scan_series(struct request *r, struct series *s, struct err *reterr)
+{
+    struct pb msg = s->msg;
+    struct pb_field f;
+    int rc;
+
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        switch (f.tag) {
+        case TAG_LABEL:
+            s->split |= s->labels != NULL && f.p != s->labels_end;
+            s->labels = s->labels == NULL ? f.p : s->labels;
+            s->labels_end = f.s.p + f.s.n;
+            s->labels_n++;
+            break;
+        case TAG_SAMPLE:
+            s->samples = s->samples == NULL ? (const uint8_t *)f.p : s->samples;
+            s->samples_n++;
+            break;
+        case PB_TAG(3, PB_LEN):
+            r->rejected[REJECT_EXEMPLAR]++;
+            break;
+        case PB_TAG(4, PB_LEN):
+            r->rejected[REJECT_NATIVE_HISTOGRAM]++;
+            break;
+        default:
+            break;
+        }
+    }
+    return rc;
+}
+
+static struct hash128 hash_labels(struct request *r, const struct series *s)
+{
+    struct pb msg = s->msg;
+    struct pb_field f;
+
+    if (!s->split) {
+        return hash128(s->labels, (size_t)(s->labels_end - s->labels));
+    }
+    buf_clear(&r->w->scratch);
+    while (pb_next(&msg, &f, NULL) > 0) {
+        if (f.tag == TAG_LABEL) {
+            buf_add(&r->w->scratch, f.p, (size_t)(f.s.p + f.s.n - f.p));
+        }
+    }
+    return hash128(r->w->scratch.data, r->w->scratch.n);
+}
+
+/* Count the series' samples as refused; the first message of a request is its answer. */
+static int refuse(struct request *r, const struct series *s, enum ingest_reject reason,
+                  const struct err *why, struct labels ls)
+{
+    r->rejected[reason] += s->samples_n;
+    if (r->first.code == 0) {
+        struct buf text CLEANUP(buf_done);
+
+        buf_init(&text, 1 << 16);
+        labels_format(ls, &text);
+        err_set(&r->first, (enum err_code)why->code, "series %zu %.*s: %s", r->index,
+                (int)(text.n < 120 ? text.n : 120), text.n != 0 ? text.data : "", why->msg);
+    }
+    return 1;
+}
+
+static int parse_label(struct pb msg, struct label *ret, struct err *reterr)
+{
+    struct pb_field f;
+    int rc;
+
+    *ret = (struct label){str_of("", 0), str_of("", 0)};
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        if (f.tag == PB_TAG(1, PB_LEN)) {
+            ret->name = f.s;
+        } else if (f.tag == PB_TAG(2, PB_LEN)) {
+            ret->value = f.s;
+        }
+    }
+    return rc;
+}
+
+static int check_label(const struct ingest_limits *lim, const struct label *l, struct err *why)
+{
+    bool is_name = str_eq(l->name, STR(LABEL_NAME));
+
+    if (l->name.n > lim->max_label_name_bytes) {
+        return err_set(why, ERR_INVALID, "label name of %zu bytes, at most %zu are allowed",
+                       l->name.n, lim->max_label_name_bytes);
+    }
+    if (!label_name_is_valid(l->name)) {
+        return err_set(why, ERR_INVALID, "invalid label name");
+    }
+    if (l->value.n > lim->max_label_value_bytes) {
+        return err_set(why, ERR_INVALID,
+                       "value of label %.*s has %zu bytes, at most %zu are allowed",
+                       STR_ARG(l->name), l->value.n, lim->max_label_value_bytes);
+    }
+    if (!str_is_utf8(l->value)) {
+        return err_set(why, ERR_INVALID, "value of label %.*s is not valid UTF-8",
+                       STR_ARG(l->name));
+    }
+    if (is_name && !metric_name_is_valid(l->value)) {
+        return err_set(why, ERR_INVALID, "invalid metric name");
+    }
+    return 0;
+}
+
+static int check_labels(const struct ingest_limits *lim, struct label *v, size_t *n,
+                        struct err *why)
+{
+    for (size_t i = 0; i < *n; i++) {
+        int rc = check_label(lim, &v[i], why);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    if (!labels_normalize(v, n)) {
+        return err_set(why, ERR_INVALID, "a label name occurs twice");
+    }
+    if (*n == 0) {
+        return err_set(why, ERR_INVALID, "no labels");
+    }
+    if (labels_get((struct labels){v, *n}, STR(LABEL_NAME)).n == 0) {
+        return err_set(why, ERR_INVALID, "no metric name");
+    }
+    return 0;
+}
+
+/* @return 0; 1 refused and counted; -ERR_TRUNCATED, -ERR_INVALID, -ERR_NOMEM, the store's errors */
+static int intern_series(struct request *r, const struct series *s, const struct hash128 *key,
+                         struct series_ref *ret, struct err *reterr)
+{
+    const struct ingest_limits *lim = &r->p->sink->limits;
+    struct pb msg = s->msg;
+    struct err why = {0};
+    struct label *v;
+    struct pb_field f;
+    size_t n = 0;
+    int rc;
+
+    if (s->labels_n > lim->max_labels) {
+        err_set(&why, ERR_INVALID, "%zu labels, at most %zu are allowed", s->labels_n,
+                lim->max_labels);
+        return refuse(r, s, REJECT_LABELS, &why, (struct labels){NULL, 0});
+    }
+    arena_reset(&r->w->arena);
+    v = arena_array(&r->w->arena, struct label, s->labels_n + 1);
+    if (v == NULL) {
+        return err_set(reterr, ERR_NOMEM, "no memory for labels");
+    }
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        if (f.tag == TAG_LABEL) {
+            rc = parse_label(pb_sub(&msg, f.s), &v[n++], reterr);
+            if (rc < 0) {
+                return rc;
+            }
+        }
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    if (check_labels(lim, v, &n, &why) < 0) {
+        return refuse(r, s, REJECT_LABELS, &why, (struct labels){v, n});
+    }
+    rc = tsdb_intern(r->p->sink->metrics, (struct labels){v, n}, key, ret, &why);
+    if (rc == -ERR_LIMIT) {
+        return refuse(r, s, REJECT_SERIES_LIMIT, &why, (struct labels){v, n});
+    }
+    return rc < 0 ? err_set(reterr, (enum err_code) - rc, "%s", why.msg) : 0;
+}
+
+static int add_sample(struct request *r, struct series_ref ref, struct pb msg, struct err *reterr)
+{
+    struct pb_field f;
+    double value = 0;
+    int64_t t_ms = 0;
+    int rc;
+
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        if (f.tag == PB_TAG(1, PB_FIXED64)) {
+            value = pb_f64(f.u);
+        } else if (f.tag == PB_TAG(2, PB_VARINT)) {
+            t_ms = (int64_t)f.u;
+        }
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    r->newest_ms = t_ms > r->newest_ms ? t_ms : r->newest_ms;
+    rc = tsdb_batch_add(r->w->batch, ref, t_ms, value);
+    return rc < 0 ? err_set(reterr, (enum err_code) - rc, "too many samples in one request") : 0;
+}
+
+static int one_series(struct request *r, struct pb msg, struct err *reterr)
+{
+    struct series s = {.msg = msg};
+    struct hash128 key = {0, 0};
+    struct series_ref ref;
+    struct pb_field f;
+    int rc = scan_series(r, &s, reterr);
+
+    if (rc < 0) {
+        return rc;
+    }
+    if (s.labels != NULL) {
+        key = hash_labels(r, &s);
+    }
+    if (r->intern_all || s.labels == NULL || !tsdb_lookup(r->p->sink->metrics, key, &ref)) {
+        rc = intern_series(r, &s, &key, &ref, reterr);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    if (s.samples == NULL) {
+        return 0;
+    }
+    msg.p = s.samples;
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        if (f.tag == TAG_SAMPLE) {
+            rc = add_sample(r, ref, pb_sub(&msg, f.s), reterr);
+            if (rc < 0) {
+                return rc;
+            }
+        }
+    }
+    return rc;
+}
+
+/* MetricMetadata: type = 1, metric_family_name = 2, help = 4, unit = 5. */
+static int one_metadata(struct request *r, struct str raw, struct pb msg, struct err *reterr)
+{
+    static const char *const TYPES[] = {"unknown",        "counter", "gauge", "histogram",
+                                        "gaugehistogram", "summary", "info",  "stateset"};
+    uint64_t hash = hash64(raw.p, raw.n);
+    struct str name = {0};
+    struct str help = {0};
+    struct str unit = {0};
+    struct err e = {0};
+    struct pb_field f;
+    uint64_t type = 0;
+    int rc;
+
+    if (seen_has(r->p->metadata_seen, hash)) {
+        return 0;
+    }
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        switch (f.tag) {
+        case PB_TAG(1, PB_VARINT):
+            type = f.u;
+            break;
+        case PB_TAG(2, PB_LEN):
+            name = f.s;
+            break;
+        case PB_TAG(4, PB_LEN):
+            help = f.s;
+            break;
+        case PB_TAG(5, PB_LEN):
+            unit = f.s;
+            break;
+        default:
+            break;
+        }
+    }
+    if (rc < 0 || !metric_name_is_valid(name) || !str_is_utf8(help) || !str_is_utf8(unit)) {
+        return rc; /* metadata is a courtesy: what is unusable is left out */
+    }
+    rc = tsdb_set_metadata(r->p->sink->metrics, name,
+                           str_cstr(type < ARRAY_LEN(TYPES) ? TYPES[type] : TYPES[0]), unit, help,
+                           &e);
+    if (rc < 0) {
+        return err_set(reterr, (enum err_code) - rc, "%s", e.msg);
+    }
+    seen_put(r->p->metadata_seen, hash);
+    return 0;
+}
+
+static int run(struct request *r, struct tsdb_commit *ret, struct err *reterr)
+{
+    struct pb msg = pb_init(buf_str(&r->w->body));
+    struct pb_field f;
+    int rc;
+
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        if (f.tag == PB_TAG(1, PB_LEN)) {
+            rc = one_series(r, pb_sub(&msg, f.s), reterr);
+            r->index++;
+        } else if (f.tag == PB_TAG(3, PB_LEN)) {
+            rc = one_metadata(r, f.s, pb_sub(&msg, f.s), reterr);
+        }
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return rc < 0 ? rc : tsdb_batch_commit(r->w->batch, ret, reterr);
+}
+
+/* The first sample the store refused, named by its series, when no series was refused before. */
+static void note_commit(struct request *r, const struct tsdb_commit *done)
+{
+    static const enum ingest_reject REASONS[TSDB_REJECT_COUNT] = {REJECT_TOO_OLD, REJECT_TOO_NEW,
+                                                                  REJECT_SERIES_GONE};
+
+    static const char *const TEXTS[TSDB_REJECT_COUNT] = {
+        "is older than the retention", "is too far in the future", "is of a series just removed"};
+    struct labels ls = {NULL, 0};
+    size_t total = 0;
+
+    for (size_t i = 0; i < TSDB_REJECT_COUNT; i++) {
+        r->rejected[REASONS[i]] += done->rejected[i];
+        total += done->rejected[i];
+    }
+    if (total != 0 && r->first.code == 0) {
+        struct buf text CLEANUP(buf_done);
+
+        buf_init(&text, 1 << 16);
+        arena_reset(&r->w->arena);
+        if (tsdb_series_labels(r->p->sink->metrics, done->first_rejected, &r->w->arena, &ls)) {
+            labels_format(ls, &text);
+        }
+        err_set(&r->first, ERR_OUT_OF_RANGE, "%zu samples out of range, first: %.*s at %lld ms %s",
+                total, (int)(text.n < 120 ? text.n : 120), text.n != 0 ? text.data : "",
+                (long long)done->first_rejected_t_ms, TEXTS[done->first_reason]);
+    }
+}
+
+static void count(const struct request *r, const struct tsdb_commit *done, int rc)
+{
+    struct ingest_stats *s = r->p->sink->stats;
+
+    if (rc < 0) {
+        bool malformed = rc == -ERR_INVALID || rc == -ERR_TRUNCATED || rc == -ERR_TOO_LARGE;
+
+        ingest_count_rejected(s, INGEST_METRICS, malformed ? REJECT_MALFORMED : REJECT_STORE, 1);
+        return;
+    }
+    ingest_count_accepted(s, INGEST_METRICS, "prometheus_remote_write", done->accepted);
+    for (size_t i = 0; i < REJECT_COUNT; i++) {
+        ingest_count_rejected(s, INGEST_METRICS, (enum ingest_reject)i, r->rejected[i]);
+    }
+    if (r->newest_ms > INT64_MIN / 1000000 && r->newest_ms < INT64_MAX / 1000000) {
+        ingest_note_newest(s, INGEST_METRICS, r->newest_ms * 1000000, clock_wall_ns());
+    }
+}
+
+static int decode_and_store(struct request *r, struct str body, struct tsdb_commit *done,
+                            struct err *reterr)
+{
+    int rc = decompress(COMPRESS_SNAPPY, body, &r->w->body, reterr);
+
+    rc = rc < 0 ? rc : run(r, done, reterr);
+    if (rc == 0 && done->rejected[TSDB_REJECT_GONE] != 0) {
+        /* A series went idle between look-up and commit: the same again, labels first. Samples already
+         * stored are stored again with the same value. */
+        *r = (struct request){.p = r->p, .w = r->w, .intern_all = true, .newest_ms = r->newest_ms};
+        tsdb_batch_clear(r->w->batch);
+        memset(done, 0, sizeof(*done));
+        rc = run(r, done, reterr);
+    }
+    if (rc == 0) {
+        note_commit(r, done);
+    }
+    return rc;
+}
+
+int prom_remote_write(struct prom_remote *p, struct str body, struct err *reterr)
+{
+    struct request r = {.p = p, .newest_ms = INT64_MIN};
+    struct tsdb_commit done = {0};
+    int64_t reserved = (int64_t)body.n;
+    int rc;
+
+    if (!budget_take(p->sink->budget, reserved)) {
+        rc = err_set(reterr, ERR_OVERLOAD, "too much data is being decoded, try again");
+        count(&r, &done, rc);
+        return rc;
+    }
+    r.w = work_acquire(p->works);
+    if (r.w == NULL) {
+        rc = err_set(reterr, ERR_NOMEM, "no memory for the request");
+    } else {
+        rc = decode_and_store(&r, body, &done, reterr);
+    }
+    count(&r, &done, rc);
+    work_release(p->works, r.w);
+    budget_give(p->sink->budget, reserved);
+    if (rc == 0 && r.first.code != 0) {
+        return err_set(reterr, (enum err_code)r.first.code, "%s", r.first.msg);
+    }
+    return rc;
+}
