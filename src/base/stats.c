@@ -14,7 +14,7 @@ enum kind { KIND_COUNTER, KIND_GAUGE, KIND_GAUGE_FN, KIND_TIMING };
 
 struct entry {
     const char *name;
-    const char *labels;
+    char *labels; /* owned */
     const char *help;
     enum kind kind;
     void *value; /* counter, gauge or timing; owned */
@@ -59,6 +59,7 @@ void stats_free(struct stats *s)
 
         s->first = e->next;
         mem_free(e->value);
+        mem_free(e->labels);
         mem_free(e);
     }
     mutex_done(&s->lock);
@@ -99,7 +100,8 @@ static struct entry *obtain(struct stats *s, const char *name, const char *label
     e = *at;
     if (e == NULL || order(e, name, labels) != 0) {
         e = mem_xcalloc(1, sizeof(*e));
-        *e = (struct entry){name, labels, help, kind, new_value(kind), NULL, NULL, *at};
+        *e =
+            (struct entry){name, mem_xstrdup(labels), help, kind, new_value(kind), NULL, NULL, *at};
         *at = e;
     }
     mutex_unlock(&s->lock);

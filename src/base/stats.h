@@ -33,8 +33,8 @@ struct stats *stats_new(void);
 void stats_free(struct stats *s);
 
 /**
- * Find or create. `labels` is Prometheus label text without braces (`reason="too_old"`) or "". Name, help
- * and labels must be constants or live as long as the registry.
+ * Find or create. `labels` is Prometheus label text without braces (`reason="too_old"`) or "", and is
+ * copied. Name and help must be constants or live as long as the registry.
  * @return never NULL; belongs to the registry. Thread-safe. A NULL registry gives an unregistered dummy.
  */
 struct counter *stats_counter(struct stats *s, const char *name, const char *labels,
