@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Structures shared by the files of the HTTP server. One conn per socket and one exchange per request.
+ * Invariant: an exchange lives from the request line until microhttpd reports the request as completed;
+ * while a worker runs its handler the connection is suspended, so microhttpd does not touch it.
+ */
+#ifndef NET_HTTP_INTERNAL_H
+#define NET_HTTP_INTERNAL_H
+
+#include <microhttpd.h>
+
+#include "base/cancel.h"
+#include "base/lock.h"
+#include "base/vec.h"
+#include "net/http_server.h"
+#include "net/net_internal.h"
+
+enum {
+    HTTP_SEGMENTS_MAX = 16,       /* of one route's pattern */
+    HTTP_PARAMS_MAX = 10000,      /* parameters of one request */
+    HTTP_ARENA_BUDGET = 64 << 20, /* bytes a handler may take from http_arena() */
+    HTTP_GZIP_MIN = 1024,         /* smaller bodies are sent as they are */
+    HTTP_DISCARD_MAX = 1 << 20, /* bytes of a refused body read away before the connection is cut */
+    HTTP_WATCH_BUSY_MS = 200,   /* how soon a client that went away is noticed */
+    HTTP_WATCH_IDLE_MS = 1000,  /* how soon a slow sender is noticed */
+    HTTP_MIN_RATE_BYTES_PER_MS = 1, /* slower bodies and readers are cut after the idle timeout */
+    HTTP_RETRY_AFTER_S = 5,         /* told with 429 and 503 */
+};
+
+enum segment_kind { SEGMENT_LITERAL, SEGMENT_PARAM, SEGMENT_REST };
+
+struct segment {
+    enum segment_kind kind;
+    struct str text; /* literal, or the parameter's name */
+};
+
+struct route {
+    struct http_route def;
+    struct segment segments[HTTP_SEGMENTS_MAX];
+    size_t n;
+    size_t order; /* of registration */
+};
+
+enum conn_phase {
+    CONN_IDLE,    /* waiting for the headers of a request */
+    CONN_BODY,    /* reading a body */
+    CONN_RUNNING, /* a worker has it */
+    CONN_SENDING,
+    CONN_STREAM,
+};
+
+struct conn {
+    struct http_server *s;
+    struct conn *prev; /* guarded by: s->lock */
+    struct conn *next; /* guarded by: s->lock */
+    int fd;
+    enum conn_phase phase;   /* guarded by: s->lock */
+    struct mono since;       /* guarded by: s->lock; start of the phase */
+    uint64_t bytes;          /* guarded by: s->lock; body received, or response to send */
+    bool gone;               /* guarded by: s->lock; the client closed while the phase lasts */
+    struct http_exchange *x; /* guarded by: s->lock; written by the event thread */
+    char peer[NET_ADDRESS_SIZE];
+};
+
+struct http_server {
+    struct http_server_opts opts;
+    VEC(struct route) routes; /* fixed after start */
+    struct MHD_Daemon *daemon;
+    struct net_pem pem;
+    int fd; /* listening socket, -1 before start */
+    char address[NET_ADDRESS_SIZE];
+    struct thread watcher;
+    struct mutex lock; /* rank NET */
+    struct cond changed;
+    struct conn *conns;    /* guarded by: lock */
+    size_t running;        /* guarded by: lock; handlers on workers, queued ones too */
+    size_t streams;        /* guarded by: lock */
+    size_t active;         /* guarded by: lock; exchanges alive */
+    bool stopping;         /* guarded by: lock */
+    bool stopped;          /* guarded by: lock; the watcher ends */
+    struct pollfd *polled; /* owned by the watcher; room for max_connections */
+    struct conn **polled_conns;
+    struct gauge *connections;
+    struct timing *seconds;
+    _Atomic(struct counter *)
+        by_code[600]; /* relaxed: filled on first use, any writer's value is right */
+};
+
+struct http_param {
+    struct str name;
+    struct str value;
+};
+
+struct http_params {
+    struct http_param *v; /* in the arena */
+    size_t n;
+};
+
+struct response_header {
+    const char *name;
+    const char *value;
+    struct response_header *next;
+};
+
+struct http_exchange {
+    struct http_server *s;
+    struct conn *conn;
+    struct MHD_Connection *mhd;
+    struct arena arena;
+    struct str method;
+    struct str uri;  /* raw, in the arena */
+    struct str path; /* decoded, in the arena */
+    const struct route *route;
+    struct str captures[HTTP_SEGMENTS_MAX]; /* by segment of the route */
+    struct http_params query;
+    struct http_params form;
+    struct buf body;
+    int64_t body_charged; /* taken from the body budget */
+    uint64_t received;    /* bytes of the body so far */
+    bool begun;           /* headers were looked at */
+    bool has_body;
+    bool refused; /* an answer is set; what still comes of the body is read away */
+    bool running; /* given to a worker; guarded by: s->lock */
+    struct cancel cancel;
+    void *user;
+    struct mono started;
+    /* The response. */
+    bool responded;
+    bool close;
+    int status;
+    const char *content_type; /* in the arena or constant */
+    const char *encoding;     /* NULL or constant */
+    bool vary;
+    struct response_header *headers;
+    struct buf out;       /* moved into the response */
+    struct str out_const; /* when is_const */
+    bool is_const;
+    struct http_stream *stream; /* a reference is held until the response has it */
+};
+
+/* http_route.c */
+
+/** Prepare `def`; false when the pattern is malformed. */
+NODISCARD bool route_compile(const struct http_route *def, size_t order, struct route *ret);
+/** Most specific first. */
+void routes_sort(struct route *v, size_t n);
+/**
+ * Find the route of x->method and the raw `path`, fill x->path and x->captures.
+ * @return 0; -ERR_INVALID (escapes), -ERR_NOT_FOUND, -ERR_METHOD (an Allow header is set), -ERR_NOMEM
+ */
+NODISCARD int route_find(struct http_exchange *x, struct str path, struct err *reterr);
+
+/* http_request.c */
+
+/** Percent-decode (and '+' to space when `plus`). @return 0, -ERR_INVALID, -ERR_NOMEM */
+NODISCARD int url_decode(struct arena *a, struct str s, bool plus, struct str *ret,
+                         struct err *reterr);
+/** Parse "a=b&c=d". @return 0, -ERR_INVALID, -ERR_NOMEM */
+NODISCARD int params_parse(struct arena *a, struct str text, struct http_params *ret,
+                           struct err *reterr);
+/** Method, URI, query, route, framing and size checks once the headers are there. Answers itself when it
+ * fails. */
+void request_begin(struct http_exchange *x, const char *method);
+/** Form parameters of a complete body. @return false when an error has been answered */
+NODISCARD bool request_parse_form(struct http_exchange *x);
+
+/* http_response.c */
+
+/** An error answer with a status that no err_code has. */
+void respond_status(struct http_exchange *x, int status, const struct err *e);
+void reject_count(struct http_server *s, const char *reason);
+/** Hand the response to microhttpd. */
+enum MHD_Result response_send(struct http_exchange *x);
+/** Best effort to tell a client that keeps sending why the connection is cut. */
+void response_send_raw(struct http_exchange *x);
+
+/* http_stream.c */
+
+struct MHD_Response *stream_response(struct http_stream *st);
+void stream_attach(struct http_stream *st, struct MHD_Connection *mhd);
+/** The connection is going away or the server stops: writers get -ERR_CANCELED, the reader ends. */
+void stream_close(struct http_stream *st);
+/** The request is completed: the connection must not be touched any more. */
+void stream_detach(struct http_stream *st);
+void stream_unref(struct http_stream *st);
+
+#endif
