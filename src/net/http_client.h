@@ -34,7 +34,8 @@ struct http_client_opts {
 /** One handle keeps connections alive between calls; one thread at a time. */
 struct http_client *http_client_new(const struct http_client_opts *opts);
 void http_client_free(struct http_client *c);
-/** @return 0 with any HTTP status; -ERR_UNAVAILABLE (connect, TLS), -ERR_TIMEOUT, -ERR_TOO_LARGE */
+/** @return 0 with any HTTP status; -ERR_UNAVAILABLE (connect, TLS), -ERR_TIMEOUT, -ERR_TOO_LARGE,
+ * -ERR_INVALID (URL, a line break in a header), -ERR_NOMEM */
 NODISCARD int http_client_call(struct http_client *c, const struct http_call *call,
                                struct http_answer *ret, struct err *reterr);
 
