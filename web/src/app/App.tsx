@@ -1,0 +1,47 @@
+import { MantineProvider } from '@mantine/core'
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
+import { RouterProvider } from '@tanstack/react-router'
+import { lazy, Suspense } from 'react'
+import { ApiError, setUnauthorizedHandler } from '@/api/client'
+import { makeRouter } from '@/app/router'
+import { theme } from '@/app/theme'
+
+export function makeQueryClient(): QueryClient {
+  const client = new QueryClient({
+    defaultOptions: {
+      queries: {
+        staleTime: 2_000,
+        refetchOnWindowFocus: false,
+        // what the server refused stays refused; a lost connection is tried twice more
+        retry: (count, error) => count < 2 && !(error instanceof ApiError && error.status < 500),
+        retryDelay: n => 500 * 2 ** n,
+      },
+    },
+  })
+  setUnauthorizedHandler(() => void client.invalidateQueries({ queryKey: ['session'] }))
+  return client
+}
+
+const Notifications = lazy(async () => ({ default: (await import('@mantine/notifications')).Notifications }))
+
+const queryClient = makeQueryClient()
+const router = makeRouter()
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router
+  }
+}
+
+export function App() {
+  return (
+    <MantineProvider theme={theme} defaultColorScheme="auto">
+      <QueryClientProvider client={queryClient}>
+        <RouterProvider router={router} />
+        <Suspense>
+          <Notifications position="bottom-right" limit={4} />
+        </Suspense>
+      </QueryClientProvider>
+    </MantineProvider>
+  )
+}

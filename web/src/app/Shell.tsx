@@ -1,0 +1,106 @@
+// The frame of every page: menu, top bar, banners. Holds no server state of its own.
+import { Tooltip } from '@mantine/core'
+import {
+  IconActivityHeartbeat,
+  IconBinaryTree2,
+  IconChartLine,
+  IconFileText,
+  IconLayoutDashboard,
+  IconLayoutSidebarLeftCollapse,
+  IconLayoutSidebarLeftExpand,
+  IconServer2,
+  IconSettings,
+} from '@tabler/icons-react'
+import { Link } from '@tanstack/react-router'
+import { lazy, type ReactNode, Suspense, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import type { Session } from '@/api/queries'
+import { Preferences, UserMenu } from '@/app/Menus'
+import classes from '@/app/Shell.module.css'
+import { Banners, StatusStrip } from '@/app/StatusStrip'
+import { TimePicker } from '@/app/TimePicker'
+import { readPreference, writePreference } from '@/lib/storage'
+import { Logo } from '@/ui/Logo'
+
+const GlobalSearch = lazy(() => import('@/app/GlobalSearch'))
+
+const ITEMS = [
+  { to: '/', key: 'nav.overview', icon: IconLayoutDashboard },
+  { to: '/hosts', key: 'nav.hosts', icon: IconServer2 },
+  { to: '/metrics', key: 'nav.metrics', icon: IconChartLine },
+  { to: '/traces', key: 'nav.traces', icon: IconBinaryTree2 },
+  { to: '/logs', key: 'nav.logs', icon: IconFileText },
+  { to: '/status', key: 'nav.status', icon: IconActivityHeartbeat },
+  { to: '/settings', key: 'nav.settings', icon: IconSettings },
+] as const
+
+function Sidebar({ narrow, onToggle }: { narrow: boolean; onToggle: () => void }) {
+  const { t } = useTranslation()
+  const Toggle = narrow ? IconLayoutSidebarLeftExpand : IconLayoutSidebarLeftCollapse
+  return (
+    <aside className={classes.side}>
+      <Link to="/" className={classes.brand} aria-label="Bongsu">
+        <Logo />
+        {!narrow && <span>Bongsu</span>}
+      </Link>
+      <nav className={classes.nav} aria-label={t('nav.label')}>
+        {ITEMS.map(({ to, key, icon: Icon }) => (
+          <Tooltip key={to} label={t(key)} position="right" disabled={!narrow}>
+            <Link
+              to={to}
+              className={classes.navItem}
+              activeOptions={{ exact: to === '/', includeSearch: false }}
+              aria-label={t(key)}
+            >
+              <Icon size={18} stroke={1.6} />
+              {!narrow && <span>{t(key)}</span>}
+            </Link>
+          </Tooltip>
+        ))}
+      </nav>
+      <div className={classes.foot}>
+        <button
+          type="button"
+          className={classes.navItem}
+          onClick={onToggle}
+          aria-label={t(narrow ? 'nav.expand' : 'nav.collapse')}
+        >
+          <Toggle size={18} stroke={1.6} />
+          {!narrow && <span>{t('nav.collapse')}</span>}
+        </button>
+      </div>
+    </aside>
+  )
+}
+
+export function Shell({ session, children }: { session: Session; children: ReactNode }) {
+  const { t } = useTranslation()
+  const [narrow, setNarrow] = useState(() => readPreference('menu') === 'narrow')
+  return (
+    <div className={`${classes.shell} ${narrow ? classes.narrow : ''}`}>
+      <a href="#main" className={classes.skip}>
+        {t('nav.skip')}
+      </a>
+      <Sidebar
+        narrow={narrow}
+        onToggle={() => {
+          writePreference('menu', narrow ? 'wide' : 'narrow')
+          setNarrow(!narrow)
+        }}
+      />
+      <header className={classes.top}>
+        <Suspense fallback={<div className={classes.searchBox} />}>
+          <GlobalSearch />
+        </Suspense>
+        <StatusStrip />
+        <TimePicker />
+        <Preferences />
+        <UserMenu session={session} />
+      </header>
+      <main id="main" className={classes.main} tabIndex={-1}>
+        <Banners />
+        {children}
+      </main>
+    </div>
+  )
+}

@@ -1,0 +1,189 @@
+// The canvas half of TimeSeries: owns one uPlot instance and the one tooltip. Loaded on demand.
+import { useEffect, useMemo, useRef } from 'react'
+import uPlot from 'uplot'
+import 'uplot/dist/uPlot.min.css'
+import { buildOptions, type ChartInput, chartData, visibleSeries } from '@/charts/options'
+import classes from '@/charts/TimeSeries.module.css'
+import { formatDateTime, formatUnit } from '@/lib/format'
+
+export interface UPlotViewProps {
+  input: ChartInput
+  onZoom?: ((startMs: number, endMs: number) => void) | undefined
+}
+
+const TOOLTIP_ROWS = 12
+
+function drawThresholds(u: uPlot, input: ChartInput): void {
+  const { ctx } = u
+  for (const t of input.thresholds) {
+    const y = u.valToPos(t.value, 'y', true)
+    if (y < u.bbox.top || y > u.bbox.top + u.bbox.height) {
+      continue
+    }
+    ctx.save()
+    ctx.strokeStyle = t.color
+    ctx.fillStyle = t.color
+    ctx.setLineDash([6 * uPlot.pxRatio, 4 * uPlot.pxRatio])
+    ctx.lineWidth = uPlot.pxRatio
+    ctx.beginPath()
+    ctx.moveTo(u.bbox.left, y)
+    ctx.lineTo(u.bbox.left + u.bbox.width, y)
+    ctx.stroke()
+    ctx.font = `${10 * uPlot.pxRatio}px system-ui, sans-serif`
+    ctx.textAlign = 'right'
+    ctx.fillText(t.label, u.bbox.left + u.bbox.width - 4, y - 4)
+    ctx.restore()
+  }
+}
+
+function element(tag: string, className: string | undefined, text = ''): HTMLElement {
+  const e = document.createElement(tag)
+  e.className = className ?? ''
+  e.textContent = text
+  return e
+}
+
+function tooltipRows(u: uPlot, input: ChartInput, i: number): HTMLElement[] {
+  const nearY = u.cursor.top ?? 0
+  const rows = visibleSeries(input)
+    .map(s => ({ s, v: s.values[i] ?? null }))
+    .filter((r): r is { s: (typeof r)['s']; v: number } => r.v !== null)
+  const nearest = input.stacked
+    ? undefined
+    : rows.reduce<(typeof rows)[number] | undefined>((best, r) => {
+        const d = Math.abs(u.valToPos(r.v, 'y') - nearY)
+        return best === undefined || d < Math.abs(u.valToPos(best.v, 'y') - nearY) ? r : best
+      }, undefined)
+  if (!input.stacked) {
+    rows.sort((a, b) => b.v - a.v)
+  }
+  const top = rows.slice(0, TOOLTIP_ROWS)
+  if (nearest !== undefined && !top.includes(nearest)) {
+    top[top.length - 1] = nearest
+  }
+  const out = top.map(r => {
+    const row = element(
+      'div',
+      r === nearest && rows.length > 1 ? `${classes.tipRow} ${classes.tipNear}` : classes.tipRow,
+    )
+    const mark = element('span', classes.tipMark)
+    mark.style.background = r.s.color
+    row.append(
+      mark,
+      element('span', classes.tipLabel, r.s.label),
+      element('b', '', formatUnit(r.v, input.unit, input.lang)),
+    )
+    return row
+  })
+  if (rows.length > TOOLTIP_ROWS) {
+    out.push(element('div', classes.tipMore, `+${rows.length - TOOLTIP_ROWS}`))
+  }
+  return out
+}
+
+export default function UPlotView({ input, onZoom }: UPlotViewProps) {
+  const host = useRef<HTMLDivElement>(null)
+  const tip = useRef<HTMLDivElement>(null)
+  const latest = useRef(input)
+  latest.current = input
+  const zoom = useRef(onZoom)
+  zoom.current = onZoom
+  const plot = useRef<uPlot | null>(null)
+  const { width, height } = input
+  const data = useMemo(() => chartData(input), [input])
+  // A new instance only when the look changes; new numbers go through setData.
+  const shape = JSON.stringify([
+    input.series.map(s => [s.label, s.color, s.dashed]),
+    [...input.hidden],
+    input.kind,
+    input.stacked,
+    input.unit,
+    input.scheme,
+    input.lang,
+    input.thresholds,
+    input.syncKey,
+    input.min,
+    input.max,
+    onZoom === undefined,
+  ])
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `shape` stands for all of input but its numbers
+  useEffect(() => {
+    const root = host.current
+    if (root === null) {
+      return
+    }
+    let inside = false
+    const showTip = (u: uPlot) => {
+      const box = tip.current
+      const i = u.cursor.idx
+      if (box === null) {
+        return
+      }
+      if (!inside || i === null || i === undefined) {
+        box.hidden = true
+        return
+      }
+      const rows = tooltipRows(u, latest.current, i)
+      const t = latest.current.times[i]
+      if (rows.length === 0 || t === undefined) {
+        box.hidden = true
+        return
+      }
+      box.replaceChildren(
+        element('div', classes.tipTime, formatDateTime(t * 1_000, latest.current.lang)),
+        ...rows,
+      )
+      box.hidden = false
+      const left = u.over.offsetLeft + (u.cursor.left ?? 0)
+      const flip = left > latest.current.width / 2
+      box.style.left = flip ? '' : `${left + 14}px`
+      box.style.right = flip ? `${latest.current.width - left + 14}px` : ''
+      box.style.top = `${Math.max(0, Math.min((u.cursor.top ?? 0) - 10, latest.current.height - 40))}px`
+    }
+    const current = latest.current
+    const options = buildOptions(
+      { ...current, window: null },
+      {
+        onZoom: zoom.current === undefined ? undefined : (a, b) => zoom.current?.(a * 1_000, b * 1_000),
+        draw: u => drawThresholds(u, latest.current),
+        setCursor: showTip,
+        barsPath: uPlot.paths.bars?.({ size: [0.86, 64], align: 1 }),
+      },
+    )
+    if (options.scales?.x !== undefined) {
+      options.scales.x.range = (_u, lo, hi) => latest.current.window ?? [lo ?? 0, hi ?? 1]
+    }
+    const u = new uPlot(options, chartData(current), root)
+    plot.current = u
+    const enter = () => {
+      inside = true
+    }
+    const leave = () => {
+      inside = false
+      if (tip.current !== null) {
+        tip.current.hidden = true
+      }
+    }
+    u.over.addEventListener('mouseenter', enter)
+    u.over.addEventListener('mouseleave', leave)
+    return () => {
+      plot.current = null
+      u.destroy()
+    }
+  }, [shape])
+
+  useEffect(() => {
+    plot.current?.setSize({ width, height })
+  }, [width, height])
+
+  useEffect(() => {
+    plot.current?.setData(data)
+  }, [data])
+
+  return (
+    <div ref={host} className={classes.plot} style={{ height }}>
+      <div ref={tip} className={classes.tip} hidden />
+    </div>
+  )
+}

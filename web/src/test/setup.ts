@@ -1,0 +1,31 @@
+// Every component test starts with English texts and the few browser parts jsdom lacks.
+import '@testing-library/jest-dom/vitest'
+import { cleanup } from '@testing-library/react'
+import { afterAll, afterEach, beforeAll } from 'vitest'
+import { initI18n } from '@/i18n'
+import { server } from '@/test/server'
+
+class NoResize implements ResizeObserver {
+  observe() {}
+  unobserve() {}
+  disconnect() {}
+}
+globalThis.ResizeObserver = NoResize
+Element.prototype.scrollIntoView = () => {}
+window.matchMedia = query =>
+  ({
+    matches: false,
+    media: query,
+    addEventListener() {},
+    removeEventListener() {},
+  }) as unknown as MediaQueryList
+
+beforeAll(async () => {
+  await initI18n('en')
+  server.listen({ onUnhandledRequest: 'error' })
+})
+afterEach(() => {
+  cleanup()
+  server.resetHandlers()
+})
+afterAll(() => server.close())
