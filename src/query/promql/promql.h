@@ -17,9 +17,10 @@ struct promql_opts {
     size_t max_series;        /* selected by one query; default 1 M */
     int64_t max_memory_bytes; /* of one query; default 512 MiB */
     int64_t max_points;       /* steps of a range query; 11000 as Prometheus */
-    struct pool *pool;        /* for parallel evaluation; may be NULL; borrowed */
-    struct stats *stats;      /* may be NULL */
-    struct budget *budget;    /* all queries together; may be NULL */
+    bool left_open;        /* 3.x: ranges and lookback leave out their left end; 2.x includes it */
+    struct pool *pool;     /* for parallel evaluation; may be NULL; borrowed */
+    struct stats *stats;   /* may be NULL */
+    struct budget *budget; /* all queries together; may be NULL */
 };
 
 struct promql_engine;

@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Aggregations: rows are assigned to groups once, then folded into their group's row step by step. The
+ * order of additions is the order of rows, as upstream's.
+ */
+#include <stdlib.h>
+
+#include "query/promql/eval.h"
+#include "query/promql/gotext.h"
+
+/** An aggregation under way. */
+struct agg {
+    struct eval *ev;
+    const struct aggregate *a;
+    struct mat in;
+    const double *param; /* per step; NULL for most */
+    struct label_table groups;
+    uint32_t *group; /* [in.n] */
+    struct mat out;  /* [groups] */
+    struct mat aux;  /* [groups], for the operators that need a second accumulator */
+    struct mat aux2;
+};
+
+/* Run `body` for every step i with a point in `bits`. A macro because it is the innermost loop of most
+ * queries: full words run without looking at bits. */
+#define EACH_STEP(bits, steps, body)                             \
+    for (size_t w_ = 0; w_ * 64 < (steps); w_++) {               \
+        uint64_t word_ = (bits)[w_];                             \
+        if (word_ == ~0ull) {                                    \
+            for (size_t i = w_ * 64; i < w_ * 64 + 64; i++) {    \
+                body;                                            \
+            }                                                    \
+            continue;                                            \
+        }                                                        \
+        while (word_ != 0) {                                     \
+            size_t i = w_ * 64 + (size_t)__builtin_ctzll(word_); \
+            body;                                                \
+            word_ &= word_ - 1;                                  \
+        }                                                        \
+    }
+
+static int group_rows(struct agg *s)
+{
+    const struct names *by = &s->a->by;
+    struct label *scratch = mem_try_calloc(mat_max_labels(&s->in) + 1, sizeof(*scratch));
+
+    s->groups.arena = &s->ev->arena;
+    s->group = mem_try_calloc(s->in.n + 1, sizeof(*s->group));
+    if (scratch == NULL || s->group == NULL) {
+        mem_free(scratch);
+        return eval_no_memory(s->ev);
+    }
+    for (size_t i = 0; i < s->in.n; i++) {
+        struct labels key =
+            labels_pick(s->in.labels[i], by->sorted, by->sorted_n, !s->a->without, false, scratch);
+        int64_t g = label_table_add(&s->groups, key, true);
+
+        if (g < 0) {
+            mem_free(scratch);
+            return eval_no_memory(s->ev);
+        }
+        s->group[i] = (uint32_t)g;
+    }
+    mem_free(scratch);
+    return eval_bill_arena(s->ev);
+}
+
+static int alloc_out(struct agg *s, struct mat *m)
+{
+    int rc = eval_alloc(s->ev, m, s->groups.n, s->in.steps);
+
+    for (size_t i = 0; rc == 0 && i < s->groups.n; i++) {
+        m->labels[i] = s->groups.v[i];
+    }
+    return rc;
+}
+
+/* --- Folds: out, aux and aux2 rows of the group, then the value --- */
+
+static inline void fold_avg(double *mean, double *count, double v)
+{
+    *count += 1;
+    if (isinf(*mean) && (isfinite(v) || (isinf(v) && (*mean > 0) == (v > 0)))) {
+        return; /* Inf - Inf would make it NaN */
+    }
+    *mean += v / *count - *mean / *count;
+}
+
+static inline void fold_var(double *sum, double *mean, double *count, double v)
+{
+    double delta = v - *mean;
+
+    *count += 1;
+    *mean += delta / *count;
+    *sum += delta * (v - *mean);
+}
+
+/** The first point of a group at a step. */
+static inline void fold_first(const struct agg *s, size_t at, double v)
+{
+    switch (s->a->op) {
+    case TOK_COUNT:
+    case TOK_GROUP:
+        s->out.v[at] = 1;
+        break;
+    case TOK_AVG:
+        s->out.v[at] = v;
+        s->aux.v[at] = 1;
+        break;
+    case TOK_STDVAR:
+    case TOK_STDDEV:
+        s->out.v[at] = 0;
+        s->aux.v[at] = v;
+        s->aux2.v[at] = 1;
+        break;
+    default:
+        s->out.v[at] = v;
+        break;
+    }
+}
+
+static inline void fold_next(const struct agg *s, size_t at, double v)
+{
+    double *acc = &s->out.v[at];
+
+    switch (s->a->op) {
+    case TOK_SUM:
+        *acc += v;
+        break;
+    case TOK_COUNT:
+        *acc += 1;
+        break;
+    case TOK_AVG:
+        fold_avg(acc, &s->aux.v[at], v);
+        break;
+    case TOK_MAX:
+        *acc = *acc < v || isnan(*acc) ? v : *acc;
+        break;
+    case TOK_MIN:
+        *acc = *acc > v || isnan(*acc) ? v : *acc;
+        break;
+    case TOK_STDVAR:
+    case TOK_STDDEV:
+        fold_var(acc, &s->aux.v[at], &s->aux2.v[at], v);
+        break;
+    default:
+        break; /* group */
+    }
+}
+
+/** Sum has a loop of its own: it is most of what is asked. */
+static void sum_row(double *acc, uint64_t *have, const double *v, const uint64_t *bits,
+                    size_t steps)
+{
+    for (size_t w = 0; w * 64 < steps; w++) {
+        size_t end = w * 64 + 64 < steps ? w * 64 + 64 : steps;
+
+        if (bits[w] == ~0ull && have[w] == ~0ull) {
+            for (size_t i = w * 64; i < end; i++) {
+                acc[i] += v[i];
+            }
+            continue;
+        }
+        for (uint64_t word = bits[w]; word != 0; word &= word - 1) {
+            size_t i = w * 64 + (size_t)__builtin_ctzll(word);
+
+            acc[i] = (have[w] >> (i % 64)) & 1 ? acc[i] + v[i] : v[i];
+        }
+        have[w] |= bits[w];
+    }
+}
+
+static int fold(struct agg *s)
+{
+    size_t steps = s->in.steps;
+    bool var = s->a->op == TOK_STDVAR || s->a->op == TOK_STDDEV;
+    int rc = alloc_out(s, &s->out);
+
+    if (rc == 0 && (var || s->a->op == TOK_AVG)) {
+        rc = eval_alloc(s->ev, &s->aux, s->groups.n, steps);
+    }
+    if (rc == 0 && var) {
+        rc = eval_alloc(s->ev, &s->aux2, s->groups.n, steps);
+    }
+    for (size_t r = 0; rc == 0 && r < s->in.n; r++) {
+        const double *v = mat_row(&s->in, r);
+        const uint64_t *bits = mat_bits(&s->in, r);
+        uint64_t *have = mat_bits(&s->out, s->group[r]);
+        size_t base = s->group[r] * steps;
+
+        if (r % 1024 == 0) {
+            rc = eval_check(s->ev);
+        }
+        if (s->a->op == TOK_SUM) {
+            sum_row(s->out.v + base, have, v, bits, steps);
+            continue;
+        }
+        EACH_STEP(bits, steps, {
+            if (bit_get(have, i)) {
+                fold_next(s, base + i, v[i]);
+            } else {
+                fold_first(s, base + i, v[i]);
+                bit_set(have, i);
+            }
+        })
+    }
+    for (size_t i = 0; rc == 0 && var && i < s->groups.n * steps; i++) {
+        s->out.v[i] /= s->aux2.v[i]; /* cells without a point hold no meaning */
+        s->out.v[i] = s->a->op == TOK_STDDEV ? sqrt(s->out.v[i]) : s->out.v[i];
+    }
+    return rc;
+}
+
+/* --- Operators that need all values of a group at once --- */
+
+/** Rows by group: those of group g are rows[start[g] .. start[g + 1]). */
+struct members {
+    uint32_t *start;
+    uint32_t *rows;
+};
+
+static void members_done(struct members *m)
+{
+    mem_free(m->start);
+    mem_free(m->rows);
+}
+
+static int members_build(struct agg *s, struct members *m)
+{
+    m->start = mem_try_calloc(s->groups.n + 2, sizeof(*m->start));
+    m->rows = mem_try_calloc(s->in.n + 1, sizeof(*m->rows));
+    if (m->start == NULL || m->rows == NULL) {
+        return eval_no_memory(s->ev);
+    }
+    for (size_t i = 0; i < s->in.n; i++) {
+        m->start[s->group[i] + 2]++;
+    }
+    for (size_t g = 2; g < s->groups.n + 2; g++) {
+        m->start[g] += m->start[g - 1];
+    }
+    for (size_t i = 0; i < s->in.n; i++) {
+        m->rows[m->start[s->group[i] + 1]++] = (uint32_t)i;
+    }
+    return 0;
+}
+
+static int quantiles(struct agg *s)
+{
+    struct members m CLEANUP(members_done) = {0};
+    double *values = NULL;
+    int rc = alloc_out(s, &s->out);
+
+    rc = rc != 0 ? rc : members_build(s, &m);
+    if (rc == 0) {
+        values = mem_try_calloc(s->in.n + 1, sizeof(*values));
+        rc = values == NULL ? eval_no_memory(s->ev) : 0;
+    }
+    for (size_t g = 0; rc == 0 && g < s->groups.n; g++) {
+        for (size_t i = 0; rc == 0 && i < s->in.steps; i++) {
+            size_t n = 0;
+
+            for (uint32_t k = m.start[g]; k < m.start[g + 1]; k++) {
+                if (bit_get(mat_bits(&s->in, m.rows[k]), i)) {
+                    values[n++] = mat_row(&s->in, m.rows[k])[i];
+                }
+            }
+            if (n != 0) {
+                mat_row(&s->out, g)[i] = quantile(s->param[i], values, n);
+                bit_set(mat_bits(&s->out, g), i);
+            }
+            if (i % 64 == 0) {
+                rc = eval_check(s->ev);
+            }
+        }
+    }
+    mem_free(values);
+    return rc;
+}
+
+/** A bounded heap of rows whose root is the first to go. */
+struct top {
+    uint32_t *rows;
+    double *v;
+    size_t n;
+    bool largest; /* topk */
+};
+
+/** Should `a` leave before `b`? NaN goes first. */
+static bool goes_before(const struct top *t, double a, double b)
+{
+    return isnan(a) || (t->largest ? a < b : a > b);
+}
+
+static void top_swap(struct top *t, size_t a, size_t b)
+{
+    uint32_t row = t->rows[a];
+    double v = t->v[a];
+
+    t->rows[a] = t->rows[b];
+    t->v[a] = t->v[b];
+    t->rows[b] = row;
+    t->v[b] = v;
+}
+
+static void top_sink(struct top *t, size_t i, size_t n)
+{
+    for (;;) {
+        size_t child = 2 * i + 1;
+
+        if (child >= n) {
+            return;
+        }
+        if (child + 1 < n && goes_before(t, t->v[child + 1], t->v[child])) {
+            child++;
+        }
+        if (!goes_before(t, t->v[child], t->v[i])) {
+            return;
+        }
+        top_swap(t, i, child);
+        i = child;
+    }
+}
+
+static void top_offer(struct top *t, size_t k, uint32_t row, double v)
+{
+    if (t->n < k) {
+        size_t i = t->n++;
+
+        t->rows[i] = row;
+        t->v[i] = v;
+        while (i > 0 && goes_before(t, t->v[i], t->v[(i - 1) / 2])) {
+            top_swap(t, i, (i - 1) / 2);
+            i = (i - 1) / 2;
+        }
+    } else if ((t->largest ? t->v[0] < v : t->v[0] > v) || (isnan(t->v[0]) && !isnan(v))) {
+        t->rows[0] = row;
+        t->v[0] = v;
+        top_sink(t, 0, k);
+    }
+}
+
+/** Best first. */
+static void top_sort(struct top *t)
+{
+    for (size_t n = t->n; n > 1; n--) {
+        top_swap(t, 0, n - 1);
+        top_sink(t, 0, n - 1);
+    }
+}
+
+/** Instant query: the rows chosen, in their order. */
+static int take_rows(struct agg *s, const uint32_t *rows, size_t n)
+{
+    int rc = eval_alloc(s->ev, &s->out, n, s->in.steps);
+
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        s->out.labels[i] = s->in.labels[rows[i]];
+        s->out.v[i] = mat_row(&s->in, rows[i])[0];
+        bit_set(mat_bits(&s->out, i), 0);
+    }
+    return rc;
+}
+
+static int top_step(struct agg *s, const struct members *m, struct top *t, uint64_t *chosen,
+                    size_t step, uint32_t *order, size_t *order_n)
+{
+    double k = s->param[step];
+
+    if (isnan(k) || k >= 9223372036854775807.0 || k <= -9223372036854775808.0) {
+        struct buf b CLEANUP(buf_done) = {0};
+
+        buf_init(&b, 512);
+        go_add_f64_v(&b, k);
+        return err_set(s->ev->reterr, ERR_EXEC, "Scalar value %.*s overflows int64",
+                       STR_ARG(buf_str(&b)));
+    }
+    for (size_t g = 0; k >= 1 && g < s->groups.n; g++) {
+        size_t room = m->start[g + 1] - m->start[g];
+
+        t->n = 0;
+        for (uint32_t j = m->start[g]; j < m->start[g + 1]; j++) {
+            if (bit_get(mat_bits(&s->in, m->rows[j]), step)) {
+                top_offer(t, k < (double)room ? (size_t)k : room, m->rows[j],
+                          mat_row(&s->in, m->rows[j])[step]);
+            }
+        }
+        if (s->in.steps == 1) {
+            top_sort(t);
+        }
+        for (size_t j = 0; j < t->n; j++) {
+            bit_set(chosen + t->rows[j] * s->in.words, step);
+            if (s->in.steps == 1) {
+                order[(*order_n)++] = t->rows[j];
+            }
+        }
+    }
+    return 0;
+}
+
+static int tops(struct agg *s)
+{
+    struct members m CLEANUP(members_done) = {0};
+    struct top t = {.largest = s->a->op == TOK_TOPK};
+    uint64_t *chosen = mem_try_calloc(s->in.n * s->in.words + 1, sizeof(*chosen));
+    uint32_t *order = mem_try_calloc(s->in.n + 1, sizeof(*order));
+    size_t order_n = 0;
+    int rc = members_build(s, &m);
+
+    t.rows = mem_try_calloc(s->in.n + 1, sizeof(*t.rows));
+    t.v = mem_try_calloc(s->in.n + 1, sizeof(*t.v));
+    if (rc == 0 && (chosen == NULL || order == NULL || t.rows == NULL || t.v == NULL)) {
+        rc = eval_no_memory(s->ev);
+    }
+    for (size_t i = 0; rc == 0 && i < s->in.steps; i++) {
+        rc = top_step(s, &m, &t, chosen, i, order, &order_n);
+        rc = rc != 0 ? rc : eval_check(s->ev);
+    }
+    if (rc == 0 && s->in.steps == 1) {
+        rc = take_rows(s, order, order_n);
+    } else if (rc == 0) {
+        memcpy(s->in.has, chosen, s->in.n * s->in.words * sizeof(*chosen));
+        s->out = s->in;
+        s->in = (struct mat){0};
+        mat_compact(&s->out);
+    }
+    mem_free(chosen);
+    mem_free(order);
+    mem_free(t.rows);
+    mem_free(t.v);
+    return rc;
+}
+
+/* --- count_values --- */
+
+/** Number of the answer's series for a row with a value. */
+static int64_t value_group(struct agg *s, struct label_table *t, const struct names *by, size_t row,
+                           double v, struct label *scratch)
+{
+    struct buf b CLEANUP(buf_done) = {0};
+    struct labels ls;
+    struct str text;
+
+    buf_init(&b, 512);
+    go_add_f64(&b, v);
+    text = arena_str_dup(&s->ev->arena, buf_str(&b));
+    if (text.p == NULL ||
+        labels_set(s->ev, s->in.labels[row], s->a->param->string, text, &ls) != 0) {
+        return -ERR_NOMEM;
+    }
+    return label_table_add(
+        t, labels_pick(ls, by->sorted, by->sorted_n, !s->a->without, false, scratch), true);
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+/** by(...) also keeps the label of the value. */
+static int value_names(struct agg *s, struct names *ret)
+{
+    *ret = s->a->by;
+    if (s->a->without) {
+        return 0;
+    }
+    ret->sorted = arena_array(&s->ev->arena, struct str, s->a->by.sorted_n + 1);
+    if (ret->sorted == NULL) {
+        return eval_no_memory(s->ev);
+    }
+    if (s->a->by.sorted_n != 0) {
+        memcpy(ret->sorted, s->a->by.sorted, s->a->by.sorted_n * sizeof(struct str));
+    }
+    ret->sorted[s->a->by.sorted_n] = s->a->param->string;
+    ret->sorted_n = s->a->by.sorted_n + 1;
+    qsort(ret->sorted, ret->sorted_n, sizeof(struct str), by_bytes);
+    return 0;
+}
+
+static int count_cells(struct agg *s, struct label_table *t, const struct names *by,
+                       uint32_t *where, struct label *scratch)
+{
+    for (size_t r = 0; r < s->in.n; r++) {
+        const uint64_t *bits = mat_bits(&s->in, r);
+        const double *v = mat_row(&s->in, r);
+        double last = NAN; /* values repeat: ask once */
+        int64_t at = -1;
+        int rc = eval_check(s->ev);
+
+        for (size_t i = bits_next(bits, 0, s->in.steps); rc == 0 && i < s->in.steps;
+             i = bits_next(bits, i + 1, s->in.steps)) {
+            if (at < 0 || memcmp(&last, &v[i], sizeof(last)) != 0) {
+                last = v[i];
+                at = value_group(s, t, by, r, last, scratch);
+                rc = at < 0 ? eval_no_memory(s->ev) : eval_bill_arena(s->ev);
+            }
+            where[r * s->in.steps + i] = (uint32_t)at;
+        }
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int count_values(struct agg *s)
+{
+    struct label_table t CLEANUP(label_table_done) = {.arena = &s->ev->arena};
+    struct names by;
+    struct label *scratch = mem_try_calloc(mat_max_labels(&s->in) + 2, sizeof(*scratch));
+    uint32_t *where = mem_try_calloc(s->in.n * s->in.steps + 1, sizeof(*where));
+    int rc = value_names(s, &by);
+
+    if (rc == 0 && (scratch == NULL || where == NULL)) {
+        rc = eval_no_memory(s->ev);
+    }
+    rc = rc != 0 ? rc : count_cells(s, &t, &by, where, scratch);
+    rc = rc != 0 ? rc : eval_alloc(s->ev, &s->out, t.n, s->in.steps);
+    for (size_t i = 0; rc == 0 && i < t.n; i++) {
+        s->out.labels[i] = t.v[i];
+    }
+    for (size_t r = 0; rc == 0 && r < s->in.n; r++) {
+        const uint64_t *bits = mat_bits(&s->in, r);
+
+        for (size_t i = bits_next(bits, 0, s->in.steps); i < s->in.steps;
+             i = bits_next(bits, i + 1, s->in.steps)) {
+            uint32_t at = where[r * s->in.steps + i];
+            double *cell = mat_row(&s->out, at) + i;
+
+            *cell = bit_get(mat_bits(&s->out, at), i) ? *cell + 1 : 1;
+            bit_set(mat_bits(&s->out, at), i);
+        }
+    }
+    mem_free(scratch);
+    mem_free(where);
+    return rc;
+}
+
+static int run(struct agg *s)
+{
+    int rc = group_rows(s);
+
+    if (rc != 0) {
+        return rc;
+    }
+    switch (s->a->op) {
+    case TOK_TOPK:
+    case TOK_BOTTOMK:
+        return tops(s);
+    case TOK_QUANTILE:
+        rc = quantiles(s);
+        break;
+    case TOK_COUNT_VALUES:
+        rc = count_values(s);
+        break;
+    default:
+        rc = fold(s);
+        break;
+    }
+    return rc != 0 ? rc : mat_sort(s->ev, &s->out);
+}
+
+int eval_aggregate(struct eval *ev, const struct node *n, const struct grid *g, struct mat *ret)
+{
+    struct agg s = {.ev = ev, .a = &n->agg};
+    struct node param = {0};
+    struct aggregate a = n->agg;
+    struct mat scalar = {0};
+    int rc = 0;
+
+    if (a.op == TOK_COUNT_VALUES) {
+        param = *node_strip_parens(a.param);
+        a.param = &param;
+        s.a = &a;
+        if (!label_name_is_valid(param.string)) {
+            struct buf b CLEANUP(buf_done) = {0};
+
+            buf_init(&b, 4096);
+            go_quote(str_take(param.string, 150), &b);
+            return err_set(ev->reterr, ERR_EXEC, "invalid label name %.*s", STR_ARG(buf_str(&b)));
+        }
+    } else if (a.param != NULL) {
+        rc = eval_node(ev, a.param, g, &scalar);
+        s.param = scalar.v;
+    }
+    rc = rc != 0 ? rc : eval_node(ev, a.expr, g, &s.in);
+    rc = rc != 0 ? rc : run(&s);
+    mat_done(ev, &s.in);
+    mat_done(ev, &s.aux);
+    mat_done(ev, &s.aux2);
+    mat_done(ev, &scalar);
+    label_table_done(&s.groups);
+    mem_free(s.group);
+    if (rc != 0) {
+        mat_done(ev, &s.out);
+        return rc;
+    }
+    *ret = s.out;
+    return 0;
+}

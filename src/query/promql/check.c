@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Type rules of PromQL, and the marking of what does not change from step to step. The first error in
+ * upstream's order (children before their parent) is the one reported.
+ */
+#include "base/err.h"
+#include "model/labels.h"
+#include "model/matcher.h"
+#include "query/promql/ast.h"
+#include "query/promql/gotext.h"
+
+struct checker {
+    const struct ast *ast;
+    struct err *reterr;
+};
+
+static int check(const struct checker *c, const struct node *n);
+
+static int fail(const struct checker *c, uint32_t start, uint32_t end, const struct buf *text)
+{
+    return promql_parse_error(c->ast->query, start, end, buf_str(text), c->reterr);
+}
+
+static int fail_text(const struct checker *c, const struct node *n, const char *text)
+{
+    return promql_parse_error(c->ast->query, n->start, n->end, str_cstr(text), c->reterr);
+}
+
+/** Print into a buffer, then report it at a node. */
+#define FAIL_PRINTF(c, n, ...)                    \
+    __extension__({                               \
+        struct buf text_ CLEANUP(buf_done) = {0}; \
+        buf_init(&text_, 4096);                   \
+        buf_printf(&text_, __VA_ARGS__);          \
+        fail((c), (n)->start, (n)->end, &text_);  \
+    })
+
+static int expect(const struct checker *c, const struct node *n, enum value_type want,
+                  const char *context)
+{
+    int rc = check(c, n);
+
+    if (rc == 0 && n->type != want) {
+        rc = FAIL_PRINTF(c, n, "expected type %s in %s, got %s", value_type_text(want), context,
+                         value_type_text(n->type));
+    }
+    return rc;
+}
+
+static int check_selector(const struct checker *c, const struct node *n)
+{
+    const struct selector *s = &n->selector;
+
+    if (s->name.n != 0) {
+        for (size_t i = 0; i + 1 < s->n; i++) {
+            if (str_eq(matcher_name(s->v[i]), STR(LABEL_NAME))) {
+                struct buf b CLEANUP(buf_done) = {0};
+
+                buf_init(&b, 4096);
+                buf_add_cstr(&b, "metric name must not be set twice: ");
+                go_quote(str_take(s->name, 100), &b);
+                buf_add_cstr(&b, " or ");
+                go_quote(str_take(matcher_value(s->v[i]), 100), &b);
+                return fail(c, n->start, n->end, &b);
+            }
+        }
+        return 0;
+    }
+    for (size_t i = 0; i < s->n; i++) {
+        if (!matcher_matches_empty(s->v[i])) {
+            return 0;
+        }
+    }
+    return fail_text(c, n, "vector selector must contain at least one non-empty matcher");
+}
+
+static int check_aggregate(const struct checker *c, const struct node *n)
+{
+    const struct aggregate *a = &n->agg;
+    int rc = expect(c, a->expr, TYPE_VECTOR, "aggregation expression");
+
+    if (rc == 0 && a->param != NULL) {
+        rc = expect(c, a->param, a->op == TOK_COUNT_VALUES ? TYPE_STRING : TYPE_SCALAR,
+                    "aggregation parameter");
+    }
+    return rc;
+}
+
+static int check_call(const struct checker *c, const struct node *n)
+{
+    const struct call *k = &n->call;
+    const struct function *f = k->fn;
+    size_t args = (size_t)f->args_n;
+    size_t least = f->variadic == 0 ? args : args - 1;
+    char context[128];
+    struct buf b CLEANUP(buf_done) = {0};
+
+    if (f->variadic == 0 && k->n != args) {
+        return FAIL_PRINTF(c, n, "expected %zu argument(s) in call to \"%s\", got %zu", args,
+                           f->name, k->n);
+    }
+    if (k->n < least) {
+        return FAIL_PRINTF(c, n, "expected at least %zu argument(s) in call to \"%s\", got %zu",
+                           least, f->name, k->n);
+    }
+    if (f->variadic > 0 && k->n > least + (size_t)f->variadic) {
+        return FAIL_PRINTF(c, n, "expected at most %zu argument(s) in call to \"%s\", got %zu",
+                           least + (size_t)f->variadic, f->name, k->n);
+    }
+    buf_init(&b, sizeof(context));
+    buf_printf(&b, "call to function \"%s\"", f->name);
+    buf_add_byte(&b, '\0');
+    for (size_t i = 0; i < k->n; i++) {
+        int rc = expect(c, k->args[i], f->args[i < args ? i : args - 1], b.data);
+
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+/** The operator and its modifiers, without the space around them. */
+static int fail_at_operator(const struct checker *c, const struct binary *b, const struct buf *text)
+{
+    struct str q = c->ast->query;
+    uint32_t start = b->lhs->end;
+    uint32_t end = b->rhs->start;
+
+    while (start < end &&
+           (q.p[start] == ' ' || q.p[start] == '\t' || q.p[start] == '\n' || q.p[start] == '\r')) {
+        start++;
+    }
+    return fail(c, start, end, text);
+}
+
+static int check_operator(const struct checker *c, const struct node *n)
+{
+    const struct binary *b = &n->bin;
+    struct buf text CLEANUP(buf_done) = {0};
+
+    buf_init(&text, 4096);
+    if (b->return_bool && !tok_is_comparison(b->op)) {
+        buf_add_cstr(&text, "bool modifier can only be used on comparison operators");
+    } else if (tok_is_comparison(b->op) && !b->return_bool && b->lhs->type == TYPE_SCALAR &&
+               b->rhs->type == TYPE_SCALAR) {
+        buf_add_cstr(&text, "comparisons between scalars must use BOOL modifier");
+    }
+    for (size_t i = 0; text.n == 0 && b->on && i < b->match.n; i++) {
+        for (size_t j = 0; text.n == 0 && j < b->include.n; j++) {
+            if (str_eq(b->match.v[i], b->include.v[j])) {
+                buf_add_cstr(&text, "label ");
+                go_quote(b->match.v[i], &text);
+                buf_add_cstr(&text, " must not occur in ON and GROUP clause at once");
+            }
+        }
+    }
+    return text.n != 0 ? fail_at_operator(c, b, &text) : 0;
+}
+
+static int check_binary(const struct checker *c, const struct node *n)
+{
+    const struct binary *b = &n->bin;
+    const struct node *sides[2] = {b->lhs, b->rhs};
+    bool scalar = b->lhs->type != TYPE_VECTOR || b->rhs->type != TYPE_VECTOR;
+    struct str op = tok_text(b->op);
+    int rc = check(c, b->lhs);
+
+    rc = rc != 0 ? rc : check(c, b->rhs);
+    rc = rc != 0 ? rc : check_operator(c, n);
+    for (size_t i = 0; rc == 0 && i < 2; i++) {
+        if (sides[i]->type != TYPE_SCALAR && sides[i]->type != TYPE_VECTOR) {
+            rc = fail_text(c, sides[i],
+                           "binary expression must contain only scalar and instant vector types");
+        }
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    if (scalar && b->match.n != 0) {
+        return fail_text(c, n, "vector matching only allowed between instant vectors");
+    }
+    if (!tok_is_set_operator(b->op)) {
+        return 0;
+    }
+    if (scalar) {
+        return FAIL_PRINTF(c, n, "set operator \"%.*s\" not allowed in binary scalar expression",
+                           STR_ARG(op));
+    }
+    if (b->card != CARD_ONE_TO_ONE) {
+        return FAIL_PRINTF(c, n, "no grouping allowed for \"%.*s\" operation", STR_ARG(op));
+    }
+    return 0;
+}
+
+static int check(const struct checker *c, const struct node *n)
+{
+    int rc;
+
+    switch (n->kind) {
+    case NODE_VECTOR:
+    case NODE_MATRIX:
+        return check_selector(c, n);
+    case NODE_SUBQUERY:
+        rc = check(c, n->subquery.expr);
+        if (rc == 0 && n->subquery.expr->type != TYPE_VECTOR) {
+            static const char *const names[] = {"none", "scalar", "vector", "matrix", "string"};
+
+            rc = FAIL_PRINTF(c, n, "subquery is only allowed on instant vector, got %s instead",
+                             names[n->subquery.expr->type]);
+        }
+        return rc;
+    case NODE_CALL:
+        return check_call(c, n);
+    case NODE_AGGREGATE:
+        return check_aggregate(c, n);
+    case NODE_BINARY:
+        return check_binary(c, n);
+    case NODE_UNARY:
+        rc = check(c, n->unary.expr);
+        if (rc == 0 && n->type != TYPE_SCALAR && n->type != TYPE_VECTOR) {
+            rc = FAIL_PRINTF(c, n,
+                             "unary expression only allowed on expressions of type scalar or "
+                             "instant vector, got \"%s\"",
+                             value_type_text(n->type));
+        }
+        return rc;
+    case NODE_PAREN:
+        return check(c, n->paren);
+    case NODE_NUMBER:
+    case NODE_STRING:
+        break;
+    }
+    return 0;
+}
+
+int promql_check(const struct ast *a, struct err *reterr)
+{
+    const struct checker c = {a, reterr};
+
+    return check(&c, a->root);
+}
+
+static bool resolve_when(struct when *w, int64_t start_ms, int64_t end_ms)
+{
+    if (w->at == AT_START) {
+        w->at_ms = start_ms;
+    } else if (w->at == AT_END) {
+        w->at_ms = end_ms;
+    }
+    return w->at != AT_NONE;
+}
+
+static bool prepare(struct node *n, int64_t start_ms, int64_t end_ms)
+{
+    bool same = true;
+
+    switch (n->kind) {
+    case NODE_NUMBER:
+    case NODE_STRING:
+        break;
+    case NODE_VECTOR:
+    case NODE_MATRIX:
+        same = resolve_when(&n->selector.when, start_ms, end_ms);
+        break;
+    case NODE_SUBQUERY:
+        prepare(n->subquery.expr, start_ms, end_ms);
+        same = resolve_when(&n->subquery.when, start_ms, end_ms);
+        break;
+    case NODE_CALL:
+        same = !n->call.fn->time_dependent;
+        for (size_t i = 0; i < n->call.n; i++) {
+            bool arg = prepare(n->call.args[i], start_ms, end_ms);
+
+            same = same && arg;
+        }
+        break;
+    case NODE_AGGREGATE:
+        same = prepare(n->agg.expr, start_ms, end_ms);
+        if (n->agg.param != NULL) {
+            bool param = prepare(n->agg.param, start_ms, end_ms);
+
+            same = same && param;
+        }
+        break;
+    case NODE_BINARY: {
+        bool l = prepare(n->bin.lhs, start_ms, end_ms);
+        bool r = prepare(n->bin.rhs, start_ms, end_ms);
+
+        same = l && r;
+        break;
+    }
+    case NODE_UNARY:
+        same = prepare(n->unary.expr, start_ms, end_ms);
+        break;
+    case NODE_PAREN:
+        same = prepare(n->paren, start_ms, end_ms);
+        break;
+    }
+    n->invariant = same;
+    return same;
+}
+
+void promql_prepare(struct ast *a, int64_t start_ms, int64_t end_ms)
+{
+    prepare(a->root, start_ms, end_ms);
+}

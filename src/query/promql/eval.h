@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Evaluation, inside the module. Every expression becomes a matrix: series in rows, steps in columns, one
+ * presence bit per cell. Work goes row by row over all steps, never step by step over the tree.
+ * Invariant: cells without their bit hold no meaning; bits past the last step are 0.
+ */
+#ifndef QUERY_PROMQL_EVAL_H
+#define QUERY_PROMQL_EVAL_H
+
+#include "base/err.h"
+#include "query/promql/ast.h"
+#include "query/promql/promql.h"
+
+/** The times an expression is evaluated at: start_ms + i * step_ms, i in [0, n). */
+struct grid {
+    int64_t start_ms;
+    int64_t step_ms; /* > 0 */
+    size_t n;        /* >= 1 */
+};
+
+static inline int64_t grid_at(const struct grid *g, size_t i)
+{
+    return g->start_ms + (int64_t)i * g->step_ms;
+}
+
+/** A matrix. Label arrays live in the query's arena or the selections; values in two blocks. */
+struct mat {
+    size_t steps;
+    size_t words; /* 64-bit words of one row's presence bits */
+    size_t n;     /* rows */
+    struct labels *labels;
+    double *v;     /* [n][steps] */
+    uint64_t *has; /* [n][words] */
+    int64_t bytes; /* taken from the query's budget */
+};
+
+static inline double *mat_row(const struct mat *m, size_t i)
+{
+    return m->v + i * m->steps;
+}
+
+static inline uint64_t *mat_bits(const struct mat *m, size_t i)
+{
+    return m->has + i * m->words;
+}
+
+static inline bool bit_get(const uint64_t *bits, size_t i)
+{
+    return (bits[i / 64] >> (i % 64)) & 1;
+}
+
+static inline void bit_set(uint64_t *bits, size_t i)
+{
+    bits[i / 64] |= 1ull << (i % 64);
+}
+
+static inline void bit_clear(uint64_t *bits, size_t i)
+{
+    bits[i / 64] &= ~(1ull << (i % 64));
+}
+
+/** First step with a bit at or after `from`; `steps` when there is none. */
+size_t bits_next(const uint64_t *bits, size_t from, size_t steps);
+size_t bits_count(const uint64_t *bits, size_t words);
+bool bits_any(const uint64_t *bits, size_t words);
+void bits_fill(uint64_t *bits, size_t steps);
+
+/** Everything one query holds. */
+struct eval {
+    const struct promql_opts *opts;
+    bool left_open; /* 3.x: windows and lookback leave their left end out; 2.x: they include it */
+    struct series_source src;
+    struct cancel *cancel;
+    struct err *reterr;
+    struct arena arena;  /* labels and tables; only the query's own thread allocates */
+    size_t arena_billed; /* bytes of it taken from `mem` */
+    struct budget mem;
+    _Atomic uint64_t samples;      /* decoded and produced */
+    _Atomic uint64_t samples_read; /* decoded */
+    uint64_t series_read;
+    int64_t peak_bytes;
+    int64_t select_ns;
+    VEC(struct series_selection *) selections; /* label strings live in them */
+};
+
+/** What a range function sees at one step: the samples of its range without stale markers, n >= 1. */
+struct window {
+    const int64_t *t_ms;
+    const double *v;
+    size_t n;
+    int64_t start_ms; /* of the range */
+    int64_t end_ms;
+    int64_t eval_ms; /* the step's time, which offset and @ do not move */
+    double range_s;
+    double arg[2];   /* scalar arguments, in order */
+    double *scratch; /* room for n values */
+};
+
+/* --- eval.c --- */
+
+/** Any scalar or vector expression; a scalar is one row without labels and with every bit. */
+NODISCARD int eval_node(struct eval *ev, const struct node *n, const struct grid *g,
+                        struct mat *ret);
+NODISCARD int eval_alloc(struct eval *ev, struct mat *m, size_t rows, size_t steps);
+void mat_done(struct eval *ev, struct mat *m);
+/** Count samples against the limit; thread-safe. @return 0, -ERR_LIMIT */
+NODISCARD int eval_count(struct eval *ev, uint64_t samples);
+/** Bill what the arena has grown. @return 0, -ERR_LIMIT */
+NODISCARD int eval_bill_arena(struct eval *ev);
+int eval_no_memory(struct eval *ev);
+/** Cancelled or late? Sets the text upstream uses. */
+NODISCARD int eval_check(struct eval *ev);
+
+/* --- select.c --- */
+
+/** Instant selector; with `sample_times` the cells hold the sample's own time in seconds. */
+NODISCARD int eval_vector(struct eval *ev, const struct node *n, const struct grid *g,
+                          bool sample_times, struct mat *ret);
+/** A range function over a range selector or subquery, argument `arg` of the call. */
+NODISCARD int eval_window_call(struct eval *ev, const struct call *c, size_t arg,
+                               const struct grid *g, struct mat *ret);
+
+/** A range selector or subquery as the query's answer: raw points into the result. */
+struct point_series {
+    struct labels labels;
+    struct samples samples; /* owned */
+};
+
+struct point_list {
+    struct point_series *v;
+    size_t n;
+};
+
+NODISCARD int eval_points(struct eval *ev, const struct node *n, int64_t t_ms,
+                          struct point_list *ret);
+void point_list_done(struct point_list *l);
+
+/* --- matrix.c --- */
+
+uint64_t labels_hash(struct labels ls);
+/** Keep only rows with at least one point. */
+void mat_compact(struct mat *m);
+/** Without the metric's name; shares the array when the name comes first. p NULL: no memory */
+NODISCARD int labels_drop_name(struct eval *ev, struct labels ls, struct labels *ret);
+/** For all rows, then mat_merge_same() when rows of different metrics may have become alike. */
+NODISCARD int mat_drop_names(struct eval *ev, struct mat *m, bool strict);
+/** Rows with equal labels become one. Two points at one step: -ERR_EXEC "vector cannot contain ...".
+ * `strict`: two such rows are an error even when they never meet. */
+NODISCARD int mat_merge_same(struct eval *ev, struct mat *m, bool strict);
+/** Order rows by labels. @return 0, -ERR_NOMEM */
+NODISCARD int mat_sort(struct eval *ev, struct mat *m);
+
+/** Label sets seen, numbered from 0 in order of appearance. */
+struct label_table {
+    struct arena *arena;
+    uint32_t *slots; /* index + 1; owned */
+    size_t cap;
+    struct labels *v; /* owned array; labels in the arena when copied */
+    uint64_t *hashes;
+    size_t n;
+    size_t v_cap;
+};
+
+void label_table_done(struct label_table *t);
+/** Index of `ls`, added (its array copied into the arena when `copy`) when new. @return index, or
+ * -ERR_NOMEM */
+NODISCARD int64_t label_table_add(struct label_table *t, struct labels ls, bool copy);
+/** Index, or -1. */
+int64_t label_table_find(const struct label_table *t, struct labels ls);
+
+/** Labels whose name is (keep) or is not (!keep) in the sorted `names`, into `dst` [ls.n]; without
+ * `keep` the metric's name goes too unless `with_name`. */
+struct labels labels_pick(struct labels ls, const struct str *names, size_t n, bool keep,
+                          bool with_name, struct label *dst);
+/** Set (or with an empty value delete) one label; new array in the arena. */
+NODISCARD int labels_set(struct eval *ev, struct labels ls, struct str name, struct str value,
+                         struct labels *ret);
+/** As upstream prints label sets: {__name__="x", a="b"}. */
+void labels_print(struct labels ls, struct buf *dst);
+/** Longest label set among rows. */
+size_t mat_max_labels(const struct mat *m);
+
+/* --- binary.c, aggregate.c, functions.c --- */
+
+NODISCARD int eval_binary(struct eval *ev, const struct node *n, const struct grid *g,
+                          struct mat *ret);
+NODISCARD int eval_aggregate(struct eval *ev, const struct node *n, const struct grid *g,
+                             struct mat *ret);
+NODISCARD int eval_call(struct eval *ev, const struct node *n, const struct grid *g,
+                        struct mat *ret);
+/** Linear interpolation between ranks; sorts `v`, NaN first. */
+double quantile(double q, double *v, size_t n);
+
+#endif

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of functions and the drivers of the simple kinds. Source of names, signatures and meaning:
+ * Prometheus 2.x documentation, querying/functions.
+ */
+#include <stdlib.h>
+
+#include "query/promql/eval.h"
+#include "query/promql/special.h"
+#include "query/promql/window.h"
+
+const char *value_type_text(enum value_type t)
+{
+    static const char *const text[] = {"none", "scalar", "instant vector", "range vector",
+                                       "string"};
+
+    return text[t];
+}
+
+/* --- Value to value --- */
+
+static double map_sgn(double v)
+{
+    return v < 0 ? -1 : v > 0 ? 1 : v;
+}
+
+static double map_deg(double v)
+{
+    return v * 180 / M_PI;
+}
+
+static double map_rad(double v)
+{
+    return v * M_PI / 180;
+}
+
+static double map_abs(double v)
+{
+    return fabs(v);
+}
+
+/* --- Dates: of a Unix time in seconds, in UTC --- */
+
+struct civil {
+    int64_t year;
+    unsigned month; /* 1..12 */
+    unsigned day;   /* 1..31 */
+    int64_t days;   /* since 1970-01-01 */
+};
+
+static int64_t whole_seconds(double v)
+{
+    return v >= 9.2e18 || v <= -9.2e18 || isnan(v) ? INT64_MIN / 2 : (int64_t)v;
+}
+
+static int64_t floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
+/** Days to a Gregorian date, eras of 400 years counted from March 1st (Hinnant 2013, civil_from_days). */
+static struct civil civil_of(double v)
+{
+    int64_t days = floor_div(whole_seconds(v), 86400);
+    int64_t z = days + 719468;
+    int64_t era = floor_div(z, 146097);
+    unsigned doe = (unsigned)(z - era * 146097);
+    unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    unsigned mp = (5 * doy + 2) / 153;
+    unsigned month = mp < 10 ? mp + 3 : mp - 9;
+
+    return (struct civil){.year = era * 400 + yoe + (month <= 2),
+                          .month = month,
+                          .day = doy - (153 * mp + 2) / 5 + 1,
+                          .days = days};
+}
+
+static bool is_leap(int64_t y)
+{
+    return (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
+}
+
+static double date_year(double v)
+{
+    return (double)civil_of(v).year;
+}
+
+static double date_month(double v)
+{
+    return civil_of(v).month;
+}
+
+static double date_day_of_month(double v)
+{
+    return civil_of(v).day;
+}
+
+static double date_day_of_week(double v)
+{
+    return (double)(civil_of(v).days - floor_div(civil_of(v).days + 4, 7) * 7 + 4);
+}
+
+static double date_day_of_year(double v)
+{
+    static const int before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
+    struct civil c = civil_of(v);
+
+    return before[c.month - 1] + (int)c.day + (c.month > 2 && is_leap(c.year));
+}
+
+static double date_days_in_month(double v)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    struct civil c = civil_of(v);
+
+    return days[c.month - 1] + (c.month == 2 && is_leap(c.year));
+}
+
+static double date_hour(double v)
+{
+    int64_t s = whole_seconds(v);
+
+    return (double)((s - floor_div(s, 86400) * 86400) / 3600);
+}
+
+static double date_minute(double v)
+{
+    int64_t s = whole_seconds(v);
+
+    return (double)((s - floor_div(s, 3600) * 3600) / 60);
+}
+
+/* --- The table, sorted by name --- */
+
+#define MAP(fn_name, fn)                                                                         \
+    {                                                                                            \
+        .name = fn_name, .args = {TYPE_VECTOR}, .args_n = 1, .ret = TYPE_VECTOR, .kind = FN_MAP, \
+        .map = fn                                                                                \
+    }
+#define DATE(fn_name, fn)                                                                       \
+    {                                                                                           \
+        .name = fn_name, .args = {TYPE_VECTOR}, .args_n = 1, .variadic = 1, .ret = TYPE_VECTOR, \
+        .kind = FN_DATE, .time_dependent = true, .map = fn                                      \
+    }
+#define WINDOW(fn_name, fn)                                                      \
+    {                                                                            \
+        .name = fn_name, .args = {TYPE_MATRIX}, .args_n = 1, .ret = TYPE_VECTOR, \
+        .kind = FN_WINDOW, .window = fn                                          \
+    }
+
+static const struct function table[] = {
+    MAP("abs", map_abs),
+    {.name = "absent",
+     .args = {TYPE_VECTOR},
+     .args_n = 1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .special = special_absent},
+    {.name = "absent_over_time",
+     .args = {TYPE_MATRIX},
+     .args_n = 1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .special = special_absent_over_time},
+    MAP("acos", acos),
+    MAP("acosh", acosh),
+    MAP("asin", asin),
+    MAP("asinh", asinh),
+    MAP("atan", atan),
+    MAP("atanh", atanh),
+    WINDOW("avg_over_time", window_avg),
+    MAP("ceil", ceil),
+    WINDOW("changes", window_changes),
+    {.name = "clamp",
+     .args = {TYPE_VECTOR, TYPE_SCALAR, TYPE_SCALAR},
+     .args_n = 3,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .special = special_clamp},
+    {.name = "clamp_max",
+     .args = {TYPE_VECTOR, TYPE_SCALAR},
+     .args_n = 2,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .special = special_clamp_max},
+    {.name = "clamp_min",
+     .args = {TYPE_VECTOR, TYPE_SCALAR},
+     .args_n = 2,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .special = special_clamp_min},
+    MAP("cos", cos),
+    MAP("cosh", cosh),
+    WINDOW("count_over_time", window_count),
+    DATE("day_of_month", date_day_of_month),
+    DATE("day_of_week", date_day_of_week),
+    DATE("day_of_year", date_day_of_year),
+    DATE("days_in_month", date_days_in_month),
+    MAP("deg", map_deg),
+    WINDOW("delta", window_delta),
+    WINDOW("deriv", window_deriv),
+    {.name = "double_exponential_smoothing",
+     .args = {TYPE_MATRIX, TYPE_SCALAR, TYPE_SCALAR},
+     .args_n = 3,
+     .ret = TYPE_VECTOR,
+     .kind = FN_WINDOW,
+     .window = window_holt_winters},
+    MAP("exp", exp),
+    MAP("floor", floor),
+    {.name = "histogram_count",
+     .args = {TYPE_VECTOR},
+     .args_n = 1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .special = special_histogram_of_floats},
+    {.name = "histogram_fraction",
+     .args = {TYPE_SCALAR, TYPE_SCALAR, TYPE_VECTOR},
+     .args_n = 3,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .special = special_histogram_of_floats},
+    {.name = "histogram_quantile",
+     .args = {TYPE_SCALAR, TYPE_VECTOR},
+     .args_n = 2,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .special = special_histogram_quantile},
+    {.name = "histogram_sum",
+     .args = {TYPE_VECTOR},
+     .args_n = 1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .special = special_histogram_of_floats},
+    {.name = "holt_winters",
+     .args = {TYPE_MATRIX, TYPE_SCALAR, TYPE_SCALAR},
+     .args_n = 3,
+     .ret = TYPE_VECTOR,
+     .kind = FN_WINDOW,
+     .window = window_holt_winters},
+    DATE("hour", date_hour),
+    WINDOW("idelta", window_idelta),
+    WINDOW("increase", window_increase),
+    WINDOW("irate", window_irate),
+    {.name = "label_join",
+     .args = {TYPE_VECTOR, TYPE_STRING, TYPE_STRING, TYPE_STRING},
+     .args_n = 4,
+     .variadic = -1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .special = special_label_join},
+    {.name = "label_replace",
+     .args = {TYPE_VECTOR, TYPE_STRING, TYPE_STRING, TYPE_STRING, TYPE_STRING},
+     .args_n = 5,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .special = special_label_replace},
+    {.name = "last_over_time",
+     .args = {TYPE_MATRIX},
+     .args_n = 1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_WINDOW,
+     .keep_name = true,
+     .window = window_last},
+    MAP("ln", log),
+    MAP("log10", log10),
+    MAP("log2", log2),
+    WINDOW("mad_over_time", window_mad),
+    WINDOW("max_over_time", window_max),
+    WINDOW("min_over_time", window_min),
+    DATE("minute", date_minute),
+    DATE("month", date_month),
+    {.name = "pi", .ret = TYPE_SCALAR, .kind = FN_SPECIAL, .special = special_pi},
+    {.name = "predict_linear",
+     .args = {TYPE_MATRIX, TYPE_SCALAR},
+     .args_n = 2,
+     .ret = TYPE_VECTOR,
+     .kind = FN_WINDOW,
+     .time_dependent = true,
+     .window = window_predict_linear},
+    WINDOW("present_over_time", window_present),
+    {.name = "quantile_over_time",
+     .args = {TYPE_SCALAR, TYPE_MATRIX},
+     .args_n = 2,
+     .ret = TYPE_VECTOR,
+     .kind = FN_WINDOW,
+     .window = window_quantile},
+    MAP("rad", map_rad),
+    WINDOW("rate", window_rate),
+    WINDOW("resets", window_resets),
+    {.name = "round",
+     .args = {TYPE_VECTOR, TYPE_SCALAR},
+     .args_n = 2,
+     .variadic = 1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .special = special_round},
+    {.name = "scalar",
+     .args = {TYPE_VECTOR},
+     .args_n = 1,
+     .ret = TYPE_SCALAR,
+     .kind = FN_SPECIAL,
+     .special = special_scalar},
+    MAP("sgn", map_sgn),
+    MAP("sin", sin),
+    MAP("sinh", sinh),
+    {.name = "sort",
+     .args = {TYPE_VECTOR},
+     .args_n = 1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .special = special_sort},
+    {.name = "sort_desc",
+     .args = {TYPE_VECTOR},
+     .args_n = 1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .special = special_sort_desc},
+    MAP("sqrt", sqrt),
+    WINDOW("stddev_over_time", window_stddev),
+    WINDOW("stdvar_over_time", window_stdvar),
+    WINDOW("sum_over_time", window_sum),
+    MAP("tan", tan),
+    MAP("tanh", tanh),
+    {.name = "time",
+     .ret = TYPE_SCALAR,
+     .kind = FN_SPECIAL,
+     .time_dependent = true,
+     .special = special_time},
+    {.name = "timestamp",
+     .args = {TYPE_VECTOR},
+     .args_n = 1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .time_dependent = true,
+     .special = special_timestamp},
+    {.name = "vector",
+     .args = {TYPE_SCALAR},
+     .args_n = 1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .special = special_vector},
+    DATE("year", date_year),
+};
+
+static int by_name(const void *key, const void *entry)
+{
+    return str_cmp(*(const struct str *)key, str_cstr(((const struct function *)entry)->name));
+}
+
+const struct function *function_find(struct str name)
+{
+    return bsearch(&name, table, ARRAY_LEN(table), sizeof(*table), by_name);
+}
+
+/* --- Drivers --- */
+
+static int call_map(struct eval *ev, const struct call *c, const struct grid *g, struct mat *ret)
+{
+    int rc = c->n == 0 ? special_time(ev, c, g, ret) : eval_node(ev, c->args[0], g, ret);
+
+    if (rc != 0) {
+        return rc;
+    }
+    for (size_t r = 0; r < ret->n; r++) {
+        const uint64_t *bits = mat_bits(ret, r);
+        double *v = mat_row(ret, r);
+
+        for (size_t i = bits_next(bits, 0, ret->steps); i < ret->steps;
+             i = bits_next(bits, i + 1, ret->steps)) {
+            v[i] = c->fn->map(v[i]);
+        }
+    }
+    rc = mat_drop_names(ev, ret, false);
+    if (rc != 0) {
+        mat_done(ev, ret);
+    }
+    return rc;
+}
+
+/** Smoothing factors must be inside (0, 1); upstream only looks when there are samples. */
+static int check_factors(struct eval *ev, const struct call *c, const struct grid *g)
+{
+    static const char *const names[] = {"smoothing", "trend"};
+
+    for (size_t k = 0; k < 2; k++) {
+        struct mat m;
+        int rc = eval_node(ev, c->args[k + 1], g, &m);
+
+        for (size_t i = 0; rc == 0 && i < g->n; i++) {
+            if (m.v[i] <= 0 || m.v[i] >= 1) {
+                rc = err_set(ev->reterr, ERR_EXEC,
+                             "invalid %s factor. Expected: 0 < %cf < 1, got: %f", names[k],
+                             names[k][0], m.v[i]);
+            }
+        }
+        mat_done(ev, &m);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int call_window(struct eval *ev, const struct call *c, const struct grid *g, struct mat *ret)
+{
+    size_t arg = c->fn->args[0] == TYPE_MATRIX ? 0 : 1;
+    int rc = eval_window_call(ev, c, arg, g, ret);
+
+    if (rc == 0 && c->fn->window == window_holt_winters && ret->n != 0) {
+        rc = check_factors(ev, c, g);
+        if (rc != 0) {
+            mat_done(ev, ret);
+        }
+    }
+    return rc;
+}
+
+int eval_call(struct eval *ev, const struct node *n, const struct grid *g, struct mat *ret)
+{
+    const struct call *c = &n->call;
+
+    switch (c->fn->kind) {
+    case FN_MAP:
+    case FN_DATE:
+        return call_map(ev, c, g, ret);
+    case FN_WINDOW:
+        return call_window(ev, c, g, ret);
+    case FN_SPECIAL:
+        break;
+    }
+    return c->fn->special(ev, c, g, ret);
+}

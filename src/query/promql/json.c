@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A result as the HTTP API's "data" member, byte for byte as Prometheus 2.x writes it.
+ */
+#include "query/promql/gotext.h"
+#include "query/promql/promql.h"
+
+/** A JSON string with the escapes of Go's encoder, which also escapes what HTML minds. */
+static void add_string(struct str s, struct buf *dst)
+{
+    buf_add_byte(dst, '"');
+    while (s.n != 0) {
+        size_t n;
+        int32_t r = go_rune(s, &n);
+
+        if (r == '"' || r == '\\') {
+            buf_add_byte(dst, '\\');
+            buf_add_byte(dst, (char)r);
+        } else if (r == '\n' || r == '\r' || r == '\t') {
+            buf_add_cstr(dst, r == '\n' ? "\\n" : r == '\r' ? "\\r" : "\\t");
+        } else if (r < 0x20 || r == '<' || r == '>' || r == '&' || r == 0x2028 || r == 0x2029) {
+            buf_printf(dst, "\\u%04x", (unsigned)r);
+        } else if (r == 0xfffd && n == 1) {
+            buf_add_cstr(dst, "\\ufffd");
+        } else {
+            buf_add(dst, s.p, n);
+        }
+        s = str_drop(s, n);
+    }
+    buf_add_byte(dst, '"');
+}
+
+static void add_labels(struct labels ls, struct buf *dst)
+{
+    buf_add_byte(dst, '{');
+    for (size_t i = 0; i < ls.n; i++) {
+        if (i != 0) {
+            buf_add_byte(dst, ',');
+        }
+        add_string(ls.v[i].name, dst);
+        buf_add_byte(dst, ':');
+        add_string(ls.v[i].value, dst);
+    }
+    buf_add_byte(dst, '}');
+}
+
+static void add_time(int64_t t_ms, struct buf *dst)
+{
+    uint64_t abs = t_ms < 0 ? 0 - (uint64_t)t_ms : (uint64_t)t_ms;
+
+    if (t_ms < 0) {
+        buf_add_byte(dst, '-');
+    }
+    buf_add_u64(dst, abs / 1000);
+    if (abs % 1000 != 0) {
+        buf_printf(dst, ".%03u", (unsigned)(abs % 1000));
+    }
+}
+
+static void add_point(int64_t t_ms, double v, struct buf *dst)
+{
+    buf_add_byte(dst, '[');
+    add_time(t_ms, dst);
+    buf_add_cstr(dst, ",\"");
+    go_add_f64_json(dst, v);
+    buf_add_cstr(dst, "\"]");
+}
+
+static void add_series(const struct promql_series *s, bool vector, struct buf *dst)
+{
+    buf_add_cstr(dst, "{\"metric\":");
+    add_labels(s->labels, dst);
+    buf_add_cstr(dst, vector ? ",\"value\":" : ",\"values\":[");
+    for (size_t i = 0; i < s->n; i++) {
+        buf_add_cstr(dst, i == 0 ? "" : ",");
+        add_point(s->t_ms[i], s->v[i], dst);
+    }
+    buf_add_cstr(dst, vector ? "}" : "]}");
+}
+
+static void add_stats(const struct promql_query_stats *s, struct buf *dst)
+{
+    double eval_s = (double)s->eval_ns / 1e9;
+    double select_s = (double)s->select_ns / 1e9;
+    double parse_s = (double)s->parse_ns / 1e9;
+
+    buf_printf(dst,
+               ",\"stats\":{\"timings\":{\"evalTotalTime\":%.9f,\"resultSortTime\":0,"
+               "\"queryPreparationTime\":%.9f,\"innerEvalTime\":%.9f,\"execQueueTime\":0,"
+               "\"execTotalTime\":%.9f},\"samples\":{\"totalQueryableSamples\":%llu,"
+               "\"peakSamples\":%llu},\"memory\":{\"peakBytes\":%lld},\"seriesRead\":%llu}",
+               eval_s + select_s, select_s + parse_s, eval_s, eval_s + select_s + parse_s,
+               (unsigned long long)s->samples_read, (unsigned long long)s->samples_read,
+               (long long)s->peak_bytes, (unsigned long long)s->series_read);
+}
+
+/** Scalars and strings carry their time as a float, points as digits: 1.1 against 1.100. */
+static void add_lone(int64_t t_ms, struct buf *dst)
+{
+    buf_add_byte(dst, '[');
+    go_add_f64(dst, (double)t_ms / 1000);
+    buf_add_byte(dst, ',');
+}
+
+void promql_result_json(const struct promql_result *r, bool with_stats, struct buf *dst)
+{
+    static const char *const types[] = {"scalar", "vector", "matrix", "string"};
+
+    buf_printf(dst, "{\"resultType\":\"%s\",\"result\":[", types[r->type]);
+    if (r->type == PROMQL_SCALAR || r->type == PROMQL_STRING) {
+        dst->n -= dst->n != 0; /* the array is the point itself */
+        add_lone(r->type == PROMQL_SCALAR ? r->series[0].t_ms[0] : r->string_t_ms, dst);
+        if (r->type == PROMQL_SCALAR) {
+            buf_add_byte(dst, '"');
+            go_add_f64(dst, r->series[0].v[0]);
+            buf_add_byte(dst, '"');
+        } else {
+            add_string(r->string, dst);
+        }
+    } else {
+        for (size_t i = 0; i < r->series_n; i++) {
+            buf_add_cstr(dst, i == 0 ? "" : ",");
+            add_series(&r->series[i], r->type == PROMQL_VECTOR, dst);
+        }
+    }
+    buf_add_byte(dst, ']');
+    if (with_stats) {
+        add_stats(&r->stats, dst);
+    }
+    buf_add_byte(dst, '}');
+}

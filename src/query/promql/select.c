@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where samples become matrices: instant selectors and range functions. Each series is decoded once into a
+ * reused buffer and walked once over all steps; chunks of series run in parallel on the pool. A chunk
+ * writes only its own rows, and the first error of any chunk ends the others.
+ */
+#include "query/promql/eval.h"
+
+enum { CHUNK_SERIES = 64 };
+
+/** One pass over the rows of a selection or of a subquery's inner matrix. */
+struct pass {
+    struct eval *ev;
+    struct series_selection *selection; /* or */
+    const struct mat *inner;
+    struct grid inner_grid;
+    const struct grid *grid;
+    struct when when;
+    int64_t range_ms; /* or the lookback */
+    bool sample_times;
+    const struct function *fn; /* NULL: instant selector */
+    const double *args[2];     /* per step */
+    struct mat *out;
+    atomic_int rc; /* first error, relaxed */
+    pthread_mutex_t lock;
+    struct err err; /* guarded by: lock */
+};
+
+static int64_t ref_time(const struct when *w, int64_t t_ms)
+{
+    return (w->at != AT_NONE ? w->at_ms : t_ms) - w->offset_ms;
+}
+
+/** Selects what steps of `g` can reach back to; the selection is freed with the query. */
+static int select_series(struct eval *ev, const struct selector *s, const struct grid *g,
+                         int64_t range_ms, struct series_selection **ret)
+{
+    struct mono start = clock_mono();
+    struct series_query q = {
+        .matchers = (const struct matcher *const *)s->v,
+        .matchers_n = s->n,
+        .min_ms = ref_time(&s->when, grid_at(g, 0)) - range_ms + (ev->left_open ? 1 : 0),
+        .max_ms = ref_time(&s->when, grid_at(g, g->n - 1)),
+        .max_series = ev->opts->max_series,
+        .cancel = ev->cancel,
+        .budget = &ev->mem,
+    };
+    int rc;
+
+    if (!vec_reserve(&ev->selections, 1)) {
+        return eval_no_memory(ev);
+    }
+    rc = ev->src.ops->select(ev->src.impl, &q, ret, ev->reterr);
+    ev->select_ns += mono_since_ns(start);
+    if (rc != 0) {
+        return rc == -ERR_CANCELED || rc == -ERR_TIMEOUT ? eval_check(ev) : rc;
+    }
+    ev->selections.v[ev->selections.n++] = *ret;
+    ev->series_read += ev->src.ops->count(*ret);
+    return 0;
+}
+
+static void pass_fail(struct pass *p, int rc, const struct err *e)
+{
+    pthread_mutex_lock(&p->lock);
+    if (atomic_load_explicit(&p->rc, memory_order_relaxed) == 0) {
+        p->err = *e;
+        atomic_store_explicit(&p->rc, rc, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+static int fail_too_many(struct err *e)
+{
+    return err_set(e, ERR_LIMIT,
+                   "query processing would load too many samples into memory in query execution");
+}
+
+/** Newest sample in the lookback window of every step. */
+static void walk_instant(const struct pass *p, const struct samples *s, size_t row)
+{
+    const struct grid *g = p->grid;
+    double *v = mat_row(p->out, row);
+    uint64_t *bits = mat_bits(p->out, row);
+    int64_t oldest_off = p->range_ms - (p->ev->left_open ? 1 : 0);
+    size_t next = 0; /* first sample after the step's time */
+
+    for (size_t i = 0; i < g->n; i++) {
+        int64_t ref = ref_time(&p->when, grid_at(g, i));
+
+        while (next < s->n && s->t_ms[next] <= ref) {
+            next++;
+        }
+        if (next == 0 || s->t_ms[next - 1] < ref - oldest_off || sample_is_stale(s->v[next - 1])) {
+            continue;
+        }
+        v[i] = p->sample_times ? (double)s->t_ms[next - 1] / 1000 : s->v[next - 1];
+        bit_set(bits, i);
+    }
+}
+
+static void drop_stale(struct samples *s)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < s->n; i++) {
+        if (!sample_is_stale(s->v[i])) {
+            s->t_ms[kept] = s->t_ms[i];
+            s->v[kept++] = s->v[i];
+        }
+    }
+    s->n = kept;
+}
+
+/** The function over the moving window; `s` without stale markers. */
+static void walk_window(const struct pass *p, const struct samples *s, size_t row, double *scratch)
+{
+    const struct grid *g = p->grid;
+    double *v = mat_row(p->out, row);
+    uint64_t *bits = mat_bits(p->out, row);
+    int64_t open = p->ev->left_open ? 1 : 0;
+    struct window w = {.range_s = (double)p->range_ms / 1000, .scratch = scratch};
+    size_t lo = 0;
+    size_t hi = 0;
+
+    for (size_t i = 0; i < g->n; i++) {
+        w.eval_ms = grid_at(g, i);
+        w.end_ms = ref_time(&p->when, w.eval_ms);
+        w.start_ms = w.end_ms - p->range_ms;
+        while (hi < s->n && s->t_ms[hi] <= w.end_ms) {
+            hi++;
+        }
+        while (lo < hi && s->t_ms[lo] < w.start_ms + open) {
+            lo++;
+        }
+        if (lo == hi) {
+            continue;
+        }
+        w.t_ms = s->t_ms + lo;
+        w.v = s->v + lo;
+        w.n = hi - lo;
+        w.arg[0] = p->args[0] != NULL ? p->args[0][i] : 0;
+        w.arg[1] = p->args[1] != NULL ? p->args[1][i] : 0;
+        if (p->fn->window(&w, &v[i])) {
+            bit_set(bits, i);
+        }
+    }
+}
+
+/** A row of a matrix as samples. */
+static int row_samples(const struct mat *m, size_t row, const struct grid *g, struct samples *dst)
+{
+    const uint64_t *bits = mat_bits(m, row);
+    const double *v = mat_row(m, row);
+
+    dst->n = 0;
+    if (!samples_reserve(dst, bits_count(bits, m->words) + 1)) {
+        return -ERR_NOMEM;
+    }
+    for (size_t i = bits_next(bits, 0, m->steps); i < m->steps;
+         i = bits_next(bits, i + 1, m->steps)) {
+        dst->t_ms[dst->n] = grid_at(g, i);
+        dst->v[dst->n++] = v[i];
+    }
+    return 0;
+}
+
+static int pass_row(struct pass *p, size_t row, struct samples *s, struct samples *scratch,
+                    struct err *e)
+{
+    struct eval *ev = p->ev;
+    int rc;
+
+    if (p->inner != NULL) {
+        rc = row_samples(p->inner, row, &p->inner_grid, s);
+    } else {
+        rc = ev->src.ops->read(p->selection, row, s, e);
+        atomic_fetch_add_explicit(&ev->samples_read, s->n, memory_order_relaxed);
+    }
+    if (rc != 0) {
+        return e->code != 0 ? rc : err_set(e, (enum err_code) - rc, "%s", err_text(rc));
+    }
+    if (eval_count(ev, s->n) != 0) {
+        return fail_too_many(e);
+    }
+    if (p->fn == NULL) {
+        walk_instant(p, s, row);
+        return 0;
+    }
+    drop_stale(s);
+    if (!samples_reserve(scratch, s->n + 1)) {
+        return err_set(e, ERR_NOMEM, "out of memory");
+    }
+    walk_window(p, s, row, scratch->v);
+    return 0;
+}
+
+static void pass_chunk(void *arg, size_t chunk)
+{
+    struct pass *p = arg;
+    struct samples s = {0};
+    struct samples scratch = {0};
+    size_t end = (chunk + 1) * CHUNK_SERIES < p->out->n ? (chunk + 1) * CHUNK_SERIES : p->out->n;
+
+    for (size_t row = chunk * CHUNK_SERIES; row < end; row++) {
+        struct err e = {0};
+        int rc = cancel_check(p->ev->cancel);
+
+        if (atomic_load_explicit(&p->rc, memory_order_relaxed) != 0) {
+            break;
+        }
+        rc = rc != 0 ? rc : pass_row(p, row, &s, &scratch, &e);
+        if (rc != 0) {
+            pass_fail(p, rc, &e);
+            break;
+        }
+    }
+    samples_done(&s);
+    samples_done(&scratch);
+}
+
+/** Run over all rows of p->out, then keep what has points. Frees p->out on failure. */
+static int pass_run(struct pass *p)
+{
+    struct eval *ev = p->ev;
+    struct mat *out = p->out;
+    int rc;
+
+    pthread_mutex_init(&p->lock, NULL);
+    atomic_init(&p->rc, 0);
+    pool_for(out->n > CHUNK_SERIES ? ev->opts->pool : NULL,
+             (out->n + CHUNK_SERIES - 1) / CHUNK_SERIES, pass_chunk, p);
+    pthread_mutex_destroy(&p->lock);
+    rc = atomic_load_explicit(&p->rc, memory_order_relaxed);
+    if (rc != 0) {
+        mat_done(ev, out);
+        if (rc == -ERR_CANCELED || rc == -ERR_TIMEOUT) {
+            rc = eval_check(ev) != 0 ? rc : -ERR_CANCELED;
+        } else if (ev->reterr != NULL) {
+            *ev->reterr = p->err;
+        }
+        return rc;
+    }
+    mat_compact(out);
+    if (eval_count(ev, bits_count(out->has, out->n * out->words)) != 0) {
+        mat_done(ev, out);
+        return fail_too_many(ev->reterr);
+    }
+    return 0;
+}
+
+/** Rows for every selected series, labelled. */
+static int alloc_rows(struct eval *ev, const struct pass *p, size_t steps, struct mat *ret)
+{
+    size_t n = p->inner != NULL ? p->inner->n : ev->src.ops->count(p->selection);
+    int rc = eval_alloc(ev, ret, n, steps);
+
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        ret->labels[i] =
+            p->inner != NULL ? p->inner->labels[i] : ev->src.ops->labels(p->selection, i);
+    }
+    return rc;
+}
+
+int eval_vector(struct eval *ev, const struct node *n, const struct grid *g, bool sample_times,
+                struct mat *ret)
+{
+    struct pass p = {.ev = ev,
+                     .grid = g,
+                     .when = n->selector.when,
+                     .range_ms = ev->opts->lookback_ms,
+                     .sample_times = sample_times,
+                     .out = ret};
+    int rc = select_series(ev, &n->selector, g, p.range_ms, &p.selection);
+
+    rc = rc != 0 ? rc : alloc_rows(ev, &p, g->n, ret);
+    return rc != 0 ? rc : pass_run(&p);
+}
+
+static int64_t floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
+/** Times a subquery's inner expression is evaluated at for the steps of `g`: multiples of its step.
+ * @return false when there are none */
+static bool subquery_grid(const struct eval *ev, const struct subquery *s, const struct grid *g,
+                          struct grid *ret)
+{
+    int64_t step = s->step_ms != 0 ? s->step_ms : ev->opts->default_interval_ms;
+    int64_t first = ref_time(&s->when, grid_at(g, 0)) - s->range_ms + (ev->left_open ? 1 : 0);
+    int64_t last = ref_time(&s->when, grid_at(g, g->n - 1));
+    int64_t start = floor_div(first + step - 1, step) * step;
+
+    if (start > last) {
+        return false;
+    }
+    *ret = (struct grid){start, step, (size_t)((last - start) / step) + 1};
+    return true;
+}
+
+static int window_rows(struct eval *ev, const struct node *n, struct pass *p, struct mat *inner)
+{
+    int rc;
+
+    if (n->kind == NODE_SUBQUERY) {
+        p->when = n->subquery.when;
+        p->range_ms = n->subquery.range_ms;
+        p->inner = inner;
+        if (subquery_grid(ev, &n->subquery, p->grid, &p->inner_grid)) {
+            rc = eval_node(ev, n->subquery.expr, &p->inner_grid, inner);
+            if (rc != 0) {
+                return rc;
+            }
+        }
+    } else {
+        p->when = n->selector.when;
+        p->range_ms = n->selector.range_ms;
+        rc = select_series(ev, &n->selector, p->grid, p->range_ms, &p->selection);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    rc = alloc_rows(ev, p, p->grid->n, p->out);
+    return rc != 0 ? rc : pass_run(p);
+}
+
+int eval_window_call(struct eval *ev, const struct call *c, size_t arg, const struct grid *g,
+                     struct mat *ret)
+{
+    const struct node *n = node_strip_parens(c->args[arg]);
+    struct pass p = {.ev = ev, .grid = g, .fn = c->fn, .out = ret};
+    struct mat inner = {0};
+    struct mat scalars[FUNCTION_ARGS_MAX] = {0};
+    size_t k = 0;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < c->n; i++) {
+        if (i != arg && k < ARRAY_LEN(p.args)) {
+            rc = eval_node(ev, c->args[i], g, &scalars[k]);
+            p.args[k] = scalars[k].v;
+            k++;
+        }
+    }
+    rc = rc != 0 ? rc : window_rows(ev, n, &p, &inner);
+    for (size_t i = 0; i < k; i++) {
+        mat_done(ev, &scalars[i]);
+    }
+    mat_done(ev, &inner);
+    if (rc != 0 || c->fn->keep_name) {
+        return rc;
+    }
+    rc = mat_drop_names(ev, ret, true);
+    if (rc != 0) {
+        mat_done(ev, ret);
+    }
+    return rc;
+}
+
+/* --- Raw points as an answer --- */
+
+void point_list_done(struct point_list *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        samples_done(&l->v[i].samples);
+    }
+    mem_free(l->v);
+    *l = (struct point_list){0};
+}
+
+static int read_points(struct eval *ev, const struct node *n, const struct grid *g,
+                       struct point_list *ret)
+{
+    const struct series_source_ops *ops = ev->src.ops;
+    struct series_selection *sel;
+    int rc = select_series(ev, &n->selector, g, n->selector.range_ms, &sel);
+    size_t count;
+
+    if (rc != 0) {
+        return rc;
+    }
+    count = ops->count(sel);
+    ret->v = mem_try_calloc(count + 1, sizeof(*ret->v));
+    if (ret->v == NULL) {
+        return eval_no_memory(ev);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct point_series *s = &ret->v[ret->n];
+
+        rc = eval_check(ev);
+        rc = rc != 0 ? rc : ops->read(sel, i, &s->samples, ev->reterr);
+        ret->n++; /* also on failure, to be freed */
+        if (rc != 0) {
+            return rc;
+        }
+        atomic_fetch_add_explicit(&ev->samples_read, s->samples.n, memory_order_relaxed);
+        if (eval_count(ev, s->samples.n) != 0) {
+            return fail_too_many(ev->reterr);
+        }
+        drop_stale(&s->samples);
+        s->labels = ops->labels(sel, i);
+        if (s->samples.n == 0) {
+            samples_done(&s->samples);
+            ret->n--;
+        }
+    }
+    return 0;
+}
+
+static int subquery_points(struct eval *ev, const struct node *n, const struct grid *g,
+                           struct point_list *ret)
+{
+    struct grid inner_grid;
+    struct mat inner = {0};
+    int rc;
+
+    if (!subquery_grid(ev, &n->subquery, g, &inner_grid)) {
+        return 0;
+    }
+    rc = eval_node(ev, n->subquery.expr, &inner_grid, &inner);
+    if (rc != 0) {
+        return rc;
+    }
+    mat_compact(&inner);
+    ret->v = mem_try_calloc(inner.n + 1, sizeof(*ret->v));
+    if (ret->v == NULL) {
+        rc = eval_no_memory(ev);
+    }
+    for (size_t i = 0; rc == 0 && i < inner.n; i++) {
+        ret->v[i].labels = inner.labels[i];
+        ret->n++;
+        if (row_samples(&inner, i, &inner_grid, &ret->v[i].samples) != 0) {
+            rc = eval_no_memory(ev);
+        }
+    }
+    mat_done(ev, &inner);
+    return rc;
+}
+
+int eval_points(struct eval *ev, const struct node *n, int64_t t_ms, struct point_list *ret)
+{
+    const struct grid g = {t_ms, 1, 1};
+    int rc;
+
+    *ret = (struct point_list){0};
+    rc = n->kind == NODE_SUBQUERY ? subquery_points(ev, n, &g, ret) : read_points(ev, n, &g, ret);
+    if (rc != 0) {
+        point_list_done(ret);
+    }
+    return rc;
+}

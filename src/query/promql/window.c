@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Range functions: one value from the samples of one window. Formulas and summation order follow upstream
+ * 2.x so that results agree to the last bits (compensated sums where it uses them). Sources: Prometheus
+ * documentation, querying/functions; Neumaier 1974 (sum); Welford 1962 (variance).
+ */
+#include "query/promql/window.h"
+
+#include "query/promql/eval.h"
+
+struct kahan {
+    double sum;
+    double c;
+};
+
+static inline void kahan_add(struct kahan *k, double x)
+{
+    double t = k->sum + x;
+
+    k->c += fabs(k->sum) >= fabs(x) ? (k->sum - t) + x : (x - t) + k->sum;
+    k->sum = t;
+}
+
+/** Change over the window, stretched to the range's ends when samples come close to them. */
+static bool extrapolate(const struct window *w, bool counter, bool per_second, double *ret)
+{
+    size_t last = w->n - 1;
+    double delta;
+    double to_start;
+    double to_end;
+    double sampled;
+    double spacing;
+    double covered;
+
+    if (w->n < 2) {
+        return false;
+    }
+    delta = w->v[last] - w->v[0];
+    if (counter) {
+        for (size_t i = 1; i <= last; i++) {
+            if (w->v[i] < w->v[i - 1]) {
+                delta += w->v[i - 1];
+            }
+        }
+    }
+    to_start = (double)(w->t_ms[0] - w->start_ms) / 1000;
+    to_end = (double)(w->end_ms - w->t_ms[last]) / 1000;
+    sampled = (double)(w->t_ms[last] - w->t_ms[0]) / 1000;
+    spacing = sampled / (double)last;
+    covered = sampled;
+    if (counter && delta > 0 && w->v[0] >= 0) {
+        double to_zero = sampled * (w->v[0] / delta); /* a counter does not begin below zero */
+
+        to_start = to_zero < to_start ? to_zero : to_start;
+    }
+    covered += to_start < spacing * 1.1 ? to_start : spacing / 2;
+    covered += to_end < spacing * 1.1 ? to_end : spacing / 2;
+    *ret = delta * (per_second ? covered / sampled / w->range_s : covered / sampled);
+    return true;
+}
+
+bool window_rate(const struct window *w, double *ret)
+{
+    return extrapolate(w, true, true, ret);
+}
+
+bool window_increase(const struct window *w, double *ret)
+{
+    return extrapolate(w, true, false, ret);
+}
+
+bool window_delta(const struct window *w, double *ret)
+{
+    return extrapolate(w, false, false, ret);
+}
+
+static bool last_two(const struct window *w, bool counter, double *ret)
+{
+    const double *v = w->v + w->n - 2;
+
+    if (w->n < 2) {
+        return false;
+    }
+    *ret = counter && v[1] < v[0] ? v[1] : v[1] - v[0];
+    if (counter) {
+        *ret /= (double)(w->t_ms[w->n - 1] - w->t_ms[w->n - 2]) / 1000;
+    }
+    return true;
+}
+
+bool window_irate(const struct window *w, double *ret)
+{
+    return last_two(w, true, ret);
+}
+
+bool window_idelta(const struct window *w, double *ret)
+{
+    return last_two(w, false, ret);
+}
+
+bool window_changes(const struct window *w, double *ret)
+{
+    size_t n = 0;
+
+    for (size_t i = 1; i < w->n; i++) {
+        n += w->v[i] != w->v[i - 1] && !(isnan(w->v[i]) && isnan(w->v[i - 1]));
+    }
+    *ret = (double)n;
+    return true;
+}
+
+bool window_resets(const struct window *w, double *ret)
+{
+    size_t n = 0;
+
+    for (size_t i = 1; i < w->n; i++) {
+        n += w->v[i] < w->v[i - 1];
+    }
+    *ret = (double)n;
+    return true;
+}
+
+bool window_sum(const struct window *w, double *ret)
+{
+    struct kahan k = {0};
+
+    for (size_t i = 0; i < w->n; i++) {
+        kahan_add(&k, w->v[i]);
+    }
+    *ret = isinf(k.sum) ? k.sum : k.sum + k.c;
+    return true;
+}
+
+bool window_avg(const struct window *w, double *ret)
+{
+    struct kahan mean = {0};
+    double count = 0;
+
+    for (size_t i = 0; i < w->n; i++) {
+        double v = w->v[i];
+
+        count++;
+        if (isinf(mean.sum) && (isfinite(v) || (isinf(v) && (mean.sum > 0) == (v > 0)))) {
+            continue; /* Inf - Inf would make it NaN */
+        }
+        kahan_add(&mean, v / count - mean.sum / count);
+    }
+    *ret = isinf(mean.sum) ? mean.sum : mean.sum + mean.c;
+    return true;
+}
+
+bool window_min(const struct window *w, double *ret)
+{
+    double m = w->v[0];
+
+    for (size_t i = 1; i < w->n; i++) {
+        m = w->v[i] < m || isnan(m) ? w->v[i] : m;
+    }
+    *ret = m;
+    return true;
+}
+
+bool window_max(const struct window *w, double *ret)
+{
+    double m = w->v[0];
+
+    for (size_t i = 1; i < w->n; i++) {
+        m = w->v[i] > m || isnan(m) ? w->v[i] : m;
+    }
+    *ret = m;
+    return true;
+}
+
+bool window_count(const struct window *w, double *ret)
+{
+    *ret = (double)w->n;
+    return true;
+}
+
+bool window_last(const struct window *w, double *ret)
+{
+    *ret = w->v[w->n - 1];
+    return true;
+}
+
+bool window_present(const struct window *w, double *ret)
+{
+    (void)w;
+    *ret = 1;
+    return true;
+}
+
+bool window_stdvar(const struct window *w, double *ret)
+{
+    struct kahan mean = {0};
+    struct kahan aux = {0};
+
+    for (size_t i = 0; i < w->n; i++) {
+        double delta = w->v[i] - (mean.sum + mean.c);
+
+        kahan_add(&mean, delta / (double)(i + 1));
+        kahan_add(&aux, delta * (w->v[i] - (mean.sum + mean.c)));
+    }
+    *ret = (aux.sum + aux.c) / (double)w->n;
+    return true;
+}
+
+bool window_stddev(const struct window *w, double *ret)
+{
+    bool ok = window_stdvar(w, ret);
+
+    *ret = sqrt(*ret);
+    return ok;
+}
+
+bool window_quantile(const struct window *w, double *ret)
+{
+    memcpy(w->scratch, w->v, w->n * sizeof(double));
+    *ret = quantile(w->arg[0], w->scratch, w->n);
+    return true;
+}
+
+bool window_mad(const struct window *w, double *ret)
+{
+    double median;
+
+    memcpy(w->scratch, w->v, w->n * sizeof(double));
+    median = quantile(0.5, w->scratch, w->n);
+    for (size_t i = 0; i < w->n; i++) {
+        w->scratch[i] = fabs(w->v[i] - median);
+    }
+    *ret = quantile(0.5, w->scratch, w->n);
+    return true;
+}
+
+/** Least squares over (seconds since `zero_ms`, value). */
+static void regression(const struct window *w, int64_t zero_ms, double *ret_slope,
+                       double *ret_intercept)
+{
+    struct kahan x = {0};
+    struct kahan y = {0};
+    struct kahan xy = {0};
+    struct kahan x2 = {0};
+    double n = (double)w->n;
+    bool flat = true;
+    double sx;
+    double sy;
+
+    for (size_t i = 0; i < w->n; i++) {
+        double xi = (double)(w->t_ms[i] - zero_ms) / 1000;
+
+        flat = flat && (i == 0 || w->v[i] == w->v[0]);
+        kahan_add(&x, xi);
+        kahan_add(&y, w->v[i]);
+        kahan_add(&xy, xi * w->v[i]);
+        kahan_add(&x2, xi * xi);
+    }
+    if (flat) {
+        *ret_slope = isinf(w->v[0]) ? NAN : 0;
+        *ret_intercept = isinf(w->v[0]) ? NAN : w->v[0];
+        return;
+    }
+    sx = x.sum + x.c;
+    sy = y.sum + y.c;
+    *ret_slope = ((xy.sum + xy.c) - sx * sy / n) / ((x2.sum + x2.c) - sx * sx / n);
+    *ret_intercept = sy / n - *ret_slope * sx / n;
+}
+
+bool window_deriv(const struct window *w, double *ret)
+{
+    double intercept;
+
+    if (w->n < 2) {
+        return false;
+    }
+    regression(w, w->t_ms[0], ret, &intercept);
+    return true;
+}
+
+bool window_predict_linear(const struct window *w, double *ret)
+{
+    double slope;
+    double intercept;
+
+    if (w->n < 2) {
+        return false;
+    }
+    regression(w, w->eval_ms, &slope, &intercept);
+    *ret = intercept + slope * w->arg[0];
+    return true;
+}
+
+/** Double exponential smoothing (Holt's linear trend); the factors were checked by the caller. */
+bool window_holt_winters(const struct window *w, double *ret)
+{
+    double sf = w->arg[0];
+    double tf = w->arg[1];
+    double before = 0;
+    double now = w->v[0];
+    double trend;
+
+    if (w->n < 2) {
+        return false;
+    }
+    trend = w->v[1] - w->v[0];
+    for (size_t i = 1; i < w->n; i++) {
+        double x = sf * w->v[i];
+        double y;
+
+        if (i > 1) {
+            trend = tf * (now - before) + (1 - tf) * trend;
+        }
+        y = (1 - sf) * (now + trend);
+        before = now;
+        now = x + y;
+    }
+    *ret = now;
+    return true;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The range functions. All take a window with at least one sample and @return false for "no value".
+ */
+#ifndef QUERY_PROMQL_WINDOW_H
+#define QUERY_PROMQL_WINDOW_H
+
+#include <stdbool.h>
+
+struct window;
+
+bool window_rate(const struct window *w, double *ret);
+bool window_increase(const struct window *w, double *ret);
+bool window_delta(const struct window *w, double *ret);
+bool window_irate(const struct window *w, double *ret);
+bool window_idelta(const struct window *w, double *ret);
+bool window_changes(const struct window *w, double *ret);
+bool window_resets(const struct window *w, double *ret);
+bool window_sum(const struct window *w, double *ret);
+bool window_avg(const struct window *w, double *ret);
+bool window_min(const struct window *w, double *ret);
+bool window_max(const struct window *w, double *ret);
+bool window_count(const struct window *w, double *ret);
+bool window_last(const struct window *w, double *ret);
+bool window_present(const struct window *w, double *ret);
+bool window_stdvar(const struct window *w, double *ret);
+bool window_stddev(const struct window *w, double *ret);
+bool window_quantile(const struct window *w, double *ret);
+bool window_mad(const struct window *w, double *ret);
+bool window_deriv(const struct window *w, double *ret);
+bool window_predict_linear(const struct window *w, double *ret);
+bool window_holt_winters(const struct window *w, double *ret);
+
+#endif
