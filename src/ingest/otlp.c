@@ -64,7 +64,7 @@ static int decode_json(struct otlp_ctx *c, struct err *reterr)
 {
     struct budget *budget = c->o->sink->budget;
     int64_t reserved = (int64_t)c->req->body.n;
-    struct buf pb CLEANUP(buf_done);
+    struct buf pb CLEANUP(buf_done) = {0};
     int rc;
 
     if (!budget_take(budget, reserved)) {

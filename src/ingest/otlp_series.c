@@ -36,7 +36,7 @@ static void value_json(struct json_writer *w, const struct value *v)
         json_f64(w, v->u.f);
         break;
     case VALUE_BYTES: {
-        struct buf b CLEANUP(buf_done);
+        struct buf b CLEANUP(buf_done) = {0};
 
         buf_init(&b, VALUE_TEXT_MAX);
         base64_encode(v->u.s, &b);
@@ -64,7 +64,7 @@ static void value_json(struct json_writer *w, const struct value *v)
 /* A label value for any attribute value: text as it is, numbers in decimal, the rest as JSON. */
 static int value_text(struct arena *a, const struct value *v, struct str *ret, struct err *reterr)
 {
-    struct buf b CLEANUP(buf_done);
+    struct buf b CLEANUP(buf_done) = {0};
     struct json_writer w;
 
     if (v->type == VALUE_STR || v->type == VALUE_NONE) {
@@ -117,7 +117,7 @@ static int by_key(const void *a, const void *b)
 static int label_name_of(struct arena *a, struct str prefix, struct str key, struct str *ret,
                          struct err *reterr)
 {
-    struct buf b CLEANUP(buf_done);
+    struct buf b CLEANUP(buf_done) = {0};
 
     buf_init(&b, VALUE_TEXT_MAX);
     if (prefix.n != 0) {
@@ -210,7 +210,7 @@ static int need_scope(struct metrics_request *m, struct err *reterr)
 /* The family name of the current metric. @return 0, 1 when the name has no usable character, -ERR_x */
 static int need_family(struct metrics_request *m, struct err *reterr)
 {
-    struct buf b CLEANUP(buf_done);
+    struct buf b CLEANUP(buf_done) = {0};
 
     if (m->metric.family.p == NULL) {
         buf_init(&b, VALUE_TEXT_MAX);
@@ -229,7 +229,7 @@ static int add_name(struct metrics_request *m, struct building *l, enum series_p
     static const char *const SUFFIX[] = {"", "_bucket", "_sum", "_count", ""};
     struct arena *a = &m->w->arena;
     struct str name = arena_printf(a, "%.*s%s", STR_ARG(m->metric.family), SUFFIX[part]);
-    struct buf b CLEANUP(buf_done);
+    struct buf b CLEANUP(buf_done) = {0};
 
     if (name.p == NULL) {
         return no_memory(reterr);
@@ -496,7 +496,7 @@ int series_metadata(struct metrics_request *m, struct err *reterr)
     const struct metric *mt = &m->metric;
     uint64_t hash = hash64_seed(mt->help.p, mt->help.n, hash64(mt->name.p, mt->name.n)) ^
                     hash64_seed(mt->unit.p, mt->unit.n, (uint64_t)mt->kind);
-    struct buf unit CLEANUP(buf_done);
+    struct buf unit CLEANUP(buf_done) = {0};
     struct err e = {0};
     int rc;
 

@@ -118,7 +118,7 @@ static int refuse(struct request *r, const struct series *s, enum ingest_reject 
 {
     r->rejected[reason] += s->samples_n;
     if (r->first.code == 0) {
-        struct buf text CLEANUP(buf_done);
+        struct buf text CLEANUP(buf_done) = {0};
 
         buf_init(&text, 1 << 16);
         labels_format(ls, &text);
@@ -376,7 +376,7 @@ static void note_commit(struct request *r, const struct tsdb_commit *done)
         total += done->rejected[i];
     }
     if (total != 0 && r->first.code == 0) {
-        struct buf text CLEANUP(buf_done);
+        struct buf text CLEANUP(buf_done) = {0};
 
         buf_init(&text, 1 << 16);
         arena_reset(&r->w->arena);
