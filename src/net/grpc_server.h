@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/stats.h"
 
+struct cancel;
 struct err;
 struct grpc_server;
 struct grpc_call;
@@ -49,6 +50,11 @@ struct str grpc_metadata(const struct grpc_call *c,
                          const char *name); /* lower-case name; empty if none */
 struct str grpc_peer(const struct grpc_call *c);
 struct arena *grpc_arena(struct grpc_call *c);
+/** Set once the client has gone or its grpc-timeout has passed: long handlers stop. */
+struct cancel *grpc_cancel(struct grpc_call *c);
+/** One pointer for the guard to pass on (e.g. the authenticated identity); lives in the arena. */
+void grpc_set_user(struct grpc_call *c, void *user);
+void *grpc_user(const struct grpc_call *c);
 void grpc_reply(struct grpc_call *c, struct str message);
 /** grpc-status from the code, percent-encoded grpc-message; with retry_ms > 0 also google.rpc.RetryInfo in
  * grpc-status-details-bin (OTLP throttling). */
