@@ -275,16 +275,15 @@ static int word(struct json_reader *r, struct str text, struct err *reterr)
 
 int json_read_bool(struct json_reader *r, bool *ret, struct err *reterr)
 {
+    bool v;
     int rc;
 
     skip_space(r);
-    if (r->p < r->end && *r->p == 't') {
-        rc = word(r, STR("true"), reterr);
-        *ret = rc == 0 ? true : *ret;
-        return rc;
+    v = r->p < r->end && *r->p == 't';
+    rc = word(r, v ? STR("true") : STR("false"), reterr);
+    if (rc == 0) {
+        *ret = v;
     }
-    rc = word(r, STR("false"), reterr);
-    *ret = rc == 0 ? false : *ret;
     return rc;
 }
 

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "codec/compress.h"
 #include "codec/pb.h"
+#include "codec/utf8.h"
 #include "ingest/ingest_internal.h"
 #include "ingest/seen.h"
 
@@ -59,6 +60,11 @@ struct series {
     const uint8_t *samples; /* first sample field; NULL: none */
     size_t samples_n;
     size_t labels_n;
+};
+
+enum {
+    MESSAGE_TEXT_MAX = 1 << 16,
+    MESSAGE_SERIES_MAX = 120, /* bytes of a series in an error message */
 };
 
 enum { TAG_LABEL = PB_TAG(1, PB_LEN), TAG_SAMPLE = PB_TAG(2, PB_LEN) };
@@ -112,18 +118,31 @@ static struct hash128 hash_labels(struct request *r, const struct series *s)
     return hash128(r->w->scratch.data, r->w->scratch.n);
 }
 
+/* A series as text for a message: short, valid UTF-8. */
+static struct str series_text(struct request *r, struct labels ls, struct buf *scratch)
+{
+    struct str text = {0};
+
+    labels_format(ls, scratch);
+    if (utf8_clean(buf_str(scratch), &r->w->arena, &text, NULL) < 0) {
+        return str_of("", 0);
+    }
+    return utf8_cut(text, MESSAGE_SERIES_MAX);
+}
+
 /* Count the series' samples as refused; the first message of a request is its answer. */
 static int refuse(struct request *r, const struct series *s, enum ingest_reject reason,
                   const struct err *why, struct labels ls)
 {
     r->rejected[reason] += s->samples_n;
     if (r->first.code == 0) {
-        struct buf text CLEANUP(buf_done) = {0};
+        struct buf scratch CLEANUP(buf_done) = {0};
+        struct str text;
 
-        buf_init(&text, 1 << 16);
-        labels_format(ls, &text);
-        err_set(&r->first, (enum err_code)why->code, "series %zu %.*s: %s", r->index,
-                (int)(text.n < 120 ? text.n : 120), text.n != 0 ? text.data : "", why->msg);
+        buf_init(&scratch, MESSAGE_TEXT_MAX);
+        text = series_text(r, ls, &scratch);
+        err_set(&r->first, (enum err_code)why->code, "series %zu %.*s: %s", r->index, STR_ARG(text),
+                why->msg);
     }
     return 1;
 }
@@ -164,7 +183,7 @@ static int check_label(const struct ingest_limits *lim, const struct label *l, s
         return err_set(why, ERR_INVALID, "value of label %.*s is not valid UTF-8",
                        STR_ARG(l->name));
     }
-    if (is_name && !metric_name_is_valid(l->value)) {
+    if (is_name && l->value.n != 0 && !metric_name_is_valid(l->value)) {
         return err_set(why, ERR_INVALID, "invalid metric name");
     }
     return 0;
@@ -376,16 +395,18 @@ static void note_commit(struct request *r, const struct tsdb_commit *done)
         total += done->rejected[i];
     }
     if (total != 0 && r->first.code == 0) {
-        struct buf text CLEANUP(buf_done) = {0};
+        struct buf scratch CLEANUP(buf_done) = {0};
+        struct str text;
 
-        buf_init(&text, 1 << 16);
+        buf_init(&scratch, MESSAGE_TEXT_MAX);
         arena_reset(&r->w->arena);
-        if (tsdb_series_labels(r->p->sink->metrics, done->first_rejected, &r->w->arena, &ls)) {
-            labels_format(ls, &text);
+        if (!tsdb_series_labels(r->p->sink->metrics, done->first_rejected, &r->w->arena, &ls)) {
+            ls.n = 0;
         }
+        text = series_text(r, ls, &scratch);
         err_set(&r->first, ERR_OUT_OF_RANGE, "%zu samples out of range, first: %.*s at %lld ms %s",
-                total, (int)(text.n < 120 ? text.n : 120), text.n != 0 ? text.data : "",
-                (long long)done->first_rejected_t_ms, TEXTS[done->first_reason]);
+                total, STR_ARG(text), (long long)done->first_rejected_t_ms,
+                TEXTS[done->first_reason]);
     }
 }
 

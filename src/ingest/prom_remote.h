@@ -19,7 +19,8 @@ void prom_remote_free(struct prom_remote *p);
 /**
  * @param body  as it came, snappy-compressed
  * @return 0 when every sample was stored (204); -ERR_INVALID / -ERR_OUT_OF_RANGE naming the first bad
- *         series when some were refused, the others being stored (400, no retry); -ERR_OVERLOAD (429),
+ *         series when some were refused, the others being stored (400, no retry), -ERR_LIMIT the same for
+ *         the limit of series (422); -ERR_TRUNCATED, -ERR_TOO_LARGE: not decodable; -ERR_OVERLOAD (429),
  *         -ERR_NOSPACE, -ERR_IO (503): nothing was stored, retry
  * Thread-safe.
  */
