@@ -56,6 +56,8 @@ def _count_params(args):
         depth += c in '([{'
         depth -= c in ')]}'
         n += c == ',' and depth == 0
+    if re.search(r',\s*struct err \*reterr\s*$', args):
+        n -= 1  # every fallible function may end with it
     return 0 if args.strip() in ('', 'void') else n
 
 
