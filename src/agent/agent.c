@@ -20,6 +20,7 @@
 #include "agent/delivery.h"
 #include "agent/host.h"
 #include "agent/identity.h"
+#include "agent/log_export.h"
 #include "agent/metrics.h"
 #include "agent/otlp_http.h"
 #include "agent/proc.h"
@@ -32,6 +33,9 @@ enum {
     REQUEST_MAX = 16 << 20, /* uncompressed; a host with 4096 CPUs and disks stays below */
     STOP_MS = 4000,         /* of the 5 s a service manager is promised */
     FIRST_DELTA_MS = 2000,  /* second reading soon after the first: shares need two */
+    SEARCH_MS = 5000,       /* between searches for new log files */
+    SAVE_MS = 1000,         /* least time between two writes of the positions */
+    KEEP_BYTES = 256 << 10, /* a larger buffer is given back after use */
 };
 
 struct agent {
@@ -42,12 +46,17 @@ struct agent {
     int lock_fd;
     int signal_fd;
     int collect_fd;
+    int logs_fd;
     struct host_files files;
     struct identity identity;
     struct host *host;
     struct spool *spool;
     struct otlp_http *http;
     struct delivery *delivery;
+    struct log_export *logs;
+    log_marks marks; /* scratch */
+    struct mono searched_at;
+    struct mono saved_at;
     struct buf encoded;
     struct buf compressed;
     int64_t started_ns;
@@ -138,15 +147,25 @@ static void arm(int fd, int64_t first_ms, int64_t interval_ms)
     ignore_result(timerfd_settime(fd, 0, &t, NULL), "valid by the settings' ranges");
 }
 
+/* Without log files there is no reason to wake up every second. */
+static void arm_logs(struct agent *a)
+{
+    int64_t poll_ms = a->settings->logs_files.n != 0 ? a->settings->logs_poll_ms : 0;
+
+    arm(a->logs_fd, poll_ms, poll_ms);
+}
+
 static int open_timers(struct agent *a, struct err *reterr)
 {
     int64_t interval = a->settings->interval_ms;
 
     a->collect_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (a->collect_fd < 0) {
+    a->logs_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (a->collect_fd < 0 || a->logs_fd < 0) {
         return err_set_errno(reterr, errno, "timerfd");
     }
     arm(a->collect_fd, interval < FIRST_DELTA_MS ? interval : FIRST_DELTA_MS, interval);
+    arm_logs(a);
     return 0;
 }
 
@@ -183,6 +202,85 @@ static int start_delivery(struct agent *a, struct err *reterr)
                : 0;
 }
 
+/* The encoded request as a batch. @return false when there was no memory or it grew too large. */
+static bool make_batch(struct agent *a, enum batch_signal signal, struct str request,
+                       uint32_t records, struct batch *ret)
+{
+    static const enum compression CODECS[] = {[SETTINGS_GZIP] = COMPRESS_GZIP,
+                                              [SETTINGS_ZSTD] = COMPRESS_ZSTD,
+                                              [SETTINGS_PLAIN] = COMPRESS_NONE};
+
+    enum compression codec = CODECS[a->settings->compression];
+    struct err e = {0};
+    int rc;
+
+    buf_clear(&a->compressed);
+    rc = compress_to(codec, request, 0, &a->compressed, &e);
+    *ret = (struct batch){.signal = signal, .compression = codec, .records = records};
+    if (rc == 0) {
+        ret->n = a->compressed.n;
+        ret->data = mem_try_alloc(ret->n);
+        rc = ret->data != NULL ? 0 : -ERR_NOMEM;
+    }
+    if (rc < 0) {
+        log_error("agent", "a batch could not be made", L_CSTR("error", err_text(rc)));
+        return false;
+    }
+    memcpy(ret->data, a->compressed.data, ret->n);
+    if (a->compressed.cap > KEEP_BYTES) {
+        buf_done(&a->compressed);
+        buf_init(&a->compressed, REQUEST_MAX);
+    }
+    return true;
+}
+
+static bool put_logs(void *ctx, struct str request, uint32_t records, log_marks *marks)
+{
+    struct agent *a = ctx;
+    struct batch b;
+
+    if (!make_batch(a, BATCH_LOGS, request, records, &b)) {
+        return false;
+    }
+    b.marks = *marks;
+    *marks = (log_marks){0};
+    return delivery_put(a->delivery, &b);
+}
+
+static bool logs_full(void *ctx)
+{
+    struct agent *a = ctx;
+
+    return delivery_full(a->delivery);
+}
+
+static void configure_logs(struct agent *a)
+{
+    tail_configure(log_export_tail(a->logs), (const char *const *)a->settings->logs_files.v,
+                   a->settings->logs_files.n, a->settings->logs_max_lines_per_s);
+}
+
+static int start_logs(struct agent *a, struct err *reterr)
+{
+    char *path = state_path(a, "positions");
+    const struct log_export_opts opts = {
+        .identity = &a->identity,
+        .version = a->version,
+        .positions_path = path,
+        .root = a->files.root,
+        .put = put_logs,
+        .full = logs_full,
+        .ctx = a,
+    };
+    int rc = log_export_new(&opts, &a->logs, reterr);
+
+    mem_free(path);
+    if (rc == 0) {
+        configure_logs(a);
+    }
+    return rc;
+}
+
 int agent_new(struct agent_settings *settings, struct conf *conf, const char *version,
               struct agent **ret, struct err *reterr)
 {
@@ -192,7 +290,7 @@ int agent_new(struct agent_settings *settings, struct conf *conf, const char *ve
     a->settings = settings;
     a->conf = conf;
     a->version = version;
-    a->lock_fd = a->signal_fd = a->collect_fd = -1;
+    a->lock_fd = a->signal_fd = a->collect_fd = a->logs_fd = -1;
     a->started_ns = clock_wall_ns();
     buf_init(&a->encoded, REQUEST_MAX);
     buf_init(&a->compressed, REQUEST_MAX);
@@ -208,6 +306,9 @@ int agent_new(struct agent_settings *settings, struct conf *conf, const char *ve
         identity_read(&a->identity, &a->files);
         a->host = host_new(&a->files);
         rc = start_delivery(a, reterr);
+    }
+    if (rc == 0) {
+        rc = start_logs(a, reterr);
     }
     if (rc < 0) {
         agent_free(a);
@@ -232,6 +333,8 @@ void agent_free(struct agent *a)
     if (a->hangs) {
         return; /* the export thread still looks at all this; the process ends now */
     }
+    log_export_free(a->logs);
+    vec_done(&a->marks);
     delivery_free(a->delivery);
     otlp_http_free(a->http);
     spool_close(a->spool);
@@ -241,40 +344,11 @@ void agent_free(struct agent *a)
     buf_done(&a->encoded);
     buf_done(&a->compressed);
     close_fd(a->collect_fd);
+    close_fd(a->logs_fd);
     close_fd(a->signal_fd);
     close_fd(a->lock_fd);
     mem_free(a->state_dir);
     mem_free(a);
-}
-
-/* The encoded request as a batch. @return false when there was no memory or it grew too large. */
-static bool make_batch(struct agent *a, enum batch_signal signal, uint32_t records,
-                       struct batch *ret)
-{
-    static const enum compression CODECS[] = {[SETTINGS_GZIP] = COMPRESS_GZIP,
-                                              [SETTINGS_ZSTD] = COMPRESS_ZSTD,
-                                              [SETTINGS_PLAIN] = COMPRESS_NONE};
-
-    enum compression codec = CODECS[a->settings->compression];
-    struct err e = {0};
-    int rc = buf_status(&a->encoded);
-
-    buf_clear(&a->compressed);
-    if (rc == 0) {
-        rc = compress_to(codec, buf_str(&a->encoded), 0, &a->compressed, &e);
-    }
-    *ret = (struct batch){.signal = signal, .compression = codec, .records = records};
-    if (rc == 0) {
-        ret->n = a->compressed.n;
-        ret->data = mem_try_alloc(ret->n);
-        rc = ret->data != NULL ? 0 : -ERR_NOMEM;
-    }
-    if (rc < 0) {
-        log_error("agent", "a batch could not be made", L_CSTR("error", err_text(rc)));
-        return false;
-    }
-    memcpy(ret->data, a->compressed.data, ret->n);
-    return true;
 }
 
 static void self_u64(struct otlp_writer *w, enum metric_id id, struct metric_time t, uint64_t v)
@@ -331,6 +405,7 @@ static uint64_t own_rss(void)
 static void write_self_metrics(struct agent *a, struct otlp_writer *w, int64_t now_ns)
 {
     struct metric_time t = {(uint64_t)a->started_ns, (uint64_t)now_ns};
+    struct tail_stats logs = tail_stats_of(log_export_tail(a->logs));
     struct rusage u = {0};
 
     getrusage(RUSAGE_SELF, &u);
@@ -340,7 +415,10 @@ static void write_self_metrics(struct agent *a, struct otlp_writer *w, int64_t n
                        (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
     otlp_metric_end(w);
     self_u64(w, M_AGENT_MEMORY, t, own_rss());
-    self_u64(w, M_AGENT_COLLECT_ERRORS, t, a->files.errors);
+    self_u64(w, M_AGENT_COLLECT_ERRORS, t, a->files.errors + logs.errors);
+    self_u64(w, M_AGENT_LOG_LINES, t, logs.records);
+    self_u64(w, M_AGENT_LOG_CUT, t, logs.cut);
+    self_u64(w, M_AGENT_LOG_THROTTLED, t, logs.throttled);
     if (a->collect_s > 0) {
         otlp_metric_begin(w, metric_def(M_AGENT_COLLECT_TIME));
         otlp_point_f64(w, t, NULL, 0, a->collect_s);
@@ -376,10 +454,49 @@ static void collect(struct agent *a)
     host_collect(a->host, &opts, now_ns, &w);
     write_self_metrics(a, &w, now_ns);
     otlp_resource_end(&w);
-    if (make_batch(a, BATCH_METRICS, 1, &b)) {
+    if (buf_status(&a->encoded) == 0 && make_batch(a, BATCH_METRICS, buf_str(&a->encoded), 1, &b)) {
         ignore_result((int)delivery_put(a->delivery, &b), "a full queue is counted there");
     }
     a->collect_s = (double)mono_since_ns(start) / 1e9;
+}
+
+static void save_positions(struct agent *a)
+{
+    struct err e = {0};
+
+    a->saved_at = clock_mono();
+    if (tail_save(log_export_tail(a->logs), &e) < 0) {
+        static struct log_limit limit;
+        int64_t suppressed;
+
+        if (log_limit_pass(&limit, &suppressed)) {
+            log_error("agent", "cannot save the log positions", L_CSTR("error", e.msg),
+                      L_INT("suppressed", suppressed));
+        }
+    }
+}
+
+/* Positions of batches that are safe now, onto the disk. */
+static void take_marks(struct agent *a)
+{
+    vec_clear(&a->marks);
+    if (delivery_take_marks(a->delivery, &a->marks) != 0) {
+        tail_ack(log_export_tail(a->logs), &a->marks);
+    }
+    if (tail_dirty(log_export_tail(a->logs)) && mono_since_ns(a->saved_at) >= SAVE_MS * 1000000LL) {
+        save_positions(a);
+    }
+}
+
+static void read_logs(struct agent *a)
+{
+    bool search = mono_since_ns(a->searched_at) >= SEARCH_MS * 1000000LL;
+
+    if (search) {
+        a->searched_at = clock_mono();
+    }
+    log_export_poll(a->logs, search);
+    take_marks(a); /* also saves what was too early to save before */
 }
 
 static void reload(struct agent *a)
@@ -399,6 +516,8 @@ static void reload(struct agent *a)
         conf_apply_reloadable(a->conf, a->settings, conf, &fresh, &ignored);
         log_set_level((enum log_level)a->settings->log_level);
         arm(a->collect_fd, a->settings->interval_ms, a->settings->interval_ms);
+        arm_logs(a);
+        configure_logs(a);
         log_info("agent", "settings reloaded", L_INT("need_restart", ignored));
     }
     if (conf != NULL) {
@@ -431,12 +550,14 @@ static bool handle_signals(struct agent *a)
 
 static void loop(struct agent *a)
 {
-    enum { SIGNALS, COLLECT, FDS };
+    enum { SIGNALS, COLLECT, LOGS, DELIVERED, FDS };
 
     for (;;) {
         struct pollfd fds[FDS] = {
             [SIGNALS] = {.fd = a->signal_fd, .events = POLLIN},
             [COLLECT] = {.fd = a->collect_fd, .events = POLLIN},
+            [LOGS] = {.fd = a->logs_fd, .events = POLLIN},
+            [DELIVERED] = {.fd = delivery_event_fd(a->delivery), .events = POLLIN},
         };
 
         if (poll(fds, FDS, -1) < 0 && errno != EINTR) {
@@ -450,6 +571,13 @@ static void loop(struct agent *a)
             drain_timer(a->collect_fd);
             collect(a);
         }
+        if (fds[LOGS].revents != 0) {
+            drain_timer(a->logs_fd);
+            read_logs(a);
+        }
+        if (fds[DELIVERED].revents != 0) {
+            take_marks(a);
+        }
     }
 }
 
@@ -462,7 +590,12 @@ int agent_run(struct agent *a)
     collect(a);
     loop(a);
     log_info("agent", "stopping");
+    if (a->settings->logs_files.n != 0) {
+        log_export_poll(a->logs, false); /* what was written since the last look */
+    }
     a->hangs = !delivery_stop(a->delivery, STOP_MS);
+    take_marks(a);
+    save_positions(a);
     log_info("agent", "stopped", L_INT("buffered_batches", spool_stats_of(a->spool).batches));
     return 0;
 }

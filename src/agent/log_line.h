@@ -19,15 +19,20 @@ struct log_meta {
     struct span_id span_id;
 };
 
-/** Fill *ret from the line's content. `with_time` false leaves time_ns 0. */
-void log_line_inspect(struct str line, bool with_time, struct log_meta *ret);
+struct log_line_opts {
+    bool with_time;       /* false: time_ns stays 0 */
+    int64_t utc_offset_s; /* of times that carry no offset: the host's time zone */
+};
+
+/** Fill *ret from the line's content. */
+void log_line_inspect(struct str line, const struct log_line_opts *opts, struct log_meta *ret);
 /** A level word of any case ("WARNING", "err", "E", "30" of bunyan/pino) to SeverityNumber; 0 unknown. */
 uint8_t log_level_number(struct str word);
 /**
  * A time at the very start of `s`: RFC 3339 or ISO 8601 date and time (blank or T between, '.' or ',' before
- * the fraction, offset Z, +hh:mm, +hhmm, +hh or none = UTC), also in [].
+ * the fraction, offset Z, +hh:mm, +hhmm, +hh or none = utc_offset_s), also in [].
  * @return bytes used, 0 when there is none
  */
-size_t log_time_prefix(struct str s, int64_t *ret_ns);
+size_t log_time_prefix(struct str s, int64_t utc_offset_s, int64_t *ret_ns);
 
 #endif

@@ -25,6 +25,7 @@ struct seen {
     uint64_t delta_ticks;
     uint64_t rss_pages;
     char name[16];
+    bool old; /* was there at the reading before */
 };
 
 typedef VEC(struct seen) seen_list;
@@ -112,9 +113,8 @@ static int add_process(struct processes *p, int proc_fd, const char *dir)
     old = p->before.n != 0 ? bsearch(&x, p->before.v, p->before.n, sizeof(x), by_pid) : NULL;
     if (old != NULL && old->start_ticks == x.start_ticks && x.cpu_ticks >= old->cpu_ticks) {
         x.delta_ticks = x.cpu_ticks - old->cpu_ticks;
-    } else if (old == NULL && p->elapsed_s > 0) {
-        x.delta_ticks = x.cpu_ticks; /* started since the last reading */
     }
+    x.old = old != NULL && old->start_ticks == x.start_ticks;
     if (p->now.n == PROCESSES_MAX) {
         return 0; /* counted by state, but not a candidate for the top */
     }
@@ -313,6 +313,9 @@ static void select_top(struct processes *p, struct host_files *h, size_t top, si
     size_t kept = 0;
 
     for (size_t i = 0; i < p->now.n; i++) {
+        if (p->elapsed_s > 0 && !p->now.v[i].old) {
+            continue; /* a compiler run of a second is not worth four series */
+        }
         n[0] = pick(picks[0], n[0], top, &p->now.v[i], true);
         n[1] = pick(picks[1], n[1], top, &p->now.v[i], false);
     }
