@@ -34,7 +34,7 @@ enum {
     STOP_MS = 4000,         /* of the 5 s a service manager is promised */
     FIRST_DELTA_MS = 2000,  /* second reading soon after the first: shares need two */
     SEARCH_MS = 5000,       /* between searches for new log files */
-    SAVE_MS = 1000,         /* least time between two writes of the positions */
+    SAVE_MS = 200,          /* least time between two writes of the positions */
     KEEP_BYTES = 256 << 10, /* a larger buffer is given back after use */
 };
 
@@ -483,9 +483,22 @@ static void take_marks(struct agent *a)
     if (delivery_take_marks(a->delivery, &a->marks) != 0) {
         tail_ack(log_export_tail(a->logs), &a->marks);
     }
-    if (tail_dirty(log_export_tail(a->logs)) && mono_since_ns(a->saved_at) >= SAVE_MS * 1000000LL) {
-        save_positions(a);
+}
+
+/* What was delivered gets onto the disk at once, or shortly after the last time: a crash in between would
+ * send those lines again. @return ms until it is time, -1 when there is nothing to save */
+static int maybe_save(struct agent *a)
+{
+    int64_t wait_ms = SAVE_MS - mono_since_ns(a->saved_at) / 1000000;
+
+    if (!tail_dirty(log_export_tail(a->logs))) {
+        return -1;
     }
+    if (wait_ms > 0) {
+        return (int)wait_ms;
+    }
+    save_positions(a);
+    return tail_dirty(log_export_tail(a->logs)) ? SAVE_MS : -1;
 }
 
 static void read_logs(struct agent *a)
@@ -496,7 +509,6 @@ static void read_logs(struct agent *a)
         a->searched_at = clock_mono();
     }
     log_export_poll(a->logs, search);
-    take_marks(a); /* also saves what was too early to save before */
 }
 
 static void reload(struct agent *a)
@@ -560,7 +572,7 @@ static void loop(struct agent *a)
             [DELIVERED] = {.fd = delivery_event_fd(a->delivery), .events = POLLIN},
         };
 
-        if (poll(fds, FDS, -1) < 0 && errno != EINTR) {
+        if (poll(fds, FDS, maybe_save(a)) < 0 && errno != EINTR) {
             log_error("agent", "poll failed", L_INT("errno", errno));
             return;
         }

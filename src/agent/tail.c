@@ -278,15 +278,20 @@ static bool look(struct tail *t, struct tail_file *f, uint64_t *ret_size)
 {
     struct stat st;
     uint64_t size;
+    bool written;
 
     if (fstat(f->fd, &st) != 0) {
         t->stats.errors++;
         return false;
     }
     size = st.st_size > 0 ? (uint64_t)st.st_size : 0;
-    if (size < f->offset || (size != f->size && !fingerprint_matches(f->fd, &f->print))) {
+    written = size != f->size || st.st_mtim.tv_sec != f->written_at.tv_sec ||
+              st.st_mtim.tv_nsec != f->written_at.tv_nsec;
+    /* by chance the new content may be as long as the old one */
+    if (size < f->offset || (written && !fingerprint_matches(f->fd, &f->print))) {
         truncated(t, f);
     }
+    f->written_at = st.st_mtim;
     if (size != f->size) {
         f->size = size;
         f->changed_at = clock_mono();

@@ -36,11 +36,12 @@ struct tail_file {
     bool skipping;    /* at offset */
     bool flushed_skipping;
     bool safe_skipping;
-    bool named;             /* path still leads to this file */
-    struct mono unnamed_at; /* since when it does not */
-    struct mono changed_at; /* of the last growth */
-    uint64_t size;          /* at the last look */
-    bool found;             /* by the search under way */
+    bool named;                 /* path still leads to this file */
+    struct mono unnamed_at;     /* since when it does not */
+    struct mono changed_at;     /* of the last growth */
+    uint64_t size;              /* at the last look */
+    struct timespec written_at; /* mtime at the last look */
+    bool found;                 /* by the search under way */
 };
 
 struct tail {
