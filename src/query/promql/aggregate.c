@@ -482,15 +482,18 @@ static int count_cells(struct agg *s, struct label_table *t, const struct names 
     for (size_t r = 0; r < s->in.n; r++) {
         const uint64_t *bits = mat_bits(&s->in, r);
         const double *v = mat_row(&s->in, r);
-        double last = NAN; /* values repeat: ask once */
+        uint64_t last = 0; /* values repeat: ask once */
         int64_t at = -1;
         int rc = eval_check(s->ev);
 
         for (size_t i = bits_next(bits, 0, s->in.steps); rc == 0 && i < s->in.steps;
              i = bits_next(bits, i + 1, s->in.steps)) {
-            if (at < 0 || memcmp(&last, &v[i], sizeof(last)) != 0) {
-                last = v[i];
-                at = value_group(s, t, by, r, last, scratch);
+            uint64_t now;
+
+            memcpy(&now, &v[i], sizeof(now));
+            if (at < 0 || now != last) {
+                last = now;
+                at = value_group(s, t, by, r, v[i], scratch);
                 rc = at < 0 ? eval_no_memory(s->ev) : eval_bill_arena(s->ev);
             }
             where[r * s->in.steps + i] = (uint32_t)at;

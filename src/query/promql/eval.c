@@ -5,7 +5,7 @@
  */
 #include "query/promql/eval.h"
 
-int eval_no_memory(struct eval *ev)
+int eval_set_no_memory(struct eval *ev)
 {
     if (ev->reterr != NULL && ev->reterr->code != 0) {
         return -ev->reterr->code; /* a limit was already named */

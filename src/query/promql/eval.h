@@ -107,7 +107,16 @@ void mat_done(struct eval *ev, struct mat *m);
 NODISCARD int eval_count(struct eval *ev, uint64_t samples);
 /** Bill what the arena has grown. @return 0, -ERR_LIMIT */
 NODISCARD int eval_bill_arena(struct eval *ev);
-int eval_no_memory(struct eval *ev);
+int eval_set_no_memory(struct eval *ev);
+
+/** The query has no room for more. @return always an error: the limit already named, or -ERR_LIMIT */
+static inline int eval_no_memory(struct eval *ev)
+{
+    int rc = eval_set_no_memory(ev);
+
+    return rc < 0 ? rc : -ERR_LIMIT;
+}
+
 /** Cancelled or late? Sets the text upstream uses. */
 NODISCARD int eval_check(struct eval *ev);
 

@@ -120,15 +120,17 @@ static double date_days_in_month(double v)
 static double date_hour(double v)
 {
     int64_t s = whole_seconds(v);
+    int64_t hour = (s - floor_div(s, 86400) * 86400) / 3600;
 
-    return (double)((s - floor_div(s, 86400) * 86400) / 3600);
+    return (double)hour;
 }
 
 static double date_minute(double v)
 {
     int64_t s = whole_seconds(v);
+    int64_t minute = (s - floor_div(s, 3600) * 3600) / 60;
 
-    return (double)((s - floor_div(s, 3600) * 3600) / 60);
+    return (double)minute;
 }
 
 /* --- The table, sorted by name --- */

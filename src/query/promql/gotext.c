@@ -201,7 +201,7 @@ bool go_unquote(struct str literal, struct arena *a, struct str *ret)
 /** Shortest decimal digits of a finite v > 0: d1d2...dn with value 0.d1d2...dn * 10^*ret_exp. */
 static size_t shortest_digits(double v, char digits[32], int *ret_exp)
 {
-    char text[40];
+    char text[40] = "";
     int from = v < 2.3e-308 ? 1 : 15; /* subnormals carry fewer digits */
     size_t n = 0;
     const char *e;
@@ -235,7 +235,7 @@ static void add_zeros(struct buf *dst, int n)
 /** Written with an exponent when the decimal exponent is < low or >= high. */
 static void add_f64(struct buf *dst, double v, int low, int high)
 {
-    char digits[32];
+    char digits[32] = "";
     size_t n;
     int e;
 

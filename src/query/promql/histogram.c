@@ -55,6 +55,7 @@ static int by_le(const void *a, const void *b)
 /** Equal bounds become one bucket; counts never fall from one bucket to the next. */
 static size_t repair(struct bucket *b, size_t n)
 {
+    double highest;
     size_t out = 0;
 
     for (size_t i = 1; i < n; i++) {
@@ -64,9 +65,12 @@ static size_t repair(struct bucket *b, size_t n)
             b[++out] = b[i];
         }
     }
-    for (size_t i = 1; i <= out; i++) {
-        if (b[i].count < b[i - 1].count) {
-            b[i].count = b[i - 1].count;
+    highest = b[0].count;
+    for (size_t i = 1; i <= out; i++) { /* NaN compares false and stays */
+        if (b[i].count > highest) {
+            highest = b[i].count;
+        } else if (b[i].count < highest) {
+            b[i].count = highest;
         }
     }
     return out + 1;
@@ -91,12 +95,18 @@ static double bucket_quantile(double q, struct bucket *b, size_t n)
         return NAN;
     }
     n = repair(b, n);
-    if (n < 2 || b[n - 1].count == 0 || isnan(b[n - 1].count)) {
+    if (n < 2 || b[n - 1].count == 0) {
         return NAN;
     }
     rank = q * b[n - 1].count;
-    while (i < n - 1 && !(b[i].count >= rank)) {
-        i++;
+    for (size_t end = n - 1; i < end;) { /* bisection, which also says what NaN gives */
+        size_t mid = (i + end) / 2;
+
+        if (b[mid].count >= rank) {
+            end = mid;
+        } else {
+            i = mid + 1;
+        }
     }
     if (i == n - 1) {
         return b[n - 2].le;

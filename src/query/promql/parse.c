@@ -889,6 +889,12 @@ static int precedence(enum tok t)
     }
 }
 
+static bool starts_expr(enum tok t)
+{
+    return is_metric_word(t) || t == TOK_NUMBER || t == TOK_STRING || t == TOK_LPAREN ||
+           t == TOK_LBRACE || t == TOK_ADD || t == TOK_SUB;
+}
+
 static bool parse_matching(struct parser *p, struct binary *b)
 {
     b->return_bool = take(p, TOK_BOOL);
@@ -903,7 +909,10 @@ static bool parse_matching(struct parser *p, struct binary *b)
     if (p->cur.type == TOK_GROUP_LEFT || p->cur.type == TOK_GROUP_RIGHT) {
         b->card = p->cur.type == TOK_GROUP_LEFT ? CARD_MANY_TO_ONE : CARD_ONE_TO_MANY;
         advance(p);
-        return p->cur.type != TOK_LPAREN || parse_names(p, &b->include);
+        if (p->cur.type != TOK_LPAREN && starts_expr(p->cur.type)) {
+            return true; /* the labels may be left out */
+        }
+        return parse_names(p, &b->include);
     }
     return true;
 }

@@ -53,7 +53,9 @@ static int select_series(struct eval *ev, const struct selector *s, const struct
     rc = ev->src.ops->select(ev->src.impl, &q, ret, ev->reterr);
     ev->select_ns += mono_since_ns(start);
     if (rc != 0) {
-        return rc == -ERR_CANCELED || rc == -ERR_TIMEOUT ? eval_check(ev) : rc;
+        int stop = eval_check(ev); /* names the reason as upstream does */
+
+        return stop != 0 ? stop : rc;
     }
     ev->selections.v[ev->selections.n++] = *ret;
     ev->series_read += ev->src.ops->count(*ret);
@@ -113,13 +115,14 @@ static void drop_stale(struct samples *s)
 }
 
 /** The function over the moving window; `s` without stale markers. */
-static void walk_window(const struct pass *p, const struct samples *s, size_t row, double *scratch)
+static void walk_window(const struct pass *p, const struct samples *s, size_t row,
+                        struct samples *scratch)
 {
     const struct grid *g = p->grid;
     double *v = mat_row(p->out, row);
     uint64_t *bits = mat_bits(p->out, row);
     int64_t open = p->ev->left_open ? 1 : 0;
-    struct window w = {.range_s = (double)p->range_ms / 1000, .scratch = scratch};
+    struct window w = {.range_s = (double)p->range_ms / 1000, .scratch = scratch->v};
     size_t lo = 0;
     size_t hi = 0;
 
@@ -191,7 +194,7 @@ static int pass_row(struct pass *p, size_t row, struct samples *s, struct sample
     if (!samples_reserve(scratch, s->n + 1)) {
         return err_set(e, ERR_NOMEM, "out of memory");
     }
-    walk_window(p, s, row, scratch->v);
+    walk_window(p, s, row, scratch);
     return 0;
 }
 
@@ -372,7 +375,7 @@ static int read_points(struct eval *ev, const struct node *n, const struct grid 
                        struct point_list *ret)
 {
     const struct series_source_ops *ops = ev->src.ops;
-    struct series_selection *sel;
+    struct series_selection *sel = NULL;
     int rc = select_series(ev, &n->selector, g, n->selector.range_ms, &sel);
     size_t count;
 
