@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Opening and closing the engines of one directory, and the maintenance thread that keeps the whole inside
+ * its disk budget: the part with the oldest newest-row goes first, whatever signal it is.
+ */
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "io/vfs.h"
+
+static const int64_t ROUND_MS = 5000;
+static const uint64_t DEFAULT_MIN_FREE = 512ull << 20;
+static const int64_t DEFAULT_MEMORY = 512ll << 20;
+
+struct store {
+    char *dir;
+    int lock_fd; /* flock()ed file in dir; -1: none */
+    struct budget memory;
+    struct tsdb *metrics;
+    struct columns *spans;
+    struct columns *logs;
+    struct meta *meta;
+    uint64_t min_free_bytes;
+    struct counter *dropped_bytes;
+    struct thread maintenance;
+    struct mutex lock;
+    struct cond wake;
+    bool closing;             /* guarded by: lock */
+    struct store_usage usage; /* guarded by: lock */
+};
+
+static char *path_in(const char *dir, const char *name)
+{
+    size_t n = strlen(dir) + strlen(name) + 2;
+    char *path = mem_xcalloc(1, n);
+
+    snprintf(path, n, "%s/%s", dir, name);
+    return path;
+}
+
+static int take_directory(struct store *s, struct err *reterr)
+{
+    char *path CLEANUP(mem_free_ptr) = path_in(s->dir, "lock");
+    int rc = vfs_mkdirs(vfs_real(), s->dir, reterr);
+
+    if (rc < 0) {
+        return rc;
+    }
+    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (s->lock_fd < 0) {
+        return err_set_errno(reterr, errno, "cannot write to the data directory %s", s->dir);
+    }
+    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        return err_set(reterr, ERR_EXISTS, "another process uses the data directory %s", s->dir);
+    }
+    return 0;
+}
+
+static int open_metrics(struct store *s, const struct store_opts *o, struct err *reterr)
+{
+    char *dir CLEANUP(mem_free_ptr) = path_in(s->dir, "metrics");
+    struct tsdb_opts t = {.dir = dir,
+                          .wal_sync = o->wal_sync,
+                          .retention_ms = o->retention_ms,
+                          .max_series = o->max_series,
+                          .stats = o->stats,
+                          .budget = &s->memory};
+
+    return tsdb_open(&t, &s->metrics, reterr);
+}
+
+static int open_columns(struct store *s, const struct store_opts *o, enum columns_kind kind,
+                        struct columns **ret, struct err *reterr)
+{
+    char *dir CLEANUP(mem_free_ptr) = path_in(s->dir, kind == COLUMNS_SPANS ? "spans" : "logs");
+    struct columns_opts c = {.kind = kind,
+                             .dir = dir,
+                             .wal_sync = o->wal_sync,
+                             .retention_ms = o->retention_ms,
+                             .stats = o->stats,
+                             .budget = &s->memory};
+
+    return columns_open(&c, ret, reterr);
+}
+
+static int open_engines(struct store *s, const struct store_opts *o, struct err *reterr)
+{
+    char *meta CLEANUP(mem_free_ptr) = path_in(s->dir, "meta.sqlite");
+    int rc = meta_open(meta, &s->meta, reterr);
+
+    rc = rc < 0 ? rc : open_metrics(s, o, reterr);
+    rc = rc < 0 ? rc : open_columns(s, o, COLUMNS_SPANS, &s->spans, reterr);
+    return rc < 0 ? rc : open_columns(s, o, COLUMNS_LOGS, &s->logs, reterr);
+}
+
+static uint64_t file_bytes(const char *dir, const char *name)
+{
+    char *path CLEANUP(mem_free_ptr) = path_in(dir, name);
+    struct stat st;
+
+    return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+static void measure(struct store *s, struct store_usage *u)
+{
+    struct arena a CLEANUP(arena_done);
+    struct tsdb_status metrics = {0};
+    struct columns_status spans;
+    struct columns_status logs;
+
+    arena_init(&a, 1 << 20);
+    ignore_result(tsdb_status(s->metrics, 0, &a, &metrics, NULL), "zeros until the next round");
+    columns_status(s->spans, &spans);
+    columns_status(s->logs, &logs);
+    u->metrics_bytes = metrics.disk_bytes;
+    u->spans_bytes = spans.disk_bytes;
+    u->logs_bytes = logs.disk_bytes;
+    u->meta_bytes = file_bytes(s->dir, "meta.sqlite") + file_bytes(s->dir, "meta.sqlite-wal");
+    u->wal_bytes = metrics.wal_bytes + spans.wal_bytes + logs.wal_bytes;
+    u->total_bytes =
+        u->metrics_bytes + u->spans_bytes + u->logs_bytes + u->meta_bytes + u->wal_bytes;
+    u->free_bytes = vfs_free_bytes(s->dir);
+}
+
+/* The engine whose oldest part ends earliest gives it up. @return bytes freed, 0 when nothing is left */
+static uint64_t drop_oldest(struct store *s)
+{
+    struct err e = {0};
+    uint64_t bytes[3] = {0};
+    int64_t newest_ns[3];
+    int which = 0;
+    int rc;
+
+    newest_ns[0] = tsdb_oldest_block_ms(s->metrics, &bytes[0]);
+    newest_ns[0] = newest_ns[0] > INT64_MAX / 1000000 ? INT64_MAX : newest_ns[0] * 1000000;
+    newest_ns[1] = columns_oldest_part_ns(s->spans, &bytes[1]);
+    newest_ns[2] = columns_oldest_part_ns(s->logs, &bytes[2]);
+    for (int i = 1; i < 3; i++) {
+        which = newest_ns[i] < newest_ns[which] ? i : which;
+    }
+    if (newest_ns[which] == INT64_MAX) {
+        return 0;
+    }
+    rc = which == 0   ? tsdb_drop_oldest_block(s->metrics, &e)
+         : which == 1 ? columns_drop_oldest_part(s->spans, &e)
+                      : columns_drop_oldest_part(s->logs, &e);
+    if (rc < 0) {
+        log_error("store", "dropping the oldest data failed", L_CSTR("error", e.msg));
+        return 0;
+    }
+    log_info("store", "oldest data dropped to stay inside the disk budget",
+             L_CSTR("signal", which == 0   ? "metrics"
+                              : which == 1 ? "traces"
+                                           : "logs"),
+             L_INT("bytes", bytes[which]), L_INT("newest_ms", newest_ns[which] / 1000000));
+    counter_add(s->dropped_bytes, bytes[which]);
+    return bytes[which];
+}
+
+static void enforce_budget(struct store *s, struct store_usage *u)
+{
+    while ((u->budget_bytes != 0 && u->total_bytes > u->budget_bytes) ||
+           (u->free_bytes != 0 && u->free_bytes < s->min_free_bytes)) {
+        if (drop_oldest(s) == 0) {
+            return; /* the rest is WAL and memory, which the next flush turns into parts */
+        }
+        measure(s, u);
+    }
+}
+
+static void maintain(void *arg)
+{
+    struct store *s = arg;
+
+    mutex_lock(&s->lock);
+    while (!s->closing) {
+        struct store_usage u = s->usage;
+
+        mutex_unlock(&s->lock);
+        measure(s, &u);
+        enforce_budget(s, &u);
+        mutex_lock(&s->lock);
+        u.budget_bytes = s->usage.budget_bytes;
+        s->usage = u;
+        if (!s->closing) {
+            cond_wait_ms(&s->wake, &s->lock, ROUND_MS);
+        }
+    }
+    mutex_unlock(&s->lock);
+}
+
+int store_open(const struct store_opts *opts, struct store **ret, struct err *reterr)
+{
+    struct store *s = mem_xcalloc(1, sizeof(*s));
+    int rc;
+
+    s->dir = mem_xstrdup(opts->dir);
+    s->lock_fd = -1;
+    s->min_free_bytes = opts->min_free_bytes != 0 ? opts->min_free_bytes : DEFAULT_MIN_FREE;
+    s->usage.budget_bytes = opts->max_disk_bytes;
+    s->usage.retention_ms = opts->retention_ms;
+    budget_init(&s->memory, opts->max_memory_bytes != 0 ? opts->max_memory_bytes : DEFAULT_MEMORY,
+                NULL);
+    s->dropped_bytes = stats_counter(opts->stats, "bongsu_store_dropped_bytes_total", "",
+                                     "Bytes of oldest data dropped to stay inside the disk budget");
+    mutex_init(&s->lock, LOCK_RANK_STORE);
+    cond_init(&s->wake);
+    rc = take_directory(s, reterr);
+    rc = rc < 0 ? rc : open_engines(s, opts, reterr);
+    rc = rc < 0 ? rc : thread_start(&s->maintenance, "store", maintain, s);
+    if (rc < 0) {
+        store_close(s);
+        return rc;
+    }
+    *ret = s;
+    return 0;
+}
+
+void store_close(struct store *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    mutex_lock(&s->lock);
+    s->closing = true;
+    cond_broadcast(&s->wake);
+    mutex_unlock(&s->lock);
+    thread_join(&s->maintenance);
+    tsdb_close(s->metrics);
+    columns_close(s->spans);
+    columns_close(s->logs);
+    meta_close(s->meta);
+    if (s->lock_fd >= 0) {
+        close(s->lock_fd);
+    }
+    cond_done(&s->wake);
+    mutex_done(&s->lock);
+    mem_free(s->dir);
+    mem_free(s);
+}
+
+struct tsdb *store_metrics(struct store *s)
+{
+    return s->metrics;
+}
+
+struct columns *store_spans(struct store *s)
+{
+    return s->spans;
+}
+
+struct columns *store_logs(struct store *s)
+{
+    return s->logs;
+}
+
+struct meta *store_meta(struct store *s)
+{
+    return s->meta;
+}
+
+const char *store_dir(const struct store *s)
+{
+    return s->dir;
+}
+
+const struct budget *store_memory(const struct store *s)
+{
+    return &s->memory;
+}
+
+void store_usage(struct store *s, struct store_usage *ret)
+{
+    mutex_lock(&s->lock);
+    *ret = s->usage;
+    mutex_unlock(&s->lock);
+}
+
+void store_set_limits(struct store *s, uint64_t max_disk_bytes)
+{
+    mutex_lock(&s->lock);
+    s->usage.budget_bytes = max_disk_bytes;
+    cond_broadcast(&s->wake);
+    mutex_unlock(&s->lock);
+}

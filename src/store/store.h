@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A tenant's store: one directory with the three engines and the metadata, opened, budgeted and closed
+ * together. It owns what they share: the lock on the directory, the memory budgets and the disk budget that
+ * drops the oldest data, whichever signal it belongs to, before the disk or the setting is full.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/budget.h"
+#include "base/stats.h"
+#include "store/columns/columns.h"
+#include "store/meta/meta.h"
+#include "store/tsdb/tsdb.h"
+
+struct store;
+struct err;
+
+struct store_opts {
+    const char *dir; /* made when missing, mode 0700 */
+    enum wal_sync wal_sync;
+    int64_t retention_ms;    /* of all signals; 0: no limit by age */
+    uint64_t max_disk_bytes; /* of all signals, WALs included; 0: no limit by size */
+    uint64_t
+        min_free_bytes; /* of the file system: below it the oldest data goes; default 512 MiB */
+    int64_t max_memory_bytes; /* of heads, in-memory parts and caches together; default 512 MiB */
+    size_t max_series;
+    struct stats *stats;
+};
+
+/** @return 0; -ERR_EXISTS when another process has the directory open; else an engine's error */
+NODISCARD int store_open(const struct store_opts *opts, struct store **ret, struct err *reterr);
+/** Flush all and close. NULL is fine. */
+void store_close(struct store *s);
+
+/* Borrowed; valid until store_close(). */
+struct tsdb *store_metrics(struct store *s);
+struct columns *store_spans(struct store *s);
+struct columns *store_logs(struct store *s);
+struct meta *store_meta(struct store *s);
+const char *store_dir(const struct store *s);
+/** Memory of everything stored, for the status page. */
+const struct budget *store_memory(const struct store *s);
+
+struct store_usage {
+    uint64_t metrics_bytes; /* on disk, without WALs */
+    uint64_t spans_bytes;
+    uint64_t logs_bytes;
+    uint64_t meta_bytes;
+    uint64_t wal_bytes;
+    uint64_t total_bytes;
+    uint64_t free_bytes;
+    uint64_t budget_bytes; /* 0: none */
+    int64_t retention_ms;
+};
+
+/** As of the last maintenance round (every few seconds): no disk access. */
+void store_usage(struct store *s, struct store_usage *ret);
+/** New limits without a restart (config reload). */
+void store_set_limits(struct store *s, uint64_t max_disk_bytes);
+
+#endif
