@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The api object: life, readiness, and the small answers every handler shares.
+ */
+#include <stdio.h>
+
+#include "api/api_internal.h"
+
+#include "base/alloc.h"
+
+struct api *api_new(const struct api_opts *opts)
+{
+    struct api *a = mem_xcalloc(1, sizeof(*a));
+
+    a->opts = *opts;
+    if (a->opts.query_timeout_ms == 0) {
+        a->opts.query_timeout_ms = 120000;
+    }
+    a->started = clock_mono();
+    a->start_ms = clock_wall_ms();
+    mutex_init(&a->lock, LOCK_RANK_API);
+    a->tails = tails_new(opts->stats);
+    a->rates = rates_new(opts->stats);
+    return a;
+}
+
+void api_free(struct api *a)
+{
+    if (a != NULL) {
+        tails_free(a->tails);
+        rates_free(a->rates);
+        mutex_done(&a->lock);
+        mem_free(a);
+    }
+}
+
+void api_routes(struct api *a, struct http_server *s)
+{
+    prom_query_routes(a, s);
+    prom_labels_routes(a, s);
+    traces_routes(a, s);
+    logs_routes(a, s);
+    tail_routes(a, s);
+    hosts_routes(a, s);
+    services_routes(a, s);
+    session_routes(a, s);
+    accounts_routes(a, s);
+    ingest_routes(a, s);
+    status_routes(a, s);
+    server_status_routes(a, s);
+    assets_routes(a, s);
+}
+
+void api_set_backend(struct api *a, const struct api_backend *b)
+{
+    a->backend = *b;
+    /* pairs with the acquire in api_backend() */
+    atomic_store_explicit(&a->ready, &a->backend, memory_order_release);
+}
+
+void api_clear_backend(struct api *a)
+{
+    atomic_store_explicit(&a->ready, NULL, memory_order_release);
+    tails_end_all(a->tails);
+}
+
+const struct api_backend *api_backend(struct api *a)
+{
+    return atomic_load_explicit(&a->ready, memory_order_acquire);
+}
+
+void api_set_door(struct api *a, const char *name, const char *address)
+{
+    mutex_lock(&a->lock);
+    if (a->doors_n < DOORS_MAX) {
+        struct door *d = &a->doors[a->doors_n++];
+
+        snprintf(d->name, sizeof(d->name), "%s", name);
+        snprintf(d->address, sizeof(d->address), "%s", address);
+    }
+    mutex_unlock(&a->lock);
+}
+
+const struct identity *api_identity(const struct http_exchange *x)
+{
+    return http_user(x);
+}
+
+void respond_json(struct http_exchange *x, int status, struct buf *b)
+{
+    if (b->failed) {
+        http_respond_errorf(x, ERR_LIMIT, "the answer is larger than %zu bytes or memory ran out",
+                            b->max);
+    } else {
+        http_respond_take(x, status, "application/json", b);
+    }
+    buf_done(b);
+}
+
+void respond_err(struct http_exchange *x, int rc, const struct err *e)
+{
+    struct err full = *e;
+
+    if (full.code == 0) {
+        err_set(&full, (enum err_code)-rc, "%s", err_text(rc));
+    }
+    http_respond_error(x, &full);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of this folder share: the api object, route requirements, and the handlers by family.
+ */
+#ifndef API_API_INTERNAL_H
+#define API_API_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "api/api.h"
+#include "api/rates.h"
+
+#include "base/cancel.h"
+#include "base/lock.h"
+#include "codec/json_write.h"
+
+/** http_route.user_flags: what a caller needs. */
+enum need {
+    NEED_NOTHING = 0,           /* open to all */
+    NEED_SESSION = 1u << 0,     /* anybody authenticated */
+    NEED_READ = 1u << 1,        /* scope read */
+    NEED_INGEST = 1u << 2,      /* scope ingest */
+    NEED_ADMIN = 1u << 3,       /* role admin */
+    NEED_BACKEND = 1u << 4,     /* the store must be open */
+    NEED_NO_IDENTITY = 1u << 5, /* identity is looked up when given, but not needed */
+};
+
+enum { DOORS_MAX = 4, RESPONSE_MAX = 1 << 30 };
+
+struct door {
+    char name[16];
+    char address[64];
+};
+
+struct tails;
+
+struct api {
+    struct api_opts opts;
+    _Atomic(const struct api_backend *) ready; /* release at set, acquire at use; NULL: not ready */
+    struct api_backend backend;
+    struct tails *tails;
+    struct mono started;
+    int64_t start_ms;
+    struct mutex lock;
+    struct door doors[DOORS_MAX]; /* guarded by: lock */
+    size_t doors_n;               /* guarded by: lock */
+    struct rates *rates;
+};
+
+/** The backend; handlers of NEED_BACKEND routes always have one. */
+const struct api_backend *api_backend(struct api *a);
+const struct identity *api_identity(const struct http_exchange *x);
+
+/** Answer 200 with what the writer put into `b`, or the buffer's failure; `b` is done afterwards. */
+void respond_json(struct http_exchange *x, int status, struct buf *b);
+/** From an rc and its detail. */
+void respond_err(struct http_exchange *x, int rc, const struct err *e);
+
+/* Handlers, one file a family: each registers its own routes. */
+void prom_query_routes(struct api *a, struct http_server *s);    /* prom_query.c */
+void prom_labels_routes(struct api *a, struct http_server *s);   /* prom_labels.c */
+void traces_routes(struct api *a, struct http_server *s);        /* traces.c */
+void logs_routes(struct api *a, struct http_server *s);          /* logs.c */
+void tail_routes(struct api *a, struct http_server *s);          /* tail.c */
+void hosts_routes(struct api *a, struct http_server *s);         /* hosts.c */
+void services_routes(struct api *a, struct http_server *s);      /* services.c */
+void session_routes(struct api *a, struct http_server *s);       /* session.c */
+void accounts_routes(struct api *a, struct http_server *s);      /* accounts.c */
+void ingest_routes(struct api *a, struct http_server *s);        /* ingest.c: main port */
+void status_routes(struct api *a, struct http_server *s);        /* status.c */
+void server_status_routes(struct api *a, struct http_server *s); /* server_status.c */
+void assets_routes(struct api *a, struct http_server *s);        /* assets.c */
+
+/* tail.c */
+struct tails *tails_new(struct stats *stats);
+/** End every stream and stop the thread. */
+void tails_free(struct tails *t);
+void tails_end_all(struct tails *t);
+
+
+#endif
