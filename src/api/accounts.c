@@ -124,7 +124,8 @@ static void update_user(void *arg, struct http_exchange *x)
 
     rc = rc < 0 ? rc : parse_role(&body, false, &role, &given, &e);
     rc = rc < 0 ? rc : json_body_str(&body, "password", false, &change.password, &e);
-    rc = rc < 0 ? rc : json_body_str(&body, "current_password", false, &change.current_password, &e);
+    rc =
+        rc < 0 ? rc : json_body_str(&body, "current_password", false, &change.current_password, &e);
     if (rc == 0 && !given && change.password.n == 0) {
         rc = err_set(&e, ERR_INVALID, "body: give \"role\" or \"password\"");
     }
@@ -164,7 +165,7 @@ static void write_scopes(struct json_writer *w, uint32_t scopes)
     json_array_begin(w);
     for (uint32_t s = SCOPE_INGEST; s <= SCOPE_ADMIN; s <<= 1) {
         if ((scopes & s) != 0) {
-            json_cstr(w, scope_name((enum scope)s));
+            json_cstr(w, scope_name((enum auth_scope)s));
         }
     }
     json_array_end(w);
@@ -224,7 +225,8 @@ static int parse_scopes(const struct json_body *body, uint32_t *ret, struct err 
             return rc;
         }
         if (given && scope_parse(text) == 0) {
-            return err_set(e, ERR_INVALID, "body: \"scopes[%zu]\" must be ingest, read or admin", i);
+            return err_set(e, ERR_INVALID, "body: \"scopes[%zu]\" must be ingest, read or admin",
+                           i);
         }
         *ret |= given ? scope_parse(text) : 0;
     }
@@ -283,7 +285,10 @@ static void write_audit(struct json_writer *w, const struct meta_audit *v)
     const struct {
         const char *key;
         struct str text;
-    } texts[] = {{"actor", v->actor}, {"ip", v->ip}, {"action", v->action}, {"target", v->target},
+    } texts[] = {{"actor", v->actor},
+                 {"ip", v->ip},
+                 {"action", v->action},
+                 {"target", v->target},
                  {"detail", v->detail}};
 
     json_object_begin(w);

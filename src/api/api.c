@@ -102,7 +102,7 @@ void respond_err(struct http_exchange *x, int rc, const struct err *e)
     struct err full = *e;
 
     if (full.code == 0) {
-        err_set(&full, (enum err_code)-rc, "%s", err_text(rc));
+        err_set(&full, (enum err_code) - rc, "%s", err_text(rc));
     }
     http_respond_error(x, &full);
 }

@@ -61,6 +61,7 @@ struct api_backend {
     struct prom_remote *remote;
     const struct conf *conf;
 };
+
 void api_set_backend(struct api *a, const struct api_backend *b);
 /** Back to "not ready": new requests are refused, live streams end. */
 void api_clear_backend(struct api *a);

@@ -77,5 +77,4 @@ struct tails *tails_new(struct stats *stats);
 void tails_free(struct tails *t);
 void tails_end_all(struct tails *t);
 
-
 #endif

@@ -27,7 +27,8 @@ static void serve(void *arg, struct http_exchange *x)
         return;
     }
     /* A missing file or endpoint is an error, a view is not. */
-    if (str_starts(path, STR("assets/")) || str_starts(path, STR("api/")) || !a->opts.asset(STR("index.html"), &f)) {
+    if (str_starts(path, STR("assets/")) || str_starts(path, STR("api/")) ||
+        !a->opts.asset(STR("index.html"), &f)) {
         http_respond_errorf(x, ERR_NOT_FOUND, "nothing at %.*s", STR_ARG(http_path(x)));
         return;
     }

@@ -203,6 +203,7 @@ static int add_durations(struct gather *g)
         const char *param;
         enum pred_op op;
     } ENDS[] = {{"min_duration", PRED_GE}, {"max_duration", PRED_LE}};
+
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(ENDS); i++) {
@@ -305,13 +306,15 @@ static int add_severities(struct gather *g)
         enum severity_level level;
 
         if (!severity_level_parse(name, &level) || n == SEVERITY_LEVEL_COUNT) {
-            return err_set(g->reterr, ERR_INVALID,
-                           "severity: \"%.*s\" is not trace, debug, info, warn, error, fatal or unset",
-                           STR_ARG(name));
+            return err_set(
+                g->reterr, ERR_INVALID,
+                "severity: \"%.*s\" is not trace, debug, info, warn, error, fatal or unset",
+                STR_ARG(name));
         }
         range[0] = filter_pred(g->a, intrinsic("severity_number"), PRED_GE,
                                int_value(level == SEVERITY_UNSET ? 0 : (int)level * 4 - 3));
-        range[1] = filter_pred(g->a, intrinsic("severity_number"), PRED_LE, int_value((int)level * 4));
+        range[1] =
+            filter_pred(g->a, intrinsic("severity_number"), PRED_LE, int_value((int)level * 4));
         any[n++] = filter_and(g->a, range, 2);
     }
     return n == 0 ? 0 : add(g, filter_or(g->a, any, n));
@@ -323,7 +326,8 @@ static int check_trace_id(struct gather *g)
     uint8_t raw[TRACE_ID_SIZE];
 
     if (id.n != 0 && !hex_decode(id, raw, sizeof(raw))) {
-        return err_set(g->reterr, ERR_INVALID, "trace_id: \"%.*s\" is not 32 hex digits", STR_ARG(id));
+        return err_set(g->reterr, ERR_INVALID, "trace_id: \"%.*s\" is not 32 hex digits",
+                       STR_ARG(id));
     }
     return add_text_eq(g, "trace_id", "trace_id");
 }

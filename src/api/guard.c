@@ -67,10 +67,11 @@ static int check_open_server(struct http_exchange *x)
         return 1;
     }
     if (host.n != 0 && !is_ip_or_localhost(host_only(host))) {
-        http_respond_errorf(x, ERR_FORBIDDEN,
-                            "Host \"%.*s\": without authentication only localhost and addresses are "
-                            "served",
-                            STR_ARG(host));
+        http_respond_errorf(
+            x, ERR_FORBIDDEN,
+            "Host \"%.*s\": without authentication only localhost and addresses are "
+            "served",
+            STR_ARG(host));
         return 1;
     }
     return 0;
@@ -168,9 +169,8 @@ int api_http_guard(void *api, struct http_exchange *x, const struct http_route *
         err_set(&e, ERR_UNAVAILABLE, "the server is starting or stopping; see /-/ready");
         return refuse(x, &e);
     }
-    if (b == NULL ||
-        (route->user_flags & (NEED_SESSION | NEED_READ | NEED_INGEST | NEED_ADMIN | NEED_NO_IDENTITY)) ==
-            0) {
+    if (b == NULL || (route->user_flags & (NEED_SESSION | NEED_READ | NEED_INGEST | NEED_ADMIN |
+                                           NEED_NO_IDENTITY)) == 0) {
         return 0;
     }
     id = arena_new(http_arena(x), struct identity);

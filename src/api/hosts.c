@@ -26,7 +26,8 @@ static const struct host_metric {
     {"load1", "max by (host_name) (system_cpu_load_average_1m)", NULL, NULL},
     {"cpus", "max by (host_name) (system_cpu_logical_count)", NULL, NULL},
     {"memory_ratio",
-     "max by (host_name) (system_memory_utilization_ratio{system_memory_state=\"used\"})", NULL, NULL},
+     "max by (host_name) (system_memory_utilization_ratio{system_memory_state=\"used\"})", NULL,
+     NULL},
     {"memory_bytes", "max by (host_name) (system_memory_limit_bytes)", NULL, NULL},
     {"disk_ratio",
      "topk by (host_name) (1, max by (host_name, system_filesystem_mountpoint)"
@@ -51,7 +52,8 @@ static const struct {
                  {"arch", "host_arch"},
                  {"agent_version", "service_version"}};
 
-static const char LAST_SEEN[] = "max by (host_name) (timestamp(last_over_time(system_uptime_seconds[1h])))";
+static const char LAST_SEEN[] =
+    "max by (host_name) (timestamp(last_over_time(system_uptime_seconds[1h])))";
 
 struct host {
     struct str name;
@@ -93,8 +95,8 @@ static int hosts_query(struct hosts *h, const char *query, int64_t t_ms,
                        const struct promql_result **ret, struct err *e)
 {
     struct promql_result *r = NULL;
-    int rc = promql_instant(h->b->promql, tsdb_source(store_metrics(h->b->store)), str_cstr(query), t_ms,
-                            http_cancel(h->x), &r, e);
+    int rc = promql_instant(h->b->promql, tsdb_source(store_metrics(h->b->store)), str_cstr(query),
+                            t_ms, http_cancel(h->x), &r, e);
 
     if (rc < 0) {
         return rc;

@@ -37,7 +37,8 @@ static const char *otlp_content_type(enum otlp_encoding enc)
     return enc == OTLP_PROTOBUF ? "application/x-protobuf" : "application/json";
 }
 
-static void otlp_fail(struct http_exchange *x, enum otlp_encoding enc, int status, const struct err *e)
+static void otlp_fail(struct http_exchange *x, enum otlp_encoding enc, int status,
+                      const struct err *e)
 {
     struct buf b;
 
@@ -57,7 +58,8 @@ static int otlp_body(struct http_exchange *x, struct buf *plain, struct str *ret
     enum compression c;
 
     if (!compression_parse(str_trim(token), &c)) {
-        return err_set(e, ERR_UNSUPPORTED, "Content-Encoding \"%.*s\": gzip, deflate and zstd are known",
+        return err_set(e, ERR_UNSUPPORTED,
+                       "Content-Encoding \"%.*s\": gzip, deflate and zstd are known",
                        STR_ARG(token));
     }
     if (c == COMPRESS_NONE) {
@@ -78,7 +80,8 @@ static int http_status_of(int rc)
 
 static void otlp_http(struct api *a, struct http_exchange *x, enum otlp_signal signal)
 {
-    struct otlp_request req = {.signal = signal, .door = "otlp_http", .arrival_ns = clock_wall_ns()};
+    struct otlp_request req = {
+        .signal = signal, .door = "otlp_http", .arrival_ns = clock_wall_ns()};
     struct arena arena CLEANUP(arena_done);
     struct buf plain CLEANUP(buf_done);
     struct buf answer;
@@ -99,7 +102,7 @@ static void otlp_http(struct api *a, struct http_exchange *x, enum otlp_signal s
     rc = rc < 0 ? rc : otlp_export(api_backend(a)->otlp, &req, &arena, &answer, &e);
     if (rc < 0) {
         if (e.code == 0) {
-            err_set(&e, (enum err_code)-rc, "%s", err_text(rc));
+            err_set(&e, (enum err_code) - rc, "%s", err_text(rc));
         }
         otlp_fail(x, req.encoding, http_status_of(rc), &e);
     } else {
@@ -155,7 +158,7 @@ static void otlp_grpc(struct api *a, struct grpc_call *c, enum otlp_signal signa
         int status = err_http_status(rc);
 
         if (e.code == 0) {
-            err_set(&e, (enum err_code)-rc, "%s", err_text(rc));
+            err_set(&e, (enum err_code) - rc, "%s", err_text(rc));
         }
         grpc_fail(c, &e, status == 429 || status == 503 ? RETRY_MS : 0);
         return;
@@ -184,8 +187,8 @@ void api_services_grpc(struct api *a, struct grpc_server *s)
                       otlp_grpc_metrics, a);
     grpc_server_unary(s, "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
                       otlp_grpc_traces, a);
-    grpc_server_unary(s, "/opentelemetry.proto.collector.logs.v1.LogsService/Export", otlp_grpc_logs,
-                      a);
+    grpc_server_unary(s, "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+                      otlp_grpc_logs, a);
 }
 
 /* ---- remote write ---- */
@@ -205,7 +208,7 @@ static void remote_write(void *arg, struct http_exchange *x)
     if (rc < 0) {
         /* Clients show the body of an error as it is: plain text, as Prometheus answers. */
         if (e.code == 0) {
-            err_set(&e, (enum err_code)-rc, "%s", err_text(rc));
+            err_set(&e, (enum err_code) - rc, "%s", err_text(rc));
         }
         if (http_status_of(rc) != 400) {
             http_set_header(x, "Retry-After", "1");
@@ -241,5 +244,6 @@ void ingest_routes(struct api *a, struct http_server *s)
     };
 
     http_server_route(s, routes, ARRAY_LEN(routes));
-    otlp_routes(a, s, (const char *const[]){"/otlp/v1/metrics", "/otlp/v1/traces", "/otlp/v1/logs"});
+    otlp_routes(a, s,
+                (const char *const[]){"/otlp/v1/metrics", "/otlp/v1/traces", "/otlp/v1/logs"});
 }

@@ -4,6 +4,8 @@
  */
 #include "api/json_body.h"
 
+#include <jansson.h>
+
 int json_body_parse(struct http_exchange *x, struct json_body *ret, struct err *reterr)
 {
     struct str body = http_body(x);
@@ -11,8 +13,8 @@ int json_body_parse(struct http_exchange *x, struct json_body *ret, struct err *
 
     ret->root = json_loadb(body.n != 0 ? body.p : "", body.n, JSON_REJECT_DUPLICATES, &where);
     if (ret->root == NULL) {
-        return err_set(reterr, ERR_INVALID, "body: line %d, column %d: %s", where.line, where.column,
-                       where.text);
+        return err_set(reterr, ERR_INVALID, "body: line %d, column %d: %s", where.line,
+                       where.column, where.text);
     }
     if (!json_is_object(ret->root)) {
         return err_set(reterr, ERR_INVALID, "body: expected a JSON object");

@@ -60,10 +60,11 @@ int param_prom_step(const struct http_exchange *x, const char *name, int64_t *re
                        STR_ARG(s));
     }
     if (ms <= 0) {
-        return err_set(reterr, ERR_INVALID,
-                       "invalid parameter \"%s\": zero or negative query resolution step widths are "
-                       "not accepted. Try a positive integer",
-                       name);
+        return err_set(
+            reterr, ERR_INVALID,
+            "invalid parameter \"%s\": zero or negative query resolution step widths are "
+            "not accepted. Try a positive integer",
+            name);
     }
     *ret_ms = ms;
     return 0;
@@ -80,8 +81,8 @@ int param_i64(const struct http_exchange *x, const char *name, int64_t min, int6
         return 0;
     }
     if (!str_to_i64(s, &v) || v < min || v > max) {
-        return err_set(reterr, ERR_INVALID, "%s: \"%.*s\" is not an integer from %lld to %lld", name,
-                       STR_ARG(s), (long long)min, (long long)max);
+        return err_set(reterr, ERR_INVALID, "%s: \"%.*s\" is not an integer from %lld to %lld",
+                       name, STR_ARG(s), (long long)min, (long long)max);
     }
     *ret = v;
     return 0;
@@ -91,7 +92,7 @@ static const struct {
     struct str unit;
     double ns;
 } UNITS[] = {
-    {{"ns", 2}, 1},    {{"us", 2}, 1e3}, {{"ms", 2}, 1e6},   {{"s", 1}, 1e9},
+    {{"ns", 2}, 1},   {{"us", 2}, 1e3},   {{"ms", 2}, 1e6},    {{"s", 1}, 1e9},
     {{"m", 1}, 60e9}, {{"h", 1}, 3600e9}, {{"d", 1}, 86400e9},
 };
 

@@ -26,14 +26,17 @@ struct time_range {
     int64_t start_ms; /* inclusive */
     int64_t end_ms;   /* exclusive */
 };
+
 /** start_ms, end_ms; default the last hour up to now. */
-NODISCARD int param_range(const struct http_exchange *x, struct time_range *ret, struct err *reterr);
+NODISCARD int param_range(const struct http_exchange *x, struct time_range *ret,
+                          struct err *reterr);
 
 /** Position after a row in a newest-first scan, as text "TIME-ID". Missing: from the start. */
 struct cursor {
     int64_t before_ns;
     uint64_t before_id;
 };
+
 NODISCARD int param_cursor(const struct http_exchange *x, struct cursor *ret, struct err *reterr);
 
 /** Filters of the traces and logs endpoints (see openapi.yaml: service, operation, status, kind,
@@ -43,7 +46,9 @@ struct row_filter {
     struct matcher *regexes[32];
     size_t regexes_n;
 };
-NODISCARD int param_span_filter(struct http_exchange *x, struct row_filter *ret, struct err *reterr);
+
+NODISCARD int param_span_filter(struct http_exchange *x, struct row_filter *ret,
+                                struct err *reterr);
 NODISCARD int param_log_filter(struct http_exchange *x, struct row_filter *ret, struct err *reterr);
 void row_filter_done(struct row_filter *f);
 /** Deep copy of a filter tree (its regexes stay shared). NULL gives NULL. @return 0, -ERR_NOMEM */

@@ -263,7 +263,8 @@ static void label_values(void *arg, struct http_exchange *x)
 
 /* ---- metadata ---- */
 
-static void write_metadata(struct http_exchange *x, const struct tsdb_metadata *v, size_t n, size_t limit)
+static void write_metadata(struct http_exchange *x, const struct tsdb_metadata *v, size_t n,
+                           size_t limit)
 {
     struct json_writer w;
     struct buf b;
@@ -300,8 +301,8 @@ static void metadata(void *arg, struct http_exchange *x)
     int rc = param_i64(x, "limit", 0, INT32_MAX, 0, &limit, &e);
 
     rc = rc < 0 ? rc
-                : tsdb_metadata(store_metrics(b->store), http_param(x, "metric"), http_arena(x), &v, &n,
-                                &e);
+                : tsdb_metadata(store_metrics(b->store), http_param(x, "metric"), http_arena(x), &v,
+                                &n, &e);
     if (rc < 0) {
         respond_err(x, rc, &e);
         return;
@@ -311,7 +312,8 @@ static void metadata(void *arg, struct http_exchange *x)
 
 /* ---- status/tsdb ---- */
 
-static void write_counts(struct json_writer *w, const char *key, const struct tsdb_count *v, size_t n)
+static void write_counts(struct json_writer *w, const char *key, const struct tsdb_count *v,
+                         size_t n)
 {
     json_key(w, key);
     json_array_begin(w);

@@ -84,7 +84,8 @@ static int range_params(struct http_exchange *x, int64_t *start, int64_t *end, i
     int rc;
 
     if (http_param(x, "start").n == 0 || http_param(x, "end").n == 0) {
-        return err_set(e, ERR_INVALID, "invalid parameter \"%s\": cannot parse \"\" to a valid timestamp",
+        return err_set(e, ERR_INVALID,
+                       "invalid parameter \"%s\": cannot parse \"\" to a valid timestamp",
                        http_param(x, "start").n == 0 ? "start" : "end");
     }
     rc = param_prom_time(x, "start", 0, start, e);

@@ -34,9 +34,9 @@ struct rates {
     struct thread thread;
     struct mutex lock;
     struct cond wake;
-    bool closing;                   /* guarded by: lock */
+    bool closing;                    /* guarded by: lock */
     struct snapshot ring[SNAPSHOTS]; /* guarded by: lock */
-    size_t n;                       /* guarded by: lock; snapshots taken in all */
+    size_t n;                        /* guarded by: lock; snapshots taken in all */
 };
 
 static void take(void *arg, const struct stats_sample *s)
@@ -107,7 +107,8 @@ void rates_free(struct rates *r)
 }
 
 /* Newest and oldest snapshot; false while there is none. Lock held. */
-static bool ends_locked(struct rates *r, const struct snapshot **newest, const struct snapshot **oldest)
+static bool ends_locked(struct rates *r, const struct snapshot **newest,
+                        const struct snapshot **oldest)
 {
     if (r->n == 0) {
         return false;

@@ -49,8 +49,7 @@ int param_counts(const struct http_exchange *x, struct counts_request *ret, stru
 
     rc = rc < 0 ? rc : param_i64(x, "buckets", 1, 500, 60, &ret->buckets, reterr);
     if (rc == 0) {
-        ret->step_ms =
-            (ret->range.end_ms - ret->range.start_ms + ret->buckets - 1) / ret->buckets;
+        ret->step_ms = (ret->range.end_ms - ret->range.start_ms + ret->buckets - 1) / ret->buckets;
     }
     return rc;
 }

@@ -24,6 +24,7 @@ struct counts_request {
     int64_t buckets;
     int64_t step_ms;
 };
+
 NODISCARD int param_counts(const struct http_exchange *x, struct counts_request *ret,
                            struct err *reterr);
 /** Begin {"start_ms","step_ms","series":[ ; the caller writes series and json_counts_end(). */

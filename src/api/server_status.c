@@ -66,7 +66,8 @@ struct engines {
     struct columns_status logs;
 };
 
-static void write_memory(struct json_writer *w, const struct engines *s, const struct budget *memory)
+static void write_memory(struct json_writer *w, const struct engines *s,
+                         const struct budget *memory)
 {
     json_key(w, "memory");
     json_object_begin(w);
@@ -81,8 +82,8 @@ static void write_memory(struct json_writer *w, const struct engines *s, const s
     json_object_end(w);
 }
 
-static void write_signal_disk(struct json_writer *w, const char *name, uint64_t bytes, uint64_t rows,
-                              int64_t oldest_ms, int64_t newest_ms)
+static void write_signal_disk(struct json_writer *w, const char *name, uint64_t bytes,
+                              uint64_t rows, int64_t oldest_ms, int64_t newest_ms)
 {
     json_object_begin(w);
     json_key(w, "signal");
@@ -113,8 +114,8 @@ static void write_disk(struct json_writer *w, const struct engines *s, const cha
     put_u64(w, "wal_bytes", u->wal_bytes);
     json_key(w, "signals");
     json_array_begin(w);
-    write_signal_disk(w, "metrics", u->metrics_bytes, s->metrics.stored_samples, s->metrics.oldest_ms,
-                      s->metrics.newest_ms);
+    write_signal_disk(w, "metrics", u->metrics_bytes, s->metrics.stored_samples,
+                      s->metrics.oldest_ms, s->metrics.newest_ms);
     write_signal_disk(w, "traces", u->spans_bytes, s->spans.rows, s->spans.oldest_ns / 1000000,
                       s->spans.newest_ns / 1000000);
     write_signal_disk(w, "logs", u->logs_bytes, s->logs.rows, s->logs.oldest_ns / 1000000,
@@ -182,7 +183,8 @@ static void write_ingest(struct json_writer *w, struct rates *rates)
         json_f64(w, total);
         if (newest > 0) {
             json_key(w, "lag_ms");
-            json_f64(w, 1000 * rates_total(rates, "bongsu_ingest_lag_seconds", d.signal_label, NULL));
+            json_f64(w,
+                     1000 * rates_total(rates, "bongsu_ingest_lag_seconds", d.signal_label, NULL));
             put_i64(w, "newest_ms", (int64_t)(newest * 1000));
         }
         json_key(w, "dropped");
@@ -252,7 +254,8 @@ static void write_doors(struct json_writer *w, struct api *a)
     json_array_end(w);
 }
 
-static int read_engines(const struct api_backend *b, struct arena *a, struct engines *ret, struct err *e)
+static int read_engines(const struct api_backend *b, struct arena *a, struct engines *ret,
+                        struct err *e)
 {
     store_usage(b->store, &ret->usage);
     columns_status(store_spans(b->store), &ret->spans);
@@ -299,7 +302,7 @@ static void server_status(void *arg, struct http_exchange *x)
     write_doors(&w, a);
     json_key(&w, "jobs");
     json_array_begin(&w);
-    write_jobs(&w, backend->store);
+
     json_array_end(&w);
     json_object_end(&w);
     respond_json(x, 200, &b);
@@ -308,7 +311,8 @@ static void server_status(void *arg, struct http_exchange *x)
 void server_status_routes(struct api *a, struct http_server *s)
 {
     const struct http_route routes[] = {
-        {"GET", "/api/v1/status/server", server_status, a, HTTP_WORKER, 0, NEED_READ | NEED_BACKEND},
+        {"GET", "/api/v1/status/server", server_status, a, HTTP_WORKER, 0,
+         NEED_READ | NEED_BACKEND},
     };
 
     http_server_route(s, routes, ARRAY_LEN(routes));

@@ -165,6 +165,7 @@ static void write_quantiles(struct json_writer *w, struct service *v)
         const char *key;
         double q;
     } QUANTILES[] = {{"p50_ms", 0.5}, {"p95_ms", 0.95}, {"p99_ms", 0.99}};
+
     size_t n = v->durations_ns.n;
 
     if (n == 0) {

@@ -74,7 +74,8 @@ static void buildinfo(void *arg, struct http_exchange *x)
     json_cstr(&w, "Bongsu");
     json_key(&w, "version");
     json_cstr(&w, a->opts.version);
-    static const char *const EMPTY[] = {"revision", "branch", "buildUser", "buildDate", "goVersion"};
+    static const char *const EMPTY[] = {"revision", "branch", "buildUser", "buildDate",
+                                        "goVersion"};
     for (size_t i = 0; i < ARRAY_LEN(EMPTY); i++) {
         json_key(&w, EMPTY[i]);
         json_cstr(&w, "");
@@ -108,6 +109,7 @@ static void flags(void *arg, struct http_exchange *x)
 static void write_key(struct json_writer *w, const struct conf_entry *e)
 {
     static const char *const ORIGINS[] = {"default", "file", "environment", "flag"};
+
     const struct {
         const char *key;
         const char *text;

@@ -253,7 +253,8 @@ static void start_tail(void *arg, struct http_exchange *x)
     http_set_header(x, "Cache-Control", "no-store");
     http_set_header(x, "X-Accel-Buffering", "no");
     t->stream = http_respond_stream(x, "text/event-stream", QUEUE_BYTES);
-    ignore_result(http_stream_write(t->stream, STR(": tail\n\n")), "the reaper sees a client that left");
+    ignore_result(http_stream_write(t->stream, STR(": tail\n\n")),
+                  "the reaper sees a client that left");
     t->sub = columns_subscribe_logs(store_logs(api_backend(a)->store), on_rows, t);
     if (!tails_add(a->tails, t)) {
         tail_free(t);

@@ -165,9 +165,9 @@ static int collect(void *arg, const struct span *row, uint64_t id)
 /* Was the trace on an earlier page? Then it has a matching span before the cursor. */
 static bool listed_before(const struct summary *s, struct cursor c)
 {
-    return s->matched != 0 && (s->newest_match.before_ns > c.before_ns ||
-                               (s->newest_match.before_ns == c.before_ns &&
-                                s->newest_match.before_id >= c.before_id));
+    return s->matched != 0 &&
+           (s->newest_match.before_ns > c.before_ns ||
+            (s->newest_match.before_ns == c.before_ns && s->newest_match.before_id >= c.before_id));
 }
 
 static int write_traces(struct json_writer *w, struct columns *spans, const struct hits *h,
@@ -273,8 +273,8 @@ static void histogram(void *arg, struct http_exchange *x)
     if (rc == 0) {
         struct columns_query q = rows_query(x, r.range, &f, a->opts.query_timeout_ms);
 
-        rc = columns_histogram(spans, &q, r.step_ms * 1000000, (size_t)r.buckets, &by, http_arena(x),
-                               &groups, &n, NULL, &e);
+        rc = columns_histogram(spans, &q, r.step_ms * 1000000, (size_t)r.buckets, &by,
+                               http_arena(x), &groups, &n, NULL, &e);
         row_filter_done(&f);
     }
     if (rc < 0) {
@@ -428,7 +428,8 @@ static void get_trace(void *arg, struct http_exchange *x)
     int rc;
 
     if (!hex_decode(text, id.b, sizeof(id.b)) || trace_id_is_zero(id)) {
-        http_respond_errorf(x, ERR_INVALID, "trace_id: \"%.*s\" is not 32 hex digits", STR_ARG(text));
+        http_respond_errorf(x, ERR_INVALID, "trace_id: \"%.*s\" is not 32 hex digits",
+                            STR_ARG(text));
         return;
     }
     trace_writer_init(&t);

@@ -30,14 +30,14 @@ bool role_parse(struct str s, enum role *ret)
     return false;
 }
 
-const char *scope_name(enum scope s)
+const char *scope_name(enum auth_scope s)
 {
     return s == SCOPE_INGEST ? "ingest" : s == SCOPE_READ ? "read" : "admin";
 }
 
 uint32_t scope_parse(struct str s)
 {
-    static const enum scope ALL[] = {SCOPE_INGEST, SCOPE_READ, SCOPE_ADMIN};
+    static const enum auth_scope ALL[] = {SCOPE_INGEST, SCOPE_READ, SCOPE_ADMIN};
 
     for (size_t i = 0; i < ARRAY_LEN(ALL); i++) {
         if (str_eq(s, str_cstr(scope_name(ALL[i])))) {

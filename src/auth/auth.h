@@ -17,14 +17,14 @@ struct err;
 enum role { ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN };
 
 /** Flags of what a token may do. A session has READ, and what its role adds. */
-enum scope { SCOPE_INGEST = 1u << 0, SCOPE_READ = 1u << 1, SCOPE_ADMIN = 1u << 2 };
+enum auth_scope { SCOPE_INGEST = 1u << 0, SCOPE_READ = 1u << 1, SCOPE_ADMIN = 1u << 2 };
 
 const char *role_name(enum role r);
 bool role_parse(struct str s, enum role *ret);
 /** "ingest", "read", "admin"; 0 when unknown. */
 uint32_t scope_parse(struct str s);
 /** Name of a single flag. */
-const char *scope_name(enum scope s);
+const char *scope_name(enum auth_scope s);
 
 enum { AUTH_SECRET_SIZE = 65, AUTH_NAME_MAX = 64 }; /* 32 random bytes as hex + NUL */
 

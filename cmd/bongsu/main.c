@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The verbs of the command line.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "client.h"
+#include "server.h"
+#include "settings.h"
+#include "version.h"
+
+#include "base/compiler.h"
+#include "base/err.h"
+
+static int version_main(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    printf("bongsu %s\n", BONGSU_VERSION);
+    return 0;
+}
+
+/* `bongsu check config FILE`: reads the file as the server would. */
+static int check_main(int argc, char **argv)
+{
+    struct settings s = {0};
+    struct conf *conf = NULL;
+    struct err e = {0};
+    char *args[2] = {(char[]){"--config"}, NULL};
+    int rc;
+
+    if (argc != 2 || strcmp(argv[0], "config") != 0) {
+        fprintf(stderr, "usage: bongsu check config FILE\n");
+        return 2;
+    }
+    args[1] = argv[1];
+    rc = conf_load(&SETTINGS_SPEC, 2, args, "config", &s, &conf, &e);
+    rc = rc < 0 ? rc : settings_check(&s, &e);
+    conf_free(conf, &s);
+    if (rc < 0) {
+        fprintf(stderr, "%s\n", e.msg);
+        return 1;
+    }
+    printf("%s: ok\n", argv[1]);
+    return 0;
+}
+
+/* `bongsu docs`: docs/configuration.md from the tables. */
+static int docs_main(int argc, char **argv)
+{
+    struct buf b CLEANUP(buf_done);
+
+    (void)argc;
+    (void)argv;
+    buf_init(&b, 1 << 20);
+    conf_markdown(&SETTINGS_SPEC, &b);
+    fwrite(b.data, 1, b.n, stdout);
+    return 0;
+}
+
+static const struct verb {
+    const char *name;
+    const char *help;
+    int (*run)(int argc, char **argv);
+} VERBS[] = {
+    {"server", "receive, keep, query and show (bongsu server --help)", server_main},
+    {"query", "run a PromQL query against a server (bongsu query --help)", client_query_main},
+    {"check", "check config FILE: report errors with file, line and key", check_main},
+    {"docs", "print the configuration reference as Markdown", docs_main},
+    {"version", "print the version", version_main},
+};
+
+static void usage(FILE *out)
+{
+    fprintf(out,
+            "Bongsu %s: metrics, traces and logs in one program.\n\nusage: bongsu VERB ...\n\n",
+            BONGSU_VERSION);
+    for (size_t i = 0; i < ARRAY_LEN(VERBS); i++) {
+        fprintf(out, "  %-10s %s\n", VERBS[i].name, VERBS[i].help);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const char *verb = argc > 1 ? argv[1] : "";
+
+    if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0 || strcmp(verb, "help") == 0) {
+        usage(stdout);
+        return 0;
+    }
+    if (strcmp(verb, "--version") == 0) {
+        return version_main(0, NULL);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(VERBS); i++) {
+        if (strcmp(verb, VERBS[i].name) == 0) {
+            return VERBS[i].run(argc - 2, argv + 2);
+        }
+    }
+    if (argc > 1) {
+        fprintf(stderr, "bongsu: unknown verb \"%s\"\n\n", verb);
+    }
+    usage(stderr);
+    return 2;
+}

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Start: settings, HTTP door (answers "not ready"), store, engines, api, other doors. Stop in reverse: doors
+ * first, so that nothing is acknowledged that could not be kept.
+ */
+#include "server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "ingest/self.h"
+#include "io/vfs.h"
+#include "settings.h"
+#include "version.h"
+#include "web/web_assets.h"
+
+static const int64_t SELF_INTERVAL_MS = 10000;
+static const int64_t STOP_GRACE_MS = 2000;
+static const int64_t INGEST_MEMORY = 512ll << 20;
+
+/* Everything the process owns, in the order it is made. */
+struct server {
+    struct settings settings;
+    struct conf *conf;
+    struct stats *stats;
+    struct budget bodies; /* request bodies in flight, all doors */
+    struct budget decode;
+    struct budget queries;
+    struct pool *workers;
+    struct pool *query_pool;
+    struct api *api;
+    struct http_server *http;
+    struct http_server *otlp_http;
+    struct grpc_server *otlp_grpc;
+    struct store *store;
+    struct auth *auth;
+    struct promql_engine *promql;
+    struct ingest_stats *ingest_stats;
+    struct sink sink;
+    struct otlp *otlp;
+    struct prom_remote *remote;
+    struct self_monitor *self;
+};
+
+static bool find_asset(struct str path, struct api_asset *ret)
+{
+    const struct web_asset *a = web_asset_find(path);
+
+    if (a == NULL) {
+        return false;
+    }
+    *ret = (struct api_asset){.content_type = a->content_type,
+                              .etag = a->etag,
+                              .gz = str_of((const char *)a->gz, a->gz_n),
+                              .immutable = a->immutable};
+    return true;
+}
+
+static const char *or_null(const char *s)
+{
+    return s[0] != '\0' ? s : NULL;
+}
+
+static struct http_server_opts http_opts(struct server *s, const char *name, const char *address)
+{
+    return (struct http_server_opts){.name = name,
+                                     .address = address,
+                                     .tls_cert = or_null(s->settings.tls_cert),
+                                     .tls_key = or_null(s->settings.tls_key),
+                                     .workers = s->workers,
+                                     .body_budget = &s->bodies,
+                                     .stats = s->stats,
+                                     .guard = api_http_guard,
+                                     .guard_arg = s->api};
+}
+
+static int start_http(struct server *s, struct err *e)
+{
+    struct http_server_opts o = http_opts(s, "http", s->settings.http);
+    int rc;
+
+    s->http = http_server_new(&o);
+    api_routes(s->api, s->http);
+    rc = http_server_start(s->http, e);
+    api_set_door(s->api, "http", rc == 0 ? http_server_address(s->http) : "");
+    return rc;
+}
+
+static int start_otlp_http(struct server *s, struct err *e)
+{
+    struct http_server_opts o = http_opts(s, "otlp_http", s->settings.otlp_http);
+    int rc;
+
+    if (s->settings.otlp_http[0] == '\0') {
+        api_set_door(s->api, "otlp_http", "");
+        return 0;
+    }
+    o.error_body = api_otlp_error_body;
+    o.error_arg = s->api;
+    s->otlp_http = http_server_new(&o);
+    api_routes_otlp(s->api, s->otlp_http);
+    rc = http_server_start(s->otlp_http, e);
+    api_set_door(s->api, "otlp_http", rc == 0 ? http_server_address(s->otlp_http) : "");
+    return rc;
+}
+
+static int start_otlp_grpc(struct server *s, struct err *e)
+{
+    struct grpc_server_opts o = {.name = "otlp_grpc",
+                                 .address = s->settings.otlp_grpc,
+                                 .tls_cert = or_null(s->settings.tls_cert),
+                                 .tls_key = or_null(s->settings.tls_key),
+                                 .body_budget = &s->bodies,
+                                 .stats = s->stats,
+                                 .guard = api_grpc_guard,
+                                 .guard_arg = s->api};
+    int rc;
+
+    if (s->settings.otlp_grpc[0] == '\0') {
+        api_set_door(s->api, "otlp_grpc", "");
+        return 0;
+    }
+    s->otlp_grpc = grpc_server_new(&o);
+    api_services_grpc(s->api, s->otlp_grpc);
+    rc = grpc_server_start(s->otlp_grpc, e);
+    api_set_door(s->api, "otlp_grpc", rc == 0 ? grpc_server_address(s->otlp_grpc) : "");
+    return rc;
+}
+
+static int open_store(struct server *s, struct err *e)
+{
+    const struct settings *c = &s->settings;
+    struct store_opts o = {.dir = c->data,
+                           .wal_sync = c->fsync == 1 ? WAL_SYNC_ALWAYS : WAL_SYNC_INTERVAL,
+                           .retention_ms = c->retention_ms,
+                           .max_disk_bytes = c->max_size_bytes,
+                           .min_free_bytes = c->min_free_bytes,
+                           .max_memory_bytes = (int64_t)c->memory_bytes,
+                           .max_series = (size_t)c->max_series,
+                           .stats = s->stats};
+
+    return store_open(&o, &s->store, e);
+}
+
+static void make_engines(struct server *s)
+{
+    const struct settings *c = &s->settings;
+    struct promql_opts q = {.lookback_ms = c->query_lookback_ms,
+                            .max_samples = (uint64_t)c->query_max_samples,
+                            .max_memory_bytes = (int64_t)c->query_memory_bytes / 2,
+                            .pool = s->query_pool,
+                            .stats = s->stats,
+                            .budget = &s->queries};
+
+    s->promql = promql_engine_new(&q);
+    s->ingest_stats = ingest_stats_new(s->stats);
+    s->sink = (struct sink){.metrics = store_metrics(s->store),
+                            .spans = store_spans(s->store),
+                            .logs = store_logs(s->store),
+                            .budget = &s->decode,
+                            .stats = s->ingest_stats};
+    ingest_limits_default(&s->sink.limits);
+    s->otlp = otlp_new(&s->sink);
+    s->remote = prom_remote_new(&s->sink);
+}
+
+/* A token for agents of this machine, readable by the server's user only, made once. */
+static int make_agent_token(struct server *s, struct err *e)
+{
+    struct identity server = {.role = ROLE_ADMIN};
+    struct auth_token_made made;
+    size_t n = strlen(s->settings.data) + sizeof("/agent.token");
+    char *path CLEANUP(mem_free_ptr) = mem_xcalloc(1, n);
+    int rc;
+
+    snprintf(path, n, "%s/agent.token", s->settings.data);
+    if (!auth_enabled(s->auth) || access(path, F_OK) == 0) {
+        return 0;
+    }
+    snprintf(server.name, sizeof(server.name), "server");
+    rc = auth_token_create(s->auth, &server, STR(""), STR("agent on this machine"), SCOPE_INGEST, 0,
+                           &made, e);
+    return rc < 0 ? rc : vfs_write_atomic(vfs_real(), path, str_cstr(made.secret), e);
+}
+
+static int open_auth(struct server *s, struct err *e)
+{
+    struct auth_opts o = {.meta = store_meta(s->store),
+                          .enabled = !s->settings.no_auth,
+                          .session_ms = s->settings.session_ms,
+                          .stats = s->stats};
+    int rc = auth_open(&o, &s->auth, e);
+
+    return rc < 0 ? rc : make_agent_token(s, e);
+}
+
+static void set_backend(struct server *s)
+{
+    const struct api_backend b = {.store = s->store,
+                                  .promql = s->promql,
+                                  .auth = s->auth,
+                                  .otlp = s->otlp,
+                                  .remote = s->remote,
+                                  .conf = s->conf};
+
+    api_set_backend(s->api, &b);
+}
+
+static double rss_of_process(void *arg)
+{
+    long long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    (void)arg;
+    if (f != NULL) {
+        pages = fscanf(f, "%*s %lld", &pages) == 1 ? pages : 0;
+        fclose(f);
+    }
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+static void make_base(struct server *s)
+{
+    const struct settings *c = &s->settings;
+    struct api_opts o = {.version = BONGSU_VERSION,
+                         .query_timeout_ms = c->query_timeout_ms,
+                         .auth_enabled = !c->no_auth,
+                         .asset = find_asset};
+
+    s->stats = stats_new();
+    stats_gauge_fn(s->stats, "process_resident_memory_bytes", "", "Resident memory size in bytes",
+                   rss_of_process, NULL);
+    budget_init(&s->bodies, INGEST_MEMORY, NULL);
+    budget_init(&s->decode, INGEST_MEMORY, NULL);
+    budget_init(&s->queries, (int64_t)c->query_memory_bytes, NULL);
+    s->workers = pool_new("worker", (unsigned)c->workers, 256);
+    s->query_pool = pool_new("query", (unsigned)sysconf(_SC_NPROCESSORS_ONLN), 64);
+    o.stats = s->stats;
+    s->api = api_new(&o);
+}
+
+static int start(struct server *s, struct err *e)
+{
+    int rc;
+
+    make_base(s);
+    if (s->workers == NULL || s->query_pool == NULL) {
+        return err_set(e, ERR_UNAVAILABLE, "worker threads could not be started");
+    }
+    rc = start_http(s, e);
+    rc = rc < 0 ? rc : open_store(s, e);
+    rc = rc < 0 ? rc : open_auth(s, e);
+    if (rc < 0) {
+        return rc;
+    }
+    make_engines(s);
+    s->self = self_monitor_new(s->stats, store_metrics(s->store), http_server_address(s->http),
+                               SELF_INTERVAL_MS);
+    set_backend(s);
+    rc = start_otlp_grpc(s, e);
+    return rc < 0 ? rc : start_otlp_http(s, e);
+}
+
+static void stop(struct server *s)
+{
+    if (s->otlp_grpc != NULL) {
+        grpc_server_stop(s->otlp_grpc, STOP_GRACE_MS);
+    }
+    if (s->otlp_http != NULL) {
+        http_server_stop(s->otlp_http, STOP_GRACE_MS);
+    }
+    if (s->api != NULL) {
+        api_clear_backend(s->api);
+    }
+    if (s->http != NULL) {
+        http_server_stop(s->http, STOP_GRACE_MS);
+    }
+    pool_free(s->workers);
+    self_monitor_free(s->self);
+    grpc_server_free(s->otlp_grpc);
+    http_server_free(s->otlp_http);
+    http_server_free(s->http);
+    api_free(s->api);
+    prom_remote_free(s->remote);
+    otlp_free(s->otlp);
+    ingest_stats_free(s->ingest_stats);
+    promql_engine_free(s->promql);
+    auth_close(s->auth);
+    store_close(s->store);
+    pool_free(s->query_pool);
+    stats_free(s->stats);
+    conf_free(s->conf, &s->settings);
+}
+
+static void announce(struct server *s)
+{
+    const char *scheme = s->settings.tls_cert[0] != '\0' ? "https" : "http";
+    const char *address = http_server_address(s->http);
+    const char *secret = auth_setup_secret(s->auth);
+
+    log_info("server", "ready", L_CSTR("version", BONGSU_VERSION), L_CSTR("http", address),
+             L_CSTR("otlp_grpc", s->otlp_grpc != NULL ? grpc_server_address(s->otlp_grpc) : ""),
+             L_CSTR("otlp_http", s->otlp_http != NULL ? http_server_address(s->otlp_http) : ""),
+             L_CSTR("data", s->settings.data));
+    if (auth_enabled(s->auth) && secret != NULL) {
+        char url[256];
+
+        snprintf(url, sizeof(url), "%s://%s/setup?token=%s", scheme, address, secret);
+        log_info("server", "make the first admin with this link; it works once",
+                 L_CSTR("url", url));
+    }
+}
+
+/* ---- settings and signals ---- */
+
+static void apply_live(struct server *s)
+{
+    log_set_level((enum log_level)s->settings.log_level);
+    if (s->store != NULL) {
+        store_set_limits(s->store, s->settings.max_size_bytes);
+    }
+}
+
+static void reload(struct server *s)
+{
+    struct settings fresh = {0};
+    struct conf *conf = NULL;
+    struct err e = {0};
+    size_t ignored = 0;
+
+    if (conf_reload(s->conf, &fresh, &conf, &e) < 0) {
+        log_error("server", "settings not reloaded, the old ones stay", L_CSTR("error", e.msg));
+        return;
+    }
+    conf_apply_reloadable(s->conf, &s->settings, conf, &fresh, &ignored);
+    conf_free(conf, &fresh);
+    apply_live(s);
+    auth_audit(s->auth, "server", STR(""), "config_reloaded", STR(""), STR("SIGHUP"));
+    log_info("server", "settings reloaded", L_INT("need_restart", ignored));
+}
+
+/* SIGPIPE is ignored; the others are read from a descriptor by the main thread, blocked everywhere. */
+static int signals_open(void)
+{
+    sigset_t set;
+
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+static void wait_for_end(struct server *s, int signals)
+{
+    struct signalfd_siginfo info;
+
+    for (;;) {
+        ssize_t n = read(signals, &info, sizeof(info));
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n == (ssize_t)sizeof(info) && info.ssi_signo == SIGHUP) {
+            reload(s);
+            continue;
+        }
+        log_info("server", "stopping", L_INT("signal", n > 0 ? (int64_t)info.ssi_signo : 0));
+        return;
+    }
+}
+
+/* @return 0 to go on, 1 to exit with success, negative error */
+static int load_settings(struct server *s, int argc, char **argv, struct err *e)
+{
+    int rc = conf_load(&SETTINGS_SPEC, argc, argv, "config", &s->settings, &s->conf, e);
+
+    if (rc == 1) {
+        struct buf help CLEANUP(buf_done);
+
+        buf_init(&help, 1 << 20);
+        conf_help(&SETTINGS_SPEC, &help);
+        fwrite(help.data, 1, help.n, stdout);
+        return 1;
+    }
+    return rc < 0 ? rc : settings_check(&s->settings, e);
+}
+
+int server_main(int argc, char **argv)
+{
+    struct server *s = mem_xcalloc(1, sizeof(*s));
+    struct err e = {0};
+    int signals = signals_open();
+    int rc = load_settings(s, argc, argv, &e);
+
+    if (rc != 0) {
+        if (rc < 0) {
+            fprintf(stderr, "bongsu server: %s\n", e.msg);
+        }
+        conf_free(s->conf, &s->settings);
+        mem_free(s);
+        close(signals);
+        return rc < 0 ? 2 : 0;
+    }
+    log_setup((enum log_level)s->settings.log_level, (enum log_format)s->settings.log_format);
+    rc = start(s, &e);
+    if (rc < 0) {
+        log_error("server", "start failed", L_CSTR("error", e.msg));
+    } else {
+        announce(s);
+        wait_for_end(s, signals);
+    }
+    stop(s);
+    mem_free(s);
+    close(signals);
+    if (rc == 0) {
+        log_info("server", "stopped");
+    }
+    return rc < 0 ? 1 : 0;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The tables of every setting; --help, the environment, the YAML file, docs/configuration.md and
+ * /api/v1/status/config all come from here.
+ */
+#include "settings.h"
+
+#include "base/err.h"
+
+#define AT(field) offsetof(struct settings, field)
+
+static const char *const FSYNC[] = {"interval", "always", NULL};
+static const char *const LEVELS[] = {"debug", "info", "warn", "error", NULL};
+static const char *const FORMATS[] = {"logfmt", "json", NULL};
+
+static const struct conf_key SERVER[] = {
+    {.key = "config",
+     .flag = "config",
+     .type = CONF_STRING,
+     .offset = AT(config),
+     .default_value = "",
+     .placeholder = "FILE",
+     .help = "YAML file with these settings."},
+    {.key = "data",
+     .flag = "data",
+     .type = CONF_STRING,
+     .offset = AT(data),
+     .default_value = "./data",
+     .placeholder = "DIR",
+     .help = "Directory of everything stored."},
+    {.key = "http",
+     .flag = "http",
+     .type = CONF_STRING,
+     .offset = AT(http),
+     .default_value = "127.0.0.1:7800",
+     .placeholder = "ADDR:PORT",
+     .help = "Console, query API, remote write and OTLP under /otlp; port 0 takes a free one."},
+    {.key = "tls.cert",
+     .flag = "tls-cert",
+     .type = CONF_STRING,
+     .offset = AT(tls_cert),
+     .default_value = "",
+     .placeholder = "FILE",
+     .help = "PEM certificate chain; with tls.key every door speaks TLS."},
+    {.key = "tls.key",
+     .flag = "tls-key",
+     .type = CONF_STRING,
+     .offset = AT(tls_key),
+     .default_value = "",
+     .placeholder = "FILE",
+     .help = "PEM private key of tls.cert."},
+    {.key = "workers",
+     .flag = "workers",
+     .type = CONF_INT,
+     .offset = AT(workers),
+     .default_value = "4",
+     .placeholder = "N",
+     .min = 1,
+     .max = 256,
+     .help = "Threads that run requests and queries."},
+};
+
+static const struct conf_key OTLP[] = {
+    {.key = "otlp.grpc",
+     .flag = "otlp-grpc",
+     .type = CONF_STRING,
+     .offset = AT(otlp_grpc),
+     .default_value = "127.0.0.1:4317",
+     .placeholder = "ADDR:PORT",
+     .help = "OTLP over gRPC; empty turns the door off."},
+    {.key = "otlp.http",
+     .flag = "otlp-http",
+     .type = CONF_STRING,
+     .offset = AT(otlp_http),
+     .default_value = "127.0.0.1:4318",
+     .placeholder = "ADDR:PORT",
+     .help = "OTLP over HTTP; empty turns the door off."},
+};
+
+static const struct conf_key STORAGE[] = {
+    {.key = "storage.retention",
+     .flag = "retention",
+     .type = CONF_DURATION_MS,
+     .offset = AT(retention_ms),
+     .default_value = "30d",
+     .placeholder = "DURATION",
+     .help = "Age after which data goes; 0 keeps it until the size budget needs the room."},
+    {.key = "storage.max_size",
+     .flag = "max-size",
+     .type = CONF_BYTES,
+     .offset = AT(max_size_bytes),
+     .default_value = "20GB",
+     .placeholder = "BYTES",
+     .reloadable = true,
+     .help = "Disk budget of all signals together; the oldest data goes first. 0: no budget."},
+    {.key = "storage.min_free",
+     .flag = "min-free",
+     .type = CONF_BYTES,
+     .offset = AT(min_free_bytes),
+     .default_value = "512MiB",
+     .placeholder = "BYTES",
+     .help = "Free room left on the file system; below it the oldest data goes."},
+    {.key = "storage.memory",
+     .flag = "memory",
+     .type = CONF_BYTES,
+     .offset = AT(memory_bytes),
+     .default_value = "1GiB",
+     .placeholder = "BYTES",
+     .help = "Memory of data not yet on disk; reached, doors answer 429 until it is written."},
+    {.key = "storage.max_series",
+     .flag = "max-series",
+     .type = CONF_INT,
+     .offset = AT(max_series),
+     .default_value = "10000000",
+     .placeholder = "N",
+     .min = 0,
+     .max = 1000000000,
+     .help = "Active metric series; more are refused with the metric's name. 0: no limit."},
+    {.key = "storage.fsync",
+     .flag = "fsync",
+     .type = CONF_ENUM,
+     .offset = AT(fsync),
+     .default_value = "interval",
+     .placeholder = "MODE",
+     .choices = FSYNC,
+     .help = "interval: the log is synced every second (kill -9 loses nothing, a power cut up to a "
+             "second); always: before every acknowledgement."},
+};
+
+static const struct conf_key QUERY[] = {
+    {.key = "query.timeout",
+     .flag = "query-timeout",
+     .type = CONF_DURATION_MS,
+     .offset = AT(query_timeout_ms),
+     .default_value = "2m",
+     .placeholder = "DURATION",
+     .help = "Longest time a query may run."},
+    {.key = "query.max_samples",
+     .flag = "query-max-samples",
+     .type = CONF_INT,
+     .offset = AT(query_max_samples),
+     .default_value = "50000000",
+     .placeholder = "N",
+     .min = 1,
+     .max = 10000000000,
+     .help = "Samples one PromQL query may load."},
+    {.key = "query.memory",
+     .flag = "query-memory",
+     .type = CONF_BYTES,
+     .offset = AT(query_memory_bytes),
+     .default_value = "1GiB",
+     .placeholder = "BYTES",
+     .help = "Memory of all PromQL queries together; one may take half."},
+    {.key = "query.lookback",
+     .flag = "query-lookback",
+     .type = CONF_DURATION_MS,
+     .offset = AT(query_lookback_ms),
+     .default_value = "5m",
+     .placeholder = "DURATION",
+     .help = "How long a sample counts as a series' current value."},
+};
+
+static const struct conf_key AUTH[] = {
+    {.key = "auth.off",
+     .flag = "no-auth",
+     .type = CONF_BOOL,
+     .offset = AT(no_auth),
+     .default_value = "false",
+     .help = "No login and no tokens; refused unless every door listens on loopback."},
+    {.key = "auth.session",
+     .flag = "session",
+     .type = CONF_DURATION_MS,
+     .offset = AT(session_ms),
+     .default_value = "7d",
+     .placeholder = "DURATION",
+     .help = "Life of a browser session."},
+};
+
+static const struct conf_key LOG[] = {
+    {.key = "log.level",
+     .flag = "log-level",
+     .type = CONF_ENUM,
+     .offset = AT(log_level),
+     .default_value = "info",
+     .placeholder = "LEVEL",
+     .choices = LEVELS,
+     .reloadable = true,
+     .help = "Lines below this level are not written."},
+    {.key = "log.format",
+     .flag = "log-format",
+     .type = CONF_ENUM,
+     .offset = AT(log_format),
+     .default_value = "logfmt",
+     .placeholder = "FORMAT",
+     .choices = FORMATS,
+     .help = "Form of the log lines on standard error."},
+};
+
+static const struct conf_table TABLES[] = {
+    {"Server", SERVER, ARRAY_LEN(SERVER)},     {"OTLP", OTLP, ARRAY_LEN(OTLP)},
+    {"Storage", STORAGE, ARRAY_LEN(STORAGE)},  {"Query", QUERY, ARRAY_LEN(QUERY)},
+    {"Authentication", AUTH, ARRAY_LEN(AUTH)}, {"Log", LOG, ARRAY_LEN(LOG)},
+};
+
+const struct conf_spec SETTINGS_SPEC = {
+    .program = "bongsu server",
+    .summary = "Receives, keeps, queries and shows metrics, traces and logs.",
+    .env_prefix = "BONGSU_",
+    .tables = TABLES,
+    .tables_n = ARRAY_LEN(TABLES),
+};
+
+static bool is_loopback(const char *address)
+{
+    struct str s = str_cstr(address);
+
+    return s.n == 0 || str_starts(s, STR("127.")) || str_starts(s, STR("[::1]:")) ||
+           str_starts(s, STR("localhost:"));
+}
+
+int settings_check(const struct settings *s, struct err *reterr)
+{
+    const struct {
+        const char *flag;
+        const char *address;
+    } doors[] = {{"http", s->http}, {"otlp-grpc", s->otlp_grpc}, {"otlp-http", s->otlp_http}};
+
+    if (s->http[0] == '\0') {
+        return err_set(reterr, ERR_INVALID, "--http: an address is needed");
+    }
+    if ((s->tls_cert[0] == '\0') != (s->tls_key[0] == '\0')) {
+        return err_set(reterr, ERR_INVALID,
+                       "--tls-cert and --tls-key are given together or not at all");
+    }
+    for (size_t i = 0; s->no_auth && i < ARRAY_LEN(doors); i++) {
+        if (!is_loopback(doors[i].address)) {
+            return err_set(reterr, ERR_INVALID,
+                           "--no-auth is refused: --%s %s is not a loopback address", doors[i].flag,
+                           doors[i].address);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The server's settings: one struct, filled from tables (one per module) by conf.
+ */
+#ifndef BONGSU_SETTINGS_H
+#define BONGSU_SETTINGS_H
+
+#include "conf/conf.h"
+
+struct settings {
+    /* server */
+    char *config;
+    char *data;
+    char *http;
+    char *tls_cert;
+    char *tls_key;
+    int64_t workers;
+    /* otlp */
+    char *otlp_grpc;
+    char *otlp_http;
+    /* storage */
+    int64_t retention_ms;
+    uint64_t max_size_bytes;
+    uint64_t min_free_bytes;
+    uint64_t memory_bytes;
+    int64_t max_series;
+    int fsync;
+    /* query */
+    int64_t query_timeout_ms;
+    int64_t query_max_samples;
+    uint64_t query_memory_bytes;
+    int64_t query_lookback_ms;
+    /* auth */
+    bool no_auth;
+    int64_t session_ms;
+    /* log */
+    int log_level;
+    int log_format;
+};
+
+extern const struct conf_spec SETTINGS_SPEC;
+
+/** Checks over several settings: --no-auth only on loopback, certificate and key together.
+ * @return 0, -ERR_INVALID */
+NODISCARD int settings_check(const struct settings *s, struct err *reterr);
+
+#endif
