@@ -31,7 +31,7 @@ struct api_opts {
     struct stats *stats;
     int64_t query_timeout_ms; /* longest a query may run; default 2 min */
     bool auth_enabled;
-    /** Console file by path without leading slash; false when there is none. */
+    /** Console file by absolute path ("/" is the start page); false when there is none. */
     bool (*asset)(struct str path, struct api_asset *ret);
 };
 

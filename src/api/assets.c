@@ -16,20 +16,29 @@ static void send_asset(struct http_exchange *x, const struct api_asset *f)
     http_respond_static(x, 200, f->content_type, f->gz, true);
 }
 
+/* Does the last segment have an extension? Views have none. */
+static bool is_file(struct str path)
+{
+    for (size_t i = path.n; i > 0 && path.p[i - 1] != '/'; i--) {
+        if (path.p[i - 1] == '.') {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void serve(void *arg, struct http_exchange *x)
 {
     struct api *a = arg;
-    struct str path = str_drop(http_path(x), 1);
+    struct str path = http_path(x);
     struct api_asset f;
 
-    if (path.n != 0 && a->opts.asset(path, &f)) {
+    if (a->opts.asset(path, &f)) {
         send_asset(x, &f);
         return;
     }
-    /* A missing file or endpoint is an error, a view is not. */
-    if (str_starts(path, STR("assets/")) || str_starts(path, STR("api/")) ||
-        !a->opts.asset(STR("index.html"), &f)) {
-        http_respond_errorf(x, ERR_NOT_FOUND, "nothing at %.*s", STR_ARG(http_path(x)));
+    if (str_starts(path, STR("/api/")) || is_file(path) || !a->opts.asset(STR("/"), &f)) {
+        http_respond_errorf(x, ERR_NOT_FOUND, "nothing at %.*s", STR_ARG(path));
         return;
     }
     send_asset(x, &f);
