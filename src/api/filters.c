@@ -54,57 +54,6 @@ static int add_text_eq(struct gather *g, const char *param, const char *field)
 
 /* ---- attr=... ---- */
 
-static struct field attr_field(struct str key)
-{
-    static const struct {
-        struct str prefix;
-        enum field_scope scope;
-    } PREFIXES[] = {
-        {{"resource.", 9}, FIELD_RESOURCE},
-        {{"scope.", 6}, FIELD_SCOPE},
-        {{"attr.", 5}, FIELD_ATTR},
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(PREFIXES); i++) {
-        if (str_starts(key, PREFIXES[i].prefix)) {
-            return (struct field){PREFIXES[i].scope, str_drop(key, PREFIXES[i].prefix.n)};
-        }
-    }
-    return (struct field){FIELD_ANY, key};
-}
-
-static const struct {
-    struct str text;
-    enum pred_op op;
-} OPS[] = {
-    {{"!=", 2}, PRED_NE}, {{"=~", 2}, PRED_RE}, {{"!~", 2}, PRED_NRE}, {{">=", 2}, PRED_GE},
-    {{"<=", 2}, PRED_LE}, {{"=", 1}, PRED_EQ},  {{">", 1}, PRED_GT},   {{"<", 1}, PRED_LT},
-};
-
-/* Split "key<op>value" at the first operator character. */
-static bool split_condition(struct str s, struct str *key, enum pred_op *op, struct str *value)
-{
-    size_t at = 0;
-
-    while (at < s.n && memchr("=!<>", s.p[at], 4) == NULL) {
-        at++;
-    }
-    *key = str_take(s, at);
-    if (at == s.n) {
-        *op = PRED_EXISTS;
-        *value = STR("");
-        return true;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(OPS); i++) {
-        if (str_starts(str_drop(s, at), OPS[i].text)) {
-            *op = OPS[i].op;
-            *value = str_drop(s, at + OPS[i].text.n);
-            return true;
-        }
-    }
-    return false;
-}
-
 static int add_regex(struct gather *g, struct field f, bool negate, struct str pattern)
 {
     struct row_filter *out = g->out;
@@ -136,30 +85,26 @@ static int add_number(struct gather *g, struct field f, enum pred_op op, struct 
     return add(g, filter_pred(g->a, f, op, v));
 }
 
-static int add_attr(struct gather *g, struct str condition)
+static int add_attr(struct gather *g, struct str text)
 {
-    struct str key;
-    struct str value;
-    enum pred_op op;
-    struct field f;
+    struct condition c;
 
-    if (!split_condition(condition, &key, &op, &value) || key.n == 0) {
+    if (!parse_condition(text, &c)) {
         return err_set(g->reterr, ERR_INVALID,
                        "attr: \"%.*s\" is not key=value, !=, =~, !~, >, >=, <, <= or key alone",
-                       STR_ARG(condition));
+                       STR_ARG(text));
     }
-    f = attr_field(key);
-    switch (op) {
+    switch (c.op) {
     case PRED_RE:
     case PRED_NRE:
-        return add_regex(g, f, op == PRED_NRE, value);
+        return add_regex(g, c.field, c.op == PRED_NRE, c.value);
     case PRED_LT:
     case PRED_LE:
     case PRED_GT:
     case PRED_GE:
-        return add_number(g, f, op, value);
+        return add_number(g, c.field, c.op, c.value);
     default:
-        return add(g, filter_pred(g->a, f, op, text_value(value)));
+        return add(g, filter_pred(g->a, c.field, c.op, text_value(c.value)));
     }
 }
 
@@ -248,33 +193,6 @@ int param_span_filter(struct http_exchange *x, struct row_filter *ret, struct er
 
 /* ---- logs ---- */
 
-/* Next term of the text syntax: word, "phrase", -word, -"phrase". */
-static bool next_term(struct str *rest, struct str *term, bool *negate)
-{
-    int64_t end;
-
-    *rest = str_trim(*rest);
-    *negate = rest->n > 1 && rest->p[0] == '-';
-    *rest = *negate ? str_drop(*rest, 1) : *rest;
-    if (rest->n == 0) {
-        return false;
-    }
-    if (rest->p[0] == '"') {
-        *rest = str_drop(*rest, 1);
-        end = str_find_byte(*rest, '"');
-        *term = end < 0 ? *rest : str_take(*rest, (size_t)end);
-        *rest = end < 0 ? str_of(NULL, 0) : str_drop(*rest, (size_t)end + 1);
-        return true;
-    }
-    for (size_t n = 0;; n++) {
-        if (n == rest->n || memchr(" \t\r\n", rest->p[n], 4) != NULL) {
-            *term = str_take(*rest, n);
-            *rest = str_drop(*rest, n);
-            return true;
-        }
-    }
-}
-
 /* A word matches as part of a longer one too ("time" finds "timeout"): people expect a substring. */
 static int add_text(struct gather *g)
 {
@@ -283,13 +201,9 @@ static int add_text(struct gather *g)
     bool negate;
     int rc = 0;
 
-    while (rc == 0 && next_term(&rest, &term, &negate)) {
-        const struct filter *f;
-
-        if (term.n == 0) {
-            continue;
-        }
-        f = filter_pred(g->a, intrinsic("body"), PRED_CONTAINS, text_value(term));
+    while (rc == 0 && parse_next_term(&rest, &term, &negate)) {
+        const struct filter *f =
+            filter_pred(g->a, intrinsic("body"), PRED_CONTAINS, text_value(term));
         rc = add(g, negate ? filter_not(g->a, f) : f);
     }
     return rc;

@@ -4,29 +4,8 @@
  */
 #include "api/params.h"
 
-#include <math.h>
-
 #include "base/clock.h"
 #include "base/err.h"
-
-static bool parse_prom_time(struct str s, int64_t *ret_ms)
-{
-    double seconds;
-    int64_t ns;
-
-    if (str_to_f64(s, &seconds)) {
-        if (!isfinite(seconds) || fabs(seconds) > 9.2e12) {
-            return false;
-        }
-        *ret_ms = (int64_t)llround(seconds * 1000);
-        return true;
-    }
-    if (clock_parse_rfc3339(s.p, s.n, &ns) == 0) {
-        *ret_ms = ns / 1000000;
-        return true;
-    }
-    return false;
-}
 
 int param_prom_time(const struct http_exchange *x, const char *name, int64_t fallback_ms,
                     int64_t *ret_ms, struct err *reterr)
@@ -49,12 +28,9 @@ int param_prom_step(const struct http_exchange *x, const char *name, int64_t *re
                     struct err *reterr)
 {
     struct str s = http_param(x, name);
-    double seconds;
     int64_t ms = 0;
 
-    if (str_to_f64(s, &seconds) && isfinite(seconds) && fabs(seconds) < 9.2e12) {
-        ms = (int64_t)llround(seconds * 1000);
-    } else if (!str_to_duration_ms(s, &ms)) {
+    if (!parse_prom_duration(s, &ms)) {
         return err_set(reterr, ERR_INVALID,
                        "invalid parameter \"%s\": cannot parse \"%.*s\" to a valid duration", name,
                        STR_ARG(s));
@@ -86,34 +62,6 @@ int param_i64(const struct http_exchange *x, const char *name, int64_t min, int6
     }
     *ret = v;
     return 0;
-}
-
-static const struct {
-    struct str unit;
-    double ns;
-} UNITS[] = {
-    {{"ns", 2}, 1},   {{"us", 2}, 1e3},   {{"ms", 2}, 1e6},    {{"s", 1}, 1e9},
-    {{"m", 1}, 60e9}, {{"h", 1}, 3600e9}, {{"d", 1}, 86400e9},
-};
-
-static bool parse_duration_ns(struct str s, int64_t *ret_ns)
-{
-    size_t n = 0;
-    double v;
-
-    while (n < s.n && ((s.p[n] >= '0' && s.p[n] <= '9') || s.p[n] == '.')) {
-        n++;
-    }
-    if (!str_to_f64(str_take(s, n), &v)) {
-        return false;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(UNITS); i++) {
-        if (str_eq(str_drop(s, n), UNITS[i].unit) && v * UNITS[i].ns < 9.2e18) {
-            *ret_ns = (int64_t)llround(v * UNITS[i].ns);
-            return true;
-        }
-    }
-    return false;
 }
 
 int param_duration_ns(const struct http_exchange *x, const char *name, int64_t *ret_ns,
@@ -148,15 +96,9 @@ int param_range(const struct http_exchange *x, struct time_range *ret, struct er
 int param_cursor(const struct http_exchange *x, struct cursor *ret, struct err *reterr)
 {
     struct str s = http_param(x, "cursor");
-    struct str rest = s;
-    struct str time;
 
     *ret = (struct cursor){INT64_MAX, UINT64_MAX};
-    if (s.n == 0) {
-        return 0;
-    }
-    if (!str_split(&rest, '-', &time) || !str_to_i64(time, &ret->before_ns) ||
-        !str_to_u64(rest, &ret->before_id)) {
+    if (s.n != 0 && !parse_cursor(s, ret)) {
         return err_set(reterr, ERR_INVALID, "cursor: not one that this server gave");
     }
     return 0;

@@ -5,6 +5,7 @@
 #ifndef API_PARAMS_H
 #define API_PARAMS_H
 
+#include "api/parse.h"
 #include "net/http_server.h"
 #include "store/columns/columns.h"
 
@@ -31,12 +32,7 @@ struct time_range {
 NODISCARD int param_range(const struct http_exchange *x, struct time_range *ret,
                           struct err *reterr);
 
-/** Position after a row in a newest-first scan, as text "TIME-ID". Missing: from the start. */
-struct cursor {
-    int64_t before_ns;
-    uint64_t before_id;
-};
-
+/** Page cursor; missing: from the start. */
 NODISCARD int param_cursor(const struct http_exchange *x, struct cursor *ret, struct err *reterr);
 
 /** Filters of the traces and logs endpoints (see openapi.yaml: service, operation, status, kind,
