@@ -1269,7 +1269,7 @@ export interface components {
         /** @description Repeat to allow several */
         severity: ("trace" | "debug" | "info" | "warn" | "error" | "fatal" | "unset")[];
         trace_id: string;
-        /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). Keys resource.KEY, scope.KEY, attributes otherwise (span./log. prefix allowed); a key without prefix looks in attributes, then resource */
+        /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). resource.KEY, scope.KEY and attr.KEY name one place; a key without prefix looks in attributes, then resource */
         attr: string[];
     };
     requestBodies: never;
@@ -1950,7 +1950,7 @@ export interface operations {
                 /** @description Duration, e.g. 100ms, 1.5s; of the matching span */
                 min_duration?: string;
                 max_duration?: string;
-                /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). Keys resource.KEY, scope.KEY, attributes otherwise (span./log. prefix allowed); a key without prefix looks in attributes, then resource */
+                /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). resource.KEY, scope.KEY and attr.KEY name one place; a key without prefix looks in attributes, then resource */
                 attr?: components["parameters"]["attr"];
                 limit?: number;
                 /** @description next_cursor of the page before */
@@ -1994,7 +1994,7 @@ export interface operations {
                 kind?: string;
                 min_duration?: string;
                 max_duration?: string;
-                /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). Keys resource.KEY, scope.KEY, attributes otherwise (span./log. prefix allowed); a key without prefix looks in attributes, then resource */
+                /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). resource.KEY, scope.KEY and attr.KEY name one place; a key without prefix looks in attributes, then resource */
                 attr?: components["parameters"]["attr"];
             };
             header?: never;
@@ -2081,7 +2081,7 @@ export interface operations {
                 /** @description service.name */
                 service?: components["parameters"]["service"];
                 trace_id?: components["parameters"]["trace_id"];
-                /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). Keys resource.KEY, scope.KEY, attributes otherwise (span./log. prefix allowed); a key without prefix looks in attributes, then resource */
+                /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). resource.KEY, scope.KEY and attr.KEY name one place; a key without prefix looks in attributes, then resource */
                 attr?: components["parameters"]["attr"];
                 limit?: number;
                 cursor?: string;
@@ -2123,7 +2123,7 @@ export interface operations {
                 /** @description service.name */
                 service?: components["parameters"]["service"];
                 trace_id?: components["parameters"]["trace_id"];
-                /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). Keys resource.KEY, scope.KEY, attributes otherwise (span./log. prefix allowed); a key without prefix looks in attributes, then resource */
+                /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). resource.KEY, scope.KEY and attr.KEY name one place; a key without prefix looks in attributes, then resource */
                 attr?: components["parameters"]["attr"];
             };
             header?: never;
@@ -2156,7 +2156,7 @@ export interface operations {
                 severity?: components["parameters"]["severity"];
                 /** @description service.name */
                 service?: components["parameters"]["service"];
-                /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). Keys resource.KEY, scope.KEY, attributes otherwise (span./log. prefix allowed); a key without prefix looks in attributes, then resource */
+                /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). resource.KEY, scope.KEY and attr.KEY name one place; a key without prefix looks in attributes, then resource */
                 attr?: components["parameters"]["attr"];
             };
             header?: never;
@@ -2196,7 +2196,7 @@ export interface operations {
                 /** @description service.name */
                 service?: components["parameters"]["service"];
                 trace_id?: components["parameters"]["trace_id"];
-                /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). Keys resource.KEY, scope.KEY, attributes otherwise (span./log. prefix allowed); a key without prefix looks in attributes, then resource */
+                /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). resource.KEY, scope.KEY and attr.KEY name one place; a key without prefix looks in attributes, then resource */
                 attr?: components["parameters"]["attr"];
             };
             header?: never;
