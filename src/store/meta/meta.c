@@ -58,7 +58,7 @@ static int read_i64(void *arg, sqlite3_stmt *st)
 static int apply_steps(struct meta *m, struct err *reterr)
 {
     int64_t version = 0;
-    int rc = meta_run(m, "PRAGMA user_version", NULL, 0, read_i64, &version, NULL, reterr);
+    int rc = meta_run(m, "PRAGMA user_version", M_NONE, read_i64, &version, NULL, reterr);
 
     if (rc < 0) {
         return rc;
@@ -119,10 +119,10 @@ void meta_close(struct meta *m)
     }
 }
 
-static void bind_all(sqlite3_stmt *st, const struct meta_arg *args, size_t n)
+static void bind_all(sqlite3_stmt *st, struct meta_args args)
 {
-    for (size_t i = 0; i < n; i++) {
-        const struct meta_arg *a = &args[i];
+    for (size_t i = 0; i < args.n; i++) {
+        const struct meta_arg *a = &args.v[i];
         int at = (int)i + 1;
 
         if (a->kind == ARG_I64) {
@@ -135,8 +135,8 @@ static void bind_all(sqlite3_stmt *st, const struct meta_arg *args, size_t n)
     }
 }
 
-static int run_locked(struct meta *m, const char *sql, const struct meta_arg *args, size_t n,
-                      meta_row_fn row, void *arg, struct err *reterr)
+static int run_locked(struct meta *m, const char *sql, struct meta_args args, meta_row_fn row,
+                      void *arg, struct err *reterr)
 {
     sqlite3_stmt *st = NULL;
     int result = 0;
@@ -145,7 +145,7 @@ static int run_locked(struct meta *m, const char *sql, const struct meta_arg *ar
     if (rc != SQLITE_OK) {
         return sqlite_error(m->db, rc, reterr);
     }
-    bind_all(st, args, n);
+    bind_all(st, args);
     while (result == 0 && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         result = row != NULL ? row(arg, st) : 0;
     }
@@ -158,13 +158,13 @@ static int run_locked(struct meta *m, const char *sql, const struct meta_arg *ar
     return result;
 }
 
-int meta_run(struct meta *m, const char *sql, const struct meta_arg *args, size_t n,
-             meta_row_fn row, void *arg, int64_t *ret_changes, struct err *reterr)
+int meta_run(struct meta *m, const char *sql, struct meta_args args, meta_row_fn row, void *arg,
+             int64_t *ret_changes, struct err *reterr)
 {
     int rc;
 
     mutex_lock(&m->lock);
-    rc = run_locked(m, sql, args, n, row, arg, reterr);
+    rc = run_locked(m, sql, args, row, arg, reterr);
     if (rc == 0 && ret_changes != NULL) {
         *ret_changes = sqlite3_changes(m->db);
     }
@@ -172,11 +172,11 @@ int meta_run(struct meta *m, const char *sql, const struct meta_arg *args, size_
     return rc;
 }
 
-int meta_change(struct meta *m, const char *what, const char *sql, const struct meta_arg *args,
-                size_t n, struct err *reterr)
+int meta_change(struct meta *m, const char *what, const char *sql, struct meta_args args,
+                struct err *reterr)
 {
     int64_t changes = 0;
-    int rc = meta_run(m, sql, args, n, NULL, NULL, &changes, reterr);
+    int rc = meta_run(m, sql, args, NULL, NULL, &changes, reterr);
 
     if (rc == 0 && changes == 0) {
         return err_set(reterr, ERR_NOT_FOUND, "no such %s", what);

@@ -27,19 +27,27 @@ struct meta_arg {
 #define M_I64(x)       ((struct meta_arg){.kind = ARG_I64, .i = (x)})
 #define M_TEXT(x)      ((struct meta_arg){.kind = ARG_TEXT, .s = (x)})
 #define M_BLOB(p, len) ((struct meta_arg){.kind = ARG_BLOB, .s = str_of((const char *)(p), (len))})
-#define M_ARGS(...)                         \
-    (const struct meta_arg[]){__VA_ARGS__}, \
-        sizeof((const struct meta_arg[]){__VA_ARGS__}) / sizeof(struct meta_arg)
+
+/** The values of a statement, in its order. */
+struct meta_args {
+    const struct meta_arg *v;
+    size_t n;
+};
+
+#define M_ARGS(...)                                             \
+    ((struct meta_args){(const struct meta_arg[]){__VA_ARGS__}, \
+                        sizeof((const struct meta_arg[]){__VA_ARGS__}) / sizeof(struct meta_arg)})
+#define M_NONE ((struct meta_args){NULL, 0})
 
 /** Read one row. @return 0 to go on, negative to stop */
 typedef int (*meta_row_fn)(void *arg, sqlite3_stmt *st);
 
 /** Run one statement under the lock; `row` may be NULL. *ret_changes may be NULL. */
-NODISCARD int meta_run(struct meta *m, const char *sql, const struct meta_arg *args, size_t n,
-                       meta_row_fn row, void *arg, int64_t *ret_changes, struct err *reterr);
+NODISCARD int meta_run(struct meta *m, const char *sql, struct meta_args args, meta_row_fn row,
+                       void *arg, int64_t *ret_changes, struct err *reterr);
 /** As meta_run(), with -ERR_NOT_FOUND ("no such <what>") when nothing was changed. */
-NODISCARD int meta_change(struct meta *m, const char *what, const char *sql,
-                          const struct meta_arg *args, size_t n, struct err *reterr);
+NODISCARD int meta_change(struct meta *m, const char *what, const char *sql, struct meta_args args,
+                          struct err *reterr);
 /** Column text copied into the arena; p is NULL when it is out of memory. */
 struct str meta_column(sqlite3_stmt *st, int column, struct arena *a);
 

@@ -36,7 +36,7 @@ int meta_token_list(struct meta *m, struct arena *a, struct meta_token **ret, si
                     struct err *reterr)
 {
     struct meta_rows rows = {.a = a, .size = sizeof(**ret)};
-    int rc = meta_run(m, SELECT_TOKEN "ORDER BY created_ms, id", NULL, 0, read_token, &rows, NULL,
+    int rc = meta_run(m, SELECT_TOKEN "ORDER BY created_ms, id", M_NONE, read_token, &rows, NULL,
                       reterr);
 
     if (rc == 0) {

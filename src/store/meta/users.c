@@ -61,7 +61,7 @@ int meta_user_list(struct meta *m, struct arena *a, struct meta_user **ret, size
                    struct err *reterr)
 {
     struct meta_rows rows = {.a = a, .size = sizeof(**ret)};
-    int rc = meta_run(m, SELECT_USER "ORDER BY name", NULL, 0, read_user, &rows, NULL, reterr);
+    int rc = meta_run(m, SELECT_USER "ORDER BY name", M_NONE, read_user, &rows, NULL, reterr);
 
     if (rc == 0) {
         *ret = (struct meta_user *)(void *)rows.v;
@@ -122,7 +122,7 @@ static int read_count(void *arg, sqlite3_stmt *st)
 
 int meta_admin_count(struct meta *m, int64_t *ret, struct err *reterr)
 {
-    return meta_run(m, "SELECT count(*) FROM users WHERE role='admin'", NULL, 0, read_count, ret,
+    return meta_run(m, "SELECT count(*) FROM users WHERE role='admin'", M_NONE, read_count, ret,
                     NULL, reterr);
 }
 
