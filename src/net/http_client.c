@@ -146,6 +146,9 @@ static int failed(CURLcode code, const struct http_call *call, const struct buf 
 {
     const char *detail = text[0] != '\0' ? text : curl_easy_strerror(code);
 
+    if (code == CURLE_UNSUPPORTED_PROTOCOL && !is_http(call->url)) {
+        code = CURLE_URL_MALFORMAT; /* else: an answer that is not HTTP/1 */
+    }
     switch (code) {
     case CURLE_WRITE_ERROR:
         if (buf_status(body) == -ERR_NOMEM) {
@@ -157,11 +160,6 @@ static int failed(CURLcode code, const struct http_call *call, const struct buf 
         return err_set(reterr, ERR_TIMEOUT, "%.100s: %.120s", call->url, detail);
     case CURLE_OUT_OF_MEMORY:
         return err_set(reterr, ERR_NOMEM, "%.100s: out of memory", call->url);
-    case CURLE_UNSUPPORTED_PROTOCOL: /* also for an answer that is not HTTP/1 */
-        if (is_http(call->url)) {
-            return err_set(reterr, ERR_UNAVAILABLE, "%.100s: %.120s", call->url, detail);
-        }
-        /* fall through */
     case CURLE_URL_MALFORMAT:
         return err_set(reterr, ERR_INVALID, "%.100s: %.120s", call->url, detail);
     default:
