@@ -83,7 +83,7 @@ struct http_server {
     struct gauge *connections;
     struct timing *seconds;
     _Atomic(struct counter *)
-        by_code[600]; /* relaxed: filled on first use, any writer's value is right */
+        by_code[600]; /* filled on first use (release/acquire); any writer's value is right */
 };
 
 struct http_param {

@@ -229,7 +229,7 @@ static void count_answer(struct http_exchange *x)
 {
     struct http_server *s = x->s;
     size_t i = (size_t)x->status < ARRAY_LEN(s->by_code) ? (size_t)x->status : 0;
-    struct counter *c = atomic_load_explicit(&s->by_code[i], memory_order_relaxed);
+    struct counter *c = atomic_load_explicit(&s->by_code[i], memory_order_acquire);
 
     if (c == NULL) {
         char labels[96];
@@ -237,7 +237,7 @@ static void count_answer(struct http_exchange *x)
         snprintf(labels, sizeof(labels), "door=\"%s\",code=\"%d\"", s->opts.name, x->status);
         c = stats_counter(s->opts.stats, "bongsu_http_requests_total", labels,
                           "Answered HTTP requests.");
-        atomic_store_explicit(&s->by_code[i], c, memory_order_relaxed);
+        atomic_store_explicit(&s->by_code[i], c, memory_order_release);
     }
     counter_add(c, 1);
     if (x->stream == NULL) {

@@ -76,7 +76,7 @@ int http_stream_write(struct http_stream *st, struct str data)
     } else if (data.n > st->queue_max || st->queue.n - st->sent > st->queue_max - data.n) {
         rc = -ERR_OVERLOAD;
     } else {
-        if (st->sent > st->queue_max / 2 || st->sent == st->queue.n) {
+        if (st->sent != 0 && (st->sent > st->queue_max / 2 || st->sent == st->queue.n)) {
             memmove(st->queue.data, st->queue.data + st->sent, st->queue.n - st->sent);
             st->queue.n -= st->sent;
             st->sent = 0;
