@@ -31,7 +31,7 @@ fuzz: ## build the fuzz targets and run each for 60 s (SECONDS_EACH=n changes th
 	@tools/fuzz
 
 bench: ## ingest and query benchmarks on this machine
-	@tools/bench
+	@tools/setup build test && bench/run.py
 
 clean: ## remove everything that was built (data/ stays)
 	@rm -rf build web/dist
