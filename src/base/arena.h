@@ -50,7 +50,9 @@ struct str arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3)
 /** One T, not zeroed. */
 #define arena_new(a, T) ((T *)arena_alloc((a), sizeof(T), _Alignof(T)))
 /** n of T, not zeroed. */
-#define arena_array(a, T, n) \
-    ((T *)((n) > SIZE_MAX / sizeof(T) ? NULL : arena_alloc((a), (n) * sizeof(T), _Alignof(T))))
+#define arena_array(a, T, n)                  \
+    ((T *)((size_t)(n) > SIZE_MAX / sizeof(T) \
+               ? NULL                         \
+               : arena_alloc((a), (size_t)(n) * sizeof(T), _Alignof(T))))
 
 #endif
