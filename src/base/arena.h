@@ -49,10 +49,16 @@ struct str arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3)
 
 /** One T, not zeroed. */
 #define arena_new(a, T) ((T *)arena_alloc((a), sizeof(T), _Alignof(T)))
+
+/** n elements, not zeroed; NULL also when n * size overflows. */
+NODISCARD static inline void *arena_alloc_n(struct arena *a, size_t n, size_t size, size_t align)
+{
+    size_t total;
+
+    return __builtin_mul_overflow(n, size, &total) ? NULL : arena_alloc(a, total, align);
+}
+
 /** n of T, not zeroed. */
-#define arena_array(a, T, n)                  \
-    ((T *)((size_t)(n) > SIZE_MAX / sizeof(T) \
-               ? NULL                         \
-               : arena_alloc((a), (size_t)(n) * sizeof(T), _Alignof(T))))
+#define arena_array(a, T, n) ((T *)arena_alloc_n((a), (n), sizeof(T), _Alignof(T)))
 
 #endif
