@@ -127,6 +127,18 @@ struct tsdb_status {
 NODISCARD int tsdb_status(struct tsdb *db, size_t limit, struct arena *a, struct tsdb_status *ret,
                           struct err *reterr);
 
+/** What a background job does, for status pages. */
+struct tsdb_job {
+    const char *name; /* "flush", "merge" */
+    bool running;
+    double progress; /* of the current or last run, 0..1 */
+    int64_t last_ms; /* end of the last run, Unix ms; 0: none yet */
+    uint64_t runs;
+};
+
+/** @return jobs written to dst, at most cap */
+size_t tsdb_jobs(struct tsdb *db, struct tsdb_job *dst, size_t cap);
+
 /** Write the head into blocks now and wait. */
 NODISCARD int tsdb_flush(struct tsdb *db, struct err *reterr);
 /** Merge all blocks of every range to their resting form and wait (for benches and `bongsu check`). */

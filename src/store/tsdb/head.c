@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Series of the head: making, appending, sealing, dropping. Everything here runs under one shard's lock.
+ */
+#include "store/tsdb/head.h"
+
+#include "base/err.h"
+#include "codec/chunk.h"
+#include "store/tsdb/head_internal.h"
+#include "store/tsdb/part.h"
+
+enum { FIRST_RAW = 4 };
+
+void head_init(struct head *h)
+{
+    memset(h, 0, sizeof(*h));
+    for (unsigned i = 0; i < HEAD_SHARDS; i++) {
+        rwlock_init(&h->shards[i].lock, LOCK_RANK_SHARD);
+        buf_init(&h->shards[i].scratch, 1 << 20);
+    }
+}
+
+void chunk_unref(struct chunk *c)
+{
+    if (atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1) {
+        mem_free(c);
+    }
+}
+
+static void free_series(struct series *se)
+{
+    while (se->first != NULL) {
+        struct chunk *c = se->first;
+
+        se->first = c->next;
+        chunk_unref(c);
+    }
+    mem_free(se->raw);
+    mem_free(se);
+}
+
+void head_done(struct head *h)
+{
+    for (unsigned i = 0; i < HEAD_SHARDS; i++) {
+        struct shard *s = &h->shards[i];
+
+        for (size_t p = 0; p < s->pages.n; p++) {
+            for (size_t k = 0; s->pages.v[p] != NULL && k < HEAD_PAGE; k++) {
+                if (s->pages.v[p][k] != NULL) {
+                    free_series(s->pages.v[p][k]);
+                }
+            }
+            mem_free(s->pages.v[p]);
+        }
+        vec_done(&s->pages);
+        vec_done(&s->page_used);
+        keymap_done(&s->by_id);
+        head_index_done(s);
+        buf_done(&s->scratch);
+        rwlock_done(&s->lock);
+    }
+}
+
+/* ---- samples ---- */
+
+size_t points_sort(struct point *p, size_t n)
+{
+    size_t kept = 0;
+
+    for (size_t i = 1; i < n; i++) { /* stable; buffers are short and nearly sorted */
+        struct point x = p[i];
+        size_t k = i;
+
+        while (k > 0 && p[k - 1].t > x.t) {
+            p[k] = p[k - 1];
+            k--;
+        }
+        p[k] = x;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (i + 1 < n && p[i + 1].t == p[i].t) {
+            continue;
+        }
+        p[kept++] = p[i];
+    }
+    return kept;
+}
+
+static void add_bytes(struct head *h, uint64_t bytes)
+{
+    atomic_fetch_add_explicit(&h->sample_bytes, bytes, memory_order_relaxed);
+}
+
+static void sub_bytes(struct head *h, uint64_t bytes)
+{
+    atomic_fetch_sub_explicit(&h->sample_bytes, bytes, memory_order_relaxed);
+}
+
+int head_seal_locked(struct head *h, struct shard *s, struct series *se)
+{
+    int64_t t[HEAD_RAW_MAX];
+    double v[HEAD_RAW_MAX];
+    size_t n = se->raw_n;
+    struct chunk *c;
+    int rc;
+
+    if (n == 0) {
+        return 0;
+    }
+    if (!se->raw_sorted) {
+        n = points_sort(se->raw, n);
+        atomic_fetch_sub_explicit(&h->samples_n, se->raw_n - n, memory_order_relaxed);
+        se->raw_n = (uint8_t)n;
+        se->raw_sorted = true;
+    }
+    for (size_t i = 0; i < n; i++) {
+        t[i] = se->raw[i].t;
+        v[i] = se->raw[i].v;
+    }
+    buf_clear(&s->scratch);
+    rc = chunk_encode(t, v, n, &s->scratch);
+    if (rc < 0) {
+        return rc;
+    }
+    c = mem_try_alloc(sizeof(*c) + s->scratch.n);
+    if (c == NULL) {
+        return -ERR_NOMEM;
+    }
+    *c = (struct chunk){.refs = 1,
+                        .n = (uint32_t)n,
+                        .bytes = (uint32_t)s->scratch.n,
+                        .min_ms = t[0],
+                        .max_ms = t[n - 1]};
+    memcpy(c->data, s->scratch.data, s->scratch.n);
+    if (se->last != NULL) {
+        se->last->next = c;
+    } else {
+        se->first = c;
+    }
+    se->last = c;
+    se->chunks_n++;
+    se->raw_n = 0;
+    add_bytes(h, sizeof(*c) + c->bytes);
+    return 0;
+}
+
+static int grow_raw(struct head *h, struct series *se)
+{
+    unsigned cap = se->raw_cap == 0 ? FIRST_RAW : se->raw_cap * 2u;
+    struct point *p = mem_try_realloc(se->raw, cap * sizeof(*p));
+
+    if (p == NULL) {
+        return -ERR_NOMEM;
+    }
+    add_bytes(h, (cap - se->raw_cap) * sizeof(*p));
+    se->raw = p;
+    se->raw_cap = (uint8_t)cap;
+    return 0;
+}
+
+int head_append_locked(struct head *h, struct shard *s, struct series *se, int64_t t_ms, double v)
+{
+    if (UNLIKELY(se->raw_n == se->raw_cap)) {
+        int rc = se->raw_cap < HEAD_RAW_MAX ? grow_raw(h, se) : head_seal_locked(h, s, se);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    if (se->raw_n == 0) {
+        se->raw_sorted = true;
+        se->raw_max_ms = t_ms;
+    } else if (LIKELY(t_ms > se->raw_max_ms)) {
+        se->raw_max_ms = t_ms;
+    } else {
+        se->raw_sorted = false;
+    }
+    se->raw[se->raw_n++] = (struct point){t_ms, v};
+    return 0;
+}
+
+void head_drop_flushed_locked(struct head *h, struct series *se)
+{
+    for (; se->flush_n > 0; se->flush_n--) {
+        struct chunk *c = se->first;
+
+        se->first = c->next;
+        se->chunks_n--;
+        if (se->first == NULL) {
+            se->last = NULL;
+        }
+        sub_bytes(h, sizeof(*c) + c->bytes);
+        atomic_fetch_sub_explicit(&h->samples_n, c->n, memory_order_relaxed);
+        chunk_unref(c);
+    }
+    if (se->raw_n == 0 && se->raw != NULL) { /* idle series cost no buffer */
+        sub_bytes(h, se->raw_cap * sizeof(*se->raw));
+        mem_free(se->raw);
+        se->raw = NULL;
+        se->raw_cap = 0;
+    }
+}
+
+/* ---- series ---- */
+
+static int place(struct shard *s, struct series *se)
+{
+    size_t page = se->number / HEAD_PAGE;
+
+    if (page == s->pages.n) {
+        struct series **p;
+
+        if (!vec_reserve(&s->pages, 1) || !vec_reserve(&s->page_used, 1)) {
+            return -ERR_NOMEM;
+        }
+        p = mem_try_calloc(HEAD_PAGE, sizeof(struct series *));
+        if (p == NULL) {
+            return -ERR_NOMEM;
+        }
+        s->pages.v[s->pages.n++] = p;
+        s->page_used.v[s->page_used.n++] = 0;
+    }
+    if (keymap_put(&s->by_id, se->id, se->number) < 0) {
+        return -ERR_NOMEM;
+    }
+    s->pages.v[page][se->number % HEAD_PAGE] = se;
+    s->page_used.v[page]++;
+    return 0;
+}
+
+static int create_locked(struct head *h, struct shard *s, struct labels labels, struct hash128 id,
+                         uint32_t epoch)
+{
+    size_t bytes = sizeof(struct series) + labels.n * sizeof(uint32_t);
+    struct series *se;
+    int rc;
+
+    if (labels.n > PART_MAX_LABELS || s->next_number == UINT32_MAX) {
+        return -ERR_LIMIT;
+    }
+    se = mem_try_calloc(1, bytes);
+    if (se == NULL) {
+        return -ERR_NOMEM;
+    }
+    se->id = id;
+    se->number = s->next_number;
+    se->raw_sorted = true;
+    atomic_init(&se->seen_epoch, epoch);
+    rc = head_index_add(s, labels, se);
+    if (rc == 0) {
+        rc = place(s, se);
+        if (rc < 0) {
+            head_index_remove(s, se);
+        }
+    }
+    if (rc < 0) {
+        mem_free(se);
+        return rc;
+    }
+    s->next_number++;
+    s->series_n++;
+    s->label_bytes += bytes;
+    atomic_fetch_add_explicit(&h->series_n, 1, memory_order_relaxed);
+    return 0;
+}
+
+int head_intern(struct head *h, struct labels labels, struct hash128 id, size_t max_series,
+                uint32_t epoch, struct series_ref *ret, struct err *reterr)
+{
+    unsigned n = (unsigned)(id.hi & (HEAD_SHARDS - 1));
+    struct shard *s = &h->shards[n];
+    uint64_t number = 0;
+    int rc = 0;
+
+    rwlock_read(&s->lock);
+    if (keymap_get(&s->by_id, id, &number) && head_series_locked(s, (uint32_t)number) != NULL) {
+        rwlock_unlock(&s->lock);
+        *ret = head_ref(n, (uint32_t)number);
+        return 0;
+    }
+    rwlock_unlock(&s->lock);
+    if (max_series != 0 && atomic_load_explicit(&h->series_n, memory_order_relaxed) >= max_series) {
+        struct str metric = labels_get(labels, STR(LABEL_NAME));
+
+        return err_set(reterr, ERR_LIMIT, "limit of %zu active series reached by metric \"%.*s\"",
+                       max_series, STR_ARG(str_take(metric, 100)));
+    }
+    rwlock_write(&s->lock);
+    if (!keymap_get(&s->by_id, id, &number) || head_series_locked(s, (uint32_t)number) == NULL) {
+        number = s->next_number;
+        rc = create_locked(h, s, labels, id, epoch);
+    }
+    rwlock_unlock(&s->lock);
+    if (rc < 0) {
+        return err_set(reterr, (enum err_code) - rc, "new series");
+    }
+    *ret = head_ref(n, (uint32_t)number);
+    return 0;
+}
+
+static bool is_alive(void *arg, uint64_t number)
+{
+    return head_series_locked(arg, (uint32_t)number) != NULL;
+}
+
+size_t head_collect(struct head *h, unsigned shard, uint32_t epoch)
+{
+    struct shard *s = &h->shards[shard];
+    size_t removed = 0;
+
+    rwlock_write(&s->lock);
+    for (size_t p = 0; p < s->pages.n; p++) {
+        for (size_t k = 0; s->pages.v[p] != NULL && k < HEAD_PAGE; k++) {
+            struct series *se = s->pages.v[p][k];
+
+            if (se == NULL || se->raw_n != 0 || se->first != NULL ||
+                atomic_load_explicit(&se->seen_epoch, memory_order_relaxed) >= epoch) {
+                continue;
+            }
+            s->pages.v[p][k] = NULL;
+            s->page_used.v[p]--;
+            s->label_bytes -= sizeof(*se) + se->pairs_n * sizeof(uint32_t);
+            free_series(se);
+            removed++;
+        }
+        if (s->pages.v[p] != NULL && s->page_used.v[p] == 0 &&
+            (p + 1) * HEAD_PAGE <= s->next_number) {
+            mem_free(s->pages.v[p]);
+            s->pages.v[p] = NULL;
+        }
+    }
+    if (removed != 0) {
+        head_index_sweep(s);
+        keymap_filter(&s->by_id, is_alive, s);
+        s->series_n -= removed;
+        atomic_fetch_sub_explicit(&h->series_n, removed, memory_order_relaxed);
+        atomic_fetch_add_explicit(&h->collected_n, removed, memory_order_relaxed);
+    }
+    rwlock_unlock(&s->lock);
+    return removed;
+}
+
+struct labels head_labels_locked(const struct shard *s, const struct series *se, struct label *dst)
+{
+    for (size_t i = 0; i < se->pairs_n; i++) {
+        const struct head_pair *p = s->pairs.v[se->pairs[i]];
+
+        dst[i] = (struct label){p->name, p->value};
+    }
+    return (struct labels){dst, se->pairs_n};
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * 128-bit hash to 64-bit number, open addressing, no allocation per entry. Entries are replaced, never
+ * removed one by one; keymap_filter() drops many at once. Not thread-safe.
+ */
+#ifndef STORE_TSDB_KEYMAP_H
+#define STORE_TSDB_KEYMAP_H
+
+#include "base/hash.h"
+
+struct keymap_slot {
+    struct hash128 key;
+    uint64_t value; /* + 1; 0: empty */
+};
+
+/** A zeroed struct is an empty map. */
+struct keymap {
+    struct keymap_slot *slots; /* owned, power of two */
+    size_t cap;
+    size_t n;
+};
+
+void keymap_done(struct keymap *m);
+/** @return false when there is none */
+bool keymap_get(const struct keymap *m, struct hash128 key, uint64_t *ret);
+/** Insert or replace; value < UINT64_MAX. @return 0, -ERR_NOMEM with the map unchanged */
+NODISCARD int keymap_put(struct keymap *m, struct hash128 key, uint64_t value);
+/** Keep only entries for which `keep` says so. When memory is refused all stay. */
+void keymap_filter(struct keymap *m, bool (*keep)(void *arg, uint64_t value), void *arg);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A part: an immutable directory with the samples of many series within one UTC day. Layout: README.md.
+ * Parts are counted; whoever holds a reference may read its mapping, also after it was replaced or dropped.
+ */
+#ifndef STORE_TSDB_PART_H
+#define STORE_TSDB_PART_H
+
+#include "base/arena.h"
+#include "io/vfs.h"
+#include "store/tsdb/index.h"
+
+enum { PART_DAY_MS = 86400000, PART_MAX_LABELS = 1024 };
+
+struct part_info {
+    int64_t day;     /* days since 1970, may be negative */
+    uint64_t seq_lo; /* flush numbers it holds: of equal times the higher number wins */
+    uint64_t seq_hi;
+    int64_t min_ms, max_ms;
+    uint64_t series_n;
+    uint64_t samples_n;
+    uint64_t chunks_n;
+    uint64_t bytes; /* on disk */
+};
+
+struct part;
+
+/** Open a finished part; checks magic and the checksum of its index.
+ * @return 0, -ERR_CORRUPT (names the file), -ERR_IO, -ERR_NOMEM */
+NODISCARD int part_open(const char *dir, struct part **ret, struct err *reterr);
+struct part *part_ref(struct part *p);
+/** The last reference unmaps it, and removes its directory if part_remove_on_free() was called. */
+void part_unref(struct part *p);
+void part_remove_on_free(struct part *p, const struct vfs *vfs);
+
+const struct part_info *part_info(const struct part *p);
+const char *part_dir(const struct part *p);
+struct index_view part_index(const struct part *p);
+/** Call fn for every label name. */
+int part_each_name(const struct part *p, int (*fn)(void *arg, struct str name), void *arg);
+
+/** Where one is in a part's series; forward steps are cheap. Plain memory, set with part_cursor_init(). */
+struct part_cursor {
+    const struct part *part;
+    uint32_t number;        /* of the series decoded last; UINT32_MAX: none */
+    int64_t min_ms, max_ms; /* its samples */
+    uint32_t pairs_n;
+    uint32_t chunks_n;
+    uint32_t block;                 /* of its first chunk */
+    uint32_t offset;                /* of its first chunk in the unpacked block */
+    const uint8_t *sizes;           /* its chunk sizes, encoded */
+    const uint8_t *next;            /* the next series' entry */
+    uint32_t end_block, end_offset; /* behind its last chunk */
+    uint32_t pairs[PART_MAX_LABELS];
+};
+
+void part_cursor_init(struct part_cursor *c, const struct part *p);
+/** Go to a series. @return 0, -ERR_CORRUPT */
+NODISCARD int part_seek(struct part_cursor *c, uint32_t number);
+/** Its labels; strings lie in the mapping, the array in `a`. @return 0, -ERR_CORRUPT, -ERR_NOMEM */
+NODISCARD int part_labels(const struct part_cursor *c, struct arena *a, struct labels *ret);
+/** Append its samples near [min_ms, max_ms] (all of every chunk that overlaps), rising.
+ * @return 0, -ERR_CORRUPT, -ERR_NOMEM */
+NODISCARD int part_read(const struct part_cursor *c, int64_t min_ms, int64_t max_ms,
+                        struct samples *dst, struct err *reterr);
+
+/* ---- writing ---- */
+
+struct part_writer;
+
+/** Build a part in `dir` (made; must not exist). info: day and seq are taken from it. */
+NODISCARD int part_writer_new(const struct vfs *vfs, const char *dir, const struct part_info *info,
+                              struct part_writer **ret, struct err *reterr);
+/** Series must come in order of their labels, each once; times strictly rising, all within the day. */
+NODISCARD int part_writer_add(struct part_writer *w, struct labels labels, const int64_t *t_ms,
+                              const double *v, size_t n, struct err *reterr);
+/** Write the index, sync everything. The directory may then be renamed into place. */
+NODISCARD int part_writer_finish(struct part_writer *w, struct part_info *ret, struct err *reterr);
+/** Also removes the directory unless it was finished. NULL is fine. */
+void part_writer_free(struct part_writer *w);
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Opening a part from memory, for part_open() and the fuzz target.
+ */
+#ifndef STORE_TSDB_PART_INTERNAL_H
+#define STORE_TSDB_PART_INTERNAL_H
+
+#include "store/tsdb/part.h"
+
+/** Takes the mappings over on success only. */
+NODISCARD int part_parse(struct mapping index, struct mapping data, bool check_crc,
+                         struct part **ret, struct err *reterr);
+
+#endif

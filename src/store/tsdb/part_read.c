@@ -1,0 +1,703 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reading parts. The index is checked once at open and then read in place; every access still stays inside
+ * its section, so that a part written wrong is an error and never a crash. Data blocks are checked
+ * whenever they are read.
+ */
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "codec/bits.h"
+#include "codec/chunk.h"
+#include "codec/compress.h"
+#include "store/tsdb/part_format.h"
+#include "store/tsdb/part_internal.h"
+#include "store/tsdb/tsdb_internal.h"
+
+/** An unpacked block shared by readers. */
+struct hot_block {
+    _Atomic uint32_t refs; /* acq_rel on the last release */
+    uint32_t number;
+    struct buf bytes;
+};
+
+struct name_range {
+    struct str name;
+    uint32_t first, n;
+};
+
+struct part {
+    _Atomic uint32_t refs; /* acq_rel on the last release */
+    char *dir;
+    const struct vfs *remove; /* not NULL: remove the directory with the last reference */
+    struct mapping data, index;
+    struct part_info info;
+    struct part_footer f;
+    const uint8_t *section[SECTION_COUNT];
+    struct name_range *names; /* owned, f.names_n */
+    struct mutex lock;
+    struct hot_block *hot; /* last one unpacked; guarded by: lock */
+};
+
+static int bad(const struct part *p, const char *what, struct err *reterr)
+{
+    return err_set(reterr, ERR_CORRUPT, "%s: %s", p->dir, what);
+}
+
+/* ---- opening ---- */
+
+static bool take_footer(struct part *p)
+{
+    uint64_t body;
+
+    if (p->index.n < PART_MAGIC_SIZE + sizeof(p->f) ||
+        memcmp(p->index.p, PART_INDEX_MAGIC, PART_MAGIC_SIZE) != 0) {
+        return false;
+    }
+    body = p->index.n - sizeof(p->f);
+    memcpy(&p->f, p->index.p + body, sizeof(p->f));
+    for (int i = 0; i < SECTION_COUNT; i++) {
+        if (p->f.at[i] > body || p->f.size[i] > body - p->f.at[i] || p->f.at[i] % 8 != 0) {
+            return false;
+        }
+        p->section[i] = p->index.p + p->f.at[i];
+    }
+    return p->f.version == 1 &&
+           p->f.size[SECTION_PAIR_GROUPS] ==
+               ((uint64_t)p->f.pairs_n + PART_GROUP - 1) / PART_GROUP * 4 &&
+           p->f.size[SECTION_SERIES_GROUPS] == ((uint64_t)p->f.series_n + PART_GROUP - 1) /
+                                                   PART_GROUP * sizeof(struct part_group) &&
+           p->f.size[SECTION_BLOCKS] == ((uint64_t)p->f.blocks_n + 1) * 8;
+}
+
+static bool take_names(struct part *p)
+{
+    struct bits_reader r = bits_reader_of(p->section[SECTION_NAMES], p->f.size[SECTION_NAMES]);
+    uint64_t next = 0;
+
+    if (p->f.names_n > p->f.size[SECTION_NAMES]) {
+        return false;
+    }
+    p->names = mem_try_calloc(p->f.names_n, sizeof(*p->names));
+    if (p->names == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < p->f.names_n; i++) {
+        struct name_range *n = &p->names[i];
+        uint64_t first;
+        uint64_t count;
+
+        n->name = bits_read_str(&r);
+        first = bits_read_varint(&r);
+        count = bits_read_varint(&r);
+        if (r.bad || first != next || count == 0 || count > p->f.pairs_n - first ||
+            (i > 0 && str_cmp(p->names[i - 1].name, n->name) >= 0)) {
+            return false;
+        }
+        n->first = (uint32_t)first;
+        n->n = (uint32_t)count;
+        next = first + count;
+    }
+    return next == p->f.pairs_n;
+}
+
+static bool take_data(const struct part *p)
+{
+    return p->data.n == p->f.data_bytes && p->data.n >= PART_MAGIC_SIZE &&
+           memcmp(p->data.p, PART_DATA_MAGIC, PART_MAGIC_SIZE) == 0;
+}
+
+int part_parse(struct mapping index, struct mapping data, bool check_crc, struct part **ret,
+               struct err *reterr)
+{
+    struct part *p = mem_xcalloc(1, sizeof(*p));
+    const char *wrong = NULL;
+
+    atomic_init(&p->refs, 1);
+    p->dir = mem_xstrdup("part");
+    p->index = index;
+    p->data = data;
+    mutex_init(&p->lock, LOCK_RANK_LEAF);
+    if (!take_footer(p)) {
+        wrong = "index is not one, or cut off";
+    } else if (check_crc && crc32c(0, p->index.p, p->index.n - 8) != p->f.crc) {
+        wrong = "checksum of the index is wrong";
+    } else if (!take_names(p)) {
+        wrong = "label names of the index are malformed";
+    } else if (!take_data(p)) {
+        wrong = "data file does not fit the index";
+    }
+    if (wrong != NULL) {
+        int rc = bad(p, wrong, reterr);
+
+        p->index = p->data = (struct mapping){0}; /* stay the caller's */
+        part_unref(p);
+        return rc;
+    }
+    p->info = (struct part_info){
+        .day = p->f.day,
+        .seq_lo = p->f.seq_lo,
+        .seq_hi = p->f.seq_hi,
+        .min_ms = p->f.min_ms,
+        .max_ms = p->f.max_ms,
+        .series_n = p->f.series_n,
+        .samples_n = p->f.samples_n,
+        .chunks_n = p->f.chunks_n,
+        .bytes = p->index.n + p->data.n,
+    };
+    *ret = p;
+    return 0;
+}
+
+static int map_file(const char *dir, const char *name, struct mapping *ret, struct err *reterr)
+{
+    size_t n = strlen(dir) + strlen(name) + 2;
+    char *path = mem_xcalloc(1, n);
+    int rc;
+
+    snprintf(path, n, "%s/%s", dir, name);
+    rc = vfs_map(path, ret, reterr);
+    mem_free(path);
+    return rc;
+}
+
+int part_open(const char *dir, struct part **ret, struct err *reterr)
+{
+    struct mapping index = {0};
+    struct mapping data = {0};
+    struct part *p = NULL;
+    int rc = map_file(dir, "index", &index, reterr);
+
+    rc = rc == 0 ? map_file(dir, "data", &data, reterr) : rc;
+    if (rc == 0) {
+        rc = part_parse(index, data, true, &p, reterr);
+        if (rc < 0 && reterr != NULL) {
+            rc = err_prefix(reterr, "%s", dir);
+        }
+    }
+    if (rc < 0) {
+        vfs_unmap(&index);
+        vfs_unmap(&data);
+        return rc;
+    }
+    mem_free(p->dir);
+    p->dir = mem_xstrdup(dir);
+    *ret = p;
+    return 0;
+}
+
+struct part *part_ref(struct part *p)
+{
+    atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
+    return p;
+}
+
+static void hot_unref(struct hot_block *h)
+{
+    if (h != NULL && atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) == 1) {
+        buf_done(&h->bytes);
+        mem_free(h);
+    }
+}
+
+void part_unref(struct part *p)
+{
+    if (p == NULL || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    vfs_unmap(&p->index);
+    vfs_unmap(&p->data);
+    if (p->remove != NULL) {
+        struct err e = {0};
+
+        if (vfs_remove_tree(p->remove, p->dir, &e) < 0) {
+            log_warn("tsdb", "cannot remove a part", L_CSTR("error", e.msg));
+        }
+    }
+    hot_unref(p->hot);
+    mutex_done(&p->lock);
+    mem_free(p->names);
+    mem_free(p->dir);
+    mem_free(p);
+}
+
+void part_remove_on_free(struct part *p, const struct vfs *vfs)
+{
+    p->remove = vfs;
+}
+
+const struct part_info *part_info(const struct part *p)
+{
+    return &p->info;
+}
+
+const char *part_dir(const struct part *p)
+{
+    return p->dir;
+}
+
+/* ---- pairs ---- */
+
+/** Value and postings of a pair. */
+static bool get_pair(const struct part *p, uint64_t pair, struct str *ret_value,
+                     struct str *ret_postings)
+{
+    const uint8_t *base = p->section[SECTION_PAIRS];
+    uint64_t size = p->f.size[SECTION_PAIRS];
+    uint32_t at;
+    struct bits_reader r;
+
+    if (pair >= p->f.pairs_n) {
+        return false;
+    }
+    at = bits_get_u32(p->section[SECTION_PAIR_GROUPS] + pair / PART_GROUP * 4);
+    if (at > size) {
+        return false;
+    }
+    r = bits_reader_of(base + at, (size_t)(size - at));
+    for (uint64_t i = pair % PART_GROUP; i > 0; i--) {
+        (void)bits_read_str(&r);
+        (void)bits_read_str(&r);
+    }
+    *ret_value = bits_read_str(&r);
+    *ret_postings = bits_read_str(&r);
+    return !r.bad;
+}
+
+static const struct name_range *find_name(const struct part *p, struct str name)
+{
+    size_t lo = 0;
+    size_t hi = p->f.names_n;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        int c = str_cmp(p->names[mid].name, name);
+
+        if (c == 0) {
+            return &p->names[mid];
+        }
+        if (c < 0) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return NULL;
+}
+
+/** First pair of a name whose value is not below `value`. */
+static uint64_t lower_pair(const struct part *p, const struct name_range *n, struct str value)
+{
+    uint64_t lo = n->first;
+    uint64_t hi = (uint64_t)n->first + n->n;
+
+    while (lo < hi) {
+        uint64_t mid = lo + (hi - lo) / 2;
+        struct str v;
+        struct str ignored;
+
+        if (!get_pair(p, mid, &v, &ignored)) {
+            return UINT64_MAX;
+        }
+        if (str_cmp(v, value) < 0) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo;
+}
+
+static bool ix_find(const void *impl, struct str name, struct str value, uint64_t *ret_pair)
+{
+    const struct part *p = impl;
+    const struct name_range *n = find_name(p, name);
+    uint64_t at = n != NULL ? lower_pair(p, n, value) : UINT64_MAX;
+    struct str v;
+    struct str ignored;
+
+    if (n == NULL || at >= (uint64_t)n->first + n->n || !get_pair(p, at, &v, &ignored) ||
+        !str_eq(v, value)) {
+        return false;
+    }
+    *ret_pair = at;
+    return true;
+}
+
+static int ix_each(const void *impl, struct str name, struct str prefix,
+                   int (*fn)(void *arg, struct str value, uint64_t pair), void *arg)
+{
+    const struct part *p = impl;
+    const struct name_range *n = find_name(p, name);
+    uint64_t at;
+    int rc = 0;
+
+    if (n == NULL) {
+        return 0;
+    }
+    at = prefix.n != 0 ? lower_pair(p, n, prefix) : n->first;
+    for (; rc == 0 && at < (uint64_t)n->first + n->n; at++) {
+        struct str v;
+        struct str ignored;
+
+        if (!get_pair(p, at, &v, &ignored)) {
+            return -ERR_CORRUPT;
+        }
+        if (!str_starts(v, prefix)) {
+            break;
+        }
+        rc = fn(arg, v, at);
+    }
+    return at == UINT64_MAX ? -ERR_CORRUPT : rc;
+}
+
+static int ix_add(const void *impl, uint64_t pair, roaring_bitmap_t *dst)
+{
+    const struct part *p = impl;
+    struct str v;
+    struct str postings;
+    struct bits_reader r;
+    uint64_t next = 0;
+
+    if (!get_pair(p, pair, &v, &postings)) {
+        return -ERR_CORRUPT;
+    }
+    r = bits_reader_of(postings.p, postings.n);
+    while (r.p < r.end) {
+        uint64_t gap = bits_read_varint(&r);
+        uint64_t len = (gap & 1) != 0 ? bits_read_varint(&r) + 2 : 1;
+
+        if (r.bad || (gap >> 1) >= p->f.series_n - next ||
+            len > p->f.series_n - next - (gap >> 1)) {
+            return -ERR_CORRUPT;
+        }
+        next += gap >> 1;
+        if (len == 1) {
+            roaring_bitmap_add(dst, (uint32_t)next);
+        } else {
+            roaring_bitmap_add_range(dst, next, next + len);
+        }
+        next += len;
+    }
+    return 0;
+}
+
+static void ix_all(const void *impl, roaring_bitmap_t *dst)
+{
+    const struct part *p = impl;
+
+    if (p->f.series_n != 0) {
+        roaring_bitmap_add_range(dst, 0, p->f.series_n);
+    }
+}
+
+struct index_view part_index(const struct part *p)
+{
+    static const struct index_ops ops = {ix_find, ix_each, ix_add, ix_all};
+
+    return (struct index_view){&ops, p};
+}
+
+int part_each_name(const struct part *p, int (*fn)(void *arg, struct str name), void *arg)
+{
+    int rc = 0;
+
+    for (uint32_t i = 0; rc == 0 && i < p->f.names_n; i++) {
+        rc = fn(arg, p->names[i].name);
+    }
+    return rc;
+}
+
+/* ---- series ---- */
+
+void part_cursor_init(struct part_cursor *c, const struct part *p)
+{
+    c->part = p;
+    c->number = UINT32_MAX;
+}
+
+/** Decode the entry at c->next as the one of c->number. */
+static int decode_entry(struct part_cursor *c, bool group_start)
+{
+    const struct part *p = c->part;
+    const uint8_t *end = p->section[SECTION_SERIES] + p->f.size[SECTION_SERIES];
+    struct bits_reader r = bits_reader_of(c->next, (size_t)(end - c->next));
+    uint64_t shared = bits_read_varint(&r);
+    uint64_t fresh = bits_read_varint(&r);
+    uint64_t chunks;
+
+    if (r.bad || shared > (group_start ? 0 : c->pairs_n) || fresh > PART_MAX_LABELS - shared) {
+        return -ERR_CORRUPT;
+    }
+    c->pairs_n = (uint32_t)(shared + fresh);
+    for (uint64_t i = shared; i < c->pairs_n; i++) {
+        uint64_t pair = bits_read_varint(&r);
+
+        if (pair >= p->f.pairs_n) {
+            return -ERR_CORRUPT;
+        }
+        c->pairs[i] = (uint32_t)pair;
+    }
+    c->min_ms = (int64_t)((uint64_t)p->f.min_ms + bits_read_varint(&r));
+    c->max_ms = (int64_t)((uint64_t)p->f.max_ms - bits_read_varint(&r));
+    chunks = bits_read_varint(&r);
+    if (r.bad || chunks > (uint64_t)(r.end - r.p)) {
+        return -ERR_CORRUPT;
+    }
+    c->chunks_n = (uint32_t)chunks;
+    c->sizes = r.p;
+    c->block = c->end_block;
+    c->offset = c->end_offset;
+    for (uint64_t i = 0; i < chunks; i++) {
+        uint64_t size = bits_read_varint(&r);
+
+        if ((size & 1) != 0 && !(i == 0 && group_start)) {
+            c->end_block++;
+            c->end_offset = 0;
+            if (i == 0) {
+                c->block = c->end_block;
+                c->offset = 0;
+            }
+        }
+        if (r.bad || size >> 1 > PART_BLOCK_MAX || c->end_offset > PART_BLOCK_MAX) {
+            return -ERR_CORRUPT;
+        }
+        c->end_offset += (uint32_t)(size >> 1);
+    }
+    c->next = r.p;
+    return 0;
+}
+
+int part_seek(struct part_cursor *c, uint32_t number)
+{
+    const struct part *p = c->part;
+    uint32_t at = c->number;
+
+    if (number >= p->f.series_n) {
+        return -ERR_CORRUPT;
+    }
+    if (at == number) {
+        return 0;
+    }
+    c->number = UINT32_MAX; /* until it worked */
+    if (at == UINT32_MAX || at > number || at / PART_GROUP != number / PART_GROUP) {
+        struct part_group g;
+        int rc;
+
+        at = number / PART_GROUP * PART_GROUP;
+        memcpy(&g, p->section[SECTION_SERIES_GROUPS] + at / PART_GROUP * sizeof(g), sizeof(g));
+        if (g.entry > p->f.size[SECTION_SERIES]) {
+            return -ERR_CORRUPT;
+        }
+        c->next = p->section[SECTION_SERIES] + g.entry;
+        c->end_block = g.block;
+        c->end_offset = g.offset;
+        rc = decode_entry(c, true);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    for (; at < number; at++) {
+        int rc = decode_entry(c, false);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    c->number = number;
+    return 0;
+}
+
+static struct str name_of(const struct part *p, uint32_t pair)
+{
+    size_t lo = 0;
+    size_t hi = p->f.names_n;
+
+    while (hi - lo > 1) {
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (p->names[mid].first <= pair) {
+            lo = mid;
+        } else {
+            hi = mid;
+        }
+    }
+    return p->names[lo].name;
+}
+
+int part_labels(const struct part_cursor *c, struct arena *a, struct labels *ret)
+{
+    struct label *v = arena_array(a, struct label, c->pairs_n != 0 ? c->pairs_n : 1);
+
+    if (v == NULL) {
+        return -ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < c->pairs_n; i++) {
+        struct str postings;
+
+        v[i].name = name_of(c->part, c->pairs[i]);
+        if (!get_pair(c->part, c->pairs[i], &v[i].value, &postings)) {
+            return -ERR_CORRUPT;
+        }
+    }
+    *ret = (struct labels){v, c->pairs_n};
+    return 0;
+}
+
+/* ---- data ---- */
+
+/** A block's bytes; *ret_hot must be released when not NULL. */
+static int get_block(struct part *p, uint32_t number, struct str *ret, struct hot_block **ret_hot,
+                     struct err *reterr)
+{
+    struct part_block_header h;
+    uint64_t at;
+    struct str payload;
+    struct hot_block *hot;
+    int rc;
+
+    if (number >= p->f.blocks_n) {
+        return bad(p, "chunk in a block that is not there", reterr);
+    }
+    at = bits_get_u64(p->section[SECTION_BLOCKS] + (size_t)number * 8);
+    if (at > p->data.n || p->data.n - at < sizeof(h)) {
+        return bad(p, "block outside the data file", reterr);
+    }
+    memcpy(&h, p->data.p + at, sizeof(h));
+    if (h.stored > p->data.n - at - sizeof(h) || h.raw > PART_BLOCK_MAX) {
+        return bad(p, "block outside the data file", reterr);
+    }
+    if (h.codec == 1) {
+        mutex_lock(&p->lock);
+        hot = p->hot;
+        if (hot != NULL && hot->number == number) {
+            atomic_fetch_add_explicit(&hot->refs, 1, memory_order_relaxed);
+            mutex_unlock(&p->lock);
+            *ret = buf_str(&hot->bytes);
+            *ret_hot = hot;
+            return 0;
+        }
+        mutex_unlock(&p->lock);
+    }
+    payload = str_of((const char *)p->data.p + at + sizeof(h), h.stored);
+    if (crc32c(crc32c(0, p->data.p + at + 4, sizeof(h) - 4), payload.p, payload.n) != h.crc) {
+        return bad(p, "checksum of a data block is wrong", reterr);
+    }
+    if (h.codec == 0) {
+        *ret = payload;
+        *ret_hot = NULL;
+        return 0;
+    }
+    hot = mem_try_calloc(1, sizeof(*hot));
+    if (hot == NULL) {
+        return err_set(reterr, ERR_NOMEM, "unpacking a data block");
+    }
+    atomic_init(&hot->refs, 2); /* ours and the part's */
+    hot->number = number;
+    buf_init(&hot->bytes, h.raw);
+    rc = decompress(COMPRESS_ZSTD, payload, &hot->bytes, NULL);
+    if (rc < 0 || hot->bytes.n != h.raw) {
+        atomic_store_explicit(&hot->refs, 1, memory_order_relaxed);
+        hot_unref(hot);
+        return rc == -ERR_NOMEM ? err_set(reterr, ERR_NOMEM, "unpacking a data block")
+                                : bad(p, "data block does not unpack", reterr);
+    }
+    *ret = buf_str(&hot->bytes);
+    *ret_hot = hot;
+    mutex_lock(&p->lock);
+    {
+        struct hot_block *old = p->hot;
+
+        p->hot = hot;
+        mutex_unlock(&p->lock);
+        hot_unref(old);
+    }
+    return 0;
+}
+
+/** Append a chunk unless it starts after max_ms; drops a chunk of this series that ended before min_ms, as
+ * the start of this one shows. `base`: where the series starts in dst. */
+static int append_chunk(const struct part *p, struct str bytes, int64_t min_ms, int64_t max_ms,
+                        size_t base, struct samples *dst, struct err *reterr)
+{
+    size_t n;
+    int64_t first;
+    int got;
+
+    if (chunk_peek(bytes, &n, &first) < 0) {
+        return bad(p, "malformed chunk", reterr);
+    }
+    if (first > max_ms) {
+        return 0;
+    }
+    if (dst->n > base && dst->t_ms[dst->n - 1] < min_ms) {
+        dst->n = base;
+    }
+    if (samples_room(dst, n) < 0) {
+        return err_set(reterr, ERR_NOMEM, "reading samples");
+    }
+    got = chunk_decode(bytes, dst->t_ms + dst->n, dst->v + dst->n, n);
+    if (got < 0 || (dst->n > base && first <= dst->t_ms[dst->n - 1])) {
+        return bad(p, "malformed chunk", reterr);
+    }
+    dst->n += (size_t)got;
+    return 0;
+}
+
+struct chunk_at {
+    uint32_t block, offset, size;
+};
+
+/** The next chunk's place. */
+static void step(struct bits_reader *r, bool first, struct chunk_at *at)
+{
+    uint64_t size = bits_read_varint(r);
+
+    if (first) {
+        at->size = (uint32_t)(size >> 1);
+        return;
+    }
+    at->offset += at->size;
+    if ((size & 1) != 0) {
+        at->block++;
+        at->offset = 0;
+    }
+    at->size = (uint32_t)(size >> 1);
+}
+
+int part_read(const struct part_cursor *c, int64_t min_ms, int64_t max_ms, struct samples *dst,
+              struct err *reterr)
+{
+    struct part *p = (struct part *)(uintptr_t)c->part; /* only the hot block changes */
+    struct bits_reader r = bits_reader_of(c->sizes, (size_t)(c->next - c->sizes));
+    struct chunk_at at = {c->block, c->offset, 0};
+    struct hot_block *hot = NULL;
+    struct str block = {NULL, 0};
+    uint32_t have = UINT32_MAX;
+    const size_t base = dst->n; /* what other parts gave lies before */
+    int rc = 0;
+
+    if (c->max_ms < min_ms || c->min_ms > max_ms) {
+        return 0;
+    }
+    for (uint32_t i = 0; rc == 0 && i < c->chunks_n; i++) {
+        step(&r, i == 0, &at);
+        if (at.block != have) {
+            hot_unref(hot);
+            hot = NULL;
+            rc = get_block(p, at.block, &block, &hot, reterr);
+            have = at.block;
+        }
+        if (rc == 0 && (at.offset > block.n || at.size > block.n - at.offset)) {
+            rc = bad(p, "chunk outside its block", reterr);
+        }
+        if (rc == 0) {
+            rc = append_chunk(p, str_of(block.p + at.offset, at.size), min_ms, max_ms, base, dst,
+                              reterr);
+        }
+    }
+    hot_unref(hot);
+    return rc;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The database object. Lock order: maint or merge_lock, epoch_gate, epoch_lock, parts_lock, shard locks, the WAL's own.
+ */
+#ifndef STORE_TSDB_TSDB_INTERNAL_H
+#define STORE_TSDB_TSDB_INTERNAL_H
+
+#include "base/thread.h"
+#include "io/vfs.h"
+#include "store/tsdb/head.h"
+#include "store/tsdb/part.h"
+
+enum { DOOR_SHARDS = 16, EPOCHS_KEPT = 64 };
+
+/** Door keys of one slice of the key space. */
+struct door_shard {
+    struct rwlock lock;
+    struct keymap map; /* key -> series_ref.v; guarded by: lock */
+};
+
+struct tsdb_stats {
+    struct counter *samples, *rejected[TSDB_REJECT_COUNT], *created, *collected, *flushes,
+        *flush_errors, *merges, *merge_errors, *chunk_bytes;
+    struct timing *flush_time, *merge_time;
+};
+
+struct metadata_store;
+
+struct tsdb {
+    char *dir;
+    char *blocks_dir;
+    const struct vfs *vfs;
+    struct budget *budget;
+    enum wal_sync wal_sync;
+    int64_t retention_ms;
+    int64_t future_ms;
+    size_t max_series;
+    uint64_t head_max_bytes;
+    int64_t flush_interval_ms;
+
+    struct wal *wal;
+    struct head head;
+    struct door_shard doors[DOOR_SHARDS];
+    struct metadata_store *metadata;
+
+    /* Read while a commit encodes, writes and applies; written to start a new epoch, so that every record
+     * of an epoch lies in segments at or above the epoch's first. */
+    struct rwlock epoch_lock;
+    struct mutex epoch_gate;  /* held by whoever waits for the write lock */
+    atomic_bool epoch_wanted; /* relaxed: a hint to look at the gate */
+    _Atomic uint32_t epoch;   /* guarded by: epoch_lock for change; relaxed reads are hints */
+
+    struct mutex maint;                     /* one flush at a time */
+    uint64_t next_seq;                      /* guarded by: maint */
+    struct mono epoch_started[EPOCHS_KEPT]; /* guarded by: maint */
+    struct mutex merge_lock;                /* one merge or drop at a time */
+    atomic_bool stop;                       /* relaxed: merges end early */
+
+    struct rwlock parts_lock;
+    VEC(struct part *) parts; /* by (day, seq_lo); guarded by: parts_lock */
+
+    struct mutex bg_lock;
+    struct cond bg_wake, merge_wake;
+    bool closing;         /* guarded by: bg_lock */
+    bool want_flush;      /* guarded by: bg_lock */
+    struct thread bg;     /* flushes */
+    struct thread merger; /* merges and retention */
+    struct mono next_flush;
+    int64_t last_flush_ms;
+
+    _Atomic uint64_t flush_runs, merge_runs;
+    atomic_bool flush_running, merge_running;
+    _Atomic int64_t flush_last_ms, merge_last_ms;
+    _Atomic uint32_t flush_permille, merge_permille; /* progress */
+    struct tsdb_stats stats;
+};
+
+/** As a crash leaves it: nothing is flushed. Tests only. */
+void tsdb_close_unflushed(struct tsdb *db);
+
+/* ---- records of the log (record.c) ---- */
+
+enum record_type { RECORD_SAMPLES = 1, RECORD_METADATA = 2 };
+
+/** What a SAMPLES record holds, in the order it is read back. */
+struct record_ops {
+    /** Series `ref` of this log means these canonical label bytes from now on. */
+    int (*series)(void *arg, uint64_t ref, struct str labels);
+    int (*sample)(void *arg, uint64_t ref, int64_t t_ms, double v);
+};
+
+/** Walk a SAMPLES payload. @return 0, -ERR_CORRUPT, or what an op returned */
+NODISCARD int record_decode(struct str payload, const struct record_ops *ops, void *arg);
+
+/** Builder: first all series, then all samples. */
+struct record {
+    struct buf series;
+    struct buf samples;
+    uint64_t last_ref;
+    int64_t last_t;
+};
+
+void record_init(struct record *r);
+void record_done(struct record *r);
+void record_clear(struct record *r);
+void record_add_series(struct record *r, uint64_t ref, struct labels labels, struct buf *scratch);
+void record_add_sample(struct record *r, uint64_t ref, int64_t t_ms, double v);
+
+/* ---- doors (door.c) ---- */
+
+void doors_init(struct tsdb *db);
+void doors_done(struct tsdb *db);
+NODISCARD int doors_put(struct tsdb *db, struct hash128 key, struct series_ref ref);
+/** Forget keys of series that are gone. */
+void doors_sweep(struct tsdb *db);
+
+/* ---- flush, merge, retention (flush.c, merge.c, parts.c) ---- */
+
+/** Open every part below blocks/; unfinished ones are removed. */
+NODISCARD int parts_load(struct tsdb *db, struct err *reterr);
+void parts_done(struct tsdb *db);
+/** References to all parts that overlap a range, in order of (day, seq). Free with parts_release(). */
+NODISCARD int parts_snapshot(struct tsdb *db, int64_t min_ms, int64_t max_ms, struct part ***ret,
+                             size_t *ret_n);
+void parts_release(struct part **v, size_t n);
+/** Swap `old` (may be empty) for `add` (may be NULL) in one step. Takes over the reference of `add`. */
+NODISCARD int parts_replace(struct tsdb *db, struct part *const *old, size_t old_n,
+                            struct part *add);
+/** Directory of a part, heap-allocated. */
+char *parts_path(const struct tsdb *db, const struct part_info *info, const char *suffix);
+/** Rename a finished part into place and open it. */
+NODISCARD int parts_publish(struct tsdb *db, const char *tmp, const struct part_info *info,
+                            struct part **ret, struct err *reterr);
+
+/** Takes maint. */
+NODISCARD int flush_head(struct tsdb *db, struct err *reterr);
+/** Merge where it pays, or everything with `all`. Takes merge_lock. @return merges done or error */
+NODISCARD int merge_parts(struct tsdb *db, bool all, struct err *reterr);
+/** Drop parts older than the retention. Takes merge_lock. */
+void retention_apply(struct tsdb *db, int64_t now_ms);
+
+/* ---- metadata (metadata.c) ---- */
+
+/** Take the epoch for reading, letting a waiting flush go first: read locks alone could starve it. */
+void epoch_enter(struct tsdb *db);
+/** A METADATA record. @return 0, -ERR_CORRUPT, -ERR_NOMEM, -ERR_LIMIT */
+NODISCARD int metadata_replay(struct tsdb *db, struct str payload);
+NODISCARD int metadata_save(struct tsdb *db, struct err *reterr);
+NODISCARD int metadata_open(struct tsdb *db, struct err *reterr);
+void metadata_close(struct tsdb *db);
+
+static inline int64_t day_of(int64_t t_ms)
+{
+    return t_ms >= 0 ? t_ms / PART_DAY_MS : -((-(t_ms + 1)) / PART_DAY_MS) - 1;
+}
+
+/* ---- samples of several sources (samples_merge.c) ---- */
+
+/** Make room for n more and return 0 or -ERR_NOMEM. */
+NODISCARD int samples_room(struct samples *s, size_t n);
+/** dst[0, split) and dst[split, n) are rising runs; of equal times the second run wins. */
+NODISCARD int samples_join(struct samples *dst, size_t split);
+/** Keep min_ms <= t <= max_ms. */
+void samples_clip(struct samples *s, int64_t min_ms, int64_t max_ms);
+
+#endif
