@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "api/api.h"
@@ -227,6 +228,45 @@ static double rss_of_process(void *arg)
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
+static double cpu_of_process(void *arg)
+{
+    struct timespec ts;
+
+    (void)arg;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static double budget_bytes(void *arg)
+{
+    return (double)budget_used(arg);
+}
+
+static double queued_jobs(void *arg)
+{
+    return (double)pool_queued(arg);
+}
+
+static void make_stats(struct server *s)
+{
+    static const char MEMORY[] = "bongsu_memory_bytes";
+    static const char MEMORY_HELP[] = "Memory taken from a budget, by subsystem";
+    static const char QUEUE[] = "bongsu_queue_jobs";
+    static const char QUEUE_HELP[] = "Jobs waiting for a thread";
+
+    stats_gauge_fn(s->stats, "process_resident_memory_bytes", "", "Resident memory size in bytes",
+                   rss_of_process, NULL);
+    stats_gauge_fn(s->stats, "process_cpu_seconds_total", "", "User and system CPU time in seconds",
+                   cpu_of_process, NULL);
+    stats_gauge_fn(s->stats, MEMORY, "subsystem=\"request_bodies\"", MEMORY_HELP, budget_bytes,
+                   &s->bodies);
+    stats_gauge_fn(s->stats, MEMORY, "subsystem=\"decode\"", MEMORY_HELP, budget_bytes, &s->decode);
+    stats_gauge_fn(s->stats, MEMORY, "subsystem=\"queries\"", MEMORY_HELP, budget_bytes,
+                   &s->queries);
+    stats_gauge_fn(s->stats, QUEUE, "pool=\"worker\"", QUEUE_HELP, queued_jobs, s->workers);
+    stats_gauge_fn(s->stats, QUEUE, "pool=\"query\"", QUEUE_HELP, queued_jobs, s->query_pool);
+}
+
 static void make_base(struct server *s)
 {
     const struct settings *c = &s->settings;
@@ -236,13 +276,14 @@ static void make_base(struct server *s)
                          .asset = find_asset};
 
     s->stats = stats_new();
-    stats_gauge_fn(s->stats, "process_resident_memory_bytes", "", "Resident memory size in bytes",
-                   rss_of_process, NULL);
     budget_init(&s->bodies, INGEST_MEMORY, NULL);
     budget_init(&s->decode, INGEST_MEMORY, NULL);
     budget_init(&s->queries, (int64_t)c->query_memory_bytes, NULL);
     s->workers = pool_new("worker", (unsigned)c->workers, 256);
     s->query_pool = pool_new("query", (unsigned)sysconf(_SC_NPROCESSORS_ONLN), 64);
+    if (s->workers != NULL && s->query_pool != NULL) {
+        make_stats(s);
+    }
     o.stats = s->stats;
     s->api = api_new(&o);
 }

@@ -11,6 +11,8 @@
 
 enum { TAILS_MAX = 256, QUEUE_BYTES = 4 << 20, EVENT_MAX = 1 << 20 };
 
+/* The live row has no place in the store yet; a client needs only a key that is not taken. */
+static const uint64_t LIVE_ID = 1ull << 62;
 static const int64_t TICK_MS = 500;
 static const int64_t HEARTBEAT_NS = 15 * 1000000000LL;
 
@@ -21,6 +23,7 @@ struct tail {
     struct row_filter filter; /* its tree lives in `a` */
     struct arena a;
     _Atomic uint64_t dropped; /* rows since the last event */
+    _Atomic uint64_t seq;     /* rows sent: ids of live rows, apart from those of stored ones */
     atomic_bool gone;         /* the client has left */
     int64_t beat_ns;          /* reaper thread only: last heartbeat, monotonic */
 };
@@ -78,7 +81,8 @@ static void on_rows(void *arg, const struct log_record *rows, size_t n)
             json_array_begin(&w);
         }
         taken++;
-        json_log(&w, &rows[i], 0);
+        json_log(&w, &rows[i],
+                 LIVE_ID | atomic_fetch_add_explicit(&t->seq, 1, memory_order_relaxed));
     }
     if (taken != 0) {
         json_array_end(&w);

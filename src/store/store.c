@@ -24,6 +24,21 @@ static const int64_t ROUND_MS = 5000;
 static const uint64_t DEFAULT_MIN_FREE = 512ull << 20;
 static const int64_t DEFAULT_MEMORY = 512ll << 20;
 
+enum { USAGE_KINDS = 6 };
+
+/* The gauges of bongsu_store_disk_bytes and where their value is. */
+static const struct {
+    const char *labels;
+    size_t offset;
+} USAGE[USAGE_KINDS] = {
+    {"part=\"metrics\"", offsetof(struct store_usage, metrics_bytes)},
+    {"part=\"traces\"", offsetof(struct store_usage, spans_bytes)},
+    {"part=\"logs\"", offsetof(struct store_usage, logs_bytes)},
+    {"part=\"meta\"", offsetof(struct store_usage, meta_bytes)},
+    {"part=\"wal\"", offsetof(struct store_usage, wal_bytes)},
+    {"part=\"free\"", offsetof(struct store_usage, free_bytes)},
+};
+
 struct store {
     char *dir;
     int lock_fd; /* flock()ed file in dir; -1: none */
@@ -34,6 +49,7 @@ struct store {
     struct meta *meta;
     uint64_t min_free_bytes;
     struct counter *dropped_bytes;
+    struct gauge *disk_bytes[USAGE_KINDS]; /* order of USAGE */
     struct thread maintenance;
     struct mutex lock;
     struct cond wake;
@@ -132,6 +148,30 @@ static void measure(struct store *s, struct store_usage *u)
     u->total_bytes =
         u->metrics_bytes + u->spans_bytes + u->logs_bytes + u->meta_bytes + u->wal_bytes;
     u->free_bytes = vfs_free_bytes(s->dir);
+    for (size_t i = 0; i < USAGE_KINDS; i++) {
+        uint64_t bytes;
+
+        memcpy(&bytes, (const char *)u + USAGE[i].offset, sizeof(bytes));
+        gauge_set(s->disk_bytes[i], (int64_t)bytes);
+    }
+}
+
+static double memory_used(void *arg)
+{
+    return (double)budget_used(arg);
+}
+
+static void make_stats(struct store *s, struct stats *stats)
+{
+    s->dropped_bytes = stats_counter(stats, "bongsu_store_dropped_bytes_total", "",
+                                     "Bytes of oldest data dropped to stay inside the disk budget");
+    for (size_t i = 0; i < USAGE_KINDS; i++) {
+        s->disk_bytes[i] =
+            stats_gauge(stats, "bongsu_store_disk_bytes", USAGE[i].labels,
+                        "Bytes on disk by what they hold; free: left on the file system");
+    }
+    stats_gauge_fn(stats, "bongsu_memory_bytes", "subsystem=\"store\"",
+                   "Memory taken from a budget, by subsystem", memory_used, &s->memory);
 }
 
 /* The engine whose oldest part ends earliest gives it up. @return bytes freed, 0 when nothing is left */
@@ -213,8 +253,7 @@ int store_open(const struct store_opts *opts, struct store **ret, struct err *re
     s->usage.retention_ms = opts->retention_ms;
     budget_init(&s->memory, opts->max_memory_bytes != 0 ? opts->max_memory_bytes : DEFAULT_MEMORY,
                 NULL);
-    s->dropped_bytes = stats_counter(opts->stats, "bongsu_store_dropped_bytes_total", "",
-                                     "Bytes of oldest data dropped to stay inside the disk budget");
+    make_stats(s, opts->stats);
     mutex_init(&s->lock, LOCK_RANK_STORE);
     cond_init(&s->wake);
     rc = take_directory(s, reterr);
