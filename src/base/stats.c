@@ -211,14 +211,35 @@ static void emit(const struct entry *e, bool first, sample_fn fn, void *arg)
     fn(arg, &s);
 }
 
-void stats_each(struct stats *s, sample_fn fn, void *arg)
+/* Entries live as long as the registry, so copies of them stay good without the lock. */
+static struct entry *copy_entries(struct stats *s, size_t *ret_n)
 {
-    const char *family = "";
+    struct entry *copy;
+    size_t n = 0;
 
     mutex_lock(&s->lock);
     for (struct entry *e = s->first; e != NULL; e = e->next) {
-        emit(e, strcmp(family, e->name) != 0, fn, arg);
-        family = e->name;
+        n++;
+    }
+    copy = mem_xcalloc(n, sizeof(*copy));
+    n = 0;
+    for (struct entry *e = s->first; e != NULL; e = e->next) {
+        copy[n++] = *e;
     }
     mutex_unlock(&s->lock);
+    *ret_n = n;
+    return copy;
+}
+
+void stats_each(struct stats *s, sample_fn fn, void *arg)
+{
+    const char *family = "";
+    size_t n;
+    struct entry *v = copy_entries(s, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        emit(&v[i], strcmp(family, v[i].name) != 0, fn, arg);
+        family = v[i].name;
+    }
+    mem_free(v);
 }

@@ -42,7 +42,7 @@ struct counter *stats_counter(struct stats *s, const char *name, const char *lab
 struct gauge *stats_gauge(struct stats *s, const char *name, const char *labels, const char *help);
 struct timing *stats_timing(struct stats *s, const char *name, const char *labels,
                             const char *help);
-/** A gauge whose value is asked for when read; `fn` must be quick and take no lock of rank >= STATS. */
+/** A gauge whose value is asked for when read; `fn` must be quick; it may take locks. */
 void stats_gauge_fn(struct stats *s, const char *name, const char *labels, const char *help,
                     double (*fn)(void *arg), void *arg);
 
