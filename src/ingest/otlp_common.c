@@ -184,19 +184,26 @@ static int array_value(struct otlp_ctx *c, struct pb msg, size_t depth, struct v
     return rc;
 }
 
-static int attrs_at_depth(struct otlp_ctx *c, struct pb msg, uint32_t tag, size_t n, size_t depth,
-                          struct attrs *ret, uint32_t *dropped, struct err *reterr);
+/* KeyValue fields to decode: `n` of them with `tag` in `msg`. */
+struct attr_fields {
+    struct pb msg;
+    uint32_t tag;
+    size_t n;
+    size_t depth; /* of the values, for the nesting limit */
+};
+
+static int decode_attrs(struct otlp_ctx *c, const struct attr_fields *in, struct attrs *ret,
+                        uint32_t *dropped, struct err *reterr);
 
 static int map_value(struct otlp_ctx *c, struct pb msg, size_t depth, struct value *ret,
                      struct err *reterr)
 {
+    struct attr_fields in = {.msg = msg, .tag = PB_TAG(1, PB_LEN), .depth = depth + 1};
     struct attrs as;
     uint32_t dropped = 0;
-    size_t n;
-    int rc = count_fields(msg, PB_TAG(1, PB_LEN), &n, reterr);
+    int rc = count_fields(msg, in.tag, &in.n, reterr);
 
-    rc = rc < 0 ? rc
-                : attrs_at_depth(c, msg, PB_TAG(1, PB_LEN), n, depth + 1, &as, &dropped, reterr);
+    rc = rc < 0 ? rc : decode_attrs(c, &in, &as, &dropped, reterr);
     if (rc < 0) {
         return rc;
     }
@@ -331,11 +338,12 @@ static int key_value(struct otlp_ctx *c, struct pb msg, size_t depth, struct att
     return rc;
 }
 
-static int attrs_at_depth(struct otlp_ctx *c, struct pb msg, uint32_t tag, size_t n, size_t depth,
-                          struct attrs *ret, uint32_t *dropped, struct err *reterr)
+static int decode_attrs(struct otlp_ctx *c, const struct attr_fields *in, struct attrs *ret,
+                        uint32_t *dropped, struct err *reterr)
 {
-    size_t keep = n < c->limits->max_attrs ? n : c->limits->max_attrs;
-    size_t over = n - keep;
+    size_t keep = in->n < c->limits->max_attrs ? in->n : c->limits->max_attrs;
+    size_t over = in->n - keep;
+    struct pb msg = in->msg;
     struct key_set keys;
     struct attr *v = NULL;
     struct pb_field f;
@@ -352,11 +360,11 @@ static int attrs_at_depth(struct otlp_ctx *c, struct pb msg, uint32_t tag, size_
         struct attr a;
         size_t at;
 
-        if (f.tag != tag) {
+        if (f.tag != in->tag) {
             continue;
         }
         seen++;
-        rc = key_value(c, pb_sub(&msg, f.s), depth, &a, reterr);
+        rc = key_value(c, pb_sub(&msg, f.s), in->depth, &a, reterr);
         if (rc < 0) {
             return rc;
         }
@@ -380,7 +388,9 @@ static int attrs_at_depth(struct otlp_ctx *c, struct pb msg, uint32_t tag, size_
 int otlp_attrs(struct otlp_ctx *c, struct pb msg, uint32_t tag, size_t n, struct attrs *ret,
                uint32_t *dropped, struct err *reterr)
 {
-    return attrs_at_depth(c, msg, tag, n, 0, ret, dropped, reterr);
+    const struct attr_fields in = {msg, tag, n, 0};
+
+    return decode_attrs(c, &in, ret, dropped, reterr);
 }
 
 int otlp_resource(struct otlp_ctx *c, const struct otlp_group *g, const struct resource **ret,

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Any bytes as an OTLP traces request in json.
+ */
+#include "fuzz_rig.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    return fuzz_otlp(OTLP_TRACES, OTLP_JSON, data, size);
+}
