@@ -4,8 +4,8 @@
  * of the field are read.
  */
 #include "base/err.h"
+#include "store/columns/block.h"
 #include "store/columns/groups.h"
-#include "store/columns/part.h"
 #include "store/columns/scan_internal.h"
 
 #include <stdlib.h>
@@ -85,15 +85,122 @@ static int count_chunk_row(void *arg, const struct batch *b, struct str row, uin
     return rc == 0 ? count_row(g, &ref, time_ns) : rc;
 }
 
+/* All rows of the block count, in one bucket and one group: nothing has to be read. */
+static bool count_whole(struct aggregate *g, const struct source *src, int *ret_rc)
+{
+    size_t first = bucket_of(g, src->min_ns);
+    uint32_t index;
+
+    if (g->by != NULL || g->qu.q->filter != NULL || src->min_ns < g->qu.q->min_ns ||
+        src->max_ns >= g->qu.q->max_ns || bucket_of(g, src->max_ns) != first) {
+        return false;
+    }
+    g->qu.stats.blocks_pruned++;
+    if (first >= g->buckets) {
+        *ret_rc = 0;
+        return true;
+    }
+    *ret_rc = groups_find(&g->groups, STR(""), &index);
+    if (*ret_rc == 0) {
+        groups_add(&g->groups, index, first, part_block(src->part, src->block)->rows_n);
+    }
+    return true;
+}
+
+/* Numbers of the block's groups to those of the query. */
+static int map_groups(struct aggregate *g, struct block *b, const uint64_t *bits,
+                      struct block_groups *ret, uint32_t **ret_map)
+{
+    uint32_t *map;
+    int rc = 0;
+
+    if (g->by != NULL) {
+        rc = block_group(b, g->by, bits, ret);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    map = arena_array(b->a, uint32_t, ret->texts_n + 1);
+    if (map == NULL) {
+        return block_no_memory(b);
+    }
+    for (size_t i = 0; i < ret->texts_n && rc == 0; i++) {
+        rc = groups_find(&g->groups, ret->texts[i], &map[i]);
+    }
+    map[ret->texts_n] = UINT32_MAX; /* absent: found when first needed */
+    *ret_map = map;
+    return rc;
+}
+
+static int count_bits(struct aggregate *g, struct block *b, const uint64_t *bits)
+{
+    struct block_groups bg = {0};
+    const int64_t *time = NULL;
+    uint32_t *map = NULL;
+    int rc = map_groups(g, b, bits, &bg, &map);
+
+    if (rc == 0 && g->step_ns != 0) {
+        rc = block_ints(b, COL_TIME, &time);
+    }
+    for (size_t w = 0; w < block_words(b) && rc == 0; w++) {
+        for (uint64_t left = bits[w]; left != 0 && rc == 0; left &= left - 1) {
+            uint32_t row = (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(left);
+            uint32_t group = bg.group != NULL ? bg.group[row] : UINT32_MAX;
+            size_t bucket = time != NULL ? bucket_of(g, time[row]) : 0;
+            uint32_t *index = &map[group != UINT32_MAX ? group : bg.texts_n];
+
+            if (bucket >= g->buckets || (group == UINT32_MAX && g->skip_absent)) {
+                continue;
+            }
+            if (*index == UINT32_MAX) {
+                rc = groups_find(&g->groups, STR(""), index);
+            }
+            if (rc == 0) {
+                groups_add(&g->groups, *index, bucket, 1);
+            }
+        }
+    }
+    return rc;
+}
+
+static int count_block(struct aggregate *g, const struct source *src)
+{
+    struct query *qu = &g->qu;
+    struct block b;
+    uint64_t *bits;
+    int rc;
+
+    if (count_whole(g, src, &rc)) {
+        return rc;
+    }
+    rc = block_open(src->part, src->block, &qu->scratch, &qu->text, &b, g->reterr);
+    if (rc < 0) {
+        return rc;
+    }
+    bits = arena_array(&qu->scratch, uint64_t, block_words(&b));
+    rc = bits != NULL ? block_filter(&b, qu->q->filter, bits) : block_no_memory(&b);
+    if (rc > 0) {
+        rc = block_filter_time(&b, qu->q->min_ns, qu->q->max_ns, bits);
+        rc = rc < 0 ? rc : count_bits(g, &b, bits);
+    }
+    *(b.decoded_n != 0 ? &qu->stats.blocks_read : &qu->stats.blocks_pruned) += 1;
+    qu->stats.rows_scanned += b.decoded_n != 0 ? block_rows_n(&b) : 0;
+    return rc;
+}
+
 static int count_source(struct aggregate *g, const struct source *src)
 {
     int rc = cancel_check(g->qu.q->cancel);
 
     if (rc == 0) {
         arena_reset(&g->qu.scratch);
-        rc = mem_chunk_each(src->chunk, g->qu.q->min_ns, g->qu.q->max_ns, &g->qu.scratch,
-                            count_chunk_row, g, g->reterr);
-        g->qu.stats.blocks_read++;
+        if (src->chunk != NULL) {
+            rc = mem_chunk_each(src->chunk, g->qu.q->min_ns, g->qu.q->max_ns, &g->qu.scratch,
+                                count_chunk_row, g, g->reterr);
+            g->qu.stats.blocks_read++;
+        } else {
+            rc = count_block(g, src);
+        }
     }
     if (rc == -ERR_NOMEM) {
         return query_no_memory(g->reterr);

@@ -63,8 +63,8 @@ static void stats_init(struct columns *c)
                                     "Blocks that queries read.");
     st->blocks_pruned = stats_counter(s, "bongsu_columns_query_blocks_pruned_total", signal,
                                       "Blocks that queries could skip.");
-    st->memory_bytes = stats_gauge(s, "bongsu_columns_memory_bytes", signal,
-                                   "Rows in memory, not yet in a part.");
+    st->memory_bytes =
+        stats_gauge(s, "bongsu_columns_memory_bytes", signal, "Rows in memory, not yet in a part.");
     st->disk_bytes =
         stats_gauge(s, "bongsu_columns_disk_bytes", signal, "Size of all parts on disk.");
     st->parts = stats_gauge(s, "bongsu_columns_parts", signal, "Parts on disk.");
@@ -260,7 +260,7 @@ static int append_begin(struct columns *c, char *payload, size_t bytes, uint32_t
     }
     mutex_lock(&c->lock);
     g = c->active;
-    room = true;
+    room = c->memory_bytes + bytes <= c->opts.memory_max_bytes * 2 || c->memory_bytes == 0;
     reserved = room && vec_reserve(&g->chunks, g->inflight + 1);
     if (reserved) {
         g->inflight++;

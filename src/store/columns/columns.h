@@ -130,4 +130,19 @@ NODISCARD int columns_compact(struct columns *c, struct err *reterr);
 int64_t columns_oldest_part_ns(struct columns *c, uint64_t *ret_bytes);
 NODISCARD int columns_drop_oldest_part(struct columns *c, struct err *reterr);
 
+/** Background work, for the jobs page. */
+enum { COLUMNS_JOBS = 3 };
+
+struct columns_job {
+    const char *name; /* "flush", "merge", "retention" */
+    bool running;
+    double progress;          /* 0..1 of the run at hand or of the last one */
+    int64_t last_duration_ms; /* 0 before the first run */
+    uint64_t runs;
+    uint64_t failures;
+};
+
+/** @return how many were written (COLUMNS_JOBS) */
+size_t columns_jobs(struct columns *c, struct columns_job dst[COLUMNS_JOBS]);
+
 #endif

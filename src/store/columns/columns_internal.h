@@ -99,13 +99,40 @@ void snapshot_done(struct snapshot *s);
 void tail_notify(struct columns *c, const struct log_record *rows, size_t n,
                  struct row_limits limits, const struct columns_commit *commit);
 
-/* load.c */
+/* manifest.c: the list of live parts and the line between parts and WAL, replaced as a whole */
+
+/** Read the manifest, open its parts, remove leftovers. @return 0; -ERR_CORRUPT names the file */
 NODISCARD int columns_load_parts(struct columns *c, struct err *reterr);
+
+/** What changes together. Parts and generations stay the caller's on failure. */
+struct change {
+    struct part **add;
+    size_t add_n;
+    struct part **remove; /* their files go once the manifest is without them */
+    size_t remove_n;
+    size_t flushed_gens; /* as many of columns.sealed are in `add` now */
+    uint64_t flushed_id; /* 0: unchanged */
+};
+
+/** Write the manifest, then switch readers over. With maintenance held. Takes the references of `add`. */
+NODISCARD int columns_publish(struct columns *c, const struct change *ch, struct err *reterr);
+
+/** Day of a time as YYYYMMDD. */
+uint32_t day_of_ns(int64_t time_ns);
+/** Directory of a part of this store. */
+void part_path(const struct columns *c, uint32_t day, uint64_t seq, char *dst, size_t size);
+
+/* flush.c, merge.c; with maintenance held */
+NODISCARD int columns_flush_locked(struct columns *c, struct err *reterr);
+/** One round: merges what is due. @param all  every day into as few parts as possible
+ * @return number of merges, or an error */
+NODISCARD int columns_merge_locked(struct columns *c, bool all, struct err *reterr);
 
 /* maintain.c */
 void columns_background(void *arg);
-/** Both with maintenance held. */
-NODISCARD int columns_flush_locked(struct columns *c, struct err *reterr);
-NODISCARD int columns_compact_locked(struct columns *c, bool all, struct err *reterr);
+bool columns_stopping(struct columns *c);
+void job_begin(struct columns *c, enum columns_job_kind kind);
+void job_progress(struct columns *c, enum columns_job_kind kind, double progress);
+void job_end(struct columns *c, enum columns_job_kind kind, bool ok, int64_t duration_ns);
 
 #endif

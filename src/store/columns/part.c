@@ -1,22 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Mapped parts.
+ * Mapped parts: what is checked at open makes every later access by index safe; what lies in blocks and
+ * trace pages is checked against its checksum when it is read.
  */
 #include "store/columns/part.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 
-#include "base/alloc.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "io/vfs.h"
+#include "store/columns/block_format.h"
+#include "store/columns/ints.h"
+#include "store/columns/part_format.h"
 
 struct part {
-    atomic_uint refs;
-    int64_t min_ns;
-    int64_t max_ns;
-    uint64_t rows;
-    uint64_t bytes;
+    atomic_uint refs; /* relaxed up, acq_rel down */
+    char *dir;
+    uint32_t day;
+    uint64_t seq;
+    struct mapping data;
+    struct mapping index;
+    struct mapping traces;
+    const struct part_header *h;
     const struct block_entry *blocks;
-    uint32_t blocks_n;
+    struct str *tables; /* resources, then scopes */
+    const struct trace_page *pages;
+    uint32_t pages_n;
 };
+
+static void part_free(struct part *p)
+{
+    vfs_unmap(&p->data);
+    vfs_unmap(&p->index);
+    vfs_unmap(&p->traces);
+    mem_free(p->tables);
+    mem_free(p->dir);
+    mem_free(p);
+}
 
 void part_ref(struct part *p)
 {
@@ -26,36 +48,292 @@ void part_ref(struct part *p)
 void part_unref(struct part *p)
 {
     if (p != NULL && atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) == 1) {
-        mem_free(p);
+        part_free(p);
     }
+}
+
+static int map_file(const struct part *p, const char *name, struct mapping *ret, struct err *reterr)
+{
+    char path[4096];
+    int rc;
+
+    if (snprintf(path, sizeof(path), "%s/%s", p->dir, name) >= (int)sizeof(path)) {
+        return err_set(reterr, ERR_INVALID, "path %.100s... is too long", p->dir);
+    }
+    rc = vfs_map(path, ret, reterr);
+    return rc < 0 ? err_prefix(reterr, "%s", path) : 0;
+}
+
+static int corrupt(const struct part *p, const char *file, const char *what, struct err *reterr)
+{
+    return err_set(reterr, ERR_CORRUPT, "%s/%s is damaged: %s", p->dir, file, what);
+}
+
+static int check_header(struct part *p, struct err *reterr)
+{
+    const struct part_header *h = (const void *)p->index.p;
+    uint64_t body;
+
+    if (p->index.n < sizeof(*h) || memcmp(h->magic, PART_MAGIC, 4) != 0) {
+        return corrupt(p, "index", "not the index of a part", reterr);
+    }
+    if (h->version != PART_VERSION) {
+        return err_set(reterr, ERR_UNSUPPORTED, "%s/index has version %u, this program knows %d",
+                       p->dir, h->version, PART_VERSION);
+    }
+    if (h->header_crc != crc32c(0, h, offsetof(struct part_header, header_crc))) {
+        return corrupt(p, "index", "checksum of the header", reterr);
+    }
+    body = p->index.n - sizeof(*h);
+    if (h->blocks_n > body / sizeof(struct block_entry) || h->resources_bytes > body ||
+        h->scopes_bytes > body ||
+        h->blocks_n * sizeof(struct block_entry) + h->resources_bytes + h->scopes_bytes != body) {
+        return corrupt(p, "index", "its sizes do not add up", reterr);
+    }
+    if (h->body_crc != crc32c(0, p->index.p + sizeof(*h), body)) {
+        return corrupt(p, "index", "checksum", reterr);
+    }
+    if (h->data_bytes != p->data.n) {
+        return corrupt(p, "data", "it has another size than when it was written", reterr);
+    }
+    if (h->traces_bytes != p->traces.n) {
+        return corrupt(p, "traces", "it has another size than when it was written", reterr);
+    }
+    if (h->kind > COLUMNS_LOGS || h->min_ns > h->max_ns || h->blocks_n == 0) {
+        return corrupt(p, "index", "impossible header", reterr);
+    }
+    p->h = h;
+    return 0;
+}
+
+static int check_blocks(struct part *p, struct err *reterr)
+{
+    const struct part_header *h = p->h;
+    uint64_t rows = 0;
+
+    p->blocks = (const void *)(p->index.p + sizeof(*h));
+    for (uint32_t i = 0; i < h->blocks_n; i++) {
+        const struct block_entry *b = &p->blocks[i];
+
+        if (b->offset > p->data.n || b->bytes > p->data.n - b->offset || b->dir_bytes > b->bytes ||
+            b->rows_n == 0 || b->rows_n > BLOCK_ROWS_LIMIT || b->min_ns > b->max_ns ||
+            b->min_ns < h->min_ns || b->max_ns > h->max_ns || b->resource_min > b->resource_max ||
+            b->resource_max >= h->resources_n) {
+            return corrupt(p, "index", "impossible block", reterr);
+        }
+        rows += b->rows_n;
+    }
+    return rows == h->rows_n ? 0 : corrupt(p, "index", "wrong number of rows", reterr);
+}
+
+static bool open_table(const uint8_t *at, uint64_t bytes, uint32_t n, struct str *dst)
+{
+    struct rd r = {.p = at, .end = at + bytes};
+
+    for (uint32_t i = 0; i < n; i++) {
+        size_t len = rd_fixed32(&r);
+        const uint8_t *b = rd_bytes(&r, len);
+
+        if (r.bad) {
+            return false;
+        }
+        dst[i] = str_of((const char *)b, len);
+    }
+    return rd_left(&r) == 0;
+}
+
+static int check_tables(struct part *p, struct err *reterr)
+{
+    const struct part_header *h = p->h;
+    const uint8_t *at = p->index.p + sizeof(*h) + h->blocks_n * sizeof(struct block_entry);
+
+    if (h->resources_n > h->resources_bytes / 4 || h->scopes_n > h->scopes_bytes / 4) {
+        return corrupt(p, "index", "impossible tables", reterr);
+    }
+    p->tables = mem_try_calloc((size_t)h->resources_n + h->scopes_n + 1, sizeof(*p->tables));
+    if (p->tables == NULL) {
+        return err_set(reterr, ERR_NOMEM, "no memory for the tables of %s", p->dir);
+    }
+    if (!open_table(at, h->resources_bytes, h->resources_n, p->tables) ||
+        !open_table(at + h->resources_bytes, h->scopes_bytes, h->scopes_n,
+                    p->tables + h->resources_n)) {
+        return corrupt(p, "index", "broken tables", reterr);
+    }
+    return 0;
+}
+
+static int check_traces(struct part *p, struct err *reterr)
+{
+    const struct trace_header *h = (const void *)p->traces.p;
+    const struct trace_page *pages;
+
+    if (p->traces.n < sizeof(*h) || memcmp(h->magic, TRACE_MAGIC, 4) != 0 ||
+        h->header_crc != crc32c(0, h, offsetof(struct trace_header, header_crc)) ||
+        h->pages_n > (p->traces.n - sizeof(*h)) / sizeof(*pages)) {
+        return corrupt(p, "traces", "header", reterr);
+    }
+    pages = (const void *)(p->traces.p + sizeof(*h));
+    if (h->pages_crc != crc32c(0, pages, h->pages_n * sizeof(*pages))) {
+        return corrupt(p, "traces", "checksum of the pages' list", reterr);
+    }
+    for (uint32_t i = 0; i < h->pages_n; i++) {
+        if (pages[i].offset > p->traces.n || pages[i].bytes > p->traces.n - pages[i].offset ||
+            pages[i].entries_n > TRACE_PAGE || (i != 0 && pages[i].first < pages[i - 1].first)) {
+            return corrupt(p, "traces", "impossible page", reterr);
+        }
+    }
+    p->pages = pages;
+    p->pages_n = h->pages_n;
+    return 0;
+}
+
+int part_open(const char *dir, uint32_t day, uint64_t seq, struct part **ret, struct err *reterr)
+{
+    struct part *p = mem_try_calloc(1, sizeof(*p));
+    int rc;
+
+    if (p == NULL) {
+        return err_set(reterr, ERR_NOMEM, "no memory to open %s", dir);
+    }
+    atomic_init(&p->refs, 1);
+    p->dir = mem_xstrdup(dir);
+    p->day = day;
+    p->seq = seq;
+    rc = map_file(p, "index", &p->index, reterr);
+    rc = rc < 0 ? rc : map_file(p, "data", &p->data, reterr);
+    rc = rc < 0 ? rc : map_file(p, "traces", &p->traces, reterr);
+    rc = rc < 0 ? rc : check_header(p, reterr);
+    rc = rc < 0 ? rc : check_blocks(p, reterr);
+    rc = rc < 0 ? rc : check_tables(p, reterr);
+    rc = rc < 0 ? rc : check_traces(p, reterr);
+    if (rc < 0) {
+        part_free(p);
+        return rc;
+    }
+    *ret = p;
+    return 0;
+}
+
+const char *part_dir(const struct part *p)
+{
+    return p->dir;
+}
+
+uint32_t part_day(const struct part *p)
+{
+    return p->day;
+}
+
+uint64_t part_seq(const struct part *p)
+{
+    return p->seq;
+}
+
+enum columns_kind part_kind(const struct part *p)
+{
+    return (enum columns_kind)p->h->kind;
 }
 
 int64_t part_min_ns(const struct part *p)
 {
-    return p->min_ns;
+    return p->h->min_ns;
 }
 
 int64_t part_max_ns(const struct part *p)
 {
-    return p->max_ns;
+    return p->h->max_ns;
 }
 
 uint64_t part_rows(const struct part *p)
 {
-    return p->rows;
+    return p->h->rows_n;
 }
 
 uint64_t part_bytes(const struct part *p)
 {
-    return p->bytes;
+    return p->data.n + p->index.n + p->traces.n;
 }
 
 uint32_t part_blocks(const struct part *p)
 {
-    return p->blocks_n;
+    return p->h->blocks_n;
 }
 
 const struct block_entry *part_block(const struct part *p, uint32_t i)
 {
     return &p->blocks[i];
+}
+
+struct str part_block_bytes(const struct part *p, uint32_t i)
+{
+    return str_of((const char *)p->data.p + p->blocks[i].offset, p->blocks[i].bytes);
+}
+
+uint32_t part_resources(const struct part *p)
+{
+    return p->h->resources_n;
+}
+
+uint32_t part_scopes(const struct part *p)
+{
+    return p->h->scopes_n;
+}
+
+struct str part_resource_bytes(const struct part *p, uint32_t i)
+{
+    return p->tables[i];
+}
+
+struct str part_scope_bytes(const struct part *p, uint32_t i)
+{
+    return p->tables[p->h->resources_n + i];
+}
+
+/* Index of the last page whose first fingerprint is below `fp`, or 0: the first that can hold it. */
+static uint32_t first_page(const struct part *p, uint64_t fp)
+{
+    uint32_t lo = 0;
+    uint32_t hi = p->pages_n;
+
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+
+        if (p->pages[mid].first < fp) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo != 0 ? lo - 1 : 0;
+}
+
+int part_trace_blocks(const struct part *p, const uint8_t id[16], block_list *ret,
+                      struct err *reterr)
+{
+    uint64_t fp = trace_fingerprint(id);
+
+    for (uint32_t i = first_page(p, fp); i < p->pages_n && p->pages[i].first <= fp; i++) {
+        const struct trace_page *page = &p->pages[i];
+        struct rd r = {.p = p->traces.p + page->offset,
+                       .end = p->traces.p + page->offset + page->bytes};
+        int64_t fps[TRACE_PAGE];
+        int64_t blocks[TRACE_PAGE];
+
+        if (page->crc != crc32c(0, r.p, page->bytes) || !ints_decode(&r, page->entries_n, fps) ||
+            !ints_decode(&r, page->entries_n, blocks)) {
+            return corrupt(p, "traces", "checksum of a page", reterr);
+        }
+        for (uint32_t k = 0; k < page->entries_n; k++) {
+            if ((uint64_t)fps[k] != fp) {
+                continue;
+            }
+            if ((uint64_t)blocks[k] >= p->h->blocks_n) {
+                return corrupt(p, "traces", "a block that is not there", reterr);
+            }
+            if (!vec_push(ret, (uint32_t)blocks[k])) {
+                return err_set(reterr, ERR_NOMEM, "no memory for the blocks of a trace");
+            }
+        }
+    }
+    return 0;
 }

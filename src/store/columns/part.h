@@ -2,17 +2,18 @@
  *
  * An immutable part on disk, mapped: the rows of one UTC day of one flush or merge, sorted by (stream, time,
  * id) and cut into blocks. Reference-counted: a part that was merged away stays readable until its last
- * reader leaves.
+ * reader leaves, even after its files were removed.
  */
 #ifndef STORE_COLUMNS_PART_H
 #define STORE_COLUMNS_PART_H
 
-#include "base/str.h"
+#include "base/arena.h"
+#include "base/vec.h"
 #include "store/columns/columns.h"
 
 struct part;
 
-/** What the index says of a block; enough to skip it. */
+/** What the index says of a block; enough to skip it. On disk as it is. */
 struct block_entry {
     int64_t min_ns;
     int64_t max_ns;
@@ -27,13 +28,35 @@ struct block_entry {
     uint32_t reserved;
 };
 
+/** Map and check a part. The index is verified whole, blocks when they are read.
+ * @return 0; -ERR_CORRUPT and -ERR_IO name the file; -ERR_UNSUPPORTED: a newer version wrote it */
+NODISCARD int part_open(const char *dir, uint32_t day, uint64_t seq, struct part **ret,
+                        struct err *reterr);
 void part_ref(struct part *p);
-void part_unref(struct part *p);
+void part_unref(struct part *p); /* NULL is fine */
+
+const char *part_dir(const struct part *p);
+uint32_t part_day(const struct part *p); /* YYYYMMDD */
+uint64_t part_seq(const struct part *p);
+enum columns_kind part_kind(const struct part *p);
 int64_t part_min_ns(const struct part *p);
 int64_t part_max_ns(const struct part *p);
 uint64_t part_rows(const struct part *p);
 uint64_t part_bytes(const struct part *p); /* of its files */
 uint32_t part_blocks(const struct part *p);
 const struct block_entry *part_block(const struct part *p, uint32_t i);
+/** Bytes of a block; within the mapping. */
+struct str part_block_bytes(const struct part *p, uint32_t i);
+
+uint32_t part_resources(const struct part *p);
+uint32_t part_scopes(const struct part *p);
+/** Encodings of the tables' entries; `i` must be in range. */
+struct str part_resource_bytes(const struct part *p, uint32_t i);
+struct str part_scope_bytes(const struct part *p, uint32_t i);
+
+/** Blocks that may hold a trace, rising, appended to `ret` (which the caller frees). */
+typedef VEC(uint32_t) block_list;
+NODISCARD int part_trace_blocks(const struct part *p, const uint8_t id[16], block_list *ret,
+                                struct err *reterr);
 
 #endif

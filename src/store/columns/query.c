@@ -29,19 +29,56 @@ static void add_chunks(struct query *qu)
     }
 }
 
-static void add_blocks(struct query *qu, struct part *p)
+bool filter_one_trace(const struct filter *f, struct trace_id *ret)
 {
-    for (uint32_t i = 0; i < part_blocks(p); i++) {
-        const struct block_entry *b = part_block(p, i);
-
-        if (b->max_ns >= qu->q->min_ns && b->min_ns < qu->q->max_ns) {
-            qu->sources[qu->sources_n++] = (struct source){.min_ns = b->min_ns,
-                                                           .max_ns = b->max_ns,
-                                                           .part = p,
-                                                           .block = i,
-                                                           .row_bytes = b->raw_bytes / b->rows_n};
-        }
+    if (f == NULL) {
+        return false;
     }
+    if (f->type == FILTER_AND) {
+        for (size_t i = 0; i < f->kids_n; i++) {
+            if (filter_one_trace(f->kids[i], ret)) {
+                return true;
+            }
+        }
+        return false;
+    }
+    return f->type == FILTER_PRED && f->op == PRED_EQ && f->field.scope == FIELD_INTRINSIC &&
+           str_eq(f->field.name, STR("trace_id")) && f->value.type == VALUE_STR &&
+           hex_decode(f->value.u.s, ret->b, TRACE_ID_SIZE);
+}
+
+static void add_block(struct query *qu, struct part *p, uint32_t i)
+{
+    const struct block_entry *b = part_block(p, i);
+
+    if (b->max_ns >= qu->q->min_ns && b->min_ns < qu->q->max_ns) {
+        qu->sources[qu->sources_n++] = (struct source){.min_ns = b->min_ns,
+                                                       .max_ns = b->max_ns,
+                                                       .part = p,
+                                                       .block = i,
+                                                       .row_bytes = b->raw_bytes / b->rows_n};
+    }
+}
+
+static int add_blocks(struct query *qu, struct part *p, struct err *reterr)
+{
+    struct trace_id id;
+    block_list some = {0};
+    int rc;
+
+    if (!filter_one_trace(qu->q->filter, &id)) {
+        for (uint32_t i = 0; i < part_blocks(p); i++) {
+            add_block(qu, p, i);
+        }
+        return 0;
+    }
+    rc = part_trace_blocks(p, id.b, &some, reterr);
+    for (size_t i = 0; i < some.n && rc == 0; i++) {
+        add_block(qu, p, some.v[i]);
+    }
+    qu->stats.blocks_pruned += part_blocks(p) - some.n;
+    vec_done(&some);
+    return rc;
 }
 
 int query_begin(struct columns *c, const struct columns_query *q, enum columns_kind kind,
@@ -67,8 +104,12 @@ int query_begin(struct columns *c, const struct columns_query *q, enum columns_k
         return query_no_memory(reterr);
     }
     add_chunks(&qu);
-    for (size_t i = 0; i < qu.snap.parts_n; i++) {
-        add_blocks(&qu, qu.snap.parts[i]);
+    for (size_t i = 0; i < qu.snap.parts_n && rc == 0; i++) {
+        rc = add_blocks(&qu, qu.snap.parts[i], reterr);
+    }
+    if (rc < 0) {
+        query_end(&qu, NULL);
+        return rc;
     }
     qsort(qu.sources, qu.sources_n, sizeof(*qu.sources), newest_first);
     *ret = qu;

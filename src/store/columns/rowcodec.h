@@ -52,7 +52,9 @@ struct batch {
     struct batch_info info;
     struct str payload;
     const struct resource *resources;
-    const uint64_t *streams; /* sort key per resource, see stream_key() */
+    const uint64_t *streams;          /* sort key per resource, see stream_key() */
+    const struct str *resource_bytes; /* resource_encode() of each, in the payload */
+    const struct str *scope_bytes;
     size_t resources_n;
     const struct scope *scopes;
     size_t scopes_n;
@@ -72,8 +74,9 @@ static inline uint32_t rowcodec_first(void)
 /** Body of the row at *pos and its time; advances *pos. @return 1; 0 at the end; -ERR_CORRUPT */
 NODISCARD int rowcodec_next(const struct batch *b, uint32_t *pos, struct str *ret_row,
                             int64_t *ret_time_ns);
-/** Index of the row's resource without decoding the rest. */
-NODISCARD int rowcodec_row_resource(const struct batch *b, struct str row, size_t *ret);
+/** Indexes of the row's resource and scope without decoding the rest. */
+NODISCARD int rowcodec_row_tables(const struct batch *b, struct str row, size_t *ret_resource,
+                                  size_t *ret_scope);
 /** The whole row. @return 0, -ERR_CORRUPT, -ERR_NOMEM (arena) */
 NODISCARD int rowcodec_span(const struct batch *b, struct str row, struct arena *a,
                             struct span *ret);

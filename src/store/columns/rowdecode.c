@@ -39,8 +39,9 @@ static int open_resources(struct rd *r, struct arena *a, struct batch *b)
     size_t n = rd_count(r, 3);
     struct resource *v = arena_array(a, struct resource, n != 0 ? n : 1);
     uint64_t *streams = arena_array(a, uint64_t, n != 0 ? n : 1);
+    struct str *bytes = arena_array(a, struct str, n != 0 ? n : 1);
 
-    if (v == NULL || streams == NULL) {
+    if (v == NULL || streams == NULL || bytes == NULL) {
         return -ERR_NOMEM;
     }
     for (size_t i = 0; i < n; i++) {
@@ -50,8 +51,10 @@ static int open_resources(struct rd *r, struct arena *a, struct batch *b)
         if (rc < 0) {
             return rc;
         }
-        streams[i] = stream_key(&v[i], str_of((const char *)start, (size_t)(r->p - start)));
+        bytes[i] = str_of((const char *)start, (size_t)(r->p - start));
+        streams[i] = stream_key(&v[i], bytes[i]);
     }
+    b->resource_bytes = bytes;
     b->resources = v;
     b->streams = streams;
     b->resources_n = n;
@@ -62,17 +65,21 @@ static int open_scopes(struct rd *r, struct arena *a, struct batch *b)
 {
     size_t n = rd_count(r, 5);
     struct scope *v = arena_array(a, struct scope, n != 0 ? n : 1);
+    struct str *bytes = arena_array(a, struct str, n != 0 ? n : 1);
 
-    if (v == NULL) {
+    if (v == NULL || bytes == NULL) {
         return -ERR_NOMEM;
     }
     for (size_t i = 0; i < n; i++) {
+        const uint8_t *start = r->p;
         int rc = scope_decode(r, a, &v[i]);
 
         if (rc < 0) {
             return rc;
         }
+        bytes[i] = str_of((const char *)start, (size_t)(r->p - start));
     }
+    b->scope_bytes = bytes;
     b->scopes = v;
     b->scopes_n = n;
     return 0;
@@ -162,14 +169,16 @@ static int get_head(const struct batch *b, struct rd *r, struct row_head *ret)
     return 0;
 }
 
-int rowcodec_row_resource(const struct batch *b, struct str row, size_t *ret)
+int rowcodec_row_tables(const struct batch *b, struct str row, size_t *ret_resource,
+                        size_t *ret_scope)
 {
     struct rd r = rd_of(row);
     struct row_head head;
     int rc = get_head(b, &r, &head);
 
     if (rc == 0) {
-        *ret = (size_t)(head.resource - b->resources);
+        *ret_resource = (size_t)(head.resource - b->resources);
+        *ret_scope = (size_t)(head.scope - b->scopes);
     }
     return rc;
 }

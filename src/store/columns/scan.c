@@ -5,7 +5,7 @@
  * early exit reads little and a long scan decodes each block once per page.
  */
 #include "base/err.h"
-#include "store/columns/part.h"
+#include "store/columns/block.h"
 #include "store/columns/scan_internal.h"
 
 #include <stdlib.h>
@@ -125,32 +125,81 @@ static int filter_chunk_row(void *arg, const struct batch *b, struct str row, ui
     return 0;
 }
 
+static int take_hits(struct scan *s, struct source *src, size_t n)
+{
+    src->hits = mem_try_alloc(n * sizeof(*src->hits));
+    if (src->hits == NULL || !query_charge(&s->qu, (int64_t)(n * sizeof(*src->hits)))) {
+        return query_no_memory(s->reterr);
+    }
+    src->hits_cap = n;
+    return 0;
+}
+
 static int open_chunk(struct scan *s, struct source *src)
 {
     struct chunk_filter cf = {.s = s, .src = src};
-    size_t rows = src->chunk->info.rows_n;
-    int rc;
+    int rc = take_hits(s, src, src->chunk->info.rows_n);
 
-    src->hits = mem_try_alloc(rows * sizeof(*src->hits));
-    if (src->hits == NULL || !query_charge(&s->qu, (int64_t)(rows * sizeof(*src->hits)))) {
-        return query_no_memory(s->reterr);
+    if (rc < 0) {
+        return rc;
     }
     rc = mem_chunk_each(src->chunk, s->qu.q->min_ns, s->qu.q->max_ns, &s->qu.scratch,
                         filter_chunk_row, &cf, s->reterr);
     s->qu.stats.blocks_read++;
+    return rc == -ERR_NOMEM ? query_no_memory(s->reterr) : rc;
+}
+
+/* Hits of the rows whose bits are set. */
+static int block_hits(struct scan *s, struct source *src, struct block *b, const uint64_t *bits)
+{
+    const int64_t *time;
+    const int64_t *id;
+    int rc = take_hits(s, src, block_count(b, bits));
+
+    rc = rc < 0 ? rc : block_ints(b, COL_TIME, &time);
+    rc = rc < 0 ? rc : block_ints(b, COL_ID, &id);
+    for (size_t w = 0; w < block_words(b) && rc == 0; w++) {
+        for (uint64_t left = bits[w]; left != 0; left &= left - 1) {
+            uint32_t row = (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(left);
+
+            if (after_cursor(s, time[row], (uint64_t)id[row])) {
+                src->hits[src->hits_n++] = (struct hit){time[row], (uint64_t)id[row], row};
+            }
+        }
+    }
     return rc;
 }
 
-static void close_source(struct scan *s, struct source *src, size_t rows)
+static int open_block(struct scan *s, struct source *src)
+{
+    struct query *qu = &s->qu;
+    struct block b;
+    uint64_t *bits;
+    int rc = block_open(src->part, src->block, &qu->scratch, &qu->text, &b, s->reterr);
+
+    if (rc < 0) {
+        return rc;
+    }
+    bits = arena_array(&qu->scratch, uint64_t, block_words(&b));
+    rc = bits != NULL ? block_filter(&b, qu->q->filter, bits) : block_no_memory(&b);
+    if (rc == 0) {
+        *(b.decoded_n != 0 ? &qu->stats.blocks_read : &qu->stats.blocks_pruned) += 1;
+        qu->stats.rows_scanned += b.decoded_n != 0 ? block_rows_n(&b) : 0;
+    } else if (rc > 0) {
+        qu->stats.blocks_read++;
+        qu->stats.rows_scanned += block_rows_n(&b);
+        rc = block_filter_time(&b, qu->q->min_ns, qu->q->max_ns, bits);
+        rc = rc < 0 ? rc : block_hits(s, src, &b, bits);
+    }
+    return rc;
+}
+
+static void close_source(struct scan *s, struct source *src)
 {
     mem_free(src->hits);
     src->hits = NULL;
-    query_discharge(&s->qu, (int64_t)(rows * sizeof(struct hit)));
-}
-
-static size_t source_rows(const struct source *src)
-{
-    return src->chunk != NULL ? src->chunk->info.rows_n : part_block(src->part, src->block)->rows_n;
+    query_discharge(&s->qu, (int64_t)(src->hits_cap * sizeof(struct hit)));
+    src->hits_cap = 0;
 }
 
 static void heap_up(struct scan *s, size_t i)
@@ -201,14 +250,14 @@ static int open_source(struct scan *s, struct source *src)
         return err_set(s->reterr, (enum err_code) - rc, "scan stopped");
     }
     arena_reset(&s->qu.scratch);
-    rc = open_chunk(s, src);
+    rc = src->chunk != NULL ? open_chunk(s, src) : open_block(s, src);
     if (rc < 0) {
         return rc == -ERR_CANCELED || rc == -ERR_TIMEOUT
                    ? err_set(s->reterr, (enum err_code) - rc, "scan stopped")
                    : rc;
     }
     if (src->hits_n == 0) {
-        close_source(s, src, source_rows(src));
+        close_source(s, src);
         return 0;
     }
     sort_hits(src->hits, src->hits_n);
@@ -264,6 +313,31 @@ static int make_chunk_rows(struct scan *s, const struct picked *v, size_t n)
     return rc;
 }
 
+static int make_block_rows(struct scan *s, const struct picked *v, size_t n)
+{
+    struct block b;
+    struct any_row **dst;
+    uint32_t *rows;
+    int rc;
+
+    arena_reset(&s->qu.scratch);
+    rc = block_open(v[0].source->part, v[0].source->block, &s->qu.scratch, &s->qu.text, &b,
+                    s->reterr);
+    if (rc < 0) {
+        return rc;
+    }
+    dst = arena_array(&s->qu.scratch, struct any_row *, n);
+    rows = arena_array(&s->qu.scratch, uint32_t, n);
+    if (dst == NULL || rows == NULL) {
+        return query_no_memory(s->reterr);
+    }
+    for (size_t i = 0; i < n; i++) {
+        rows[i] = v[i].hit.row;
+        dst[i] = &s->rows[v[i].order];
+    }
+    return block_make_rows(&b, rows, n, &s->page_arena, dst);
+}
+
 static int compare_picked(const void *pa, const void *pb)
 {
     const struct picked *a = pa;
@@ -286,7 +360,8 @@ static int make_rows(struct scan *s)
         while (end < s->page_n && s->page[end].source == s->page[i].source) {
             end++;
         }
-        rc = make_chunk_rows(s, &s->page[i], end - i);
+        rc = s->page[i].source->chunk != NULL ? make_chunk_rows(s, &s->page[i], end - i)
+                                              : make_block_rows(s, &s->page[i], end - i);
         if (rc < 0) {
             return rc;
         }
@@ -316,7 +391,7 @@ static int fill_page(struct scan *s)
         s->page_n++;
         bytes += top->row_bytes;
         if (++top->at == top->hits_n) {
-            close_source(s, top, source_rows(top));
+            close_source(s, top);
             s->heap[0] = s->heap[--s->heap_n];
         }
         if (s->heap_n != 0) {

@@ -25,6 +25,7 @@ struct source {
     uint32_t row_bytes; /* average */
     struct hit *hits;   /* owned, newest first; NULL until opened */
     size_t hits_n;
+    size_t hits_cap;
     size_t at;
 };
 
@@ -52,6 +53,8 @@ NODISCARD int query_begin(struct columns *c, const struct columns_query *q, enum
                           struct query *ret, struct err *reterr);
 /** Frees everything, adds to the engine's statistics, writes `ret_stats` (may be NULL). */
 void query_end(struct query *qu, struct scan_stats *ret_stats);
+/** Id of the one trace that every passing row must belong to. @return false when there is no such */
+bool filter_one_trace(const struct filter *f, struct trace_id *ret);
 /** Take memory from the query's budget. @return false when there is none */
 NODISCARD bool query_charge(struct query *qu, int64_t bytes);
 void query_discharge(struct query *qu, int64_t bytes);

@@ -4,7 +4,7 @@
  * trace index. Copies of one span that a client sent twice are given once.
  */
 #include "base/err.h"
-#include "store/columns/part.h"
+#include "store/columns/block.h"
 #include "store/columns/scan_internal.h"
 
 #include <stdlib.h>
@@ -20,6 +20,8 @@ struct trace_lookup {
     struct trace_id id;
     struct cancel *cancel;
     struct arena a; /* what the spans point to */
+    struct arena scratch;
+    struct buf text;
     VEC(struct found) list;
 };
 
@@ -66,6 +68,64 @@ static int take_row(void *arg, const struct batch *b, struct str row, uint32_t a
         return rc;
     }
     return vec_push(&t->list, f) ? 0 : -ERR_NOMEM;
+}
+
+static int take_block_rows(struct trace_lookup *t, struct block *b, const struct column *ids)
+{
+    size_t n = block_rows_n(b);
+    uint32_t *rows = arena_array(&t->scratch, uint32_t, n);
+    struct any_row *made;
+    struct any_row **dst;
+    const int64_t *id;
+    size_t found = 0;
+    int rc = block_ints(b, COL_ID, &id);
+
+    for (uint32_t i = 0; i < n && rows != NULL && rc == 0; i++) {
+        struct str s = strs_at(&ids->strs, i);
+
+        if (s.n == TRACE_ID_SIZE && memcmp(s.p, t->id.b, TRACE_ID_SIZE) == 0) {
+            rows[found++] = i;
+        }
+    }
+    if (rc < 0 || found == 0) {
+        return rows == NULL ? -ERR_NOMEM : rc;
+    }
+    made = arena_calloc(&t->scratch, found, sizeof(*made));
+    dst = arena_array(&t->scratch, struct any_row *, found);
+    if (made == NULL || dst == NULL) {
+        return -ERR_NOMEM;
+    }
+    for (size_t i = 0; i < found; i++) {
+        dst[i] = &made[i];
+    }
+    rc = block_make_rows(b, rows, found, &t->a, dst);
+    for (size_t i = 0; i < found && rc == 0; i++) {
+        struct found f = {.span = made[i].span, .id = (uint64_t)id[rows[i]]};
+
+        rc = vec_push(&t->list, f) ? 0 : -ERR_NOMEM;
+    }
+    return rc;
+}
+
+static int collect_part(struct trace_lookup *t, const struct part *p, struct err *reterr)
+{
+    block_list blocks = {0};
+    int rc = part_trace_blocks(p, t->id.b, &blocks, reterr);
+
+    for (size_t i = 0; i < blocks.n && rc == 0; i++) {
+        const struct column *ids;
+        struct block b;
+
+        arena_reset(&t->scratch);
+        rc = cancel_check(t->cancel);
+        rc = rc < 0 ? rc : block_open(p, blocks.v[i], &t->scratch, &t->text, &b, reterr);
+        if (rc == 0 && b.core[COL_TRACE_ID] != NULL) {
+            rc = block_column(&b, b.core[COL_TRACE_ID], &ids);
+            rc = rc < 0 ? rc : take_block_rows(t, &b, ids);
+        }
+    }
+    vec_done(&blocks);
+    return rc;
 }
 
 static int by_start(const void *pa, const void *pb)
@@ -120,6 +180,15 @@ static int collect(struct trace_lookup *t, struct snapshot *snap, struct err *re
             rc = mem_chunk_each(&snap->chunks[i], INT64_MIN, INT64_MAX, &t->a, take_row, t, reterr);
         }
         if (rc < 0) {
+            return rc == -ERR_CORRUPT
+                       ? err_set(reterr, ERR_CORRUPT, "a row batch in memory is damaged")
+                       : rc;
+        }
+    }
+    for (size_t i = 0; i < snap->parts_n; i++) {
+        int rc = collect_part(t, snap->parts[i], reterr);
+
+        if (rc < 0) {
             return rc;
         }
     }
@@ -144,8 +213,10 @@ int columns_trace(struct columns *c, struct trace_id id, struct cancel *cancel, 
         return rc;
     }
     arena_init(&t.a, TRACE_ARENA_MAX);
+    arena_init(&t.scratch, QUERY_ARENA_MAX);
+    buf_init(&t.text, QUERY_TEXT_MAX);
     rc = collect(&t, &snap, reterr);
-    if (rc == -ERR_CANCELED || rc == -ERR_TIMEOUT || rc == -ERR_NOMEM || rc == -ERR_CORRUPT) {
+    if (rc == -ERR_CANCELED || rc == -ERR_TIMEOUT || rc == -ERR_NOMEM) {
         rc = err_set(reterr, (enum err_code) - rc, "trace lookup: %s", err_text(rc));
     }
     if (rc == 0) {
@@ -153,6 +224,8 @@ int columns_trace(struct columns *c, struct trace_id id, struct cancel *cancel, 
     }
     vec_done(&t.list);
     arena_done(&t.a);
+    arena_done(&t.scratch);
+    buf_done(&t.text);
     snapshot_done(&snap);
     return rc;
 }

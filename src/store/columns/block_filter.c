@@ -1,0 +1,808 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Filters column by column: bloom filter and min/max first, then once per dictionary entry, per resource or
+ * per value. Must agree with filter_matches_row(), the reference; a property test compares them.
+ */
+#include "base/err.h"
+#include "base/hash.h"
+#include "store/columns/block.h"
+#include "store/columns/bloom.h"
+#include "store/columns/rowcodec.h"
+
+/* What a column says of a predicate before its values are looked at. */
+enum verdict { SOME, NONE };
+
+static void bit_set(uint64_t *bits, uint32_t row)
+{
+    bits[row / 64] |= (uint64_t)1 << (row % 64);
+}
+
+static void bits_none(const struct block *b, uint64_t *bits)
+{
+    memset(bits, 0, block_words(b) * sizeof(*bits));
+}
+
+static void bits_all(const struct block *b, uint64_t *bits)
+{
+    uint32_t n = block_rows_n(b);
+
+    memset(bits, 0xff, block_words(b) * sizeof(*bits));
+    if (n % 64 != 0) {
+        bits[n / 64] = ((uint64_t)1 << (n % 64)) - 1;
+    }
+}
+
+static bool bits_any(const struct block *b, const uint64_t *bits)
+{
+    uint64_t any = 0;
+
+    for (size_t i = 0; i < block_words(b); i++) {
+        any |= bits[i];
+    }
+    return any != 0;
+}
+
+static void bits_invert(const struct block *b, uint64_t *bits)
+{
+    uint32_t n = block_rows_n(b);
+
+    for (size_t i = 0; i < block_words(b); i++) {
+        bits[i] = ~bits[i];
+    }
+    if (n % 64 != 0) {
+        bits[n / 64] &= ((uint64_t)1 << (n % 64)) - 1;
+    }
+}
+
+uint64_t block_count(const struct block *b, const uint64_t *bits)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < block_words(b); i++) {
+        n += (uint64_t)__builtin_popcountll(bits[i]);
+    }
+    return n;
+}
+
+/* Can the bloom filter rule every value out? */
+static int bloom_verdict(struct block *b, struct block_col *c, const struct filter *f,
+                         enum verdict *ret)
+{
+    struct str bloom;
+    size_t n = 0;
+    const struct str *lits;
+    int rc = block_bloom(b, c, &bloom);
+
+    *ret = SOME;
+    if (rc < 0 || bloom.n == 0) {
+        return rc;
+    }
+    switch (f->op) {
+    case PRED_EQ:
+    case PRED_NE:
+        *ret = bloom_may_match(bloom, value_text(&f->value, b->text), BLOOM_WHOLE) ? SOME : NONE;
+        break;
+    case PRED_WORD:
+    case PRED_CONTAINS:
+        if (f->value.type == VALUE_STR &&
+            !bloom_may_match(bloom, f->value.u.s, f->op == PRED_WORD ? BLOOM_WHOLE : BLOOM_INNER)) {
+            *ret = NONE;
+        }
+        break;
+    case PRED_RE:
+    case PRED_NRE:
+        lits = matcher_literals(f->regex, &n);
+        if (lits == NULL) {
+            *ret = bloom_may_match(bloom, matcher_prefix(f->regex), BLOOM_FRONT) ? SOME : NONE;
+            break;
+        }
+        *ret = NONE;
+        for (size_t i = 0; i < n && *ret == NONE; i++) {
+            *ret = bloom_may_match(bloom, lits[i], BLOOM_WHOLE) ? SOME : NONE;
+        }
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+/* Can min and max rule every value out? Only numbers against numbers. */
+static enum verdict range_verdict(const struct block_col *c, const struct filter *f)
+{
+    struct value min = {.type = VALUE_I64, .u.i = c->min};
+    struct value max = {.type = VALUE_I64, .u.i = c->max};
+    int lo;
+    int hi;
+
+    if ((c->type != COLTYPE_I64 && c->type != COLTYPE_F64) || !value_is_number(&f->value)) {
+        return SOME;
+    }
+    if (c->type == COLTYPE_F64) {
+        min.type = max.type = VALUE_F64;
+        memcpy(&min.u.f, &c->min, sizeof(double));
+        memcpy(&max.u.f, &c->max, sizeof(double));
+    }
+    lo = value_compare_numbers(&min, &f->value);
+    hi = value_compare_numbers(&max, &f->value);
+    if (lo == 2 || hi == 2) {
+        return SOME;
+    }
+    switch (f->op) {
+    case PRED_EQ:
+    case PRED_NE:
+        return lo > 0 || hi < 0 ? NONE : SOME;
+    case PRED_LT:
+        return lo >= 0 ? NONE : SOME;
+    case PRED_LE:
+        return lo > 0 ? NONE : SOME;
+    case PRED_GT:
+        return hi <= 0 ? NONE : SOME;
+    case PRED_GE:
+        return hi < 0 ? NONE : SOME;
+    default:
+        return SOME;
+    }
+}
+
+static int col_verdict(struct block *b, struct block_col *c, const struct filter *f,
+                       enum verdict *ret)
+{
+    *ret = range_verdict(c, f);
+    return *ret == NONE ? 0 : bloom_verdict(b, c, f, ret);
+}
+
+static void compare_ints(const int64_t *v, size_t n, enum pred_op op, int64_t x, uint8_t *hit)
+{
+    switch (op) {
+    case PRED_LT:
+        for (size_t i = 0; i < n; i++) {
+            hit[i] = v[i] < x;
+        }
+        break;
+    case PRED_LE:
+        for (size_t i = 0; i < n; i++) {
+            hit[i] = v[i] <= x;
+        }
+        break;
+    case PRED_GT:
+        for (size_t i = 0; i < n; i++) {
+            hit[i] = v[i] > x;
+        }
+        break;
+    case PRED_GE:
+        for (size_t i = 0; i < n; i++) {
+            hit[i] = v[i] >= x;
+        }
+        break;
+    default:
+        for (size_t i = 0; i < n; i++) {
+            hit[i] = v[i] == x;
+        }
+    }
+}
+
+static bool is_comparison(enum pred_op op)
+{
+    return op == PRED_EQ || op == PRED_NE || op == PRED_LT || op == PRED_LE || op == PRED_GT ||
+           op == PRED_GE;
+}
+
+/* A string or encoded value against the predicate. `skip_empty`: empty text counts as absent. */
+static int string_hit(struct block *b, const struct filter *f, enum col_type type, struct str s,
+                      uint8_t *ret)
+{
+    struct value v = {.type = VALUE_STR, .u.s = s};
+
+    if (type == COLTYPE_MIXED) {
+        struct rd r = rd_of(s);
+        int rc = value_decode(&r, b->a, &v);
+
+        if (rc < 0) {
+            return rc == -ERR_NOMEM ? block_no_memory(b) : block_corrupt(b, "a value");
+        }
+    }
+    *ret = pred_value(f, &v, b->text);
+    return 0;
+}
+
+static int strings_hits(struct block *b, const struct filter *f, const struct column *col,
+                        uint8_t *hit)
+{
+    const struct strs *s = &col->strs;
+    size_t distinct = s->form == STRS_FLAT ? s->n : s->dict_n;
+    uint8_t *of = hit;
+    int rc = 0;
+
+    if (s->form != STRS_FLAT) {
+        of = arena_alloc(b->a, distinct, 1);
+        if (of == NULL) {
+            return block_no_memory(b);
+        }
+    }
+    for (size_t i = 0; i < distinct && rc == 0; i++) {
+        rc = string_hit(b, f, col->type, s->v[i], &of[i]);
+    }
+    if (s->form == STRS_DICT) {
+        for (size_t i = 0; i < s->n; i++) {
+            hit[i] = of[s->codes[i]];
+        }
+    } else if (s->form == STRS_CONST) {
+        memset(hit, of[0], s->n);
+    }
+    return rc;
+}
+
+/* hit[i] for every value of the column. */
+static int column_hits(struct block *b, const struct filter *f, const struct column *col,
+                       uint8_t *hit)
+{
+    if (f->op == PRED_EXISTS) {
+        memset(hit, 1, col->n);
+        return 0;
+    }
+    if (col->type == COLTYPE_STR || col->type == COLTYPE_MIXED) {
+        return strings_hits(b, f, col, hit);
+    }
+    if (col->type == COLTYPE_I64 && is_comparison(f->op) && f->value.type == VALUE_I64) {
+        compare_ints(col->ints, col->n, f->op, f->value.u.i, hit);
+        return 0;
+    }
+    for (size_t i = 0; i < col->n; i++) {
+        struct value v;
+        int rc;
+
+        if (i != 0 && col->type != COLTYPE_F64 && col->ints[i] == col->ints[i - 1]) {
+            hit[i] = hit[i - 1];
+            continue;
+        }
+        rc = column_value(col, i, b->a, &v);
+        if (rc < 0) {
+            return block_corrupt(b, "a value");
+        }
+        hit[i] = pred_value(f, &v, b->text);
+    }
+    return 0;
+}
+
+static void hits_to_bits(const struct block *b, const uint8_t *hit, const uint32_t *rank,
+                         uint64_t *bits)
+{
+    uint32_t n = block_rows_n(b);
+
+    bits_none(b, bits);
+    for (uint32_t row = 0; row < n; row++) {
+        uint32_t at = rank != NULL ? rank[row] : row;
+
+        if (at != UINT32_MAX) {
+            bits[row / 64] |= (uint64_t)hit[at] << (row % 64);
+        }
+    }
+}
+
+static void rank_to_bits(const struct block *b, const uint32_t *rank, uint64_t *bits)
+{
+    if (rank == NULL) {
+        bits_all(b, bits);
+        return;
+    }
+    bits_none(b, bits);
+    for (uint32_t row = 0; row < block_rows_n(b); row++) {
+        if (rank[row] != UINT32_MAX) {
+            bit_set(bits, row);
+        }
+    }
+}
+
+/* An attribute that has a column. */
+static int attr_column_bits(struct block *b, struct block_col *c, const struct filter *f,
+                            uint64_t *bits, uint64_t *present)
+{
+    const struct column *col;
+    const uint32_t *rank = NULL;
+    enum verdict verdict;
+    uint32_t number = 0;
+    uint8_t *hit;
+    int rc = col_verdict(b, c, f, &verdict);
+
+    while (b->attrs[number] != c) {
+        number++;
+    }
+    if (rc == 0 && (verdict == SOME || present != NULL)) {
+        rc = block_rank(b, number, &rank);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    if (present != NULL) {
+        rank_to_bits(b, rank, present);
+    }
+    if (verdict == NONE) {
+        bits_none(b, bits);
+        return 0;
+    }
+    if (f->op == PRED_EXISTS) {
+        rank_to_bits(b, rank, bits);
+        return 0;
+    }
+    rc = block_column(b, c, &col);
+    if (rc < 0) {
+        return rc;
+    }
+    hit = arena_alloc(b->a, col->n + 1, 1);
+    if (hit == NULL) {
+        return block_no_memory(b);
+    }
+    rc = column_hits(b, f, col, hit);
+    hits_to_bits(b, hit, rank, bits);
+    return rc;
+}
+
+/* An attribute that is in the rest column, if anywhere. */
+static int attr_rest_bits(struct block *b, const struct filter *f, uint64_t *bits,
+                          uint64_t *present)
+{
+    struct block_col *c = b->core[COL_REST];
+    const struct column *col;
+    struct str bloom;
+    int rc;
+
+    bits_none(b, bits);
+    if (present != NULL) {
+        bits_none(b, present);
+    }
+    if (c == NULL) {
+        return 0;
+    }
+    rc = block_bloom(b, c, &bloom);
+    if (rc < 0 || (bloom.n != 0 && !bloom_has(bloom, hash64(f->field.name.p, f->field.name.n)))) {
+        return rc;
+    }
+    rc = block_column(b, c, &col);
+    for (uint32_t row = 0; row < block_rows_n(b) && rc == 0; row++) {
+        struct rd r = rd_of(strs_at(&col->strs, row));
+
+        while (rd_left(&r) != 0) {
+            struct str name = rd_str(&r);
+            struct value v;
+
+            rc = value_decode(&r, b->a, &v);
+            if (rc < 0) {
+                return rc == -ERR_NOMEM ? block_no_memory(b) : block_corrupt(b, "rest column");
+            }
+            if (str_eq(name, f->field.name)) {
+                if (present != NULL) {
+                    bit_set(present, row);
+                }
+                if (pred_value(f, &v, b->text)) {
+                    bit_set(bits, row);
+                }
+                break;
+            }
+        }
+    }
+    return rc;
+}
+
+static int attr_bits(struct block *b, const struct filter *f, uint64_t *bits, uint64_t *present)
+{
+    struct block_col *c = block_attr(b, f->field.name);
+
+    return c != NULL ? attr_column_bits(b, c, f, bits, present)
+                     : attr_rest_bits(b, f, bits, present);
+}
+
+/* What a resource or scope says: 2 yes, 1 no. */
+static int resource_hit(struct block *b, const struct filter *f, struct str name, uint32_t i,
+                        uint8_t *ret)
+{
+    struct rd r = rd_of(part_resource_bytes(b->part, i));
+    struct resource res = {0};
+    struct value v;
+    int rc = resource_decode(&r, b->a, &res);
+
+    if (rc < 0) {
+        return rc == -ERR_NOMEM ? block_no_memory(b) : block_corrupt(b, "resource");
+    }
+    *ret = attrs_field(res.attrs, name, &v) && pred_value(f, &v, b->text) ? 2 : 1;
+    return 0;
+}
+
+static int resource_bits(struct block *b, const struct filter *f, struct str name, uint64_t *bits)
+{
+    uint32_t first = b->entry->resource_min;
+    uint32_t n = b->entry->resource_max - first + 1;
+    uint8_t *memo = arena_calloc(b->a, n, 1);
+    const int64_t *index;
+    int rc;
+
+    if (memo == NULL) {
+        return block_no_memory(b);
+    }
+    bits_none(b, bits);
+    if (n == 1) {
+        rc = resource_hit(b, f, name, first, &memo[0]);
+        if (rc == 0 && memo[0] == 2) {
+            bits_all(b, bits);
+        }
+        return rc;
+    }
+    rc = block_ints(b, COL_RESOURCE, &index);
+    for (uint32_t row = 0; row < block_rows_n(b) && rc == 0; row++) {
+        uint64_t at = (uint64_t)index[row] - first;
+
+        if (at >= n) {
+            return block_corrupt(b, "resource of a row");
+        }
+        if (memo[at] == 0) {
+            rc = resource_hit(b, f, name, first + (uint32_t)at, &memo[at]);
+        }
+        bits[row / 64] |= (uint64_t)(memo[at] == 2) << (row % 64);
+    }
+    return rc;
+}
+
+static int scope_hit(struct block *b, const struct filter *f, uint32_t i, uint8_t *ret)
+{
+    struct rd r = rd_of(part_scope_bytes(b->part, i));
+    struct scope scope = {0};
+    struct value v;
+    bool there;
+    int rc = scope_decode(&r, b->a, &scope);
+
+    if (rc < 0) {
+        return rc == -ERR_NOMEM ? block_no_memory(b) : block_corrupt(b, "scope");
+    }
+    if (f->field.scope == FIELD_SCOPE) {
+        there = attrs_field(scope.attrs, f->field.name, &v);
+    } else {
+        v = (struct value){.type = VALUE_STR, .u.s = scope.name};
+        there = scope.name.n != 0;
+    }
+    *ret = there && pred_value(f, &v, b->text) ? 2 : 1;
+    return 0;
+}
+
+static int scope_bits(struct block *b, const struct filter *f, uint64_t *bits)
+{
+    uint32_t n = part_scopes(b->part);
+    uint8_t *memo = arena_calloc(b->a, (size_t)n + 1, 1);
+    const int64_t *index;
+    int rc;
+
+    if (memo == NULL) {
+        return block_no_memory(b);
+    }
+    bits_none(b, bits);
+    rc = block_ints(b, COL_SCOPE, &index);
+    for (uint32_t row = 0; row < block_rows_n(b) && rc == 0; row++) {
+        uint64_t at = (uint64_t)index[row];
+
+        if (at >= n) {
+            return block_corrupt(b, "scope of a row");
+        }
+        if (memo[at] == 0) {
+            rc = scope_hit(b, f, (uint32_t)at, &memo[at]);
+        }
+        bits[row / 64] |= (uint64_t)(memo[at] == 2) << (row % 64);
+    }
+    return rc;
+}
+
+/* Text of a core column: empty counts as absent. */
+static int text_bits(struct block *b, enum col_id id, const struct filter *f, uint64_t *bits)
+{
+    struct block_col *c = b->core[id];
+    const struct column *col;
+    enum verdict verdict;
+    uint8_t *hit;
+    int rc;
+
+    bits_none(b, bits);
+    if (c == NULL) {
+        return 0;
+    }
+    rc = col_verdict(b, c, f, &verdict);
+    if (rc < 0 || verdict == NONE) {
+        return rc;
+    }
+    rc = block_column(b, c, &col);
+    hit = arena_alloc(b->a, block_rows_n(b), 1);
+    if (rc < 0 || hit == NULL) {
+        return rc < 0 ? rc : block_no_memory(b);
+    }
+    rc = column_hits(b, f, col, hit);
+    for (uint32_t row = 0; row < block_rows_n(b) && rc == 0; row++) {
+        hit[row] = hit[row] && strs_at(&col->strs, row).n != 0;
+    }
+    hits_to_bits(b, hit, NULL, bits);
+    return rc;
+}
+
+/* Ids: their text is lower-case hex. */
+static int id_bits(struct block *b, enum col_id id, const struct filter *f, uint64_t *bits)
+{
+    struct block_col *c = b->core[id];
+    const struct column *col;
+    uint8_t raw[TRACE_ID_SIZE];
+    char hex[PRED_HEX_SIZE];
+    size_t size = id == COL_TRACE_ID ? TRACE_ID_SIZE : SPAN_ID_SIZE;
+    struct str want = f->value.type == VALUE_STR ? f->value.u.s : str_of(NULL, 0);
+    bool exact = false;
+    int rc;
+
+    bits_none(b, bits);
+    if (c == NULL) {
+        return 0;
+    }
+    if (pred_positive(f->op) == PRED_EQ && f->value.type == VALUE_STR) {
+        if (!hex_decode(want, raw, size)) {
+            return 0;
+        }
+        hex_encode(raw, size, hex);
+        if (!str_eq(want, str_of(hex, 2 * size))) {
+            return 0; /* upper case: never the text of an id */
+        }
+        exact = true;
+    }
+    rc = block_column(b, c, &col);
+    for (uint32_t row = 0; row < block_rows_n(b) && rc == 0; row++) {
+        struct str s = strs_at(&col->strs, row);
+        struct value v = {.type = VALUE_STR};
+        bool hit;
+
+        if (s.n == 0) {
+            continue;
+        }
+        if (s.n != size) {
+            return block_corrupt(b, "an id");
+        }
+        if (exact) {
+            hit = memcmp(s.p, raw, size) == 0;
+        } else {
+            hex_encode((const uint8_t *)s.p, size, hex);
+            v.u.s = str_of(hex, 2 * size);
+            hit = pred_value(f, &v, b->text);
+        }
+        bits[row / 64] |= (uint64_t)hit << (row % 64);
+    }
+    return rc;
+}
+
+/* Kinds and statuses: one test per number. */
+static int named_bits(struct block *b, enum col_id id, const char *(*name)(uint8_t),
+                      const struct filter *f, uint64_t *bits)
+{
+    uint8_t memo[256] = {0};
+    const int64_t *v;
+    int rc = block_ints(b, id, &v);
+
+    bits_none(b, bits);
+    for (uint32_t row = 0; row < block_rows_n(b) && rc == 0; row++) {
+        uint8_t n = (uint8_t)v[row];
+
+        if (memo[n] == 0) {
+            struct value text = {.type = VALUE_STR, .u.s = str_cstr(name(n))};
+
+            memo[n] = text.u.s.n != 0 && pred_value(f, &text, b->text) ? 2 : 1;
+        }
+        bits[row / 64] |= (uint64_t)(memo[n] == 2) << (row % 64);
+    }
+    return rc;
+}
+
+static int number_bits(struct block *b, enum col_id id, const struct filter *f, uint64_t *bits)
+{
+    struct block_col zero = {.id = id, .type = COLTYPE_I64};
+    struct block_col *c = b->core[id] != NULL ? b->core[id] : &zero;
+    struct column col = {.type = COLTYPE_I64, .n = block_rows_n(b)};
+    uint8_t *hit;
+    int rc;
+
+    bits_none(b, bits);
+    if (range_verdict(c, f) == NONE) {
+        return 0;
+    }
+    rc = block_ints(b, id, &col.ints);
+    hit = arena_alloc(b->a, block_rows_n(b), 1);
+    if (rc < 0 || hit == NULL) {
+        return rc < 0 ? rc : block_no_memory(b);
+    }
+    rc = column_hits(b, f, &col, hit);
+    hits_to_bits(b, hit, NULL, bits);
+    return rc;
+}
+
+/* Bodies: an empty value counts as absent. */
+static int body_bits(struct block *b, const struct filter *f, uint64_t *bits)
+{
+    struct block_col *c = b->core[COL_BODY];
+    const struct column *col;
+    enum verdict verdict;
+    uint8_t *hit;
+    int rc;
+
+    bits_none(b, bits);
+    if (c == NULL) {
+        return 0;
+    }
+    rc = col_verdict(b, c, f, &verdict);
+    if (rc < 0 || verdict == NONE) {
+        return rc;
+    }
+    rc = block_column(b, c, &col);
+    hit = arena_alloc(b->a, block_rows_n(b), 1);
+    if (rc < 0 || hit == NULL) {
+        return rc < 0 ? rc : block_no_memory(b);
+    }
+    rc = column_hits(b, f, col, hit);
+    for (uint32_t row = 0; row < block_rows_n(b) && rc == 0 && col->type == COLTYPE_MIXED; row++) {
+        struct str s = strs_at(&col->strs, row);
+
+        hit[row] = hit[row] && !(s.n == 1 && s.p[0] == 0); /* the encoding of VALUE_NONE */
+    }
+    hits_to_bits(b, hit, NULL, bits);
+    return rc;
+}
+
+static int intrinsic_bits(struct block *b, const struct filter *f, uint64_t *bits)
+{
+    switch (intrinsic_of(part_kind(b->part), f->field.name)) {
+    case INTRINSIC_NONE:
+        bits_none(b, bits);
+        return 0;
+    case INTRINSIC_NAME:
+        return text_bits(b, COL_NAME, f, bits);
+    case INTRINSIC_SERVICE:
+        return resource_bits(b, f, STR("service.name"), bits);
+    case INTRINSIC_STATUS:
+        return named_bits(b, COL_STATUS, span_status_name, f, bits);
+    case INTRINSIC_KIND:
+        return named_bits(b, COL_KIND, span_kind_name, f, bits);
+    case INTRINSIC_DURATION:
+        return number_bits(b, COL_DURATION, f, bits);
+    case INTRINSIC_STATUS_MESSAGE:
+        return text_bits(b, COL_STATUS_MESSAGE, f, bits);
+    case INTRINSIC_TRACE_ID:
+        return id_bits(b, COL_TRACE_ID, f, bits);
+    case INTRINSIC_SPAN_ID:
+        return id_bits(b, COL_SPAN_ID, f, bits);
+    case INTRINSIC_PARENT_ID:
+        return id_bits(b, COL_PARENT_ID, f, bits);
+    case INTRINSIC_TRACE_STATE:
+        return text_bits(b, COL_TRACE_STATE, f, bits);
+    case INTRINSIC_SCOPE_NAME:
+        return scope_bits(b, f, bits);
+    case INTRINSIC_BODY:
+        return body_bits(b, f, bits);
+    case INTRINSIC_SEVERITY_NUMBER:
+        return number_bits(b, COL_SEVERITY, f, bits);
+    case INTRINSIC_SEVERITY_TEXT:
+        return text_bits(b, COL_SEVERITY_TEXT, f, bits);
+    case INTRINSIC_EVENT_NAME:
+        return text_bits(b, COL_EVENT_NAME, f, bits);
+    }
+    return -ERR_INTERNAL;
+}
+
+static int any_bits(struct block *b, const struct filter *f, uint64_t *bits)
+{
+    uint64_t *present = arena_array(b->a, uint64_t, block_words(b));
+    uint64_t *outer = arena_array(b->a, uint64_t, block_words(b));
+    int rc;
+
+    if (present == NULL || outer == NULL) {
+        return block_no_memory(b);
+    }
+    rc = attr_bits(b, f, bits, present);
+    rc = rc < 0 ? rc : resource_bits(b, f, f->field.name, outer);
+    for (size_t i = 0; i < block_words(b) && rc == 0; i++) {
+        bits[i] |= outer[i] & ~present[i];
+    }
+    return rc;
+}
+
+static int pred_bits(struct block *b, const struct filter *f, uint64_t *bits)
+{
+    int rc = 0;
+
+    switch (f->field.scope) {
+    case FIELD_ATTR:
+        rc = attr_bits(b, f, bits, NULL);
+        break;
+    case FIELD_RESOURCE:
+        rc = resource_bits(b, f, f->field.name, bits);
+        break;
+    case FIELD_SCOPE:
+        rc = scope_bits(b, f, bits);
+        break;
+    case FIELD_ANY:
+        rc = any_bits(b, f, bits);
+        break;
+    case FIELD_INTRINSIC:
+        rc = intrinsic_bits(b, f, bits);
+        break;
+    }
+    if (rc == 0 && pred_is_negative(f->op)) {
+        bits_invert(b, bits);
+    }
+    return rc;
+}
+
+static int filter_bits(struct block *b, const struct filter *f, uint64_t *bits);
+
+/* AND stops at nothing, OR at everything. */
+static int list_bits(struct block *b, const struct filter *f, uint64_t *bits)
+{
+    uint64_t *kid = arena_array(b->a, uint64_t, block_words(b));
+    bool and = f->type == FILTER_AND;
+    int rc = kid != NULL ? filter_bits(b, f->kids[0], bits) : block_no_memory(b);
+
+    for (size_t i = 1; i < f->kids_n && rc == 0; i++) {
+        if (and&&!bits_any(b, bits)) {
+            break;
+        }
+        if (!and&&block_count(b, bits) == block_rows_n(b)) {
+            break;
+        }
+        rc = filter_bits(b, f->kids[i], kid);
+        for (size_t w = 0; w < block_words(b) && rc == 0; w++) {
+            bits[w] = and? bits[w] & kid[w] : bits[w] | kid[w];
+        }
+    }
+    return rc;
+}
+
+static int filter_bits(struct block *b, const struct filter *f, uint64_t *bits)
+{
+    int rc = 0;
+
+    switch (f->type) {
+    case FILTER_TRUE:
+        bits_all(b, bits);
+        break;
+    case FILTER_AND:
+    case FILTER_OR:
+        rc = list_bits(b, f, bits);
+        break;
+    case FILTER_NOT:
+        rc = filter_bits(b, f->kids[0], bits);
+        if (rc == 0) {
+            bits_invert(b, bits);
+        }
+        break;
+    case FILTER_PRED:
+        rc = pred_bits(b, f, bits);
+        break;
+    }
+    return rc;
+}
+
+int block_filter(struct block *b, const struct filter *f, uint64_t *bits)
+{
+    int rc;
+
+    if (f == NULL) {
+        bits_all(b, bits);
+        return 1;
+    }
+    rc = filter_bits(b, f, bits);
+    return rc < 0 ? rc : bits_any(b, bits) ? 1 : 0;
+}
+
+int block_filter_time(struct block *b, int64_t min_ns, int64_t max_ns, uint64_t *bits)
+{
+    const int64_t *time;
+    int rc;
+
+    if (b->entry->min_ns >= min_ns && b->entry->max_ns < max_ns) {
+        return 0;
+    }
+    rc = block_ints(b, COL_TIME, &time);
+    for (uint32_t row = 0; row < block_rows_n(b) && rc == 0; row++) {
+        if (time[row] < min_ns || time[row] >= max_ns) {
+            bits[row / 64] &= ~((uint64_t)1 << (row % 64));
+        }
+    }
+    return rc;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * String columns. The dictionary is tried first and given up as soon as it cannot pay.
+ */
+#include "store/columns/strs.h"
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "store/columns/ints.h"
+
+void strs_encoder_done(struct strs_encoder *e)
+{
+    mem_free(e->slots);
+    mem_free(e->dict);
+    mem_free(e->codes);
+    mem_free(e->ints);
+    mem_free(e->scratch);
+    *e = (struct strs_encoder){0};
+}
+
+static bool encoder_room(struct strs_encoder *e, size_t n)
+{
+    size_t slots_n = 64;
+
+    if (n <= e->cap) {
+        return true;
+    }
+    while (slots_n < n * 2) {
+        slots_n *= 2;
+    }
+    strs_encoder_done(e);
+    e->slots = mem_try_calloc(slots_n, sizeof(*e->slots));
+    e->dict = mem_try_calloc(n, sizeof(*e->dict));
+    e->codes = mem_try_calloc(n, sizeof(*e->codes));
+    e->ints = mem_try_calloc(n, sizeof(*e->ints));
+    e->scratch = mem_try_calloc(n, sizeof(*e->scratch));
+    if (e->slots == NULL || e->dict == NULL || e->codes == NULL || e->ints == NULL ||
+        e->scratch == NULL) {
+        strs_encoder_done(e);
+        return false;
+    }
+    e->slots_n = slots_n;
+    e->cap = n;
+    return true;
+}
+
+/* Fill dict and codes. @return the dictionary's size, 0 when it does not pay. */
+static size_t try_dict(struct strs_encoder *e, const struct str *v, size_t n)
+{
+    size_t slots_n = 64;
+    size_t k = 0;
+
+    while (slots_n < n * 2) {
+        slots_n *= 2;
+    }
+    memset(e->slots, 0, slots_n * sizeof(*e->slots));
+    for (size_t i = 0; i < n; i++) {
+        size_t at;
+
+        if (i != 0 && str_eq(v[i], v[i - 1])) {
+            e->codes[i] = e->codes[i - 1];
+            continue;
+        }
+        at = hash64(v[i].p, v[i].n) & (slots_n - 1);
+        while (e->slots[at] != 0 && !str_eq(e->dict[e->slots[at] - 1], v[i])) {
+            at = (at + 1) & (slots_n - 1);
+        }
+        if (e->slots[at] == 0) {
+            e->dict[k++] = v[i];
+            e->slots[at] = (uint32_t)k;
+            if (k > 64 && k * 2 > i + 1 && (i > 512 || k > n / 3)) {
+                return 0;
+            }
+        }
+        e->codes[i] = e->slots[at] - 1;
+    }
+    return k > 8 && k * 3 > n ? 0 : k;
+}
+
+int strs_encode(struct strs_encoder *e, const struct str *v, size_t n, struct buf *dst)
+{
+    static const char ZEROS[INTS_PAD] = {0};
+    size_t k;
+
+    if (!encoder_room(e, n != 0 ? n : 1)) {
+        return -ERR_NOMEM;
+    }
+    k = n != 0 ? try_dict(e, v, n) : 0;
+    if (k == 1) {
+        buf_add_byte(dst, STRS_CONST);
+        wr_str(dst, v[0]);
+        return STRS_CONST;
+    }
+    if (k != 0) {
+        unsigned width = bits_width(k - 1);
+
+        buf_add_byte(dst, STRS_DICT);
+        wr_varint(dst, k);
+        for (size_t i = 0; i < k; i++) {
+            wr_str(dst, e->dict[i]);
+        }
+        buf_add_byte(dst, (char)width);
+        bits_pack(e->codes, n, width, dst);
+        buf_add(dst, ZEROS, sizeof(ZEROS));
+        return STRS_DICT;
+    }
+    buf_add_byte(dst, STRS_FLAT);
+    for (size_t i = 0; i < n; i++) {
+        e->ints[i] = (int64_t)v[i].n;
+    }
+    ints_encode(e->ints, n, e->scratch, dst);
+    for (size_t i = 0; i < n; i++) {
+        buf_add(dst, v[i].p, v[i].n);
+    }
+    return STRS_FLAT;
+}
+
+static int decode_dict(struct rd *r, size_t n, struct arena *a, struct strs *s)
+{
+    size_t k = rd_count(r, 1);
+    struct str *dict = arena_array(a, struct str, k + 1);
+    uint32_t *codes = arena_array(a, uint32_t, n + 1);
+    uint64_t group[INTS_GROUP];
+    unsigned width;
+
+    if (dict == NULL || codes == NULL) {
+        return -ERR_NOMEM;
+    }
+    for (size_t i = 0; i < k; i++) {
+        dict[i] = rd_str(r);
+    }
+    width = rd_u8(r);
+    if (r->bad || k == 0 || width > 32 || rd_left(r) != bits_bytes(n, width) + INTS_PAD) {
+        return -ERR_CORRUPT;
+    }
+    for (size_t i = 0; i < n; i += INTS_GROUP) { /* a group is a whole number of bytes */
+        size_t m = n - i < INTS_GROUP ? n - i : INTS_GROUP;
+
+        bits_unpack(r->p + i / 8 * width, m, width, group);
+        for (size_t j = 0; j < m; j++) {
+            if (group[j] >= k) {
+                return -ERR_CORRUPT;
+            }
+            codes[i + j] = (uint32_t)group[j];
+        }
+    }
+    s->v = dict;
+    s->dict_n = k;
+    s->codes = codes;
+    return 0;
+}
+
+static int decode_flat(struct rd *r, size_t n, struct arena *a, struct strs *s)
+{
+    struct str *v = arena_array(a, struct str, n + 1);
+    int64_t *lens = arena_array(a, int64_t, n + 1);
+
+    if (v == NULL || lens == NULL) {
+        return -ERR_NOMEM;
+    }
+    if (!ints_decode(r, n, lens)) {
+        return -ERR_CORRUPT;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (lens[i] < 0 || (uint64_t)lens[i] > rd_left(r)) {
+            return -ERR_CORRUPT;
+        }
+        v[i] = str_of((const char *)r->p, (size_t)lens[i]);
+        r->p += lens[i];
+    }
+    s->v = v;
+    return rd_left(r) == 0 ? 0 : -ERR_CORRUPT;
+}
+
+int strs_decode(struct str payload, size_t n, struct arena *a, struct strs *ret)
+{
+    struct rd r = rd_of(payload);
+    struct strs s = {.n = n};
+    struct str *one;
+    int rc = -ERR_CORRUPT;
+
+    switch (rd_u8(&r)) {
+    case STRS_CONST:
+        s.form = STRS_CONST;
+        one = arena_new(a, struct str);
+        if (one == NULL) {
+            return -ERR_NOMEM;
+        }
+        *one = rd_str(&r);
+        s.v = one;
+        s.dict_n = 1;
+        rc = r.bad || rd_left(&r) != 0 ? -ERR_CORRUPT : 0;
+        break;
+    case STRS_DICT:
+        s.form = STRS_DICT;
+        rc = decode_dict(&r, n, a, &s);
+        break;
+    case STRS_FLAT:
+        s.form = STRS_FLAT;
+        rc = r.bad ? -ERR_CORRUPT : decode_flat(&r, n, a, &s);
+        break;
+    default:
+        break;
+    }
+    if (rc == 0) {
+        *ret = s;
+    }
+    return rc;
+}
