@@ -238,12 +238,388 @@ static void test_table(void **state)
     gc_close(&c);
 }
 
+static void test_metadata_and_user(void **state)
+{
+    const char *extra[] = {"x-a", "1", NULL};
+    struct fixture *f = *state;
+    struct buf frame = gc_frame(0, 3, STR("abc"));
+    struct grpc_client c;
+    struct grpc_result r;
+
+    gc_open(&c, grpc_server_address(f->s));
+    gc_call(&c, &r, "/test.Echo/Show", extra, buf_str(&frame));
+    assert_string_equal(r.status, "0");
+    assert_true(str_eq(str_drop(buf_str(&r.body), 5), STR("peer=127.0.0.1 x=1 user=someone n=3")));
+    gc_result_done(&r);
+    buf_done(&frame);
+    gc_close(&c);
+    NET_EVENTUALLY(counter_get(stats_counter(f->stats, "bongsu_grpc_requests_total",
+                                             "door=\"test\",code=\"OK\"", "")) == 1);
+}
+
+static void test_retry_info(void **state)
+{
+    /* google.rpc.Status{code: 8, message: "...", details: [RetryInfo{1.5 s}]}; lengths take four bytes. */
+    static const char INFO[] = "\x0a\x84\x80\x80\x00\x08\x01\x10\x80\xca\xb5\xee\x01";
+    struct fixture *f = *state;
+    struct buf frame = gc_frame(0, 1, STR("x"));
+    struct grpc_client c;
+    struct grpc_result r;
+    struct buf b;
+
+    gc_open(&c, grpc_server_address(f->s));
+    gc_call(&c, &r, "/test.Echo/Busy", NULL, buf_str(&frame));
+    buf_init(&b, 4096);
+    assert_true(base64_decode(str_cstr(r.details), &b));
+    assert_true(strchr(r.details, '=') == NULL);
+    assert_memory_equal(b.data,
+                        "\x08\x08\x12\x0d"
+                        "100% busy\n\xed\x95\x9c",
+                        17);
+    assert_true(str_find(buf_str(&b), STR("\x0a\x28type.googleapis.com/google.rpc.RetryInfo\x12")) >
+                0);
+    if (str_find(buf_str(&b), str_of(INFO + 5, 8)) < 0) {
+        fail_msg("no retry delay of 1.5 s in the details");
+    }
+    buf_done(&b);
+    gc_result_done(&r);
+    buf_done(&frame);
+    gc_close(&c);
+}
+
+static void gzip_call(struct fixture *f, size_t n, const char *status)
+{
+    const char *extra[] = {"grpc-encoding", "gzip", NULL};
+    char *zeros = mem_xcalloc(n + 1, 1);
+    struct grpc_client c;
+    struct grpc_result r;
+    struct buf packed;
+    struct buf frame;
+
+    buf_init(&packed, 1 << 20);
+    assert_int_equal(compress_to(COMPRESS_GZIP, str_of(zeros, n), 9, &packed, NULL), 0);
+    frame = gc_frame(1, (uint32_t)packed.n, buf_str(&packed));
+    gc_open(&c, grpc_server_address(f->s));
+    gc_call(&c, &r, ECHO, extra, buf_str(&frame));
+    assert_string_equal(r.status, status);
+    if (strcmp(status, "0") == 0) {
+        assert_int_equal(r.body.n, n + 5);
+    } else {
+        assert_string_equal(r.message, "decompressed message is larger than 2097152 bytes");
+    }
+    gc_result_done(&r);
+    buf_done(&frame);
+    buf_done(&packed);
+    mem_free(zeros);
+    gc_close(&c);
+}
+
+static void test_gzip_and_bomb(void **state)
+{
+    struct fixture *f = *state;
+
+    gzip_call(f, 0, "0");
+    gzip_call(f, 100000, "0");
+    gzip_call(f, 2 << 20, "0");
+    gzip_call(f, (2 << 20) + 1, "8");
+    gzip_call(f, 100 << 20, "8");
+}
+
+static void test_split_at_every_byte(void **state)
+{
+    struct fixture *f = *state;
+    struct buf frame = gc_frame(0, 11, STR("hello world"));
+
+    for (size_t chunk = 1; chunk < 20; chunk += 3) {
+        struct grpc_client c;
+        struct grpc_result r;
+
+        gc_open(&c, grpc_server_address(f->s));
+        c.chunk = chunk;
+        gc_call(&c, &r, ECHO, NULL, buf_str(&frame));
+        assert_string_equal(r.status, "0");
+        assert_true(str_eq(buf_str(&r.body), buf_str(&frame)));
+        gc_result_done(&r);
+        gc_close(&c);
+    }
+    buf_done(&frame);
+}
+
+static void test_concurrent_streams(void **state)
+{
+    enum { CALLS = 300, SIZE = 20000 };
+
+    struct fixture *f = *state;
+    struct grpc_result *r = mem_xcalloc(CALLS, sizeof(*r));
+    struct buf *frames = mem_xcalloc(CALLS, sizeof(*frames));
+    char *text = mem_xcalloc(SIZE, 1);
+    struct grpc_client c;
+
+    gc_open(&c, grpc_server_address(f->s));
+    for (size_t i = 0; i < CALLS; i++) {
+        memset(text, 'a' + (int)(i % 26), SIZE);
+        frames[i] = gc_frame(0, SIZE, str_of(text, SIZE));
+        gc_start(&c, &r[i], ECHO, NULL, buf_str(&frames[i]), false);
+    }
+    for (size_t i = 0; i < CALLS; i++) {
+        gc_wait(&c, &r[i]);
+        assert_string_equal(r[i].status, "0");
+        assert_true(str_eq(buf_str(&r[i].body), buf_str(&frames[i])));
+        gc_result_done(&r[i]);
+        buf_done(&frames[i]);
+    }
+    assert_false(c.goaway);
+    gc_close(&c);
+    mem_free(text);
+    mem_free(frames);
+    mem_free(r);
+}
+
+static void test_large_message(void **state)
+{
+    struct fixture *f = *state;
+    size_t n = 2 << 20;
+    char *text = mem_xcalloc(n, 1);
+    struct buf frame = gc_frame(0, (uint32_t)n, str_of(text, n));
+    struct grpc_client c;
+    struct grpc_result r;
+
+    gc_open(&c, grpc_server_address(f->s));
+    gc_call(&c, &r, ECHO, NULL, buf_str(&frame));
+    assert_string_equal(r.status, "0");
+    assert_int_equal(r.body.n, n + 5);
+    gc_result_done(&r);
+    buf_done(&frame);
+    mem_free(text);
+    gc_close(&c);
+}
+
+static void test_budget(void **state)
+{
+    struct fixture *f = *state;
+    size_t n = 2000000;
+    char *text = mem_xcalloc(n, 1);
+    struct buf frame = gc_frame(0, (uint32_t)n, str_of(text, n));
+    struct grpc_client c;
+    struct grpc_result r;
+
+    gc_open(&c, grpc_server_address(f->s));
+    assert_true(budget_take(&f->budget, 7 << 20));
+    gc_call(&c, &r, ECHO, NULL, buf_str(&frame));
+    assert_string_equal(r.status, "8");
+    assert_string_equal(r.message, "too many messages in flight");
+    assert_string_not_equal(r.details, "");
+    gc_result_done(&r);
+    budget_give(&f->budget, 7 << 20);
+    gc_call(&c, &r, ECHO, NULL, buf_str(&frame));
+    assert_string_equal(r.status, "0");
+    gc_result_done(&r);
+    buf_done(&frame);
+    mem_free(text);
+    gc_close(&c);
+}
+
+static void test_queue_full_and_deadline(void **state)
+{
+    const char *soon[] = {"grpc-timeout", "50m", NULL};
+    struct fixture *f = *state; /* one worker, one waiting */
+    struct buf frame = gc_frame(0, 1, STR("x"));
+    struct grpc_client c;
+    struct grpc_result r[3];
+
+    gc_open(&c, grpc_server_address(f->s));
+    gc_start(&c, &r[0], "/test.Echo/Block", NULL, buf_str(&frame), false);
+    assert_true(gc_flush(&c));
+    NET_EVENTUALLY(atomic_load(&f->entered) == 1);
+    gc_start(&c, &r[1], ECHO, soon, buf_str(&frame), false);
+    gc_start(&c, &r[2], ECHO, NULL, buf_str(&frame), false);
+    gc_wait(&c, &r[2]);
+    assert_string_equal(r[2].status, "8");
+    assert_string_equal(r[2].message, "too many calls are waiting");
+    assert_string_not_equal(r[2].details, "");
+    clock_sleep_ms(100);
+    atomic_store(&f->release, true);
+    gc_wait(&c, &r[1]);
+    assert_string_equal(r[1].status, "4");
+    assert_string_equal(r[1].message, "deadline exceeded before the call began");
+    gc_wait(&c, &r[0]);
+    assert_string_equal(r[0].status, "0");
+    for (size_t i = 0; i < 3; i++) {
+        gc_result_done(&r[i]);
+    }
+    buf_done(&frame);
+    gc_close(&c);
+}
+
+static void test_client_gone(void **state)
+{
+    struct fixture *f = *state;
+    struct buf frame = gc_frame(0, 1, STR("x"));
+    struct grpc_client c;
+    struct grpc_result r[2];
+
+    gc_open(&c, grpc_server_address(f->s));
+    gc_start(&c, &r[0], "/test.Echo/Block", NULL, buf_str(&frame), false);
+    assert_true(gc_flush(&c));
+    NET_EVENTUALLY(atomic_load(&f->entered) == 1);
+    nghttp2_submit_rst_stream(c.h2, 0, r[0].id, NGHTTP2_CANCEL);
+    assert_true(gc_flush(&c));
+    NET_EVENTUALLY(atomic_load(&f->canceled) == 1);
+    gc_start(&c, &r[1], "/test.Echo/Block", NULL, buf_str(&frame), false);
+    assert_true(gc_flush(&c));
+    NET_EVENTUALLY(atomic_load(&f->entered) == 2);
+    gc_close(&c);
+    NET_EVENTUALLY(atomic_load(&f->canceled) == 2);
+    gc_result_done(&r[0]);
+    gc_result_done(&r[1]);
+    buf_done(&frame);
+    NET_EVENTUALLY(counter_get(stats_counter(f->stats, "bongsu_grpc_requests_total",
+                                             "door=\"test\",code=\"CANCELLED\"", "")) == 2);
+}
+
+static void test_connection_limit(void **state)
+{
+    struct fixture *f = *state; /* two connections */
+    struct buf frame = gc_frame(0, 1, STR("x"));
+    struct grpc_client c[2];
+    struct grpc_result r;
+    struct buf b;
+    int fd;
+
+    buf_init(&b, 1 << 16);
+    for (size_t i = 0; i < 2; i++) {
+        gc_open(&c[i], grpc_server_address(f->s));
+        gc_call(&c[i], &r, ECHO, NULL, buf_str(&frame));
+        assert_string_equal(r.status, "0");
+        gc_result_done(&r);
+    }
+    fd = net_dial(grpc_server_address(f->s));
+    net_recv_all(fd, &b);
+    assert_int_equal(b.n, 0);
+    close(fd);
+    gc_close(&c[0]);
+    NET_EVENTUALLY(
+        atomic_load(&stats_gauge(f->stats, "bongsu_grpc_connections", "door=\"test\"", "")->v) ==
+        1);
+    gc_open(&c[0], grpc_server_address(f->s));
+    gc_call(&c[0], &r, ECHO, NULL, buf_str(&frame));
+    assert_string_equal(r.status, "0");
+    gc_result_done(&r);
+    gc_close(&c[0]);
+    gc_close(&c[1]);
+    buf_done(&frame);
+    buf_done(&b);
+}
+
+/* Stop. */
+
+struct stopper {
+    struct fixture *f;
+    int64_t grace_ms;
+    atomic_bool done;
+};
+
+static void stop(void *arg)
+{
+    struct stopper *s = arg;
+
+    grpc_server_stop(s->f->s, s->grace_ms);
+    atomic_store(&s->done, true);
+}
+
+static void test_stop_finishes_calls(void **state)
+{
+    struct fixture *f = *state;
+    struct stopper s = {.f = f, .grace_ms = 8000};
+    struct buf frame = gc_frame(0, 1, STR("x"));
+    struct grpc_client c;
+    struct grpc_result r;
+    struct thread t;
+
+    gc_open(&c, grpc_server_address(f->s));
+    gc_start(&c, &r, "/test.Echo/Block", NULL, buf_str(&frame), false);
+    assert_true(gc_flush(&c));
+    NET_EVENTUALLY(atomic_load(&f->entered) == 1);
+    assert_int_equal(thread_start(&t, "stop", stop, &s), 0);
+    while (!c.goaway) {
+        assert_true(gc_read(&c, NET_TEST_WAIT_MS) > 0);
+    }
+    assert_int_equal(c.goaway_code, NGHTTP2_NO_ERROR);
+    assert_false(atomic_load(&s.done));
+    atomic_store(&f->release, true);
+    gc_wait(&c, &r);
+    assert_string_equal(r.status, "0");
+    thread_join(&t);
+    assert_int_equal(atomic_load(&f->canceled), 0);
+    gc_result_done(&r);
+    buf_done(&frame);
+    gc_close(&c);
+    grpc_server_stop(f->s, 0); /* once more does nothing */
+}
+
+static void test_stop_cancels_after_grace(void **state)
+{
+    struct fixture *f = *state;
+    struct buf frame = gc_frame(0, 1, STR("x"));
+    struct grpc_client c;
+    struct grpc_result r[4];
+    struct mono start;
+
+    gc_open(&c, grpc_server_address(f->s));
+    for (size_t i = 0; i < 4; i++) {
+        gc_start(&c, &r[i], "/test.Echo/Block", NULL, buf_str(&frame), false);
+    }
+    assert_true(gc_flush(&c));
+    NET_EVENTUALLY(atomic_load(&f->entered) == 2);
+    start = clock_mono();
+    grpc_server_stop(f->s, 300);
+    assert_true(mono_since_ns(start) >= 290000000LL);
+    assert_true(mono_since_ns(start) < 3000000000LL);
+    assert_int_equal(atomic_load(&f->entered), 2);
+    assert_int_equal(atomic_load(&f->canceled), 2);
+    for (size_t i = 0; i < 4; i++) {
+        gc_result_done(&r[i]);
+    }
+    buf_done(&frame);
+    gc_close(&c);
+}
+
+static void test_start_errors(void **state)
+{
+    struct fixture *f = *state;
+    struct grpc_server *s = grpc_server_new(
+        &(struct grpc_server_opts){.name = "t", .address = grpc_server_address(f->s)});
+    struct err e = {0};
+
+    assert_int_equal(grpc_server_start(s, &e), -ERR_EXISTS);
+    grpc_server_free(s);
+    s = grpc_server_new(&(struct grpc_server_opts){.name = "t", .address = "x"});
+    assert_int_equal(grpc_server_start(s, &e), -ERR_INVALID);
+    grpc_server_free(s);
+    s = grpc_server_new(&(struct grpc_server_opts){
+        .name = "t", .address = "127.0.0.1:0", .tls_cert = "/nonexistent"});
+    assert_int_equal(grpc_server_start(s, &e), -ERR_IO);
+    grpc_server_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_metadata_and_user, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_retry_info, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_gzip_and_bomb, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_split_at_every_byte, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_concurrent_streams, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_large_message, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_budget, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_queue_full_and_deadline, setup_small, teardown),
+        cmocka_unit_test_setup_teardown(test_client_gone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_connection_limit, setup_small, teardown),
+        cmocka_unit_test_setup_teardown(test_stop_finishes_calls, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stop_cancels_after_grace, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_start_errors, setup, teardown),
     };
 
-    (void)setup_small;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
