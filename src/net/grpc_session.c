@@ -373,6 +373,20 @@ static int on_data(nghttp2_session *h2, uint8_t flags, int32_t stream_id, const 
     return 0;
 }
 
+/* Frames that ask for no work, also those nghttp2 ignores: priorities, unknown types, ended streams. */
+static int on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *head, void *user)
+{
+    bool empty_data = head->type == NGHTTP2_DATA && head->length == 0 &&
+                      (head->flags & NGHTTP2_FLAG_END_STREAM) == 0;
+
+    (void)h2;
+    if (empty_data || head->type == NGHTTP2_PING || head->type == NGHTTP2_SETTINGS ||
+        head->type == NGHTTP2_PRIORITY || head->type > NGHTTP2_CONTINUATION) {
+        count_junk(user);
+    }
+    return 0;
+}
+
 static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *user)
 {
     struct grpc_session *s = user;
@@ -386,17 +400,9 @@ static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *user)
         }
         break;
     case NGHTTP2_DATA:
-        if (frame->hd.length == 0 && !end) {
-            count_junk(s);
-        }
         break;
     case NGHTTP2_RST_STREAM:
         count_reset(s);
-        return 0;
-    case NGHTTP2_PING:
-    case NGHTTP2_SETTINGS:
-    case NGHTTP2_PRIORITY:
-        count_junk(s);
         return 0;
     default:
         return 0;
@@ -451,6 +457,7 @@ static int make_h2(struct grpc_session *s)
         nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
         nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
+        nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin_frame);
         nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
         nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_sent);
         nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_close);
