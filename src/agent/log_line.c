@@ -194,18 +194,22 @@ size_t log_time_prefix(struct str s, int64_t utc_offset_s, int64_t *ret_ns)
 /* Seconds, milli-, micro- or nanoseconds since the epoch, told by size: years 2001 to 2286. */
 static int64_t epoch_number(struct str s)
 {
+    int64_t i;
     double v;
 
-    if (!str_to_f64(s, &v) || !isfinite(v) || v < 1e9 || v >= 9.2e18) {
+    if (str_to_i64(s, &i)) {
+        if (i < INT64_C(1000000000)) {
+            return 0;
+        }
+        return i < INT64_C(9223372036)         ? i * 1000000000
+               : i < INT64_C(9223372036854)    ? i * 1000000
+               : i < INT64_C(9223372036854775) ? i * 1000
+                                               : i;
+    }
+    if (!str_to_f64(s, &v) || !isfinite(v) || v < 1e9 || v > 9e9) {
         return 0;
     }
-    if (v < 1e10) {
-        return (int64_t)(v * 1e9);
-    }
-    if (v < 1e13) {
-        return (int64_t)(v * 1e6);
-    }
-    return v < 1e16 ? (int64_t)(v * 1e3) : (int64_t)v;
+    return (int64_t)v * 1000000000 + (int64_t)((v - (double)(int64_t)v) * 1e9);
 }
 
 struct inspector {
@@ -440,7 +444,8 @@ static void inspect_words(struct inspector *in, struct str s)
         word = str_of(s.p + start, i - start);
         before = start != 0 ? s.p[start - 1] : ' ';
         after = i < s.n ? s.p[i] : ' ';
-        if (is_digit(before) || before == '_' || before == '/' || before == '.' ||
+        if (is_digit(before) || before == '_' || before == '/' ||
+            (before == '.' && !(is_upper(word) && after == ':')) || /* "local.ERROR:" of Monolog */
             is_digit(after) || after == '_' || after == '/' || after == '.') {
             continue; /* a part of a name or a path */
         }
