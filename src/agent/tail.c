@@ -393,10 +393,10 @@ int tail_save(struct tail *t, struct err *reterr)
     positions list = {0};
     int rc;
 
+    buf_init(&text, POSITIONS_FILE_MAX);
     if (!t->dirty || (!t->searched && t->had_positions)) {
         return 0; /* nothing new, or what is known was not looked at yet */
     }
-    buf_init(&text, POSITIONS_FILE_MAX);
     for (size_t i = 0; i < t->files.n; i++) {
         const struct tail_file *f = t->files.v[i];
 
