@@ -290,6 +290,7 @@ static void test_refusals(void **state)
         junk[0] = (char)(random_next(&seed) % 100);
         (void)!chunk_decode(str_of(junk, random_next(&seed) % sizeof(junk)), t_out, v_out, MAX);
     }
+    buf_done(&b);
     buf_init(&b, 3);
     assert_int_equal(chunk_encode(t_in, v_in, 100, &b), -ERR_TOO_LARGE);
     assert_int_equal(b.n, 0);

@@ -3,6 +3,7 @@
  * The engine from outside: what is committed is found, in every order, across flushes, merges, restarts
  * and crashes.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "io/vfs.h"
 #include "store/tsdb/tsdb_internal.h"
@@ -282,13 +284,635 @@ static void test_any_order_any_stage(void **state)
     }
 }
 
+static void reopen(struct fixture *f)
+{
+    close_db(f, false);
+    open_db(f);
+}
+
+static void test_window_and_rejections(void **state)
+{
+    struct fixture *f = *state;
+    struct series_ref ref;
+    struct tsdb_commit c;
+    int64_t now = now_ms();
+
+    f->opts.retention_ms = 3600000;
+    f->opts.future_ms = 60000;
+    reopen(f);
+    ref = series(f, "a=1");
+    assert_int_equal(tsdb_batch_add(f->batch, ref, now - 3700000, 1), 0);
+    assert_int_equal(tsdb_batch_add(f->batch, ref, now - 3500000, 2), 0);
+    assert_int_equal(tsdb_batch_add(f->batch, ref, now + 50000, 3), 0);
+    assert_int_equal(tsdb_batch_add(f->batch, ref, now + 90000, 4), 0);
+    assert_int_equal(tsdb_batch_add(f->batch, (struct series_ref){999ull << 8}, now, 5), 0);
+    c = commit(f);
+    assert_int_equal(c.accepted, 2);
+    assert_int_equal(c.rejected[TSDB_REJECT_TOO_OLD], 1);
+    assert_int_equal(c.rejected[TSDB_REJECT_TOO_NEW], 1);
+    assert_int_equal(c.rejected[TSDB_REJECT_GONE], 1);
+    assert_true(c.first_reason == TSDB_REJECT_TOO_OLD || c.first_reason == TSDB_REJECT_GONE);
+    assert_int_equal(commit(f).accepted, 0); /* an empty batch is fine */
+}
+
+static void test_max_series(void **state)
+{
+    struct fixture *f = *state;
+    struct label v[] = {{STR(LABEL_NAME), STR("too_many")}};
+    struct series_ref ref;
+    struct err e = {0};
+
+    f->opts.max_series = 2;
+    reopen(f);
+    (void)series(f, "a=1");
+    (void)series(f, "a=2");
+    (void)series(f, "a=1"); /* known ones go on */
+    assert_int_equal(tsdb_intern(f->db, (struct labels){v, 1}, NULL, &ref, &e), -ERR_LIMIT);
+    assert_non_null(strstr(e.msg, "too_many"));
+}
+
+static void test_doors(void **state)
+{
+    struct fixture *f = *state;
+    struct label v[] = {{STR(LABEL_NAME), STR("m")}, {STR("a"), STR("1")}};
+    struct hash128 key = hash128("encoded", 7);
+    struct series_ref ref;
+    struct series_ref found = {0};
+    struct arena a CLEANUP(arena_done);
+    struct labels ls;
+    struct tsdb_commit c;
+
+    arena_init(&a, 1 << 20);
+    assert_false(tsdb_lookup(f->db, key, &found));
+    assert_int_equal(tsdb_intern(f->db, (struct labels){v, 2}, &key, &ref, NULL), 0);
+    assert_true(tsdb_lookup(f->db, key, &found));
+    assert_int_equal(found.v, ref.v);
+    assert_int_equal(series(f, "a=1").v, ref.v);
+    assert_true(tsdb_series_labels(f->db, ref, &a, &ls));
+    assert_true(labels_eq(ls, (struct labels){v, 2}));
+    assert_false(tsdb_series_labels(f->db, (struct series_ref){77ull << 8}, &a, &ls));
+
+    /* Idle for longer than the (tiny) flush interval: collected, told so, and welcome back. */
+    f->opts.flush_interval_ms = 1;
+    reopen(f);
+    ref = series(f, "a=1");
+    assert_int_equal(tsdb_intern(f->db, (struct labels){v, 2}, &key, &ref, NULL), 0);
+    assert_int_equal(tsdb_batch_add(f->batch, ref, 1000, 1), 0);
+    (void)commit(f);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(tsdb_flush(f->db, NULL), 0);
+        clock_sleep_ms(3);
+    }
+    assert_false(tsdb_lookup(f->db, key, &found));
+    assert_int_equal(tsdb_batch_add(f->batch, ref, 2000, 2), 0);
+    c = commit(f);
+    assert_int_equal(c.accepted, 0);
+    assert_int_equal(c.rejected[TSDB_REJECT_GONE], 1);
+    put(f, "a=1", 2000, 2);
+    assert_query(f, "a=1", 0, 9000, "m{a=\"1\"}: 1000=1 2000=2\n");
+}
+
+static void fill_matrix(struct fixture *f)
+{
+    put(f, "job=api,host=a,env=prod", 1000, 1);
+    put(f, "job=api,host=b", 1000, 2);
+    put(f, "job=db,host=c,env=test", 1000, 3);
+    put(f, "__name__=up,job=db,host=c", 1000, 4);
+}
+
+static void test_matchers(void **state)
+{
+    static const struct {
+        const char *matchers;
+        const char *values; /* of the samples, in the order of labels */
+    } CASES[] = {
+        {"__name__=m", "132"},
+        {"__name__=~.+", "1324"},
+        {"job=db", "34"},
+        {"job!=db", "12"},
+        {"env=", "24"},
+        {"env!=", "13"},
+        {"env!=prod", "324"},
+        {"env=~prod|test", "13"},
+        {"env=~prod|", "124"},
+        {"env!~p.*", "324"},
+        {"env=~.*", "1324"},
+        {"env=~.+", "13"},
+        {"host=~[ab]", "12"},
+        {"host=~a.*;job=api", "1"},
+        {"missing=", "1324"},
+        {"missing=x", ""},
+        {"missing!=x;__name__=up", "4"},
+        {"job=db;env!=test", "4"},
+        {"job=~a.*;host!~a|c", "2"},
+        {"__name__=up;job=api", ""},
+    };
+    struct fixture *f = *state;
+
+    fill_matrix(f);
+    for (int stage = 0; stage < STAGES; stage++) {
+        go_through(f, (enum stage)stage);
+        for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+            struct buf out CLEANUP(buf_done);
+            char got[16] = {0};
+            size_t n = 0;
+            struct str rest;
+            struct str line;
+
+            buf_init(&out, 1 << 20);
+            query(f, CASES[i].matchers, 0, 9000, &out);
+            rest = buf_str(&out);
+            while (rest.n != 0 && str_split(&rest, '\n', &line) && line.n != 0) {
+                got[n++] = line.p[line.n - 1];
+            }
+            if (strcmp(got, CASES[i].values) != 0) {
+                fail_msg("stage %d, %s: %s", stage, CASES[i].matchers, got);
+            }
+        }
+    }
+}
+
+static void assert_names(struct fixture *f, const char *label, const char *matchers, size_t limit,
+                         int64_t min, const char *want)
+{
+    struct matcher *m[8];
+    size_t n = parse_matchers(matchers, m);
+    const struct series_query q = {.matchers = (const struct matcher *const *)m,
+                                   .matchers_n = n,
+                                   .min_ms = min,
+                                   .max_ms = INT64_MAX};
+    struct series_source src = tsdb_source(f->db);
+    struct arena a CLEANUP(arena_done);
+    struct buf got CLEANUP(buf_done);
+    struct str *v = NULL;
+    size_t count = 0;
+
+    arena_init(&a, 1 << 20);
+    buf_init(&got, 1 << 16);
+    if (label == NULL) {
+        assert_int_equal(src.ops->label_names(src.impl, &q, limit, &a, &v, &count, NULL), 0);
+    } else {
+        assert_int_equal(
+            src.ops->label_values(src.impl, str_cstr(label), &q, limit, &a, &v, &count, NULL), 0);
+    }
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(&got, "%s%.*s", i == 0 ? "" : ",", STR_ARG(v[i]));
+    }
+    buf_add_byte(&got, '\0');
+    assert_string_equal(got.data, want);
+    for (size_t i = 0; i < n; i++) {
+        matcher_free(m[i]);
+    }
+}
+
+static void test_label_queries(void **state)
+{
+    struct fixture *f = *state;
+
+    fill_matrix(f);
+    for (int stage = 0; stage < STAGES; stage++) {
+        go_through(f, (enum stage)stage);
+        assert_names(f, NULL, "", 0, 0, "__name__,env,host,job");
+        assert_names(f, NULL, "__name__=up", 0, 0, "__name__,host,job");
+        assert_names(f, NULL, "job=nothing", 0, 0, "");
+        assert_names(f, "host", "", 0, 0, "a,b,c");
+        assert_names(f, "host", "", 2, 0, "a,b");
+        assert_names(f, "host", "job=api", 0, 0, "a,b");
+        assert_names(f, "env", "host!=a", 0, 0, "test");
+        assert_names(f, "missing", "", 0, 0, "");
+    }
+    assert_names(f, "host", "", 0, 2000, ""); /* no part reaches so far */
+}
+
+static void test_select_limits(void **state)
+{
+    struct fixture *f = *state;
+    struct series_source src = tsdb_source(f->db);
+    struct matcher *m = NULL;
+    struct cancel cancel;
+    struct budget budget;
+    struct series_query q = {.matchers_n = 1, .max_ms = 9000, .max_series = 2};
+    struct series_selection *s = NULL;
+
+    fill_matrix(f);
+    cancel_init(&cancel, 0);
+    budget_init(&budget, 100, NULL);
+    assert_int_equal(matcher_new(MATCH_RE, STR("host"), STR(".+"), &m, NULL), 0);
+    q.matchers = (const struct matcher *const *)&m;
+    for (int stage = 0; stage < 2; stage++) {
+        q.max_series = 2;
+        assert_int_equal(src.ops->select(src.impl, &q, &s, NULL), -ERR_LIMIT);
+        q.max_series = 4;
+        assert_int_equal(src.ops->select(src.impl, &q, &s, NULL), 0);
+        src.ops->free(s);
+        q.budget = &budget;
+        assert_int_equal(src.ops->select(src.impl, &q, &s, NULL), -ERR_NOMEM);
+        q.budget = NULL;
+        q.cancel = &cancel;
+        cancel_set(&cancel);
+        assert_int_equal(src.ops->select(src.impl, &q, &s, NULL), -ERR_CANCELED);
+        q.cancel = NULL;
+        cancel_init(&cancel, 0);
+        assert_int_equal(tsdb_flush(f->db, NULL), 0);
+    }
+    assert_int_equal(budget_used(&budget), 0);
+    matcher_free(m);
+    src.ops->free(NULL);
+}
+
+static void test_special_values(void **state)
+{
+    struct fixture *f = *state;
+    struct series_source src = tsdb_source(f->db);
+    double in[] = {NAN, INFINITY, -INFINITY, -0.0, 0, 5e-324, 1.7976931348623157e308, 0};
+    struct matcher *m = NULL;
+    struct series_query q = {.matchers_n = 1, .max_ms = 9000};
+
+    in[7] = sample_stale();
+    for (size_t i = 0; i < ARRAY_LEN(in); i++) {
+        put(f, "a=1", (int64_t)i, in[i]);
+    }
+    assert_int_equal(matcher_new(MATCH_EQ, STR("a"), STR("1"), &m, NULL), 0);
+    q.matchers = (const struct matcher *const *)&m;
+    for (int stage = 0; stage < STAGES; stage++) {
+        struct series_selection *s = NULL;
+        struct samples got = {0};
+
+        go_through(f, (enum stage)stage);
+        src = tsdb_source(f->db);
+        assert_int_equal(src.ops->select(src.impl, &q, &s, NULL), 0);
+        assert_int_equal(src.ops->read(s, 0, &got, NULL), 0);
+        assert_int_equal(got.n, ARRAY_LEN(in));
+        assert_memory_equal(got.v, in, sizeof(in));
+        assert_true(sample_is_stale(got.v[7]));
+        samples_done(&got);
+        src.ops->free(s);
+    }
+    matcher_free(m);
+}
+
+static void test_selection_outlives_changes(void **state)
+{
+    struct fixture *f = *state;
+    struct series_source src = tsdb_source(f->db);
+    struct matcher *m = NULL;
+    struct series_query q = {.matchers_n = 1, .max_ms = 100000};
+    struct series_selection *s = NULL;
+    struct samples got = {0};
+
+    for (int i = 0; i < 300; i++) {
+        put(f, "a=1", i, i);
+        if (i == 100) {
+            assert_int_equal(tsdb_flush(f->db, NULL), 0);
+        }
+    }
+    assert_int_equal(matcher_new(MATCH_EQ, STR("a"), STR("1"), &m, NULL), 0);
+    q.matchers = (const struct matcher *const *)&m;
+    assert_int_equal(src.ops->select(src.impl, &q, &s, NULL), 0);
+    assert_int_equal(tsdb_compact(f->db, NULL), 0);
+    assert_int_equal(tsdb_drop_oldest_block(f->db, NULL), 0);
+    assert_int_equal(src.ops->read(s, 0, &got, NULL), 0);
+    assert_int_equal(got.n, 300);
+    samples_done(&got);
+    src.ops->free(s);
+    assert_query(f, "a=1", 0, 100000, "");
+    assert_int_equal(tsdb_drop_oldest_block(f->db, NULL), -ERR_NOT_FOUND);
+    matcher_free(m);
+}
+
+static void test_retention(void **state)
+{
+    struct fixture *f = *state;
+    int64_t now = now_ms();
+
+    put(f, "a=1", now - 10 * 86400000LL, 1);
+    put(f, "a=1", now - 1000, 2);
+    assert_int_equal(tsdb_flush(f->db, NULL), 0);
+    assert_true(tsdb_oldest_block_ms(f->db, NULL) == now - 10 * 86400000LL);
+    f->opts.retention_ms = 3 * 86400000LL;
+    reopen(f);
+    retention_apply(f->db, now);
+    assert_true(tsdb_oldest_block_ms(f->db, NULL) == now - 1000);
+    retention_apply(f->db, now + 4 * 86400000LL);
+    assert_true(tsdb_oldest_block_ms(f->db, NULL) == INT64_MAX);
+}
+
+static void test_metadata(void **state)
+{
+    struct fixture *f = *state;
+    struct arena a CLEANUP(arena_done);
+    struct tsdb_metadata *v = NULL;
+    size_t n = 0;
+
+    arena_init(&a, 1 << 20);
+    assert_int_equal(tsdb_set_metadata(f->db, STR("z"), STR("gauge"), STR(""), STR("Z."), NULL), 0);
+    assert_int_equal(
+        tsdb_set_metadata(f->db, STR("b"), STR("counter"), STR("bytes"), STR("old"), NULL), 0);
+    assert_int_equal(
+        tsdb_set_metadata(f->db, STR("b"), STR("counter"), STR("bytes"), STR("B."), NULL), 0);
+    assert_int_equal(tsdb_set_metadata(f->db, STR(""), STR("gauge"), STR(""), STR(""), NULL),
+                     -ERR_INVALID);
+    for (int stage = 0; stage < STAGES; stage++) {
+        go_through(f, (enum stage)(STAGES - 1 - stage)); /* the crash first */
+        assert_int_equal(tsdb_metadata(f->db, STR(""), &a, &v, &n, NULL), 0);
+        assert_int_equal(n, 2);
+        assert_true(str_eq(v[0].metric, STR("b")) && str_eq(v[0].help, STR("B.")));
+        assert_true(str_eq(v[0].unit, STR("bytes")) && str_eq(v[0].type, STR("counter")));
+        assert_true(str_eq(v[1].metric, STR("z")));
+        assert_int_equal(tsdb_metadata(f->db, STR("z"), &a, &v, &n, NULL), 0);
+        assert_int_equal(n, 1);
+        assert_int_equal(tsdb_metadata(f->db, STR("none"), &a, &v, &n, NULL), 0);
+        assert_int_equal(n, 0);
+    }
+}
+
+static void test_status(void **state)
+{
+    struct fixture *f = *state;
+    struct arena a CLEANUP(arena_done);
+    struct tsdb_status st;
+    struct tsdb_job jobs[4];
+
+    arena_init(&a, 1 << 20);
+    assert_int_equal(tsdb_status(f->db, 10, &a, &st, NULL), 0);
+    assert_int_equal(st.active_series, 0);
+    assert_true(st.oldest_ms == INT64_MAX && st.newest_ms == INT64_MIN);
+    fill_matrix(f);
+    put(f, "job=api,host=b", 5000, 2);
+    assert_int_equal(tsdb_status(f->db, 3, &a, &st, NULL), 0);
+    assert_int_equal(st.active_series, 4);
+    assert_int_equal(st.head_samples, 5);
+    assert_int_equal(st.stored_samples, 5);
+    assert_int_equal(st.oldest_ms, 1000);
+    assert_int_equal(st.newest_ms, 5000);
+    assert_int_equal(st.label_pairs, 9);
+    assert_int_equal(st.series_by_metric_n, 2);
+    assert_true(str_eq(st.series_by_metric[0].name, STR("m")));
+    assert_int_equal(st.series_by_metric[0].count, 3);
+    assert_int_equal(st.values_by_label_n, 3);
+    assert_true(str_eq(st.values_by_label[0].name, STR("host")));
+    assert_int_equal(st.values_by_label[0].count, 3);
+    assert_true(str_eq(st.series_by_pair[0].name, STR("__name__=m")));
+    assert_int_equal(tsdb_flush(f->db, NULL), 0);
+    assert_int_equal(tsdb_status(f->db, 3, &a, &st, NULL), 0);
+    assert_int_equal(st.head_samples, 0);
+    assert_int_equal(st.stored_samples, 5);
+    assert_int_equal(st.blocks, 1);
+    assert_true(st.disk_bytes > 0 && st.wal_bytes < 100);
+    assert_int_equal(tsdb_jobs(f->db, jobs, ARRAY_LEN(jobs)), 2);
+    assert_string_equal(jobs[0].name, "flush");
+    assert_int_equal(jobs[0].runs, 1);
+    assert_true(jobs[0].last_ms > 0 && !jobs[0].running);
+}
+
+static void test_damaged_part_is_named(void **state)
+{
+    static const char *const FILES[] = {"index", "data"};
+    struct fixture *f = *state;
+    struct err e = {0};
+
+    for (size_t i = 0; i < 2; i++) {
+        char path[200];
+        char *p = NULL;
+        size_t n = 0;
+
+        put(f, "a=1", 1000 + (int64_t)i, 1);
+        close_db(f, false);
+        snprintf(path, sizeof(path), "%s/blocks/0/%08zu-%08zu/%s", f->dir, i + 1, i + 1, FILES[i]);
+        assert_int_equal(vfs_read_file(vfs_real(), path, 1 << 20, &p, &n, NULL), 0);
+        if (i == 0) { /* the index is checked at open */
+            p[20] ^= 1;
+            assert_int_equal(vfs_write_atomic(vfs_real(), path, str_of(p, n), NULL), 0);
+            assert_int_equal(tsdb_open(&f->opts, &f->db, &e), -ERR_CORRUPT);
+            assert_non_null(strstr(e.msg, "blocks/0/00000001-00000001"));
+            p[20] ^= 1;
+            assert_int_equal(vfs_write_atomic(vfs_real(), path, str_of(p, n), NULL), 0);
+            open_db(f);
+        } else { /* data when it is read */
+            struct series_source src;
+            struct matcher *m = NULL;
+            struct series_query q = {.matchers_n = 1, .max_ms = 9000};
+            struct series_selection *s = NULL;
+            struct samples got = {0};
+
+            p[n - 1] ^= 1;
+            assert_int_equal(vfs_write_atomic(vfs_real(), path, str_of(p, n), NULL), 0);
+            open_db(f);
+            assert_int_equal(matcher_new(MATCH_EQ, STR("a"), STR("1"), &m, NULL), 0);
+            q.matchers = (const struct matcher *const *)&m;
+            src = tsdb_source(f->db);
+            assert_int_equal(src.ops->select(src.impl, &q, &s, NULL), 0);
+            assert_int_equal(src.ops->read(s, 0, &got, &e), -ERR_CORRUPT);
+            assert_non_null(strstr(e.msg, "checksum"));
+            samples_done(&got);
+            src.ops->free(s);
+            matcher_free(m);
+        }
+        mem_free(p);
+    }
+}
+
+/* ---- a full disk ---- */
+
+static atomic_bool no_space; /* the table has no other way to reach it */
+
+static ssize_t full_writev(void *ctx, int fd, const struct iovec *iov, int n)
+{
+    (void)ctx;
+    return atomic_load(&no_space) ? -ENOSPC : vfs_real()->writev(NULL, fd, iov, n);
+}
+
+static void test_full_disk(void **state)
+{
+    struct fixture *f = *state;
+    struct vfs vfs = *vfs_real();
+    struct err e = {0};
+
+    vfs.writev = full_writev;
+    f->opts.vfs = &vfs;
+    reopen(f);
+    put(f, "a=1", 1000, 1);
+    atomic_store(&no_space, true);
+    assert_int_equal(tsdb_batch_add(f->batch, series(f, "a=1"), 2000, 2), 0);
+    assert_int_equal(tsdb_batch_commit(f->batch, NULL, &e), -ERR_NOSPACE);
+    assert_int_equal(tsdb_flush(f->db, &e), -ERR_NOSPACE);
+    assert_query(f, "a=1", 0, 9000, "m{a=\"1\"}: 1000=1\n");
+    atomic_store(&no_space, false);
+    assert_int_equal(commit(f).accepted, 1); /* the batch was kept */
+    assert_int_equal(tsdb_flush(f->db, &e), 0);
+    put(f, "a=1", 3000, 3);
+    go_through(f, CRASHED);
+    assert_query(f, "a=1", 0, 9000, "m{a=\"1\"}: 1000=1 2000=2 3000=3\n");
+    close_db(f, false);
+    f->opts.vfs = NULL;
+    open_db(f);
+}
+
+/* ---- threads ---- */
+
+enum { WRITERS = 2, SERIES = 50, ROUNDS = 150 };
+
+struct writer {
+    struct tsdb *db;
+    int id;
+    struct thread t;
+    _Atomic int64_t done; /* rounds committed; release, paired with the reader's acquire */
+};
+
+static void write_rounds(void *arg)
+{
+    struct writer *w = arg;
+    struct tsdb_batch *b = tsdb_batch_new(w->db);
+
+    for (int64_t r = 0; r < ROUNDS; r++) {
+        for (int s = 0; s < SERIES; s++) {
+            char host[16];
+            char writer[16];
+            struct label v[] = {{STR(LABEL_NAME), STR("m")},
+                                {STR("host"), {host, 0}},
+                                {STR("writer"), {writer, 0}}};
+            struct series_ref ref;
+            struct hash128 key;
+
+            v[1].value.n = (size_t)snprintf(host, sizeof(host), "h%d", s);
+            v[2].value.n = (size_t)snprintf(writer, sizeof(writer), "w%d", w->id);
+            key = (struct hash128){hash_u64((uint64_t)(w->id * 1000 + s)), 7};
+            if (!tsdb_lookup(w->db, key, &ref) &&
+                tsdb_intern(w->db, (struct labels){v, 3}, &key, &ref, NULL) != 0) {
+                abort();
+            }
+            if (tsdb_batch_add(b, ref, r * 1000, (double)r) != 0) {
+                abort();
+            }
+        }
+        if (tsdb_batch_commit(b, NULL, NULL) != 0) {
+            abort();
+        }
+        atomic_store_explicit(&w->done, r + 1, memory_order_release);
+    }
+    tsdb_batch_free(b);
+}
+
+static void flush_and_merge(void *arg)
+{
+    struct tsdb *db = arg;
+
+    for (int i = 0; i < 8; i++) {
+        if ((i % 3 == 2 ? tsdb_compact(db, NULL) : tsdb_flush(db, NULL)) != 0) {
+            abort();
+        }
+        clock_sleep_ms(5);
+    }
+}
+
+/** What a writer has acknowledged is there, each sample once, whatever runs beside. */
+static void check_writer(struct fixture *f, struct writer *w)
+{
+    int64_t done = atomic_load_explicit(&w->done, memory_order_acquire);
+    char name[16];
+    struct matcher *m = NULL;
+    struct series_query q = {.matchers_n = 1, .max_ms = INT64_MAX};
+    struct series_source src = tsdb_source(f->db);
+    struct series_selection *s = NULL;
+    struct samples got = {0};
+
+    snprintf(name, sizeof(name), "w%d", w->id);
+    assert_int_equal(matcher_new(MATCH_EQ, STR("writer"), str_cstr(name), &m, NULL), 0);
+    q.matchers = (const struct matcher *const *)&m;
+    assert_int_equal(src.ops->select(src.impl, &q, &s, NULL), 0);
+    assert_true(done == 0 || src.ops->count(s) == SERIES);
+    for (size_t i = 0; i < src.ops->count(s); i++) {
+        assert_int_equal(src.ops->read(s, i, &got, NULL), 0);
+        assert_true((int64_t)got.n >= done);
+        for (size_t k = 0; k < got.n; k++) {
+            assert_true(got.t_ms[k] == (int64_t)k * 1000 && got.v[k] == (double)k);
+        }
+    }
+    samples_done(&got);
+    src.ops->free(s);
+    matcher_free(m);
+}
+
+static void test_threads(void **state)
+{
+    struct fixture *f = *state;
+    struct writer w[WRITERS] = {0};
+    struct thread flusher = {0};
+    bool busy = true;
+
+    for (int i = 0; i < WRITERS; i++) {
+        w[i].db = f->db;
+        w[i].id = i;
+        assert_int_equal(thread_start(&w[i].t, "writer", write_rounds, &w[i]), 0);
+    }
+    assert_int_equal(thread_start(&flusher, "flusher", flush_and_merge, f->db), 0);
+    while (busy) {
+        busy = false;
+        for (int i = 0; i < WRITERS; i++) {
+            check_writer(f, &w[i]);
+            busy = busy || atomic_load_explicit(&w[i].done, memory_order_acquire) < ROUNDS;
+        }
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        thread_join(&w[i].t);
+    }
+    thread_join(&flusher);
+    go_through(f, CRASHED);
+    for (int i = 0; i < WRITERS; i++) {
+        w[i].db = f->db;
+        check_writer(f, &w[i]);
+    }
+}
+
+static void test_records(void **state)
+{
+    static const struct record_ops ops = {NULL, NULL};
+    static const struct str BAD[] = {STR(""),     STR("\1"),    STR("\1\5\3ab"),
+                                     STR("\0\1"), STR("\0\0x"), STR("\0\1\2\2\0\0\0\0")};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(BAD); i++) {
+        assert_int_equal(record_decode(BAD[i], &ops, NULL), -ERR_CORRUPT);
+    }
+    assert_int_equal(record_decode(STR("\0\0"), &ops, NULL), 0);
+}
+
+static void test_days(void **state)
+{
+    (void)state;
+    assert_int_equal(day_of(0), 0);
+    assert_int_equal(day_of(86399999), 0);
+    assert_int_equal(day_of(86400000), 1);
+    assert_int_equal(day_of(-1), -1);
+    assert_int_equal(day_of(-86400000), -1);
+    assert_int_equal(day_of(-86400001), -2);
+}
+
+#define DB_TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_append_and_read, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_any_order_any_stage, set_up, tear_down),
+        DB_TEST(test_append_and_read),
+        DB_TEST(test_any_order_any_stage),
+        DB_TEST(test_window_and_rejections),
+        DB_TEST(test_max_series),
+        DB_TEST(test_doors),
+        DB_TEST(test_matchers),
+        DB_TEST(test_label_queries),
+        DB_TEST(test_select_limits),
+        DB_TEST(test_special_values),
+        DB_TEST(test_selection_outlives_changes),
+        DB_TEST(test_retention),
+        DB_TEST(test_metadata),
+        DB_TEST(test_status),
+        DB_TEST(test_damaged_part_is_named),
+        DB_TEST(test_full_disk),
+        DB_TEST(test_threads),
+        cmocka_unit_test(test_records),
+        cmocka_unit_test(test_days),
     };
 
-    (void)now_ms;
+    log_set_level(LOG_WARN);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
