@@ -198,7 +198,7 @@ static int write_series(struct flush *f, const struct source *src)
     while (from < s->n) {
         int64_t day = day_of(s->t_ms[from]);
         size_t to = from + 1;
-        struct part_writer *w;
+        struct part_writer *w = NULL;
         int rc = writer_of(f, day, &w);
 
         while (to < s->n && day_of(s->t_ms[to]) == day) {

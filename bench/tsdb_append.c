@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the metrics engine costs without any door: look-up, batch, commit with log, flush, merge, read.
+ * Prints CPU time per million samples and bytes per sample. Usage: tsdb_append DIR [SERIES [SAMPLES]]
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "io/vfs.h"
+#include "store/tsdb/tsdb.h"
+
+static double cpu_s(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void must(int rc, const struct err *e)
+{
+    if (rc < 0) {
+        fprintf(stderr, "failed: %s\n", e->msg);
+        exit(1);
+    }
+}
+
+/** Series i at step k: a third counters, a third gauges with two decimals, a sixth constants, a sixth
+ * full-precision ratios. */
+static double value_of(size_t i, size_t k, uint64_t *seed, double *state)
+{
+    uint64_t r = random_next(seed);
+
+    switch (i % 6) {
+    case 0:
+    case 1:
+        *state += (double)(r % (i % 12 == 0 ? 16 : 4000));
+        return *state;
+    case 2:
+    case 3:
+        *state += (double)((int64_t)(r % 201) - 100);
+        return *state / 100;
+    case 4:
+        return (double)(i % 1000);
+    default:
+        return (double)(r % 1000) / (double)(7 + k % 13);
+    }
+}
+
+static void intern(struct tsdb *db, size_t i, struct hash128 key, struct series_ref *ret)
+{
+    char metric[32], host[32], inst[32];
+    struct label v[] = {{STR("__name__"), {metric, 0}}, {STR("datacenter"), STR("dc-1")},
+                        {STR("host"), {host, 0}},       {STR("instance"), {inst, 0}},
+                        {STR("job"), STR("bench")},     {STR("region"), STR("eu-west-1")}};
+    struct err e = {0};
+
+    v[0].value.n = (size_t)snprintf(metric, sizeof(metric), "metric_%zu_total", i % 100);
+    v[2].value.n = (size_t)snprintf(host, sizeof(host), "host_%zu", i / 100);
+    v[3].value.n =
+        (size_t)snprintf(inst, sizeof(inst), "10.0.%zu.%zu:9100", i / 25600, i / 100 % 256);
+    must(tsdb_intern(db, (struct labels){v, 6}, &key, ret, &e), &e);
+}
+
+static void append_all(struct tsdb *db, size_t series, size_t samples, int64_t t0)
+{
+    struct tsdb_batch *b = tsdb_batch_new(db);
+    double *state = calloc(series, sizeof(*state));
+    uint64_t seed = 1;
+    struct err e = {0};
+    size_t in_batch = 0;
+
+    for (size_t k = 0; k < samples; k++) {
+        for (size_t i = 0; i < series; i++) {
+            struct hash128 key = {hash_u64(i), hash_u64(i + 1)};
+            struct series_ref ref;
+
+            if (!tsdb_lookup(db, key, &ref)) {
+                intern(db, i, key, &ref);
+            }
+            must(tsdb_batch_add(b, ref, t0 + (int64_t)k * 15000 + (int64_t)(i / 100 % 15000),
+                                value_of(i, k, &seed, &state[i])),
+                 &e);
+            if (++in_batch == 5000) {
+                must(tsdb_batch_commit(b, NULL, &e), &e);
+                in_batch = 0;
+            }
+        }
+    }
+    must(tsdb_batch_commit(b, NULL, &e), &e);
+    tsdb_batch_free(b);
+    free(state);
+}
+
+static void report(const char *what, double seconds, uint64_t n)
+{
+    printf("%-10s %7.3f CPU-s  %8.3f CPU-s per million samples\n", what, seconds,
+           seconds / ((double)n / 1e6));
+}
+
+static uint64_t read_all(struct tsdb *db)
+{
+    struct series_source src = tsdb_source(db);
+    struct matcher *m = NULL;
+    struct err e = {0};
+    struct series_query q = {.matchers_n = 1, .max_ms = INT64_MAX};
+    struct series_selection *s = NULL;
+    struct samples got = {0};
+    uint64_t n = 0;
+
+    must(matcher_new(MATCH_EQ, STR("job"), STR("bench"), &m, &e), &e);
+    q.matchers = (const struct matcher *const *)&m;
+    must(src.ops->select(src.impl, &q, &s, &e), &e);
+    for (size_t i = 0; i < src.ops->count(s); i++) {
+        must(src.ops->read(s, i, &got, &e), &e);
+        n += got.n;
+    }
+    samples_done(&got);
+    src.ops->free(s);
+    matcher_free(m);
+    return n;
+}
+
+int main(int argc, char **argv)
+{
+    size_t series = argc > 2 ? (size_t)strtoul(argv[2], NULL, 10) : 10000;
+    size_t samples = argc > 3 ? (size_t)strtoul(argv[3], NULL, 10) : 240;
+    struct tsdb_opts opts = {.dir = argc > 1 ? argv[1] : "/tmp/bench_tsdb"};
+    int64_t t0 = clock_wall_ms() / 86400000 * 86400000 - 86400000;
+    struct tsdb *db = NULL;
+    struct err e = {0};
+    struct arena a;
+    struct tsdb_status st;
+    struct rusage ru;
+    double t;
+
+    log_set_level(LOG_WARN);
+    must(vfs_remove_tree(vfs_real(), opts.dir, &e), &e);
+    must(tsdb_open(&opts, &db, &e), &e);
+    t = cpu_s();
+    append_all(db, series, samples, t0);
+    report("append", cpu_s() - t, series * samples);
+    t = cpu_s();
+    printf("read %" PRIu64 " from the head\n", read_all(db));
+    report("read", cpu_s() - t, series * samples);
+    arena_init(&a, 64 << 20);
+    must(tsdb_status(db, 1, &a, &st, &e), &e);
+    printf("head: %" PRIu64 " bytes, %.0f per series; log %.2f bytes per sample\n", st.head_bytes,
+           (double)st.head_bytes / (double)series,
+           (double)st.wal_bytes / (double)(series * samples));
+    t = cpu_s();
+    must(tsdb_flush(db, &e), &e);
+    report("flush", cpu_s() - t, series * samples);
+    t = cpu_s();
+    must(tsdb_compact(db, &e), &e);
+    report("compact", cpu_s() - t, series * samples);
+    must(tsdb_status(db, 1, &a, &st, &e), &e);
+    printf("disk: %" PRIu64 " bytes, %.3f per sample in %" PRIu64 " blocks\n", st.disk_bytes,
+           (double)st.disk_bytes / (double)st.stored_samples, st.blocks);
+    t = cpu_s();
+    printf("read %" PRIu64 " from parts\n", read_all(db));
+    report("read", cpu_s() - t, series * samples);
+    arena_done(&a);
+    tsdb_close(db);
+    getrusage(RUSAGE_SELF, &ru);
+    printf("peak RSS %ld KiB\n", ru.ru_maxrss);
+    must(vfs_remove_tree(vfs_real(), opts.dir, &e), &e);
+    return 0;
+}
