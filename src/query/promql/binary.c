@@ -275,13 +275,18 @@ static int check_duplicates(struct pairing *p)
     size_t best = r->steps;
     size_t best_a = 0;
     size_t best_b = 0;
+    int rc = 0;
 
     if (live == NULL) {
         return eval_no_memory(p->ev);
     }
     any_steps(p->l, live);
-    for (size_t g = 0; g < p->m.groups; g++) {
+    for (size_t g = 0; rc == 0 && g < p->m.groups && best > 0; g++) {
         for (uint32_t a = p->m.first[g]; a != 0 && p->m.next[a - 1] != 0; a = p->m.next[a - 1]) {
+            rc = eval_check(p->ev);
+            if (rc != 0) {
+                break;
+            }
             for (uint32_t b = p->m.next[a - 1]; b != 0; b = p->m.next[b - 1]) {
                 for (size_t w = 0; w < r->words && w * 64 < best; w++) {
                     uint64_t both = mat_bits(r, a - 1)[w] & mat_bits(r, b - 1)[w] & live[w];
@@ -297,6 +302,9 @@ static int check_duplicates(struct pairing *p)
         }
     }
     mem_free(live);
+    if (rc != 0) {
+        return rc;
+    }
     return best < r->steps ? duplicate_error(p, r, best_a, best_b) : 0;
 }
 
@@ -416,8 +424,8 @@ static int check_grouping(struct pairing *p, const uint32_t *group_of)
     for (size_t i = 0; rc == 0 && i < p->out.n; i++) {
         int64_t at = label_table_add(&t, p->out.labels[i], false);
 
-        if (at < 0) {
-            rc = eval_no_memory(p->ev);
+        rc = at < 0 ? eval_no_memory(p->ev) : eval_check(p->ev);
+        if (rc != 0) {
             break;
         }
         for (uint32_t j = last[at]; rc == 0 && j != 0; j = before[j - 1]) {

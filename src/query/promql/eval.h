@@ -94,6 +94,11 @@ struct window {
     double range_s;
     double arg[2];   /* scalar arguments, in order */
     double *scratch; /* room for n values */
+    /* Only for functions of counters: indexes of the samples below their predecessor, counted from `first`
+     * (v[0] is sample `first` of the series). Few, so a rate does not walk the whole window. */
+    const int64_t *resets;
+    size_t resets_n;
+    size_t first;
 };
 
 /* --- eval.c --- */

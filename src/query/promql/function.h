@@ -38,6 +38,7 @@ struct function {
     enum function_kind kind;
     bool time_dependent; /* sees the evaluation time, so never step-invariant */
     bool keep_name;      /* does not drop the metric's name */
+    bool counter;        /* FN_WINDOW: wants the counter's resets */
 
     union {
         double (*map)(double v);

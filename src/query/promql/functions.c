@@ -145,6 +145,11 @@ static double date_minute(double v)
         .name = fn_name, .args = {TYPE_VECTOR}, .args_n = 1, .variadic = 1, .ret = TYPE_VECTOR, \
         .kind = FN_DATE, .time_dependent = true, .map = fn                                      \
     }
+#define COUNTER(fn_name, fn)                                                     \
+    {                                                                            \
+        .name = fn_name, .args = {TYPE_MATRIX}, .args_n = 1, .ret = TYPE_VECTOR, \
+        .kind = FN_WINDOW, .counter = true, .window = fn                         \
+    }
 #define WINDOW(fn_name, fn)                                                      \
     {                                                                            \
         .name = fn_name, .args = {TYPE_MATRIX}, .args_n = 1, .ret = TYPE_VECTOR, \
@@ -242,7 +247,7 @@ static const struct function table[] = {
      .window = window_holt_winters},
     DATE("hour", date_hour),
     WINDOW("idelta", window_idelta),
-    WINDOW("increase", window_increase),
+    COUNTER("increase", window_increase),
     WINDOW("irate", window_irate),
     {.name = "label_join",
      .args = {TYPE_VECTOR, TYPE_STRING, TYPE_STRING, TYPE_STRING},
@@ -288,8 +293,8 @@ static const struct function table[] = {
      .kind = FN_WINDOW,
      .window = window_quantile},
     MAP("rad", map_rad),
-    WINDOW("rate", window_rate),
-    WINDOW("resets", window_resets),
+    COUNTER("rate", window_rate),
+    COUNTER("resets", window_resets),
     {.name = "round",
      .args = {TYPE_VECTOR, TYPE_SCALAR},
      .args_n = 2,

@@ -59,7 +59,7 @@ static void add_group(const struct replace *r, struct str name, struct str subje
         }
         n = (uint64_t)found;
     }
-    if (n < (uint64_t)groups && at[2 * n] != PCRE2_UNSET && at[2 * n + 1] >= at[2 * n]) {
+    if (n < (uint64_t)groups && at[2 * n] != PCRE2_UNSET && at[2 * n + 1] > at[2 * n]) {
         buf_add(dst, subject.p + at[2 * n], at[2 * n + 1] - at[2 * n]);
     }
 }
@@ -116,7 +116,7 @@ static int replace_row(struct eval *ev, const struct replace *r, struct buf *scr
     int groups = pcre2_match(r->re, (PCRE2_SPTR)(subject.n != 0 ? subject.p : ""), subject.n, 0, 0,
                              r->data, r->context);
 
-    if (groups == PCRE2_ERROR_NOMATCH || groups == PCRE2_ERROR_UTF8_ERR1) {
+    if (groups == PCRE2_ERROR_NOMATCH) {
         return 0;
     }
     if (groups <= 0) {
@@ -144,8 +144,8 @@ static int replace_compile(struct eval *ev, const struct call *c, struct replace
     r->template = string_arg(c, 2);
     r->src = string_arg(c, 3);
     r->re = pcre2_compile((PCRE2_SPTR)(regex.n != 0 ? regex.p : ""), regex.n,
-                          PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF | PCRE2_DOLLAR_ENDONLY |
-                              PCRE2_NEVER_BACKSLASH_C,
+                          PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_MATCH_INVALID_UTF |
+                              PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C,
                           &code, &at, NULL);
     if (r->re == NULL) {
         return err_set(ev->reterr, ERR_EXEC, "invalid regular expression in label_replace(): %.*s",

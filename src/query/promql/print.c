@@ -138,6 +138,9 @@ static void print_subquery_tail(const struct subquery *s, struct buf *dst)
 
 void node_print(const struct node *n, struct buf *dst)
 {
+    if (dst->failed) {
+        return;
+    }
     switch (n->kind) {
     case NODE_NUMBER:
         go_add_f64_v(dst, n->number);
@@ -202,9 +205,9 @@ static bool is_long(const struct node *n)
 {
     struct buf b CLEANUP(buf_done) = {0};
 
-    buf_init(&b, PRINT_MAX_BYTES);
+    buf_init(&b, LINE_MAX_BYTES + 1); /* what does not fit is not printed further */
     node_print(n, &b);
-    return b.n > LINE_MAX_BYTES;
+    return b.failed || b.n > LINE_MAX_BYTES;
 }
 
 static void pretty(const struct node *n, int level, struct buf *dst);

@@ -114,6 +114,33 @@ static void drop_stale(struct samples *s)
     s->n = kept;
 }
 
+/** Indexes of samples below their predecessor. @return how many */
+static size_t find_resets(const struct samples *s, int64_t *dst)
+{
+    size_t n = 0;
+
+    for (size_t i = 1; dst != NULL && i < s->n; i++) {
+        dst[n] = (int64_t)i;
+        n += s->v[i] < s->v[i - 1];
+    }
+    return n;
+}
+
+/** The resets inside samples [lo, hi), given those of the window before. */
+static void window_resets_in(struct window *w, const int64_t *all_end, size_t lo, size_t hi)
+{
+    const int64_t *end = w->resets + w->resets_n;
+
+    while (end < all_end && *end < (int64_t)hi) {
+        end++;
+    }
+    while (w->resets < end && *w->resets <= (int64_t)lo) {
+        w->resets++;
+    }
+    w->resets_n = (size_t)(end - w->resets);
+    w->first = lo;
+}
+
 /** The function over the moving window; `s` without stale markers. */
 static void walk_window(const struct pass *p, const struct samples *s, size_t row,
                         struct samples *scratch)
@@ -123,9 +150,12 @@ static void walk_window(const struct pass *p, const struct samples *s, size_t ro
     uint64_t *bits = mat_bits(p->out, row);
     int64_t open = p->ev->left_open ? 1 : 0;
     struct window w = {.range_s = (double)p->range_ms / 1000, .scratch = scratch->v};
+    const int64_t *resets_end =
+        scratch->t_ms + (p->fn->counter ? find_resets(s, scratch->t_ms) : 0);
     size_t lo = 0;
     size_t hi = 0;
 
+    w.resets = scratch->t_ms;
     for (size_t i = 0; i < g->n; i++) {
         w.eval_ms = grid_at(g, i);
         w.end_ms = ref_time(&p->when, w.eval_ms);
@@ -142,6 +172,7 @@ static void walk_window(const struct pass *p, const struct samples *s, size_t ro
         w.t_ms = s->t_ms + lo;
         w.v = s->v + lo;
         w.n = hi - lo;
+        window_resets_in(&w, resets_end, lo, hi);
         w.arg[0] = p->args[0] != NULL ? p->args[0][i] : 0;
         w.arg[1] = p->args[1] != NULL ? p->args[1][i] : 0;
         if (p->fn->window(&w, &v[i])) {
@@ -286,9 +317,9 @@ static int64_t floor_div(int64_t a, int64_t b)
 }
 
 /** Times a subquery's inner expression is evaluated at for the steps of `g`: multiples of its step.
- * @return false when there are none */
-static bool subquery_grid(const struct eval *ev, const struct subquery *s, const struct grid *g,
-                          struct grid *ret)
+ * @return 1; 0 when there are none; -ERR_LIMIT when there are more than one query may look at */
+static int subquery_grid(const struct eval *ev, const struct subquery *s, const struct grid *g,
+                         struct grid *ret)
 {
     int64_t step = s->step_ms != 0 ? s->step_ms : ev->opts->default_interval_ms;
     int64_t first = ref_time(&s->when, grid_at(g, 0)) - s->range_ms + (ev->left_open ? 1 : 0);
@@ -296,10 +327,10 @@ static bool subquery_grid(const struct eval *ev, const struct subquery *s, const
     int64_t start = floor_div(first + step - 1, step) * step;
 
     if (start > last) {
-        return false;
+        return 0;
     }
     *ret = (struct grid){start, step, (size_t)((last - start) / step) + 1};
-    return true;
+    return ret->n > ev->opts->max_samples ? fail_too_many(ev->reterr) : 1;
 }
 
 static int window_rows(struct eval *ev, const struct node *n, struct pass *p, struct mat *inner)
@@ -310,11 +341,12 @@ static int window_rows(struct eval *ev, const struct node *n, struct pass *p, st
         p->when = n->subquery.when;
         p->range_ms = n->subquery.range_ms;
         p->inner = inner;
-        if (subquery_grid(ev, &n->subquery, p->grid, &p->inner_grid)) {
+        rc = subquery_grid(ev, &n->subquery, p->grid, &p->inner_grid);
+        if (rc > 0) {
             rc = eval_node(ev, n->subquery.expr, &p->inner_grid, inner);
-            if (rc != 0) {
-                return rc;
-            }
+        }
+        if (rc != 0) {
+            return rc;
         }
     } else {
         p->when = n->selector.when;
@@ -417,8 +449,9 @@ static int subquery_points(struct eval *ev, const struct node *n, const struct g
     struct mat inner = {0};
     int rc;
 
-    if (!subquery_grid(ev, &n->subquery, g, &inner_grid)) {
-        return 0;
+    rc = subquery_grid(ev, &n->subquery, g, &inner_grid);
+    if (rc <= 0) {
+        return rc;
     }
     rc = eval_node(ev, n->subquery.expr, &inner_grid, &inner);
     if (rc != 0) {

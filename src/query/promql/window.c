@@ -36,12 +36,8 @@ static bool extrapolate(const struct window *w, bool counter, bool per_second, d
         return false;
     }
     delta = w->v[last] - w->v[0];
-    if (counter) {
-        for (size_t i = 1; i <= last; i++) {
-            if (w->v[i] < w->v[i - 1]) {
-                delta += w->v[i - 1];
-            }
-        }
+    for (size_t i = 0; counter && i < w->resets_n; i++) {
+        delta += w->v[(size_t)w->resets[i] - w->first - 1];
     }
     to_start = (double)(w->t_ms[0] - w->start_ms) / 1000;
     to_end = (double)(w->end_ms - w->t_ms[last]) / 1000;
@@ -111,12 +107,7 @@ bool window_changes(const struct window *w, double *ret)
 
 bool window_resets(const struct window *w, double *ret)
 {
-    size_t n = 0;
-
-    for (size_t i = 1; i < w->n; i++) {
-        n += w->v[i] < w->v[i - 1];
-    }
-    *ret = (double)n;
+    *ret = (double)w->resets_n;
     return true;
 }
 

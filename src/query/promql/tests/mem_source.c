@@ -105,6 +105,14 @@ static bool matches(const struct series_query *q, struct labels ls)
     return true;
 }
 
+static void mem_free_selection(struct series_selection *s)
+{
+    if (s != NULL) {
+        vec_done(&s->series);
+        mem_free(s);
+    }
+}
+
 static int mem_select(void *impl, const struct series_query *q, struct series_selection **ret,
                       struct err *reterr)
 {
@@ -115,12 +123,12 @@ static int mem_select(void *impl, const struct series_query *q, struct series_se
     sel->max_ms = q->max_ms;
     for (size_t i = 0; i < s->series.n; i++) {
         if (matches(q, s->series.v[i]->labels) && !vec_push(&sel->series, s->series.v[i])) {
-            abort();
+            mem_free_selection(sel);
+            return err_set(reterr, ERR_NOMEM, "out of memory");
         }
     }
     if (q->max_series != 0 && sel->series.n > q->max_series) {
-        vec_done(&sel->series);
-        mem_free(sel);
+        mem_free_selection(sel);
         return err_set(reterr, ERR_LIMIT, "query selects more than %zu series", q->max_series);
     }
     *ret = sel;
@@ -157,14 +165,6 @@ static int mem_read(struct series_selection *s, size_t i, struct samples *dst, s
     memcpy(dst->v, src->v + from, (to - from) * sizeof(double));
     dst->n = to - from;
     return 0;
-}
-
-static void mem_free_selection(struct series_selection *s)
-{
-    if (s != NULL) {
-        vec_done(&s->series);
-        mem_free(s);
-    }
 }
 
 struct series_source mem_source_view(struct mem_source *s)
