@@ -11,4 +11,7 @@
 NODISCARD int part_parse(struct mapping index, struct mapping data, bool check_crc,
                          struct part **ret, struct err *reterr);
 
+/** Give the mappings back to the caller: part_unref() then leaves them alone. Tests only. */
+void part_forget_mappings(struct part *p);
+
 #endif

@@ -188,6 +188,11 @@ int part_open(const char *dir, struct part **ret, struct err *reterr)
     return 0;
 }
 
+void part_forget_mappings(struct part *p)
+{
+    p->index = p->data = (struct mapping){0};
+}
+
 struct part *part_ref(struct part *p)
 {
     atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
