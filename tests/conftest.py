@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures: the real programs, started per test or per module, ended and checked afterwards."""
+import os
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+LOG_TAIL = int(os.environ.get('BONGSU_LOG_TAIL', '6000'))  # bytes of each log shown for a failure
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
@@ -64,7 +66,7 @@ class Starter:
                 p.kill()
         if failed or problems:
             for p in self.all:
-                print(f'----- log of {p.name} ({p.log_path.name})\n{p.log()[-6000:]}')
+                print(f'----- log of {p.name} ({p.log_path.name})\n{p.log()[-LOG_TAIL:]}')
         shutil.rmtree(self.folder, ignore_errors=True)
         assert not problems, '\n'.join(problems)
 

@@ -229,6 +229,8 @@ def test_audit(start):
     c.call('DELETE', f'/api/v1/tokens/{t["id"]}')
     c.call('DELETE', '/api/v1/users/u')
     entries = c.call('GET', '/api/v1/audit').json()['entries']
+    assert [e['action'] for e in entries if e['actor'] == 'server'] == ['token_created']  # the agent's
+    entries = [e for e in entries if e['actor'] != 'server']
     actions = [e['action'] for e in reversed(entries)]
     assert actions == ['setup', 'login_failed', 'login', 'user_created', 'user_changed', 'token_created',
                        'token_revoked', 'user_deleted']
