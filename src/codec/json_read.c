@@ -138,7 +138,7 @@ static int hex4(struct json_reader *r, uint32_t *ret, struct err *reterr)
 static int unicode_escape(struct json_reader *r, struct err *reterr)
 {
     char bytes[4];
-    uint32_t c;
+    uint32_t c = 0;
     int rc = hex4(r, &c, reterr);
 
     if (rc < 0) {
@@ -146,7 +146,7 @@ static int unicode_escape(struct json_reader *r, struct err *reterr)
     }
     if (c >= 0xD800 && c <= 0xDBFF && r->end - r->p >= 6 && r->p[0] == '\\' && r->p[1] == 'u') {
         const char *back = r->p;
-        uint32_t low;
+        uint32_t low = 0;
 
         r->p += 2;
         rc = hex4(r, &low, reterr);

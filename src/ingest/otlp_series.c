@@ -176,30 +176,38 @@ static int add_attrs(struct building *l, struct arena *a, struct str prefix, str
 
 static int need_resource(struct metrics_request *m, struct err *reterr)
 {
-    struct str ns;
-    struct str name;
-    struct str text;
+    const struct resource *r = NULL;
     const struct value *id;
+    struct str text = {0};
+    struct str name;
+    struct str ns;
     int rc;
 
     if (m->resource != NULL) {
         return 0;
     }
-    rc = otlp_resource(m->c, &m->group, &m->resource, reterr);
+    rc = otlp_resource(m->c, &m->group, &r, reterr);
+    if (rc < 0 || r == NULL) {
+        return rc < 0 ? rc : no_memory(reterr);
+    }
+    ns = attrs_get_str(r->attrs, STR("service.namespace"));
+    name = attrs_get_str(r->attrs, STR("service.name"));
+    if (ns.n != 0 && name.n != 0) {
+        name = arena_printf(m->c->arena, "%.*s/%.*s", STR_ARG(ns), STR_ARG(name));
+        if (name.p == NULL) {
+            return no_memory(reterr);
+        }
+    }
+    id = attrs_get(r->attrs, STR("service.instance.id"));
+    rc = id != NULL ? value_text(m->c->arena, id, &text, reterr) : 0;
     if (rc < 0) {
-        m->resource = NULL;
         return rc;
     }
-    ns = attrs_get_str(m->resource->attrs, STR("service.namespace"));
-    name = attrs_get_str(m->resource->attrs, STR("service.name"));
-    m->job = ns.n != 0 && name.n != 0
-                 ? arena_printf(m->c->arena, "%.*s/%.*s", STR_ARG(ns), STR_ARG(name))
-                 : name;
-    id = attrs_get(m->resource->attrs, STR("service.instance.id"));
-    rc = id != NULL ? value_text(m->c->arena, id, &text, reterr) : 0;
-    m->instance = id != NULL && rc == 0 ? text : str_of("", 0);
-    m->host = attrs_get_str(m->resource->attrs, STR("host.name"));
-    return rc;
+    m->job = name;
+    m->instance = text;
+    m->host = attrs_get_str(r->attrs, STR("host.name"));
+    m->resource = r;
+    return 0;
 }
 
 static int need_scope(struct metrics_request *m, struct err *reterr)
@@ -392,7 +400,7 @@ int series_emit(struct metrics_request *m, const struct point *p, enum series_pa
 {
     const struct series_key k = {m->metric.base_h, p->attrs_h, (uint64_t)part, param};
     struct hash128 key = hash128(&k, sizeof(k));
-    struct series_ref ref;
+    struct series_ref ref = {0};
     int rc = 0;
 
     if (m->intern_all || !tsdb_lookup(m->c->o->sink->metrics, key, &ref)) {
@@ -446,7 +454,7 @@ static int make_target_info(struct metrics_request *m, const struct hash128 *key
                             struct series_ref *ret, struct err *reterr)
 {
     struct building l;
-    struct attrs others;
+    struct attrs others = {0};
     int rc = need_resource(m, reterr);
 
     if (rc < 0) {
@@ -474,7 +482,7 @@ int series_target_info(struct metrics_request *m, struct err *reterr)
 {
     const struct series_key k = {.base = m->resource_h, .part = UINT64_MAX};
     struct hash128 key = hash128(&k, sizeof(k));
-    struct series_ref ref;
+    struct series_ref ref = {0};
     int rc = 0;
 
     if (m->resource_newest_ns == INT64_MIN) {

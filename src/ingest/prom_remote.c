@@ -280,7 +280,7 @@ static int one_series(struct request *r, struct pb msg, struct err *reterr)
 {
     struct series s = {.msg = msg};
     struct hash128 key = {0, 0};
-    struct series_ref ref;
+    struct series_ref ref = {0};
     struct pb_field f;
     int rc = scan_series(r, &s, reterr);
 
