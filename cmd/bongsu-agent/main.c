@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/agent.h"
 #include "base/buf.h"
@@ -42,6 +43,9 @@ static int run(struct agent_settings *settings, struct conf *conf)
         return complain(&e, EXIT_FAILED);
     }
     status = agent_run(agent);
+    if (agent_hangs(agent)) {
+        _exit(status);
+    }
     agent_free(agent);
     return status;
 }

@@ -31,7 +31,7 @@
 
 enum {
     REQUEST_MAX = 16 << 20, /* uncompressed; a host with 4096 CPUs and disks stays below */
-    STOP_MS = 4000,         /* of the 5 s a service manager is promised */
+    STOP_MS = 3500,         /* of the 5 s a service manager is promised */
     FIRST_DELTA_MS = 2000,  /* second reading soon after the first: shares need two */
     SEARCH_MS = 5000,       /* between searches for new log files */
     SAVE_MS = 200,          /* least time between two writes of the positions */
@@ -330,9 +330,6 @@ void agent_free(struct agent *a)
     if (a == NULL) {
         return;
     }
-    if (a->hangs) {
-        return; /* the export thread still looks at all this; the process ends now */
-    }
     log_export_free(a->logs);
     vec_done(&a->marks);
     delivery_free(a->delivery);
@@ -610,4 +607,9 @@ int agent_run(struct agent *a)
     save_positions(a);
     log_info("agent", "stopped", L_INT("buffered_batches", spool_stats_of(a->spool).batches));
     return 0;
+}
+
+bool agent_hangs(const struct agent *a)
+{
+    return a->hangs;
 }

@@ -20,7 +20,9 @@ NODISCARD int agent_new(struct agent_settings *settings, struct conf *conf, cons
                         struct agent **ret, struct err *reterr);
 /** Run until SIGTERM or SIGINT; then flush and return within 5 s. @return exit status of the process */
 int agent_run(struct agent *a);
-/** Skips what a request that still hangs is using; only for the end of the process. */
+/** True when a request still hangs after agent_run(): all data is on disk, but the export thread lives, so
+ * the process must end with _exit(), without agent_free() and without exit handlers. */
+bool agent_hangs(const struct agent *a);
 void agent_free(struct agent *a);
 
 #endif

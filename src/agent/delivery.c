@@ -288,6 +288,9 @@ static bool send_queued(struct delivery *d, int64_t timeout_ms)
         }
     }
     mutex_unlock(&d->lock);
+    if (!go_on) {
+        batch_done(&b); /* the owner has spooled a copy */
+    }
     return go_on;
 }
 
