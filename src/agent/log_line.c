@@ -423,16 +423,36 @@ static void inspect_klog(struct inspector *in, struct str s)
     }
 }
 
-/* A level word near the start: in capitals, in brackets, or before a colon. */
+/* A letter, digit or joint on either side makes the word a part of a name or a path. */
+static bool stands_alone(struct str word, char before, char after)
+{
+    bool monolog = is_upper(word) && before == '.' && after == ':'; /* "local.ERROR: x" */
+
+    if (is_digit(before) || is_digit(after) || after == '\0' || before == '\0') {
+        return false;
+    }
+    return strchr("_/", before) == NULL && strchr("_/.", after) == NULL &&
+           (before != '.' || monolog);
+}
+
+/* SeverityNumber of a word in capitals, in brackets or before a colon; 0 for prose. */
+static uint8_t level_of(struct str word, char before, char after)
+{
+    bool boxed = (before == '[' && after == ']') || (before == '<' && after == '>');
+
+    if (!stands_alone(word, before, after) || (word.n == 1 && !boxed)) {
+        return 0;
+    }
+    return boxed || is_upper(word) || after == ':' ? log_level_number(word) : 0;
+}
+
+/* A level word near the start of the line. */
 static void inspect_words(struct inspector *in, struct str s)
 {
     s = str_take(s, LOG_LEVEL_LOOK);
-    for (size_t i = 0; i < s.n;) {
+    for (size_t i = 0; i < s.n && in->meta->severity == 0;) {
         size_t start = i;
         struct str word;
-        char before;
-        char after;
-        uint8_t number;
 
         while (i < s.n && is_alpha(s.p[i])) {
             i++;
@@ -442,21 +462,9 @@ static void inspect_words(struct inspector *in, struct str s)
             continue;
         }
         word = str_of(s.p + start, i - start);
-        before = start != 0 ? s.p[start - 1] : ' ';
-        after = i < s.n ? s.p[i] : ' ';
-        if (is_digit(before) || before == '_' || before == '/' ||
-            (before == '.' && !(is_upper(word) && after == ':')) || /* "local.ERROR:" of Monolog */
-            is_digit(after) || after == '_' || after == '/' || after == '.') {
-            continue; /* a part of a name or a path */
-        }
-        number = word.n > 1 || (before == '[' && after == ']') ? log_level_number(word) : 0;
-        if (number != 0 && (is_upper(word) ||
-                            ((before == '[' || before == '<') && (after == ']' || after == '>')) ||
-                            after == ':')) {
-            in->meta->severity = number;
-            in->meta->severity_text = word;
-            return;
-        }
+        in->meta->severity =
+            level_of(word, start != 0 ? s.p[start - 1] : ' ', i < s.n ? s.p[i] : ' ');
+        in->meta->severity_text = in->meta->severity != 0 ? word : (struct str){0};
     }
 }
 
