@@ -344,6 +344,9 @@ int columns_flush_locked(struct columns *c, struct err *reterr)
     int rc = wal_rotate(c->wal, &segment, reterr); /* before the seal: all of it lies below, or has
                                                       ids below flushed_id */
 
+    if (rc < 0) {
+        err_prefix(reterr, "WAL of %s", c->opts.dir);
+    }
     rc = rc < 0 ? rc : seal(c, reterr);
     if (rc < 0) {
         counter_add(c->stats.flush_failures, 1);

@@ -141,8 +141,14 @@ static int manifest_write(struct columns *c, const struct manifest *m, struct er
     }
     buf_printf(&b, "crc %08x\n", crc32c(0, b.data, b.n));
     rc = buf_status(&b);
-    rc = rc < 0 ? err_set(reterr, ERR_NOMEM, "no memory for %s", path)
-                : vfs_write_atomic(c->opts.vfs, path, buf_str(&b), reterr);
+    if (rc < 0) {
+        rc = err_set(reterr, ERR_NOMEM, "no memory for %s", path);
+    } else {
+        rc = vfs_write_atomic(c->opts.vfs, path, buf_str(&b), reterr);
+        if (rc < 0) {
+            err_prefix(reterr, "%s", path);
+        }
+    }
     buf_done(&b);
     return rc;
 }
@@ -347,8 +353,10 @@ static void switch_over(struct columns *c, const struct change *ch)
         columns_memory_add(c, -(int64_t)c->sealed.v[i]->bytes);
         mem_gen_unref(c->sealed.v[i]);
     }
+    for (size_t i = ch->flushed_gens; i < c->sealed.n; i++) {
+        c->sealed.v[i - ch->flushed_gens] = c->sealed.v[i];
+    }
     c->sealed.n -= ch->flushed_gens;
-    memmove(c->sealed.v, c->sealed.v + ch->flushed_gens, c->sealed.n * sizeof(*c->sealed.v));
     parts_changed(c);
     mutex_unlock(&c->lock);
 }

@@ -61,7 +61,10 @@ static int map_file(const struct part *p, const char *name, struct mapping *ret,
         return err_set(reterr, ERR_INVALID, "path %.100s... is too long", p->dir);
     }
     rc = vfs_map(path, ret, reterr);
-    return rc < 0 ? err_prefix(reterr, "%s", path) : 0;
+    if (rc < 0) {
+        err_prefix(reterr, "%s", path);
+    }
+    return rc;
 }
 
 static int corrupt(const struct part *p, const char *file, const char *what, struct err *reterr)

@@ -173,7 +173,8 @@ static int write_out(struct part_writer *w, struct err *reterr)
     int rc = vfs_write_all(w->vfs, w->fd, w->out.data, w->out.n, reterr);
 
     if (rc < 0) {
-        return err_prefix(reterr, "%s/data", w->tmp);
+        err_prefix(reterr, "%s/data", w->tmp);
+        return rc;
     }
     buf_clear(&w->out);
     return 0;
@@ -391,7 +392,10 @@ static int write_file(struct part_writer *w, const char *name, const struct buf 
         rc = sync < 0 ? err_set_errno(reterr, -sync, "cannot sync") : 0;
     }
     w->vfs->close(w->vfs->ctx, fd);
-    return rc < 0 ? err_prefix(reterr, "%s/%s", w->tmp, name) : 0;
+    if (rc < 0) {
+        err_prefix(reterr, "%s/%s", w->tmp, name);
+    }
+    return rc;
 }
 
 static int write_rest(struct part_writer *w, uint64_t *ret_bytes, struct err *reterr)
