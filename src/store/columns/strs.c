@@ -69,7 +69,7 @@ static size_t try_dict(struct strs_encoder *e, const struct str *v, size_t n)
         if (e->slots[at] == 0) {
             e->dict[k++] = v[i];
             e->slots[at] = (uint32_t)k;
-            if (k > 64 && k * 2 > i + 1 && (i > 512 || k > n / 3)) {
+            if (k > 64 && (k > n / 3 || (i > 512 && k * 4 > i * 3))) {
                 return 0;
             }
         }

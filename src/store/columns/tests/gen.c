@@ -69,7 +69,7 @@ static struct attrs gen_attrs(struct gen *g, unsigned depth)
 
     for (size_t i = 0; i < n; i++) { /* distinct keys in a random order */
         v[i].key = str_cstr(KEYS[(first + i * 3) % ARRAY_LEN(KEYS)]);
-        if (gen_below(g, 30) == 0) {
+        if (gen_below(g, g->rare_every) == 0) {
             v[i].key =
                 arena_printf(&g->a, "rare.%llu.%zu", (unsigned long long)gen_below(g, 1000), i);
         }
@@ -150,7 +150,7 @@ void gen_init(struct gen *g, uint64_t seed, int64_t base_ns, int64_t span_ns)
     struct resource *rs;
     struct scope *ss;
 
-    *g = (struct gen){.state = seed, .base_ns = base_ns, .span_ns = span_ns};
+    *g = (struct gen){.state = seed, .base_ns = base_ns, .span_ns = span_ns, .rare_every = 30};
     arena_init(&g->a, (size_t)4 << 30);
     g->resources_n = 5;
     g->scopes_n = 3;

@@ -15,6 +15,7 @@ struct gen {
     struct arena a;
     int64_t base_ns; /* row times lie in [base, base + span_ns) */
     int64_t span_ns;
+    uint64_t rare_every; /* one attribute name in so many is a rare one; default 30 */
     const struct resource *resources;
     size_t resources_n;
     const struct scope *scopes;

@@ -460,6 +460,75 @@ static void test_life_of_logs(void **state)
     life(COLUMNS_LOGS, 12);
 }
 
+/* Many rows in few blocks, and so many attribute names that most share the rest column. */
+static void many_names(enum columns_kind kind, uint64_t seed)
+{
+    struct model m;
+    char *dir = gen_tmpdir();
+    struct columns *c = open_store(dir, kind);
+
+    model_init(&m, kind, seed, HOUR_MS);
+    m.g.rare_every = 3;
+    add_rows(&m, c, 3000);
+    flush(c);
+    check_everything(&m, c, 60);
+    add_rows(&m, c, 2000);
+    compact(c);
+    check_everything(&m, c, 40);
+    columns_close(c);
+    model_done(&m);
+    gen_rmdir(dir);
+}
+
+static void test_many_names(void **state)
+{
+    (void)state;
+    many_names(COLUMNS_SPANS, 21);
+    many_names(COLUMNS_LOGS, 22);
+}
+
+/* Wide events and large bodies. */
+static void test_wide(void **state)
+{
+    enum { WIDE = 500, ROWS = 40, BODY = 1 << 20 };
+
+    char *dir = gen_tmpdir();
+    struct columns *c = open_store(dir, COLUMNS_LOGS);
+    struct model m;
+    struct columns_commit commit;
+    struct columns_query q = everything();
+
+    (void)state;
+    model_init(&m, COLUMNS_LOGS, 3, HOUR_MS);
+    for (size_t i = 0; i < ROWS; i++) {
+        struct any *r = &m.rows[m.n++];
+        struct attr *v = arena_calloc(&m.g.a, WIDE, sizeof(*v));
+        char *body = arena_alloc(&m.g.a, BODY, 1);
+
+        for (size_t k = 0; k < WIDE; k++) {
+            v[k].key = arena_printf(&m.g.a, "field.%zu", (k * 3 + i) % 700);
+            v[k].value = (struct value){.type = VALUE_I64, .u.i = (int64_t)(i * k)};
+        }
+        memset(body, 'a' + (int)(i % 20), BODY);
+        gen_log(&m.g, &r->log);
+        r->log.attrs = (struct attrs){v, WIDE};
+        if (i % 8 == 0) {
+            r->log.body = (struct value){.type = VALUE_STR, .u.s = str_of(body, BODY)};
+        }
+        r->t = r->log.time_ns;
+        assert_int_equal(columns_append_logs(c, &r->log, 1, &commit, NULL), 0);
+    }
+    check_scan(&m, c, &q);
+    flush(c);
+    check_scan(&m, c, &q);
+    check_pages(&m, c, &q, 7);
+    compact(c);
+    check_scan(&m, c, &q);
+    columns_close(c);
+    model_done(&m);
+    gen_rmdir(dir);
+}
+
 static void test_empty(void **state)
 {
     struct model m;
@@ -574,7 +643,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty),        cmocka_unit_test(test_rejects),
         cmocka_unit_test(test_tail),         cmocka_unit_test(test_life_of_spans),
-        cmocka_unit_test(test_life_of_logs),
+        cmocka_unit_test(test_life_of_logs), cmocka_unit_test(test_many_names),
+        cmocka_unit_test(test_wide),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

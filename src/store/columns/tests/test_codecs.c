@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Integer, string and bloom encodings: random and awkward inputs come back, each form is chosen where it
+ * should be, damage is refused.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "base/random.h"
+#include "store/columns/bloom.h"
+#include "store/columns/ints.h"
+#include "store/columns/strs.h"
+#include "store/columns/text.h"
+
+enum { N = 5000 };
+
+static int64_t value_of(unsigned shape, size_t i, uint64_t *state)
+{
+    uint64_t r = random_next(state);
+
+    switch (shape) {
+    case 0:
+        return 42;
+    case 1:
+        return (int64_t)(r % 100);
+    case 2:
+        return 1700000000000000000 + (int64_t)i * 1000 + (int64_t)(r % 50);
+    case 3:
+        return (int64_t)r;
+    case 4:
+        return r % 3 == 0 ? INT64_MIN : r % 3 == 1 ? INT64_MAX : 0;
+    case 5:
+        return (int64_t)(r % 7) * 123456789012345;
+    case 6: /* one outlier in a group must not widen the others */
+        return i == 1000 ? INT64_MAX : (int64_t)(r % 4);
+    default:
+        return i % 2 == 0 ? -1 : (int64_t)(r % ((uint64_t)1 << (i % 63)));
+    }
+}
+
+static void test_ints(void **state)
+{
+    static const size_t MAX_BYTES[] = {3, 4700, 5500, 41500, 4000, 3000, 2400, 40600};
+    static const size_t SIZES[] = {0, 1, 2, 127, 128, 129, N};
+
+    (void)state;
+    for (unsigned shape = 0; shape < 8; shape++) {
+        for (size_t k = 0; k < ARRAY_LEN(SIZES); k++) {
+            static int64_t v[N];
+            static int64_t back[N];
+            static int64_t scratch[N];
+            uint64_t seed = shape * 100 + k;
+            struct buf b;
+            struct rd r;
+
+            for (size_t i = 0; i < SIZES[k]; i++) {
+                v[i] = value_of(shape, i, &seed);
+            }
+            buf_init(&b, 1 << 20);
+            ints_encode(v, SIZES[k], scratch, &b);
+            assert_int_equal(buf_status(&b), 0);
+            if (b.n > MAX_BYTES[shape]) {
+                print_error("shape %u: %zu values take %zu bytes\n", shape, SIZES[k], b.n);
+            }
+            assert_true(b.n <= MAX_BYTES[shape]);
+            r = rd_of(buf_str(&b));
+            assert_true(ints_decode(&r, SIZES[k], back));
+            assert_int_equal(rd_left(&r), 0);
+            assert_memory_equal(v, back, SIZES[k] * sizeof(*v));
+            for (size_t cut = 0; cut < b.n && SIZES[k] <= 129; cut++) {
+                r = rd_of(str_of(b.data, cut));
+                assert_false(ints_decode(&r, SIZES[k], back));
+            }
+            buf_done(&b);
+        }
+    }
+}
+
+static void test_bits(void **state)
+{
+    (void)state;
+    assert_int_equal(bits_width(0), 0);
+    assert_int_equal(bits_width(1), 1);
+    assert_int_equal(bits_width(255), 8);
+    assert_int_equal(bits_width(((uint64_t)1 << 57) - 1), 57);
+    assert_int_equal(bits_width((uint64_t)1 << 57), 64);
+    assert_int_equal(bits_width(UINT64_MAX), 64);
+}
+
+static void strs_case(unsigned shape, size_t n, int want_form)
+{
+    static struct str v[N];
+    static char text[N][24];
+    struct strs_encoder e = {0};
+    struct strs s;
+    struct arena a;
+    struct buf b;
+    uint64_t seed = shape;
+    int form;
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t x = random_next(&seed);
+        int len = snprintf(text[i], sizeof(text[i]), "v%llu",
+                           (unsigned long long)(shape == 0   ? 0
+                                                : shape == 1 ? x % 10
+                                                : shape == 2 ? x % 500
+                                                             : x));
+
+        v[i] = str_of(text[i], i % 17 == 0 && shape != 0 ? 0 : (size_t)len);
+    }
+    arena_init(&a, 1 << 20);
+    buf_init(&b, 1 << 20);
+    form = strs_encode(&e, v, n, &b);
+    assert_int_equal(form, want_form);
+    assert_int_equal(strs_decode(buf_str(&b), n, &a, &s), 0);
+    for (size_t i = 0; i < n; i++) {
+        assert_true(str_eq(strs_at(&s, i), v[i]));
+    }
+    for (size_t cut = 0; cut < b.n; cut += 1 + b.n / 300) {
+        arena_reset(&a);
+        assert_int_not_equal(strs_decode(str_of(b.data, cut), n, &a, &s), 0);
+    }
+    buf_done(&b);
+    arena_done(&a);
+    strs_encoder_done(&e);
+}
+
+static void test_strs(void **state)
+{
+    (void)state;
+    strs_case(0, N, STRS_CONST);
+    strs_case(0, 1, STRS_CONST);
+    strs_case(1, N, STRS_DICT);
+    strs_case(1, 2, STRS_DICT);
+    strs_case(2, N, STRS_DICT);
+    strs_case(3, N, STRS_FLAT);
+}
+
+static void test_bloom(void **state)
+{
+    struct bloom_builder bb = {0};
+    struct buf b;
+    struct str f;
+    size_t wrong = 0;
+    char text[64];
+
+    (void)state;
+    buf_init(&b, 1 << 20);
+    for (int i = 0; i < 3000; i++) {
+        snprintf(text, sizeof(text), "GET /item/%d?user=Kim_%d", i, i % 7);
+        bloom_add_text(&bb, str_cstr(text));
+    }
+    assert_true(bloom_finish(&bb, &b) > 0);
+    f = buf_str(&b);
+    for (int i = 0; i < 3000; i++) { /* no false negatives */
+        snprintf(text, sizeof(text), "get /ITEM/%d?user=kim_%d", i, i % 7);
+        assert_true(bloom_may_match(f, str_cstr(text), BLOOM_WHOLE));
+    }
+    for (int i = 0; i < 10000; i++) {
+        snprintf(text, sizeof(text), "word%d", i);
+        wrong += bloom_may_match(f, str_cstr(text), BLOOM_WHOLE);
+    }
+    assert_true(wrong < 500);
+    assert_true(bloom_may_match(f, STR("nothing"), BLOOM_INNER)); /* may be part of a token */
+    assert_false(bloom_may_match(f, STR("a nothing_here b"), BLOOM_INNER));
+    assert_true(bloom_may_match(f, STR("item/99999999"), BLOOM_FRONT));
+    assert_int_equal(bloom_finish(&bb, &b), 0); /* cleared */
+    bloom_builder_done(&bb);
+    buf_done(&b);
+}
+
+static void test_words(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *word;
+        bool contains;
+        bool has_word;
+    } CASES[] = {
+        {"connection RESET by peer", "reset", true, true},
+        {"connection RESET by peer", "rese", true, false},
+        {"connection RESET by peer", "reset BY", true, true},
+        {"connection RESET by peer", "ion reset", true, false},
+        {"abc", "abc", true, true},
+        {"abcd abc", "abc", true, true},
+        {"abc", "abcd", false, false},
+        {"", "a", false, false},
+        {"anything", "", true, false},
+        {"봉수 시작", "봉수", true, true},
+        {"봉수 시작", "봉", true, false},
+        {"a_b", "a", true, false},
+        {"id=42,", "42,", true, true},
+        {"id=42", "=42", true, true},
+        {"aaaaab", "aab", true, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        struct str t = str_cstr(CASES[i].text);
+        struct str w = str_cstr(CASES[i].word);
+
+        assert_int_equal(text_contains(t, w), CASES[i].contains);
+        assert_int_equal(text_has_word(t, w), CASES[i].has_word);
+    }
+}
+
+static void test_value_text(void **state)
+{
+    static const struct value LIST[] = {{.type = VALUE_I64, .u.i = 1},
+                                        {.type = VALUE_STR, .u.s = {"a\"b\n", 4}},
+                                        {.type = VALUE_NONE}};
+    static const struct attr MAP[] = {{{"k", 1}, {.type = VALUE_BOOL, .u.b = true}},
+                                      {{"n", 1}, {.type = VALUE_F64, .u.f = 0.5}}};
+
+    const struct {
+        struct value v;
+        const char *text;
+    } cases[] = {
+        {{.type = VALUE_NONE}, ""},
+        {{.type = VALUE_STR, .u.s = {"x y", 3}}, "x y"},
+        {{.type = VALUE_BOOL, .u.b = false}, "false"},
+        {{.type = VALUE_I64, .u.i = INT64_MIN}, "-9223372036854775808"},
+        {{.type = VALUE_F64, .u.f = 0.1}, "0.1"},
+        {{.type = VALUE_BYTES,
+          .u.s = {"\x00\xff"
+                  "ab",
+                  4}},
+         "AP9hYg=="},
+        {{.type = VALUE_BYTES, .u.s = {"abc", 3}}, "YWJj"},
+        {{.type = VALUE_ARRAY, .u.array = {LIST, 3}}, "[1,\"a\\\"b\\n\",null]"},
+        {{.type = VALUE_MAP, .u.map = {MAP, 2}}, "{\"k\":true,\"n\":0.5}"},
+        {{.type = VALUE_MAP}, "{}"},
+    };
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 1 << 16);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct str t = value_text(&cases[i].v, &b);
+
+        assert_true(str_eq(t, str_cstr(cases[i].text)));
+    }
+    buf_done(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bits),  cmocka_unit_test(test_ints),
+        cmocka_unit_test(test_strs),  cmocka_unit_test(test_bloom),
+        cmocka_unit_test(test_words), cmocka_unit_test(test_value_text),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
