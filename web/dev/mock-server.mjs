@@ -60,6 +60,16 @@ const METRICS = {
         l.cpu_mode
       ],
   },
+  system_cpu_utilization_ratio: {
+    type: 'gauge',
+    unit: '1',
+    help: 'Share of CPU time by mode',
+    labels: { cpu_mode: ['user', 'system', 'iowait', 'nice', 'interrupt', 'steal', 'idle'] },
+    base: l =>
+      ({ user: 0.28, system: 0.09, iowait: 0.03, nice: 0.002, interrupt: 0.008, steal: 0.004, idle: 0.6 })[
+        l.cpu_mode
+      ],
+  },
   system_cpu_load_average_1m: {
     type: 'gauge',
     unit: '1',
@@ -281,8 +291,8 @@ function expand(labels = {}) {
           return { ...o, system_device, system_filesystem_mountpoint }
         }
         if (k === 'proc') {
-          const [process_executable_name, process_pid, process_command] = v.split('|')
-          return { ...o, process_executable_name, process_pid, process_command }
+          const [process_executable_name, process_pid, process_command_line] = v.split('|')
+          return { ...o, process_executable_name, process_pid, process_command_line, process_owner: 'app' }
         }
         return { ...o, [k]: v }
       }),
@@ -312,6 +322,10 @@ function parseError(q) {
   return null
 }
 function evaluate(query) {
+  if (/__name__=~"system_cpu_load_average/.test(query))
+    return ['1m', '5m', '15m'].flatMap(w =>
+      evaluate(query.replace(/\{__name__=~"[^"]*",/, `system_cpu_load_average_${w}{`)),
+    )
   const name = Object.keys(METRICS)
     .sort((a, b) => b.length - a.length)
     .find(n => query.includes(n))

@@ -35,13 +35,30 @@ export function seriesColor(index: number, scheme: ColorScheme): string {
   return list[index % list.length] ?? '#888888'
 }
 
-/** Same name, same colour on every screen: services keep theirs between list, waterfall and logs. */
-export function namedColor(name: string, scheme: ColorScheme): string {
+function hashOf(name: string): number {
   let h = 0x811c9dc5
   for (let i = 0; i < name.length; i++) {
     h = Math.imul(h ^ name.charCodeAt(i), 0x01000193) >>> 0
   }
-  return seriesColor(h % 10, scheme)
+  return h
+}
+
+/**
+ * One colour for each name: a name keeps its colour from screen to screen, and up to ten names shown
+ * together never share one (the later name in the alphabet takes the next free colour).
+ */
+export function assignColors(names: Iterable<string>, scheme: ColorScheme): Map<string, string> {
+  const taken = new Set<number>()
+  const out = new Map<string, string>()
+  for (const name of [...new Set(names)].sort()) {
+    let slot = hashOf(name) % 10
+    for (let i = 0; i < 10 && taken.has(slot); i++) {
+      slot = (slot + 1) % 10
+    }
+    taken.add(slot)
+    out.set(name, seriesColor(slot, scheme))
+  }
+  return out
 }
 
 export type Tone = 'good' | 'warn' | 'bad' | 'none' | 'info'
