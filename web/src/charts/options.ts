@@ -186,7 +186,7 @@ function seriesOptions(input: ChartInput, s: ChartSeries, hooks: ChartHooks): uP
     points: { show: !bars, size: 5, filter: (u, i) => lonePoints(u.data[i] ?? []) },
   }
   if (filled) {
-    base.fill = translucent(s.color, bars ? 'e6' : input.stacked ? '8c' : '24')
+    base.fill = translucent(s.color, bars ? 'ff' : input.stacked ? '8c' : '24')
   }
   if (s.dashed === true) {
     base.dash = [6, 4]
@@ -231,7 +231,7 @@ export function buildOptions(input: ChartInput, hooks: ChartHooks = {}): uPlot.O
       {
         stroke: ink.axis,
         font: FONT,
-        size: 30,
+        size: 24,
         space: 84,
         grid: { stroke: ink.grid, width: 1, show: !compact },
         ticks: { stroke: ink.grid, width: 1, size: 4 },
