@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vite'
 
-const server = process.env.BONGSU_URL ?? 'http://127.0.0.1:8428'
+const server = process.env.BONGSU_URL ?? 'http://127.0.0.1:7800'
 
 // base './' together with <base href> in index.html keeps every address relative, so that a server
 // behind a path prefix only has to change that one attribute.

@@ -12,5 +12,6 @@ export default defineConfig({
     setupFiles: ['src/test/setup.ts'],
     env: { TZ: 'UTC' },
     css: false,
+    testTimeout: 30_000,
   },
 })

@@ -3,13 +3,13 @@
 //
 //   node dev/mock-server.mjs            login admin / admin-password
 //   MOCK_AUTH=off | setup | empty       no login / first start (token "first") / nothing stored yet
-//   PORT=8428
+//   PORT=7800
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const port = Number(process.env.PORT ?? 8428)
+const port = Number(process.env.PORT ?? 7800)
 const mode = process.env.MOCK_AUTH ?? 'on'
 const dist = fileURLToPath(new URL('../dist/', import.meta.url))
 const started = Date.now() - 3 * 86_400_000 - 4 * 3_600_000
@@ -248,19 +248,32 @@ const METRICS = {
     labels: { http_route: ['/products', '/cart', '/orders'], le: ['0.05', '0.1', '0.5', '1', '+Inf'] },
     base: () => 12,
   },
-  bongsu_ingest_items_total: {
+  bongsu_ingest_samples_total: {
     type: 'counter',
     unit: '',
-    help: 'Samples, spans and records taken in',
-    labels: { signal: ['metrics', 'traces', 'logs'] },
-    base: l => ({ metrics: 5200, traces: 640, logs: 310 })[l.signal],
+    help: 'Samples taken in',
+    base: () => 5200,
     global: true,
   },
-  bongsu_ingest_dropped_total: {
+  bongsu_ingest_spans_total: {
+    type: 'counter',
+    unit: '',
+    help: 'Spans taken in',
+    base: () => 640,
+    global: true,
+  },
+  bongsu_ingest_log_records_total: {
+    type: 'counter',
+    unit: '',
+    help: 'Log records taken in',
+    base: () => 310,
+    global: true,
+  },
+  bongsu_ingest_rejected_total: {
     type: 'counter',
     unit: '',
     help: 'Items refused, by reason',
-    labels: { reason: ['out_of_order', 'series_limit'] },
+    labels: { signal: ['metrics'], reason: ['out_of_order', 'series_limit'] },
     base: () => 0.4,
     global: true,
   },
@@ -322,6 +335,9 @@ function parseError(q) {
   return null
 }
 function evaluate(query) {
+  if (/\) or /.test(query)) return query.split(/ or (?=label_replace)/).flatMap(evaluate)
+  const lr = /^label_replace\((.*), "(\w+)", "(\w+)", "", ""\)$/.exec(query)
+  if (lr) return evaluate(lr[1]).map(x => ({ ...x, labels: { ...x.labels, [lr[2]]: lr[3] } }))
   if (/__name__=~"system_cpu_load_average/.test(query))
     return ['1m', '5m', '15m'].flatMap(w =>
       evaluate(query.replace(/\{__name__=~"[^"]*",/, `system_cpu_load_average_${w}{`)),
@@ -815,7 +831,7 @@ function open(res, user) {
 
 // ---- answers ---------------------------------------------------------------------------------
 const CONFIG = [
-  ['http.listen', '127.0.0.1:8428', '127.0.0.1:8428', '', 'default', false, 'Address of the main door'],
+  ['http.listen', '127.0.0.1:7800', '127.0.0.1:7800', '', 'default', false, 'Address of the main door'],
   ['otlp.grpc_listen', '0.0.0.0:4317', '127.0.0.1:4317', '', 'file', false, 'Address of OTLP over gRPC'],
   ['otlp.http_listen', '0.0.0.0:4318', '127.0.0.1:4318', '', 'file', false, 'Address of OTLP over HTTP'],
   ['store.path', '/var/lib/bongsu', 'data', '', 'flag', false, 'Folder of the store'],
@@ -911,7 +927,7 @@ function status() {
     })),
     series: { active: empty ? 0 : 18_420, limit: 2_000_000 },
     doors: [
-      ['http', '127.0.0.1:8428', 81_220, 14],
+      ['http', '127.0.0.1:7800', 81_220, 14],
       ['otlp_grpc', '0.0.0.0:4317', 512_310, 0],
       ['otlp_http', '0.0.0.0:4318', 90_411, 3],
     ].map(([name, address, requests, errors]) => ({
@@ -991,7 +1007,7 @@ async function route(req, res, url, body) {
   }
   if (p.startsWith('/api/v1/users')) {
     const name = decodeURIComponent(p.slice('/api/v1/users/'.length))
-    if (req.method === 'GET') return (need(s, 'admin'), { users: [...users.values()].map(publicUser) })
+    if (req.method === 'GET') return need(s, 'admin'), { users: [...users.values()].map(publicUser) }
     if (req.method === 'POST') {
       need(s, 'admin')
       if (users.has(body.user)) throw new Refused(409, 'conflict', `user "${body.user}" exists`)

@@ -1,7 +1,7 @@
 // Starts Debian's Chromium the way every end-to-end run does: fixed window, UTC, nothing in the background.
 import { chromium } from 'playwright-core'
 
-export const BASE = (process.env.BONGSU_URL ?? 'http://127.0.0.1:8428').replace(/\/$/, '')
+export const BASE = (process.env.BONGSU_URL ?? 'http://127.0.0.1:7800').replace(/\/$/, '')
 export const USER = process.env.BONGSU_USER ?? 'admin'
 export const PASSWORD = process.env.BONGSU_PASSWORD ?? 'admin-password'
 export const SETUP_TOKEN = process.env.BONGSU_SETUP_TOKEN ?? ''

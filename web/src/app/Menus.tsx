@@ -5,13 +5,14 @@ import { Link } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
 import { logout } from '@/api/mutations'
 import { type Session, sessionQuery } from '@/api/queries'
+import classes from '@/app/Shell.module.css'
 import { setLanguage } from '@/i18n'
 import { useScheme } from '@/lib/scheme'
 import { toast } from '@/lib/toast'
 import { errorText } from '@/ui/States'
 
 /** Language and theme: kept in this browser, not on the server. */
-export function Preferences() {
+function Preferences() {
   const { t, i18n } = useTranslation()
   const scheme = useScheme()
   const { setColorScheme } = useMantineColorScheme()
@@ -56,7 +57,7 @@ export function Preferences() {
   )
 }
 
-export function UserMenu({ session }: { session: Session }) {
+function UserMenu({ session }: { session: Session }) {
   const { t } = useTranslation()
   const client = useQueryClient()
   const leave = useMutation({
@@ -90,5 +91,14 @@ export function UserMenu({ session }: { session: Session }) {
         )}
       </Menu.Dropdown>
     </Menu>
+  )
+}
+
+export default function Menus({ session }: { session: Session }) {
+  return (
+    <div className={classes.menus}>
+      <Preferences />
+      <UserMenu session={session} />
+    </div>
   )
 }

@@ -15,7 +15,6 @@ import { Link } from '@tanstack/react-router'
 import { lazy, type ReactNode, Suspense, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { Session } from '@/api/queries'
-import { Preferences, UserMenu } from '@/app/Menus'
 import classes from '@/app/Shell.module.css'
 import { Banners, StatusStrip } from '@/app/StatusStrip'
 import { TimePicker } from '@/app/TimePicker'
@@ -23,6 +22,8 @@ import { readPreference, writePreference } from '@/lib/storage'
 import { Logo } from '@/ui/Logo'
 
 const GlobalSearch = lazy(() => import('@/app/GlobalSearch'))
+
+const Menus = lazy(() => import('@/app/Menus'))
 
 const ITEMS = [
   { to: '/', key: 'nav.overview', icon: IconLayoutDashboard },
@@ -94,8 +95,9 @@ export function Shell({ session, children }: { session: Session; children: React
         </Suspense>
         <StatusStrip />
         <TimePicker />
-        <Preferences />
-        <UserMenu session={session} />
+        <Suspense fallback={<div className={classes.menus} />}>
+          <Menus session={session} />
+        </Suspense>
       </header>
       <main id="main" className={classes.main} tabIndex={-1}>
         <Banners />

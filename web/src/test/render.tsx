@@ -11,6 +11,7 @@ import {
 } from '@tanstack/react-router'
 import { render } from '@testing-library/react'
 import type { ReactNode } from 'react'
+import { theme } from '@/app/theme'
 import { parseSearch, stringifySearch } from '@/lib/search'
 import { TimeProvider } from '@/lib/timeRange'
 
@@ -32,7 +33,7 @@ export function renderAt(address: string, element: ReactNode) {
   })
   const client = new QueryClient({ defaultOptions: { queries: { retry: false } } })
   render(
-    <MantineProvider env="test">
+    <MantineProvider theme={theme} env="test">
       <QueryClientProvider client={client}>
         <RouterProvider router={router as never} />
       </QueryClientProvider>

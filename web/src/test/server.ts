@@ -36,7 +36,7 @@ export const serverStatus = {
       dropped: [{ reason: 'out_of_order', total: 7 }],
     },
   ],
-  doors: [{ name: 'http', address: '127.0.0.1:8428', on: true, requests: 5, errors: 0, queue: 0 }],
+  doors: [{ name: 'http', address: '127.0.0.1:7800', on: true, requests: 5, errors: 0, queue: 0 }],
   jobs: [{ name: 'compact metrics', state: 'idle', runs: 3 }],
 }
 

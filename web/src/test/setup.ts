@@ -1,6 +1,6 @@
 // Every component test starts with English texts and the few browser parts jsdom lacks.
 import '@testing-library/jest-dom/vitest'
-import { cleanup } from '@testing-library/react'
+import { cleanup, configure } from '@testing-library/react'
 import { afterAll, afterEach, beforeAll } from 'vitest'
 import { initI18n } from '@/i18n'
 import { server } from '@/test/server'
@@ -12,6 +12,7 @@ class NoResize implements ResizeObserver {
 }
 globalThis.ResizeObserver = NoResize
 Element.prototype.scrollIntoView = () => {}
+window.scrollTo = () => {}
 window.matchMedia = query =>
   ({
     matches: false,
@@ -19,6 +20,9 @@ window.matchMedia = query =>
     addEventListener() {},
     removeEventListener() {},
   }) as unknown as MediaQueryList
+
+// generous, because a loaded machine must not fail a test
+configure({ asyncUtilTimeout: 10_000 })
 
 beforeAll(async () => {
   await initI18n('en')

@@ -95,14 +95,15 @@ export function LogFilters({ state, range, onChange }: LogFiltersProps) {
           onChange={attrs => onChange({ attrs })}
           placeholder="http.route=/orders"
         />
-        <Button
-          variant="subtle"
-          color="gray"
-          disabled={!active}
-          onClick={() => onChange({ text: '', severity: [], service: '', traceId: '', attrs: [] })}
-        >
-          {t('filters.clear')}
-        </Button>
+        {active && (
+          <Button
+            variant="subtle"
+            color="gray"
+            onClick={() => onChange({ text: '', severity: [], service: '', traceId: '', attrs: [] })}
+          >
+            {t('filters.clear')}
+          </Button>
+        )}
       </div>
       <FilterChips chips={chips} />
     </>

@@ -113,16 +113,17 @@ export function TraceFilters({ state, range, onChange }: TraceFiltersProps) {
           onChange={attrs => onChange({ attrs })}
           placeholder="http.response.status_code>=500"
         />
-        <Button
-          variant="subtle"
-          color="gray"
-          disabled={!active}
-          onClick={() =>
-            onChange({ service: '', operation: '', status: '', kind: '', min: '', max: '', attrs: [] })
-          }
-        >
-          {t('filters.clear')}
-        </Button>
+        {active && (
+          <Button
+            variant="subtle"
+            color="gray"
+            onClick={() =>
+              onChange({ service: '', operation: '', status: '', kind: '', min: '', max: '', attrs: [] })
+            }
+          >
+            {t('filters.clear')}
+          </Button>
+        )}
       </div>
       <FilterChips
         chips={state.attrs.map(a => ({

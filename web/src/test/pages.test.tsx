@@ -1,0 +1,237 @@
+// Pages as people meet them: by role and text, with answers of the contract's shape (MSW).
+import { screen, waitFor, within } from '@testing-library/react'
+import userEvent from '@testing-library/user-event'
+import { HttpResponse, http } from 'msw'
+import { describe, expect, test } from 'vitest'
+import { TokensTab } from '@/features/admin/TokensTab'
+import { LoginPage } from '@/features/auth/LoginPage'
+import { SetupPage } from '@/features/auth/SetupPage'
+import { HostsPage } from '@/features/hosts/HostsPage'
+import { LogsPage } from '@/features/logs/LogsPage'
+import { OverviewPage } from '@/features/overview/OverviewPage'
+import { StatusPage } from '@/features/status/StatusPage'
+import { TracesPage } from '@/features/traces/TracesPage'
+import { setLanguage } from '@/i18n'
+import { renderAt } from '@/test/render'
+import { server, serverStatus, session } from '@/test/server'
+
+const empty = { start_ms: 0, step_ms: 1000, series: [] }
+const noMatrix = { status: 'success', data: { resultType: 'matrix', result: [] } }
+
+describe('login', () => {
+  test('a wrong password is said, a right one gives a session', async () => {
+    let tries = 0
+    server.use(
+      http.post('*/api/v1/session', async ({ request }) => {
+        tries++
+        const body = (await request.json()) as { password: string }
+        return body.password === 'right-one'
+          ? HttpResponse.json(session)
+          : HttpResponse.json({ status: 'error', errorType: 'unauthorized', error: 'no' }, { status: 401 })
+      }),
+    )
+    const user = userEvent.setup()
+    const { client } = renderAt('/', <LoginPage setupRequired={false} />)
+    const button = await screen.findByRole('button', { name: 'Log in' })
+    expect(button).toBeDisabled()
+    await user.type(screen.getByLabelText(/User name/), 'admin')
+    await user.type(screen.getByLabelText(/^Password/), 'wrong-one')
+    await user.click(button)
+    expect(await screen.findByRole('alert')).toHaveTextContent('wrong')
+    await user.clear(screen.getByLabelText(/^Password/))
+    await user.type(screen.getByLabelText(/^Password/), 'right-one')
+    await user.click(button)
+    await waitFor(() => expect(client.getQueryData(['session'])).toMatchObject({ authenticated: true }))
+    expect(tries).toBe(2)
+  })
+
+  test('before the first admin exists it says where the link is', async () => {
+    renderAt('/', <LoginPage setupRequired />)
+    expect(await screen.findByText('No administrator yet')).toBeInTheDocument()
+  })
+
+  test('setup takes the secret from the link and wants the password twice', async () => {
+    let got: unknown
+    server.use(
+      http.post('*/api/v1/setup', async ({ request }) => {
+        got = await request.json()
+        return HttpResponse.json(session)
+      }),
+    )
+    const user = userEvent.setup()
+    renderAt('/setup?token=abc', <SetupPage />)
+    const button = await screen.findByRole('button', { name: 'Create and log in' })
+    await user.type(screen.getByLabelText(/^Password$/), 'long-enough')
+    await user.type(screen.getByLabelText(/Password again/), 'different')
+    expect(screen.getByText('The two passwords differ')).toBeInTheDocument()
+    expect(button).toBeDisabled()
+    await user.clear(screen.getByLabelText(/Password again/))
+    await user.type(screen.getByLabelText(/Password again/), 'long-enough')
+    await user.click(button)
+    await waitFor(() => expect(got).toEqual({ token: 'abc', user: 'admin', password: 'long-enough' }))
+  })
+})
+
+describe('overview', () => {
+  test('a server that received nothing says how to send the first data', async () => {
+    server.use(
+      http.get('*/api/v1/query_range', () => HttpResponse.json(noMatrix)),
+      http.get('*/api/v1/status/server', () =>
+        HttpResponse.json({
+          ...serverStatus,
+          now_ms: Date.now(),
+          ingest: [{ signal: 'metrics', per_s: 0, total: 0, dropped: [] }],
+          doors: [{ name: 'otlp_http', address: '0.0.0.0:14318', on: true }],
+        }),
+      ),
+    )
+    renderAt('/', <OverviewPage />)
+    expect(await screen.findByText('Send the first data')).toBeInTheDocument()
+    expect(screen.getByText(/OTEL_EXPORTER_OTLP_ENDPOINT=http:\/\/localhost:14318/)).toBeInTheDocument()
+  })
+})
+
+describe('hosts', () => {
+  test('list, filter and link keep together; a lost host is named', async () => {
+    server.use(
+      http.get('*/api/v1/hosts', () =>
+        HttpResponse.json({
+          hosts: [
+            { host: 'web-01', last_seen_ms: Date.now(), cpu_ratio: 0.5 },
+            { host: 'db-01', last_seen_ms: Date.now() - 3_600_000 },
+          ],
+        }),
+      ),
+    )
+    const user = userEvent.setup()
+    const { router } = renderAt('/hosts?live=0', <HostsPage />)
+    expect(await screen.findByRole('link', { name: 'web-01' })).toBeInTheDocument()
+    expect(screen.getByTitle('Nothing received for three minutes')).toHaveTextContent('db-01')
+    await user.type(screen.getByRole('textbox', { name: 'Filter by name' }), 'db')
+    await waitFor(() => expect(screen.queryByRole('link', { name: 'web-01' })).toBeNull())
+    expect(router.state.location.search).toMatchObject({ filter: 'db', live: '0' })
+  })
+
+  test('what the server says is shown, with a way to try again', async () => {
+    let fail = true
+    server.use(
+      http.get('*/api/v1/hosts', () =>
+        fail
+          ? HttpResponse.json(
+              { status: 'error', errorType: 'bad_data', error: 'start_ms is after end_ms' },
+              { status: 400 },
+            )
+          : HttpResponse.json({ hosts: [{ host: 'web-01', last_seen_ms: Date.now() }] }),
+      ),
+    )
+    const user = userEvent.setup()
+    renderAt('/hosts?live=0', <HostsPage />)
+    expect(await screen.findByRole('alert')).toHaveTextContent('start_ms is after end_ms')
+    fail = false
+    await user.click(screen.getByRole('button', { name: 'Retry' }))
+    expect(await screen.findByRole('link', { name: 'web-01' })).toBeInTheDocument()
+  })
+})
+
+describe('traces', () => {
+  const trace = {
+    trace_id: 'a'.repeat(32),
+    start_ns: '1790000000000000000',
+    duration_ns: '25000000',
+    root_service: 'gateway',
+    root_name: 'POST /orders',
+    span_count: 3,
+    error_count: 1,
+    services: [{ name: 'gateway', spans: 3, errors: 1 }],
+  }
+
+  test('filters of the link are sent; rows lead to the trace', async () => {
+    const asked: string[] = []
+    server.use(
+      http.get('*/api/v1/traces/histogram', () => HttpResponse.json(empty)),
+      http.get('*/api/v1/traces', ({ request }) => {
+        asked.push(new URL(request.url).search)
+        return HttpResponse.json({ traces: [trace] })
+      }),
+    )
+    renderAt('/traces?status=error&attr=a%3D1&attr=b%3E2&min=5&live=0', <TracesPage />)
+    const link = await screen.findByRole('link', { name: 'gateway · POST /orders' })
+    expect(link).toHaveAttribute('href', expect.stringContaining(`/traces/${trace.trace_id}`))
+    const sent = new URLSearchParams(asked[0])
+    expect(sent.get('status')).toBe('error')
+    expect(sent.getAll('attr')).toEqual(['a=1', 'b>2'])
+    expect(sent.get('min_duration')).toBe('5ms')
+    expect(screen.getByText('25 ms')).toBeInTheDocument()
+  })
+
+  test('nothing found with filters is not "nothing stored"', async () => {
+    server.use(http.get('*/api/v1/traces/histogram', () => HttpResponse.json(empty)))
+    renderAt('/traces?service=x&live=0', <TracesPage />)
+    expect(await screen.findByText('No trace matches')).toBeInTheDocument()
+  })
+})
+
+describe('logs', () => {
+  test('severity buttons change the link and the request', async () => {
+    const asked: URLSearchParams[] = []
+    server.use(
+      http.get('*/api/v1/logs/histogram', () => HttpResponse.json(empty)),
+      http.get('*/api/v1/logs/fields', () => HttpResponse.json({ sampled: 0, fields: [] })),
+      http.get('*/api/v1/logs', ({ request }) => {
+        asked.push(new URL(request.url).searchParams)
+        return HttpResponse.json({ logs: [] })
+      }),
+    )
+    const user = userEvent.setup()
+    const { router } = renderAt('/logs?live=0', <LogsPage />)
+    const error = await screen.findByRole('button', { name: 'error' })
+    expect(error).toHaveAttribute('aria-pressed', 'false')
+    await user.click(error)
+    await waitFor(() => expect(asked.at(-1)?.getAll('severity')).toEqual(['error']))
+    expect(router.state.location.searchStr).toContain('severity=error')
+    expect(await screen.findByText('No record matches')).toBeInTheDocument()
+  })
+})
+
+describe('status', () => {
+  test('drops are named with their reason', async () => {
+    server.use(http.get('*/api/v1/query_range', () => HttpResponse.json(noMatrix)))
+    renderAt('/status?live=0', <StatusPage />)
+    const table = await screen.findByRole('table', { name: 'Incoming data' })
+    expect(within(table).getByText('out_of_order')).toBeInTheDocument()
+    expect(screen.getByRole('meter', { name: 'tsdb head' })).toHaveAttribute('aria-valuenow', '10')
+  })
+})
+
+describe('tokens', () => {
+  test('the secret is shown once, after the token is made', async () => {
+    let csrf: string | null = null
+    server.use(
+      http.get('*/api/v1/tokens', () => HttpResponse.json({ tokens: [] })),
+      http.post('*/api/v1/tokens', ({ request }) => {
+        csrf = request.headers.get('X-CSRF-Token')
+        return HttpResponse.json(
+          { id: '1', name: 'x', scopes: ['ingest'], created_ms: 1, secret: 's3cret-value' },
+          { status: 201 },
+        )
+      }),
+    )
+    const { setCsrfToken } = await import('@/api/client')
+    setCsrfToken('csrf-1')
+    const user = userEvent.setup()
+    renderAt('/settings', <TokensTab />)
+    await user.click(await screen.findByRole('button', { name: 'Make token' }))
+    const dialog = await screen.findByRole('dialog')
+    await user.type(within(dialog).getByLabelText(/Name/), 'collector')
+    await user.click(within(dialog).getByRole('button', { name: 'Make token' }))
+    expect(await within(dialog).findByText('s3cret-value')).toBeInTheDocument()
+    expect(csrf).toBe('csrf-1')
+  })
+})
+
+test('the same page in Korean', async () => {
+  await setLanguage('ko')
+  renderAt('/hosts?live=0', <HostsPage />)
+  expect(await screen.findByText('아직 호스트가 없습니다')).toBeInTheDocument()
+  await setLanguage('en')
+})
