@@ -280,7 +280,8 @@ int tsdb_batch_commit(struct tsdb_batch *b, struct tsdb_commit *ret, struct err 
     int rc;
 
     /* Memory has a hard ceiling well above the point at which a flush starts. */
-    if (before > db->head_max_bytes * 4) {
+    if (before > db->head_max_bytes * 4 ||
+        atomic_load_explicit(&db->over_budget, memory_order_relaxed)) {
         ask_for_flush(db);
         return err_set(reterr, ERR_OVERLOAD, "head over its memory, a flush is on its way");
     }
@@ -293,6 +294,9 @@ int tsdb_batch_commit(struct tsdb_batch *b, struct tsdb_commit *ret, struct err 
     if (atomic_load_explicit(&db->head.sample_bytes, memory_order_relaxed) > db->head_max_bytes &&
         before <= db->head_max_bytes) {
         ask_for_flush(db);
+    }
+    if (db->budget != NULL) {
+        head_account(db);
     }
     counter_add(db->stats.samples, c.accepted);
     for (int i = 0; i < TSDB_REJECT_COUNT; i++) {

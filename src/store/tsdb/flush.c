@@ -331,6 +331,7 @@ static int run(struct flush *f, struct err *reterr)
     }
     db->next_seq += f->days.n != 0 ? 1 : 0;
     drop_from_head(f);
+    head_account(db);
     rc = wal_truncate(db->wal, segment, reterr);
     collect_idle(db);
     return rc;

@@ -82,6 +82,14 @@ static void drop_merged(struct tsdb *db)
     }
 }
 
+/** Only what a part's or a day's name can be made of; anything else in the folder is left alone. */
+static bool is_ours(const char *name)
+{
+    size_t n = strspn(name, "0123456789-");
+
+    return n != 0 && (name[n] == '\0' || strcmp(name + n, ".tmp") == 0);
+}
+
 static int load_one(struct tsdb *db, const char *dir, struct err *reterr)
 {
     struct part *p = NULL;
@@ -111,8 +119,13 @@ static int load_day(struct tsdb *db, const char *dir, struct err *reterr)
     int rc = vfs_list(dir, &names, &n, reterr);
 
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        char *path = join(dir, names[i]);
+        char *path;
 
+        if (!is_ours(names[i])) {
+            log_warn("tsdb", "not a part, left alone", L_CSTR("name", names[i]));
+            continue;
+        }
+        path = join(dir, names[i]);
         rc = load_one(db, path, reterr);
         mem_free(path);
     }
@@ -127,8 +140,13 @@ int parts_load(struct tsdb *db, struct err *reterr)
     int rc = vfs_list(db->blocks_dir, &names, &n, reterr);
 
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        char *path = join(db->blocks_dir, names[i]);
+        char *path;
 
+        if (!is_ours(names[i])) {
+            log_warn("tsdb", "not a day of parts, left alone", L_CSTR("name", names[i]));
+            continue;
+        }
+        path = join(db->blocks_dir, names[i]);
         rc = load_day(db, path, reterr);
         mem_free(path);
     }
@@ -218,8 +236,11 @@ int parts_publish(struct tsdb *db, const char *tmp, const struct part_info *info
     int rc;
 
     *strrchr(day, '/') = '\0';
-    rc = db->vfs->rename(db->vfs->ctx, tmp, path);
-    rc = rc < 0 ? err_set_errno(reterr, -rc, "renaming %s", tmp) : 0;
+    rc = vfs_remove_tree(db->vfs, path, reterr); /* of an attempt that failed after its rename */
+    if (rc == 0) {
+        rc = db->vfs->rename(db->vfs->ctx, tmp, path);
+        rc = rc < 0 ? err_set_errno(reterr, -rc, "renaming %s", tmp) : 0;
+    }
     if (rc == 0) {
         int r = db->vfs->sync_dir(db->vfs->ctx, day);
 

@@ -54,6 +54,14 @@ static void register_stats(struct tsdb *db, struct stats *stats)
     s->chunk_bytes = stats_counter(stats, "bongsu_tsdb_part_written_bytes_total", "",
                                    "Bytes of parts written by flushes and merges.");
     s->flush_time = stats_timing(stats, "bongsu_tsdb_flush_seconds", "", "Duration of flushes.");
+    s->series = stats_gauge(stats, "bongsu_tsdb_series_active", "", "Series in the head.");
+    s->head_samples = stats_gauge(stats, "bongsu_tsdb_head_samples", "", "Samples in the head.");
+    s->head_bytes =
+        stats_gauge(stats, "bongsu_tsdb_head_sample_bytes", "", "Memory of samples in the head.");
+    s->parts = stats_gauge(stats, "bongsu_tsdb_parts", "", "Parts on disk.");
+    s->part_bytes = stats_gauge(stats, "bongsu_tsdb_part_bytes", "", "Bytes of parts on disk.");
+    s->stored_samples =
+        stats_gauge(stats, "bongsu_tsdb_part_samples", "", "Samples in parts on disk.");
     s->merge_time = stats_timing(stats, "bongsu_tsdb_merge_seconds", "", "Duration of merges.");
 }
 
@@ -156,6 +164,44 @@ static int open_wal(struct tsdb *db, struct stats *stats, struct err *reterr)
 
 /* ---- background ---- */
 
+void head_account(struct tsdb *db)
+{
+    int64_t used = (int64_t)atomic_load_explicit(&db->head.sample_bytes, memory_order_relaxed);
+    int64_t taken = atomic_exchange_explicit(&db->budget_taken, used, memory_order_relaxed);
+
+    if (used <= taken) {
+        budget_give(db->budget, taken - used);
+        atomic_store_explicit(&db->over_budget, false, memory_order_relaxed);
+    } else if (!budget_take(db->budget, used - taken)) {
+        atomic_fetch_sub_explicit(&db->budget_taken, used - taken, memory_order_relaxed);
+        atomic_store_explicit(&db->over_budget, true, memory_order_relaxed);
+    } else {
+        atomic_store_explicit(&db->over_budget, false, memory_order_relaxed);
+    }
+}
+
+static void set_gauges(struct tsdb *db)
+{
+    struct tsdb_stats *s = &db->stats;
+    int64_t bytes = 0;
+    int64_t samples = 0;
+
+    gauge_set(s->series, (int64_t)atomic_load_explicit(&db->head.series_n, memory_order_relaxed));
+    gauge_set(s->head_samples,
+              (int64_t)atomic_load_explicit(&db->head.samples_n, memory_order_relaxed));
+    gauge_set(s->head_bytes,
+              (int64_t)atomic_load_explicit(&db->head.sample_bytes, memory_order_relaxed));
+    rwlock_read(&db->parts_lock);
+    for (size_t i = 0; i < db->parts.n; i++) {
+        bytes += (int64_t)part_info(db->parts.v[i])->bytes;
+        samples += (int64_t)part_info(db->parts.v[i])->samples_n;
+    }
+    gauge_set(s->parts, (int64_t)db->parts.n);
+    rwlock_unlock(&db->parts_lock);
+    gauge_set(s->part_bytes, bytes);
+    gauge_set(s->stored_samples, samples);
+}
+
 static void flush_when_due(struct tsdb *db, bool asked)
 {
     bool timed = clock_mono().ns > db->next_flush.ns;
@@ -199,6 +245,8 @@ static void flush_loop(void *arg)
         db->want_flush = false;
         mutex_unlock(&db->bg_lock);
         flush_when_due(db, asked);
+        head_account(db);
+        set_gauges(db);
         mutex_lock(&db->bg_lock);
     }
     mutex_unlock(&db->bg_lock);
@@ -281,6 +329,7 @@ static struct tsdb *make(const struct tsdb_opts *opts)
 
 static void destroy(struct tsdb *db)
 {
+    budget_give(db->budget, atomic_load_explicit(&db->budget_taken, memory_order_relaxed));
     wal_close(db->wal);
     metadata_close(db);
     parts_done(db);

@@ -22,6 +22,7 @@ struct tsdb_stats {
     struct counter *samples, *rejected[TSDB_REJECT_COUNT], *created, *collected, *flushes,
         *flush_errors, *merges, *merge_errors, *chunk_bytes;
     struct timing *flush_time, *merge_time;
+    struct gauge *series, *head_samples, *head_bytes, *parts, *part_bytes, *stored_samples;
 };
 
 struct metadata_store;
@@ -31,6 +32,8 @@ struct tsdb {
     char *blocks_dir;
     const struct vfs *vfs;
     struct budget *budget;
+    _Atomic int64_t budget_taken; /* of the head's memory; relaxed */
+    atomic_bool over_budget;      /* relaxed: commits are refused */
     enum wal_sync wal_sync;
     int64_t retention_ms;
     int64_t future_ms;
@@ -75,6 +78,8 @@ struct tsdb {
     struct tsdb_stats stats;
 };
 
+/** Bring what is taken from the budget up to what the head uses. */
+void head_account(struct tsdb *db);
 /** As a crash leaves it: nothing is flushed. Tests only. */
 void tsdb_close_unflushed(struct tsdb *db);
 

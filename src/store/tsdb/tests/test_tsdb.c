@@ -712,6 +712,51 @@ static void test_damaged_part_is_named(void **state)
     }
 }
 
+static void test_memory_budget(void **state)
+{
+    struct fixture *f = *state;
+    struct budget budget;
+    int refused = 0;
+    int64_t t = 0;
+
+    budget_init(&budget, 20000, NULL);
+    f->opts.budget = &budget;
+    reopen(f);
+    for (; t < 100000 && refused == 0; t++) {
+        int rc;
+
+        assert_int_equal(tsdb_batch_add(f->batch, series(f, "a=1"), t, sin((double)t)), 0);
+        rc = tsdb_batch_commit(f->batch, NULL, NULL);
+        assert_true(rc == 0 || rc == -ERR_OVERLOAD);
+        refused += rc != 0 ? 1 : 0;
+    }
+    assert_int_equal(refused, 1);
+    assert_int_equal(tsdb_flush(f->db, NULL), 0);
+    assert_int_equal(commit(f).accepted, 1);
+    close_db(f, false);
+    assert_int_equal(budget_used(&budget), 0);
+    f->opts.budget = NULL;
+    open_db(f);
+}
+
+static void test_foreign_files_are_left_alone(void **state)
+{
+    struct fixture *f = *state;
+    char path[120];
+
+    put(f, "a=1", 1000, 1);
+    close_db(f, false);
+    snprintf(path, sizeof(path), "%s/blocks/.DS_Store", f->dir);
+    assert_int_equal(vfs_write_atomic(vfs_real(), path, STR("x"), NULL), 0);
+    snprintf(path, sizeof(path), "%s/blocks/0/notes.txt", f->dir);
+    assert_int_equal(vfs_write_atomic(vfs_real(), path, STR("x"), NULL), 0);
+    snprintf(path, sizeof(path), "%s/blocks/0/00000009-00000009.tmp", f->dir);
+    assert_int_equal(vfs_mkdirs(vfs_real(), path, NULL), 0); /* of a flush that was killed */
+    open_db(f);
+    assert_query(f, "a=1", 0, 9000, "m{a=\"1\"}: 1000=1\n");
+    assert_int_equal(vfs_map(path, &(struct mapping){0}, NULL), -ERR_NOT_FOUND);
+}
+
 /* ---- a full disk ---- */
 
 static atomic_bool no_space; /* the table has no other way to reach it */
@@ -907,6 +952,8 @@ int main(void)
         DB_TEST(test_metadata),
         DB_TEST(test_status),
         DB_TEST(test_damaged_part_is_named),
+        DB_TEST(test_memory_budget),
+        DB_TEST(test_foreign_files_are_left_alone),
         DB_TEST(test_full_disk),
         DB_TEST(test_threads),
         cmocka_unit_test(test_records),
