@@ -204,13 +204,18 @@ void http_respond_error(struct http_exchange *x, const struct err *e)
     respond_status(x, err_http_status(e->code), e);
 }
 
+static void format_message(struct err *e, const char *fmt, va_list args)
+{
+    vsnprintf(e->msg, sizeof(e->msg), fmt, args);
+}
+
 void http_respond_errorf(struct http_exchange *x, enum err_code code, const char *fmt, ...)
 {
     struct err e = {.code = (int)code};
     va_list args;
 
     va_start(args, fmt);
-    vsnprintf(e.msg, sizeof(e.msg), fmt, args);
+    format_message(&e, fmt, args);
     va_end(args);
     http_respond_error(x, &e);
 }

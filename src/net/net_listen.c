@@ -60,7 +60,7 @@ static int resolve(const char *address, struct addrinfo **ret, struct err *reter
         snprintf(host_text, sizeof(host_text), "0.0.0.0");
     }
     rc = getaddrinfo(host_text, port_text, &hints, ret);
-    if (rc != 0) {
+    if (rc != 0 || *ret == NULL) {
         return err_set(reterr, ERR_INVALID, "cannot resolve '%.100s': %s", address,
                        gai_strerror(rc));
     }
@@ -73,17 +73,23 @@ static void listen_text(int fd, char dst[NET_ADDRESS_SIZE])
     socklen_t n = sizeof(sa);
     char host[INET6_ADDRSTRLEN] = "";
 
-    getsockname(fd, (struct sockaddr *)&sa, &n);
+    dst[0] = '\0';
+    if (getsockname(fd, (struct sockaddr *)&sa, &n) < 0) {
+        return;
+    }
     if (sa.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&sa;
+        struct sockaddr_in6 in6;
 
-        inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
-        snprintf(dst, NET_ADDRESS_SIZE, "[%s]:%u", host, ntohs(in6->sin6_port));
+        memcpy(&in6, &sa, sizeof(in6));
+
+        inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof(host));
+        snprintf(dst, NET_ADDRESS_SIZE, "[%s]:%u", host, ntohs(in6.sin6_port));
     } else {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)&sa;
+        struct sockaddr_in in;
 
-        inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
-        snprintf(dst, NET_ADDRESS_SIZE, "%s:%u", host, ntohs(in->sin_port));
+        memcpy(&in, &sa, sizeof(in));
+        inet_ntop(AF_INET, &in.sin_addr, host, sizeof(host));
+        snprintf(dst, NET_ADDRESS_SIZE, "%s:%u", host, ntohs(in.sin_port));
     }
 }
 
@@ -95,7 +101,7 @@ int net_listen(const char *address, char ret_text[NET_ADDRESS_SIZE], struct err 
     int fd;
     int rc = resolve(address, &ai, reterr);
 
-    if (rc < 0) {
+    if (rc < 0 || ai == NULL) {
         return rc;
     }
     fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
