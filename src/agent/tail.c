@@ -165,7 +165,8 @@ static bool on_record(void *ctx, struct str text, bool cut, size_t end, bool ski
 {
     struct reading *r = ctx;
     struct tail *t = r->t;
-    const struct tail_record record = {r->f->source, r->f->path, r->name, r->service, text, cut};
+    const struct tail_record record = {
+        r->f->source, r->f->path + strlen(t->opts.root), r->name, r->service, text, cut};
     bool full = t->opts.sink.record(t->opts.sink.ctx, &record);
 
     r->f->offset = r->base + end;

@@ -16,7 +16,7 @@ struct tail;
 
 struct tail_record {
     const struct log_source *source;
-    const char *path;   /* as found */
+    const char *path;   /* as found, without the root prefix */
     struct str name;    /* file name in it */
     struct str service; /* of the source, or the file name up to its first dot */
     struct str text;
