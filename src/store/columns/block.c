@@ -14,14 +14,14 @@
 
 int block_corrupt(struct block *b, const char *what)
 {
-    return err_set(b->reterr, ERR_CORRUPT, "%s/data is damaged: block %u: %s", part_dir(b->part),
-                   b->index, what);
+    return err_set(b->reterr, ERR_CORRUPT, "%s/data is damaged: block %u: %s",
+                   columns_part_dir(b->part), b->index, what);
 }
 
 int block_no_memory(struct block *b)
 {
     return err_set(b->reterr, ERR_NOMEM, "no memory for block %u of %s", b->index,
-                   part_dir(b->part));
+                   columns_part_dir(b->part));
 }
 
 static bool read_col(struct rd *dir, struct rd *payload, uint32_t rows, struct block_col *c)

@@ -155,7 +155,7 @@ static void columns_free(struct columns *c)
 {
     wal_close(c->wal);
     for (size_t i = 0; i < c->parts.n; i++) {
-        part_unref(c->parts.v[i]);
+        columns_part_unref(c->parts.v[i]);
     }
     for (size_t i = 0; i < c->sealed.n; i++) {
         mem_gen_unref(c->sealed.v[i]);

@@ -127,14 +127,14 @@ static int finish_part(struct flush *f)
     }
     f->writer = NULL;
     part_path(f->c, f->day, f->seq, path, sizeof(path));
-    rc = part_writer_finish(w, &bytes, f->reterr);
-    rc = rc < 0 ? rc : part_open(path, f->day, f->seq, &p, f->reterr);
+    rc = columns_part_writer_finish(w, &bytes, f->reterr);
+    rc = rc < 0 ? rc : columns_part_open(path, f->day, f->seq, &p, f->reterr);
     if (rc < 0) {
         return rc;
     }
     f->bytes += bytes;
     if (!vec_push(&f->parts, p)) {
-        part_unref(p);
+        columns_part_unref(p);
         return no_memory(f);
     }
     return 0;
@@ -327,9 +327,9 @@ static int flush_sealed(struct columns *c, struct err *reterr)
                   L_INT("parts", f.parts.n), L_INT("bytes", f.bytes));
     } else {
         for (size_t i = 0; i < f.parts.n; i++) {
-            ignore_result(vfs_remove_tree(c->opts.vfs, part_dir(f.parts.v[i]), NULL),
+            ignore_result(vfs_remove_tree(c->opts.vfs, columns_part_dir(f.parts.v[i]), NULL),
                           "not in the manifest: removed at the next start");
-            part_unref(f.parts.v[i]);
+            columns_part_unref(f.parts.v[i]);
         }
     }
     flush_done(&f);

@@ -279,7 +279,7 @@ static int open_listed(struct columns *c, const struct listed *l, struct err *re
     int rc;
 
     part_path(c, l->day, l->seq, path, sizeof(path));
-    rc = part_open(path, l->day, l->seq, &p, reterr);
+    rc = columns_part_open(path, l->day, l->seq, &p, reterr);
     if (rc == -ERR_NOT_FOUND) { /* moved away by hand */
         log_error("columns", "a part is missing, going on without it", L_CSTR("path", path));
         return 0;
@@ -291,7 +291,7 @@ static int open_listed(struct columns *c, const struct listed *l, struct err *re
         rc = part_kind(p) != c->opts.kind
                  ? err_set(reterr, ERR_CORRUPT, "%s is a part of another kind of store", path)
                  : err_set(reterr, ERR_NOMEM, "no memory for the list of parts");
-        part_unref(p);
+        columns_part_unref(p);
     }
     return rc;
 }
@@ -340,7 +340,7 @@ static void switch_over(struct columns *c, const struct change *ch)
         struct part *p = c->parts.v[i];
 
         if (is_removed(ch, p)) {
-            part_unref(p);
+            columns_part_unref(p);
         } else {
             c->parts.v[kept++] = p;
         }
@@ -387,13 +387,13 @@ int columns_publish(struct columns *c, const struct change *ch, struct err *rete
     }
     c->flushed_id = ch->flushed_id != 0 ? ch->flushed_id : c->flushed_id;
     for (size_t i = 0; i < ch->remove_n; i++) {
-        part_ref(removed[i]); /* for its path below */
+        columns_part_ref(removed[i]); /* for its path below */
     }
     switch_over(c, ch);
     for (size_t i = 0; i < ch->remove_n; i++) {
-        ignore_result(vfs_remove_tree(c->opts.vfs, part_dir(removed[i]), NULL),
+        ignore_result(vfs_remove_tree(c->opts.vfs, columns_part_dir(removed[i]), NULL),
                       "not in the manifest: removed at the next start");
-        part_unref(removed[i]);
+        columns_part_unref(removed[i]);
     }
     return 0;
 }

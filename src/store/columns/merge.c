@@ -73,7 +73,7 @@ static int cursor_streams(struct merge *m, struct cursor *cu)
         rc = resource_decode(&r, &cu->columns, &res);
         if (rc < 0) {
             return err_set(m->reterr, ERR_CORRUPT, "%s/index is damaged: resource %u",
-                           part_dir(cu->part), i);
+                           columns_part_dir(cu->part), i);
         }
         cu->streams[i] = stream_key(&res, bytes);
     }
@@ -282,9 +282,9 @@ static int merge_parts(struct columns *c, struct part **parts, size_t n, struct 
         struct part_writer *w = m->writer;
 
         m->writer = NULL;
-        rc = part_writer_finish(w, &bytes, reterr);
+        rc = columns_part_writer_finish(w, &bytes, reterr);
     }
-    rc = rc < 0 ? rc : part_open(path, day, seq, &result, reterr);
+    rc = rc < 0 ? rc : columns_part_open(path, day, seq, &result, reterr);
     if (rc == 0) {
         struct change ch = {.add = &result, .add_n = 1, .remove = parts, .remove_n = n};
 
@@ -292,7 +292,7 @@ static int merge_parts(struct columns *c, struct part **parts, size_t n, struct 
         if (rc < 0) {
             ignore_result(vfs_remove_tree(c->opts.vfs, path, NULL),
                           "not in the manifest: removed at the next start");
-            part_unref(result);
+            columns_part_unref(result);
         }
     }
     if (rc == 0) {

@@ -40,12 +40,12 @@ static void part_free(struct part *p)
     mem_free(p);
 }
 
-void part_ref(struct part *p)
+void columns_part_ref(struct part *p)
 {
     atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
 }
 
-void part_unref(struct part *p)
+void columns_part_unref(struct part *p)
 {
     if (p != NULL && atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) == 1) {
         part_free(p);
@@ -190,7 +190,8 @@ static int check_traces(struct part *p, struct err *reterr)
     return 0;
 }
 
-int part_open(const char *dir, uint32_t day, uint64_t seq, struct part **ret, struct err *reterr)
+int columns_part_open(const char *dir, uint32_t day, uint64_t seq, struct part **ret,
+                      struct err *reterr)
 {
     struct part *p = mem_try_calloc(1, sizeof(*p));
     int rc;
@@ -217,7 +218,7 @@ int part_open(const char *dir, uint32_t day, uint64_t seq, struct part **ret, st
     return 0;
 }
 
-const char *part_dir(const struct part *p)
+const char *columns_part_dir(const struct part *p)
 {
     return p->dir;
 }

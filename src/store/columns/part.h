@@ -30,12 +30,12 @@ struct block_entry {
 
 /** Map and check a part. The index is verified whole, blocks when they are read.
  * @return 0; -ERR_CORRUPT and -ERR_IO name the file; -ERR_UNSUPPORTED: a newer version wrote it */
-NODISCARD int part_open(const char *dir, uint32_t day, uint64_t seq, struct part **ret,
-                        struct err *reterr);
-void part_ref(struct part *p);
-void part_unref(struct part *p); /* NULL is fine */
+NODISCARD int columns_part_open(const char *dir, uint32_t day, uint64_t seq, struct part **ret,
+                                struct err *reterr);
+void columns_part_ref(struct part *p);
+void columns_part_unref(struct part *p); /* NULL is fine */
 
-const char *part_dir(const struct part *p);
+const char *columns_part_dir(const struct part *p);
 uint32_t part_day(const struct part *p); /* YYYYMMDD */
 uint64_t part_seq(const struct part *p);
 enum columns_kind part_kind(const struct part *p);

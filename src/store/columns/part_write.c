@@ -438,7 +438,7 @@ static int move_into_place(struct part_writer *w, struct err *reterr)
     return rc < 0 ? err_set_errno(reterr, -rc, "cannot put %s in place", w->dir) : 0;
 }
 
-int part_writer_finish(struct part_writer *w, uint64_t *ret_bytes, struct err *reterr)
+int columns_part_writer_finish(struct part_writer *w, uint64_t *ret_bytes, struct err *reterr)
 {
     uint64_t bytes = 0;
     int rc = cut_block(w, reterr);

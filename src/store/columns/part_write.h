@@ -11,7 +11,7 @@
 
 struct part_writer;
 
-/** @param dir  of the finished part; written as dir.tmp until part_writer_finish()
+/** @param dir  of the finished part; written as dir.tmp until columns_part_writer_finish()
  *  @param level  of zstd */
 NODISCARD int part_writer_open(const struct vfs *vfs, const char *dir, enum columns_kind kind,
                                int level, struct part_writer **ret, struct err *reterr);
@@ -29,7 +29,8 @@ NODISCARD int part_writer_log(struct part_writer *w, const struct log_record *l,
                               struct err *reterr);
 /** Sync and rename; the writer is freed either way, and nothing is left behind on failure.
  * @param ret_bytes  written */
-NODISCARD int part_writer_finish(struct part_writer *w, uint64_t *ret_bytes, struct err *reterr);
+NODISCARD int columns_part_writer_finish(struct part_writer *w, uint64_t *ret_bytes,
+                                         struct err *reterr);
 /** Give up and remove what was written. NULL is fine. */
 void part_writer_abort(struct part_writer *w);
 

@@ -50,7 +50,7 @@ int snapshot_take(struct columns *c, int64_t min_ns, int64_t max_ns, struct snap
             struct part *p = c->parts.v[i];
 
             if (part_max_ns(p) >= min_ns && part_min_ns(p) < max_ns) {
-                part_ref(p);
+                columns_part_ref(p);
                 s.parts[s.parts_n++] = p;
             }
         }
@@ -70,7 +70,7 @@ void snapshot_done(struct snapshot *s)
         mem_gen_unref(s->gens[i]);
     }
     for (size_t i = 0; i < s->parts_n; i++) {
-        part_unref(s->parts[i]);
+        columns_part_unref(s->parts[i]);
     }
     mem_free(s->gens);
     mem_free(s->chunks);
