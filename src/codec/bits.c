@@ -43,7 +43,7 @@ uint64_t bits_read_varint_slow(struct bits_reader *r)
     return 0;
 }
 
-void bits_pack(const uint64_t *v, size_t n, unsigned width, uint8_t *dst)
+void bits_pack_u64(const uint64_t *v, size_t n, unsigned width, uint8_t *dst)
 {
     unsigned __int128 acc = 0;
     unsigned held = 0; /* bits in acc, below 64 at the loop's start */
@@ -69,7 +69,7 @@ void bits_pack(const uint64_t *v, size_t n, unsigned width, uint8_t *dst)
     }
 }
 
-void bits_unpack(const uint8_t *src, size_t avail, size_t n, unsigned width, uint64_t *dst)
+void bits_unpack_u64(const uint8_t *src, size_t avail, size_t n, unsigned width, uint64_t *dst)
 {
     const uint64_t mask = width == 64 ? UINT64_MAX : ((uint64_t)1 << width) - 1;
     size_t fast = 0;

@@ -144,8 +144,8 @@ static inline size_t bits_packed_size(size_t n, unsigned width)
 }
 
 /** Pack n values, each below 2^width, width 0..64; dst has bits_packed_size() bytes. */
-void bits_pack(const uint64_t *v, size_t n, unsigned width, uint8_t *dst);
+void bits_pack_u64(const uint64_t *v, size_t n, unsigned width, uint8_t *dst);
 /** The reverse; `src` has at least bits_packed_size() bytes, `avail` in total from src on may be read. */
-void bits_unpack(const uint8_t *src, size_t avail, size_t n, unsigned width, uint64_t *dst);
+void bits_unpack_u64(const uint8_t *src, size_t avail, size_t n, unsigned width, uint64_t *dst);
 
 #endif

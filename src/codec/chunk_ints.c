@@ -111,7 +111,7 @@ static void put_groups(const struct form *f, uint64_t *r, size_t n, struct buf *
             return;
         }
         p[0] = (char)width;
-        bits_pack(r + g, k, width, (uint8_t *)p + 1);
+        bits_pack_u64(r + g, k, width, (uint8_t *)p + 1);
         dst->n += 1 + bytes;
     }
 }
@@ -164,7 +164,7 @@ static int get_groups(struct bits_reader *in, bool zigzag, uint64_t min, int64_t
         if (p == NULL) {
             return -ERR_CORRUPT;
         }
-        bits_unpack(p, avail, k, width, r);
+        bits_unpack_u64(p, avail, k, width, r);
         if (zigzag) {
             for (size_t i = 0; i < k; i++) {
                 v[g + i] = bits_unzigzag(r[i]);
