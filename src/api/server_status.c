@@ -235,7 +235,7 @@ static void write_doors(struct json_writer *w, struct api *a)
         char label[48];
         struct door_count c = {.label = label};
 
-        snprintf(label, sizeof(label), "door=\"%s\"", doors[i].name);
+        snprintf(label, sizeof(label), "door=\"%.15s\"", doors[i].name);
         rates_each(a->rates, "bongsu_http_requests_total", count_door, &c);
         rates_each(a->rates, "bongsu_grpc_requests_total", count_door, &c);
         json_object_begin(w);

@@ -251,7 +251,7 @@ static int overload(struct columns *c, struct err *reterr)
 static int append_begin(struct columns *c, char *payload, size_t bytes, uint32_t rows,
                         struct mem_gen **ret, struct err *reterr)
 {
-    struct mem_gen *g;
+    struct mem_gen *g = NULL;
     bool room;
     bool reserved;
 
@@ -303,7 +303,7 @@ static void append_end(struct columns *c, struct mem_gen *g, struct str payload,
 /* Write an encoded batch to the WAL, then make it visible. Consumes the buffer. */
 static int append_batch(struct columns *c, struct buf *b, size_t rows, struct err *reterr)
 {
-    struct mem_gen *g;
+    struct mem_gen *g = NULL;
     struct wal_pos pos;
     struct str payload;
     char *data;
