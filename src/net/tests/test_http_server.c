@@ -283,6 +283,34 @@ static void test_table(void **state)
     }
 }
 
+static void plain_error(void *arg, int status, const struct err *e, struct buf *dst,
+                        const char **ret_content_type)
+{
+    buf_printf(dst, "%s %d %s", (const char *)arg, status, e->msg);
+    *ret_content_type = "text/plain";
+}
+
+static void test_error_body(void **state)
+{
+    static const char NAME[] = "custom";
+    struct fixture f;
+    char *answer;
+
+    (void)state;
+    setup_with(&f, (struct http_server_opts){.error_body = plain_error,
+                                             .error_arg = (void *)(uintptr_t)NAME});
+    answer = talk(&f, STR("GET /nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+    assert_non_null(strstr(answer, "\r\n\r\ncustom 404 no such path: /nothing"));
+    mem_free(answer);
+    answer = talk(&f, STR("GET /failing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+    assert_non_null(strstr(answer, "\r\n\r\ncustom 429 too \"many\""));
+    assert_non_null(strstr(answer, "Content-Type: text/plain\r\n"));
+    mem_free(answer);
+    http_server_free(f.s);
+    pool_free(f.pool);
+    stats_free(f.stats);
+}
+
 static void test_pipelining(void **state)
 {
     struct fixture *f = *state;
@@ -669,6 +697,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_table, setup, teardown),
+        cmocka_unit_test(test_error_body),
         cmocka_unit_test_setup_teardown(test_pipelining, setup, teardown),
         cmocka_unit_test_setup_teardown(test_split_at_every_byte, setup, teardown),
         cmocka_unit_test_setup_teardown(test_continue, setup, teardown),
