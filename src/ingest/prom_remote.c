@@ -449,11 +449,24 @@ static int decode_and_store(struct request *r, struct str body, struct tsdb_comm
     return rc;
 }
 
+/* Bytes the body will have decompressed: a snappy block begins with them. Broken ones fail later. */
+static int64_t decoded_bytes(const struct prom_remote *p, struct str body)
+{
+    const uint8_t *b = (const uint8_t *)body.p;
+    uint64_t n = 0;
+
+    if (body.n == 0 || varint_get(b, b + body.n, &n) <= 0 ||
+        n > p->sink->limits.max_decompressed_bytes) {
+        return (int64_t)body.n;
+    }
+    return (int64_t)n;
+}
+
 int prom_remote_write(struct prom_remote *p, struct str body, struct err *reterr)
 {
     struct request r = {.p = p, .newest_ms = INT64_MIN};
     struct tsdb_commit done = {0};
-    int64_t reserved = (int64_t)body.n;
+    int64_t reserved = decoded_bytes(p, body);
     int rc;
 
     if (!budget_take(p->sink->budget, reserved)) {

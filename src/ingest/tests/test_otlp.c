@@ -499,18 +499,18 @@ static void test_no_memory(void **state)
 {
     static const char *const BODIES[] = {
         [OTLP_METRICS] =
-            "{\"resourceMetrics\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\","
-            "\"value\":{\"stringValue\":\"s\"}},{\"key\":\"x\",\"value\":{\"intValue\":1}}]},"
-            "\"scopeMetrics\":[{\"metrics\":[{\"name\":\"h\",\"histogram\":"
-            "{\"aggregationTemporality\":1,\"dataPoints\":[{\"timeUnixNano\":\"1000000000\","
-            "\"count\":2,\"sum\":1.5,\"bucketCounts\":[1,1],\"explicitBounds\":[0.5]}]}}]}]}]}",
+            ("{\"resourceMetrics\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\","
+             "\"value\":{\"stringValue\":\"s\"}},{\"key\":\"x\",\"value\":{\"intValue\":1}}]},"
+             "\"scopeMetrics\":[{\"metrics\":[{\"name\":\"h\",\"histogram\":"
+             "{\"aggregationTemporality\":1,\"dataPoints\":[{\"timeUnixNano\":\"1000000000\","
+             "\"count\":2,\"sum\":1.5,\"bucketCounts\":[1,1],\"explicitBounds\":[0.5]}]}}]}]}]}"),
         [OTLP_TRACES] =
-            "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"traceId\":"
-            "\"01020304050607080102030405060708\",\"spanId\":\"0102030405060708\","
-            "\"startTimeUnixNano\":\"1\",\"name\":\"a\\u00e9\",\"attributes\":[{\"key\":\"k\","
-            "\"value\":{\"arrayValue\":{\"values\":[{\"intValue\":1}]}}}]}]}]}]}",
-        [OTLP_LOGS] = "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":"
-                      "{\"stringValue\":\"x\"}}]}]}]}",
+            ("{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"traceId\":"
+             "\"01020304050607080102030405060708\",\"spanId\":\"0102030405060708\","
+             "\"startTimeUnixNano\":\"1\",\"name\":\"a\\u00e9\",\"attributes\":[{\"key\":\"k\","
+             "\"value\":{\"arrayValue\":{\"values\":[{\"intValue\":1}]}}}]}]}]}]}"),
+        [OTLP_LOGS] = ("{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":"
+                       "{\"stringValue\":\"x\"}}]}]}]}"),
     };
 
     (void)state;
