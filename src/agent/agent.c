@@ -222,7 +222,7 @@ static bool make_batch(struct agent *a, enum batch_signal signal, struct str req
         ret->data = mem_try_alloc(ret->n);
         rc = ret->data != NULL ? 0 : -ERR_NOMEM;
     }
-    if (rc < 0) {
+    if (rc < 0 || ret->data == NULL) {
         log_error("agent", "a batch could not be made", L_CSTR("error", err_text(rc)));
         return false;
     }

@@ -238,6 +238,9 @@ static void take_pair(struct inspector *in, struct str key, struct str value)
 
     struct log_meta *m = in->meta;
 
+    if (value.n == 0) {
+        return;
+    }
     if (m->severity == 0 && one_of(key, LEVELS, ARRAY_LEN(LEVELS))) {
         m->severity = log_level_number(value);
         m->severity_text = m->severity != 0 && !is_digit(value.p[0]) ? value : (struct str){0};
