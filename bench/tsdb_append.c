@@ -4,6 +4,7 @@
  * Prints CPU time per million samples and bytes per sample. Usage: tsdb_append DIR [SERIES [SAMPLES]]
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -32,25 +33,51 @@ static void must(int rc, const struct err *e)
     }
 }
 
-/** Series i at step k: a third counters, a third gauges with two decimals, a sixth constants, a sixth
- * full-precision ratios. */
-static double value_of(size_t i, size_t k, uint64_t *seed, double *state)
+enum kind { CPU_SECONDS, DISK_BYTES, REQUESTS, PAGES, LOAD, CONSTANT, NOISE, KINDS };
+
+static const char *const KIND_NAMES[KINDS] = {
+    "cpu seconds (counter, 0.01)", "bytes (counter, 4096)", "requests (counter)",
+    "memory (gauge, 4096)",        "load (gauge, 0.01)",    "constant",
+    "noise (full mantissa)"};
+
+/** The mix of a node exporter with one application, by hundreds. */
+static enum kind kind_of(size_t i)
+{
+    static const int UP_TO[KINDS] = {32, 44, 68, 78, 83, 98, 100};
+    enum kind k = CPU_SECONDS;
+
+    while ((int)(i % 100) >= UP_TO[k]) {
+        k++;
+    }
+    return k;
+}
+
+static double value_of(enum kind kind, size_t i, uint64_t *seed, double *state)
 {
     uint64_t r = random_next(seed);
+    double bell = (double)(r & 255) + (double)(r >> 8 & 255) + (double)(r >> 16 & 255) - 382;
 
-    switch (i % 6) {
-    case 0:
-    case 1:
-        *state += (double)(r % (i % 12 == 0 ? 16 : 4000));
+    switch (kind) {
+    case CPU_SECONDS:
+        *state += i % 4 == 0 ? 1200 + bell / 4 : (double)(r % 8);
+        return round(*state) / 100;
+    case DISK_BYTES:
+        *state += (double)(r % 40);
+        return *state * 4096;
+    case REQUESTS:
+        *state += (double)(r % (i % 3 == 0 ? 3000 : 50));
         return *state;
-    case 2:
-    case 3:
-        *state += (double)((int64_t)(r % 201) - 100);
-        return *state / 100;
-    case 4:
+    case PAGES:
+        *state += round(bell * 5);
+        return (*state + 1e6) * 4096;
+    case LOAD:
+        *state += round(bell / 20);
+        return fabs(*state) / 100;
+    case CONSTANT:
         return (double)(i % 1000);
     default:
-        return (double)(r % 1000) / (double)(7 + k % 13);
+        *state += bell / 1000.0 / 3;
+        return *state;
     }
 }
 
@@ -69,7 +96,7 @@ static void intern(struct tsdb *db, size_t i, struct hash128 key, struct series_
     must(tsdb_intern(db, (struct labels){v, 6}, &key, ret, &e), &e);
 }
 
-static void append_all(struct tsdb *db, size_t series, size_t samples, int64_t t0)
+static void append_all(struct tsdb *db, size_t series, size_t samples, int64_t t0, enum kind only)
 {
     struct tsdb_batch *b = tsdb_batch_new(db);
     double *state = calloc(series, sizeof(*state));
@@ -80,13 +107,14 @@ static void append_all(struct tsdb *db, size_t series, size_t samples, int64_t t
     for (size_t k = 0; k < samples; k++) {
         for (size_t i = 0; i < series; i++) {
             struct hash128 key = {hash_u64(i), hash_u64(i + 1)};
+            enum kind kind = only != KINDS ? only : kind_of(i);
             struct series_ref ref;
 
             if (!tsdb_lookup(db, key, &ref)) {
                 intern(db, i, key, &ref);
             }
             must(tsdb_batch_add(b, ref, t0 + (int64_t)k * 15000 + (int64_t)(i / 100 % 15000),
-                                value_of(i, k, &seed, &state[i])),
+                                value_of(kind, i, &seed, &state[i])),
                  &e);
             if (++in_batch == 5000) {
                 must(tsdb_batch_commit(b, NULL, &e), &e);
@@ -128,6 +156,29 @@ static uint64_t read_all(struct tsdb *db)
     return n;
 }
 
+/** Bytes per sample of each kind alone. */
+static void sizes(const char *dir, size_t series, size_t samples, int64_t t0)
+{
+    for (enum kind k = 0; k < KINDS; k++) {
+        struct tsdb_opts opts = {.dir = dir};
+        struct tsdb *db = NULL;
+        struct err e = {0};
+        struct arena a;
+        struct tsdb_status st;
+
+        arena_init(&a, 64 << 20);
+        must(vfs_remove_tree(vfs_real(), dir, &e), &e);
+        must(tsdb_open(&opts, &db, &e), &e);
+        append_all(db, series, samples, t0, k);
+        must(tsdb_compact(db, &e), &e);
+        must(tsdb_status(db, 1, &a, &st, &e), &e);
+        printf("%-28s %.3f bytes per sample\n", KIND_NAMES[k],
+               (double)st.disk_bytes / (double)st.stored_samples);
+        tsdb_close(db);
+        arena_done(&a);
+    }
+}
+
 int main(int argc, char **argv)
 {
     size_t series = argc > 2 ? (size_t)strtoul(argv[2], NULL, 10) : 10000;
@@ -142,10 +193,11 @@ int main(int argc, char **argv)
     double t;
 
     log_set_level(LOG_WARN);
+    sizes(opts.dir, series / 10, samples, t0);
     must(vfs_remove_tree(vfs_real(), opts.dir, &e), &e);
     must(tsdb_open(&opts, &db, &e), &e);
     t = cpu_s();
-    append_all(db, series, samples, t0);
+    append_all(db, series, samples, t0, KINDS);
     report("append", cpu_s() - t, series * samples);
     t = cpu_s();
     printf("read %" PRIu64 " from the head\n", read_all(db));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Chunks: a header, times as integers, and values as one constant, as decimals scaled to integers with a
- * list of exceptions, or XORed with their predecessor (Pelkonen et al., Gorilla, VLDB 2015, section 4.1).
+ * list of exceptions, as their bits in order, or XORed with their predecessor (Pelkonen et al., Gorilla,
+ * VLDB 2015, section 4.1).
  */
 #include "codec/chunk.h"
 
@@ -12,9 +13,13 @@
 #include "codec/bits.h"
 #include "codec/chunk_ints.h"
 
-enum value_form { FORM_CONSTANT, FORM_DECIMAL, FORM_XOR };
+enum value_form { FORM_CONSTANT, FORM_DECIMAL, FORM_XOR, FORM_BITS };
 
-enum { MAX_EXPONENT = 15, STACK_SAMPLES = 128 };
+enum {
+    MAX_EXPONENT = 15,
+    STACK_SAMPLES = 128,
+    WINDOW_BITS = 12, /* what announcing a new XOR window costs over keeping the old */
+};
 
 /** Integers a double holds exactly; beyond it scaling loses bits. */
 static const double MAX_INT = 9007199254740992.0; /* 2^53 */
@@ -161,7 +166,8 @@ static void xor_encode(const double *v, size_t n, struct buf *dst)
         }
         l = (unsigned)__builtin_clzll(x);
         t = (unsigned)__builtin_ctzll(x);
-        if (lead != 64 && l >= lead && t >= 64 - lead - len) {
+        if (lead != 64 && l >= lead && t >= 64 - lead - len &&
+            len <= 64 - (l > 31 ? 31 : l) - t + WINDOW_BITS) {
             put_bits(&w, 2, 2);
         } else {
             lead = l > 31 ? 31 : l;
@@ -237,14 +243,61 @@ struct scratch {
     uint16_t *exceptions; /* n */
 };
 
+/** Divide by the largest power of two all have in common (pages, blocks). @return its exponent */
+static unsigned drop_common_bits(int64_t *v, size_t n)
+{
+    uint64_t all = 0;
+    unsigned shift;
+
+    for (size_t i = 0; i < n; i++) {
+        all |= (uint64_t)v[i];
+    }
+    shift = all == 0 ? 0 : (unsigned)__builtin_ctzll(all);
+    for (size_t i = 0; shift != 0 && i < n; i++) {
+        v[i] >>= shift; /* arithmetic: exact, all those bits are 0 */
+    }
+    return shift;
+}
+
+/** The bits of a double as an integer with the same order, so that close values have small differences. */
+static int64_t ordered(double v)
+{
+    uint64_t b = to_bits(v);
+
+    return (int64_t)((b >> 63) != 0 ? b ^ INT64_MAX : b);
+}
+
+static double unordered(int64_t i)
+{
+    uint64_t b = (uint64_t)i;
+
+    return from_bits((b >> 63) != 0 ? b ^ INT64_MAX : b);
+}
+
+static void put_ordered(const double *v, size_t n, const struct scratch *s, struct buf *dst)
+{
+    unsigned shift;
+
+    for (size_t i = 0; i < n; i++) {
+        s->ints[i] = ordered(v[i]);
+    }
+    shift = drop_common_bits(s->ints, n);
+    buf_add_byte(dst, FORM_BITS);
+    buf_add_byte(dst, (char)shift);
+    chunk_ints_encode(s->ints, n, s->words, dst);
+}
+
 static void put_decimal(const double *v, size_t n, unsigned e, const struct scratch *s,
                         struct buf *dst)
 {
     size_t exceptions = scale(v, n, e, s->ints, s->exceptions);
     size_t last = 0;
 
+    unsigned shift = drop_common_bits(s->ints, n);
+
     buf_add_byte(dst, FORM_DECIMAL);
     buf_add_byte(dst, (char)e);
+    buf_add_byte(dst, (char)shift);
     bits_add_varint(dst, exceptions);
     for (size_t i = 0; i < exceptions; i++) {
         bits_add_varint(dst, s->exceptions[i] - last);
@@ -264,9 +317,26 @@ static bool all_equal(const double *v, size_t n)
     return true;
 }
 
+/** Of two encodings that lie one after the other from `start` on keep the shorter. */
+static void keep_shorter(struct buf *dst, size_t start, size_t second)
+{
+    size_t n = dst->n - second;
+
+    if (dst->failed || second == start) {
+        return;
+    }
+    if (n < second - start) {
+        memmove(dst->data + start, dst->data + second, n);
+        dst->n = start + n;
+    } else {
+        dst->n = second;
+    }
+}
+
 static void put_values(const double *v, size_t n, const struct scratch *s, struct buf *dst)
 {
     size_t start = dst->n;
+    size_t second;
     unsigned e;
 
     if (all_equal(v, n)) {
@@ -276,26 +346,17 @@ static void put_values(const double *v, size_t n, const struct scratch *s, struc
     }
     if (find_exponent(v, n, &e)) {
         put_decimal(v, n, e, s, dst);
-        /* XOR only wins where the integers need many bits. */
-        if (dst->failed || dst->n - start <= n * 4) {
+        if (dst->failed || dst->n - start <= n * 4) { /* the others only win over wide integers */
             return;
         }
     }
-    {
-        size_t decimal = dst->n;
-
-        buf_add_byte(dst, FORM_XOR);
-        xor_encode(v, n, dst);
-        if (dst->failed || decimal == start) {
-            return;
-        }
-        if (dst->n - decimal < decimal - start) {
-            memmove(dst->data + start, dst->data + decimal, dst->n - decimal);
-            dst->n = start + (dst->n - decimal);
-        } else {
-            dst->n = decimal;
-        }
-    }
+    second = dst->n;
+    put_ordered(v, n, s, dst);
+    keep_shorter(dst, start, second);
+    second = dst->n;
+    buf_add_byte(dst, FORM_XOR);
+    xor_encode(v, n, dst);
+    keep_shorter(dst, start, second);
 }
 
 static int encode_with(const int64_t *t_ms, const double *v, size_t n, const struct scratch *s,
@@ -368,13 +429,14 @@ int chunk_peek(struct str src, size_t *ret_n, int64_t *ret_first_ms)
 static int get_decimal(struct bits_reader *r, double *v, size_t n)
 {
     unsigned e = bits_read_u8(r);
+    unsigned shift = bits_read_u8(r);
     uint64_t exceptions = bits_read_varint(r);
     const uint8_t *list;
     struct bits_reader again;
     int64_t *ints = (int64_t *)(void *)v; /* decoded in place: same size, read before written */
     size_t at = 0;
 
-    if (r->bad || e > MAX_EXPONENT || exceptions > n) {
+    if (r->bad || e > MAX_EXPONENT || shift > 63 || exceptions > n) {
         return -ERR_CORRUPT;
     }
     list = r->p;
@@ -389,6 +451,7 @@ static int get_decimal(struct bits_reader *r, double *v, size_t n)
         int64_t x;
 
         memcpy(&x, &v[i], sizeof(x));
+        x = (int64_t)((uint64_t)x << shift);
         v[i] = e == 0 ? (double)x : (double)x / POW10[e];
     }
     again = bits_reader_of(list, (size_t)(r->end - list));
@@ -400,6 +463,22 @@ static int get_decimal(struct bits_reader *r, double *v, size_t n)
         }
         at += (size_t)gap;
         v[at] = from_bits(bits_read_u64(&again));
+    }
+    return 0;
+}
+
+static int get_ordered(struct bits_reader *r, double *v, size_t n)
+{
+    unsigned shift = bits_read_u8(r);
+
+    if (r->bad || shift > 63 || chunk_ints_decode(r, (int64_t *)(void *)v, n) < 0) {
+        return -ERR_CORRUPT;
+    }
+    for (size_t i = 0; i < n; i++) {
+        int64_t x;
+
+        memcpy(&x, &v[i], sizeof(x));
+        v[i] = unordered((int64_t)((uint64_t)x << shift));
     }
     return 0;
 }
@@ -422,6 +501,8 @@ static int get_values(struct bits_reader *r, double *v, size_t n)
         return get_decimal(r, v, n);
     case FORM_XOR:
         return xor_decode(r, v, n);
+    case FORM_BITS:
+        return get_ordered(r, v, n);
     default:
         return -ERR_CORRUPT;
     }
