@@ -117,6 +117,18 @@ def test_banned_refuses(tree, code, says):
     assert rc == 1 and says in out
 
 
+@pytest.mark.parametrize('body,bad', [
+    ('    struct buf b CLEANUP(buf_done);\n\n    if (x) {\n        return 1;\n    }\n    buf_init(&b, 1);\n', True),
+    ('    CLEANUP(buf_done) struct buf b;\n\n    return 0;\n', True),
+    ('    struct buf b CLEANUP(buf_done);\n\n    buf_init(&b, 1);\n    return 0;\n', False),
+    ('    struct buf b CLEANUP(buf_done) = {0};\n\n    return 0;\n', False),
+])
+def test_cleanup_is_initialised(tree, body, bad):
+    tree.write('src/base/c.c', HEAD + 'int f(int x)\n{\n' + body + '}\n')
+    rc, out = tree.run('check_banned')
+    assert (rc == 1 and 'b may reach its CLEANUP uninitialised' in out) if bad else rc == 0
+
+
 def test_banned_wants_licence(tree):
     tree.write('src/base/bad.c', 'int x;\n')
     assert 'does not start with SPDX' in tree.run('check_banned')[1]
