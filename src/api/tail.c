@@ -65,10 +65,10 @@ static void on_rows(void *arg, const struct log_record *rows, size_t n)
     struct buf b CLEANUP(buf_done);
     uint64_t taken = 0;
 
+    buf_init(&b, EVENT_MAX);
     if (atomic_load_explicit(&t->gone, memory_order_relaxed)) {
         return;
     }
-    buf_init(&b, EVENT_MAX);
     for (size_t i = 0; i < n; i++) {
         if (t->filter.root != NULL && !filter_matches_log(t->filter.root, &rows[i])) {
             continue;

@@ -185,6 +185,7 @@ remote_write:
     def counted(base):
         r = requests.post(base + '/api/v1/query', timeout=10, data={
             'query': f'sum(count_over_time({{__name__=~"node_.+"}}[{SCRAPES * STEP_S + 5}s]))', 'time': end_s}).json()
+        assert r['status'] == 'success', f'{base}: {r}'
         result = r['data']['result']
         return float(result[0]['value'][1]) if result else -1
 
