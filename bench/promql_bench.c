@@ -35,6 +35,25 @@ static struct mem_source *fill(size_t series, size_t samples)
     return s;
 }
 
+/** Writing the HTTP API's answer. */
+static void run_json(struct promql_engine *e, struct mem_source *s, int64_t end)
+{
+    struct promql_result *r = NULL;
+    struct buf out CLEANUP(buf_done) = {0};
+    int64_t cpu;
+
+    buf_init(&out, (size_t)1 << 31);
+    if (promql_range(e, mem_source_view(s), STR("rate(x[5m])"), 0, end, STEP_MS, NULL, &r, NULL) !=
+        0) {
+        return;
+    }
+    cpu = clock_thread_cpu_ns();
+    promql_result_json(r, false, &out);
+    cpu = clock_thread_cpu_ns() - cpu;
+    printf("json     cpu %.2f ms, %.1f MB\n", (double)cpu / 1e6, (double)out.n / 1e6);
+    promql_result_free(r);
+}
+
 static void run(struct promql_engine *e, struct mem_source *s, const char *query, int64_t start,
                 int64_t end)
 {
@@ -97,6 +116,7 @@ int main(int argc, char **argv)
         run(e, s, queries[i], end, end);
         run(e, s, queries[i], 0, end);
     }
+    run_json(e, s, end);
     mem_source_free(s);
     promql_engine_free(e);
     pool_free(pool);

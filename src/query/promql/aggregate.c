@@ -21,24 +21,6 @@ struct agg {
     struct mat aux2;
 };
 
-/* Run `body` for every step i with a point in `bits`. A macro because it is the innermost loop of most
- * queries: full words run without looking at bits. */
-#define EACH_STEP(bits, steps, body)                             \
-    for (size_t w_ = 0; w_ * 64 < (steps); w_++) {               \
-        uint64_t word_ = (bits)[w_];                             \
-        if (word_ == ~0ull) {                                    \
-            for (size_t i = w_ * 64; i < w_ * 64 + 64; i++) {    \
-                body;                                            \
-            }                                                    \
-            continue;                                            \
-        }                                                        \
-        while (word_ != 0) {                                     \
-            size_t i = w_ * 64 + (size_t)__builtin_ctzll(word_); \
-            body;                                                \
-            word_ &= word_ - 1;                                  \
-        }                                                        \
-    }
-
 static int group_rows(struct agg *s)
 {
     const struct names *by = &s->a->by;

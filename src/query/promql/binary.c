@@ -5,7 +5,7 @@
  */
 #include "query/promql/eval.h"
 
-static double apply(enum tok op, double a, double b)
+static inline double apply(enum tok op, double a, double b)
 {
     switch (op) {
     case TOK_ADD:
@@ -27,7 +27,7 @@ static double apply(enum tok op, double a, double b)
     }
 }
 
-static bool compare(enum tok op, double a, double b)
+static inline bool compare(enum tok op, double a, double b)
 {
     switch (op) {
     case TOK_EQLC:
@@ -52,7 +52,7 @@ static bool drops_name(enum tok op)
 }
 
 /** One cell. @return false when a filtering comparison drops it */
-static bool cell(const struct binary *b, double l, double r, double *ret)
+static inline bool cell(const struct binary *b, double l, double r, double *ret)
 {
     bool yes;
 
@@ -84,8 +84,7 @@ static int vector_scalar(struct eval *ev, const struct binary *b, struct mat *ve
         double *v = mat_row(vec, r);
         uint64_t *bits = mat_bits(vec, r);
 
-        for (size_t i = bits_next(bits, 0, vec->steps); i < vec->steps;
-             i = bits_next(bits, i + 1, vec->steps)) {
+        EACH_STEP(bits, vec->steps, {
             double s = scalar->v[i];
             double out;
 
@@ -94,7 +93,7 @@ static int vector_scalar(struct eval *ev, const struct binary *b, struct mat *ve
             } else if (!is_compare || b->return_bool) {
                 v[i] = out; /* a filter keeps the vector's value */
             }
-        }
+        })
     }
     return drops_name(b->op) || b->return_bool ? mat_drop_names(ev, vec, false) : 0;
 }
@@ -382,12 +381,11 @@ static int pair_rows(struct pairing *p, size_t many, size_t one, size_t group)
     for (size_t w = 0; w < p->out.words; w++) {
         bits[w] = lb[w] & rb[w];
     }
-    for (size_t i = bits_next(bits, 0, p->out.steps); i < p->out.steps;
-         i = bits_next(bits, i + 1, p->out.steps)) {
+    EACH_STEP(bits, p->out.steps, {
         if (!(swapped ? cell(b, rv[i], lv[i], &v[i]) : cell(b, lv[i], rv[i], &v[i]))) {
             bit_clear(bits, i);
         }
-    }
+    })
     if (!bits_any(bits, p->out.words)) {
         return 0;
     }

@@ -102,8 +102,9 @@ static bool result_from_mat(struct promql_result *r, const struct mat *m, const 
     if (!result_alloc(r, m->n)) {
         return false;
     }
-    for (size_t i = 0; i < m->n; i++) {
-        const uint64_t *bits = mat_bits(m, i);
+    for (size_t r_at = 0; r_at < m->n; r_at++) {
+        const uint64_t *bits = mat_bits(m, r_at);
+        const double *row = mat_row(m, r_at);
         size_t points = bits_count(bits, m->words);
         struct promql_series *s = &r->series[r->series_n];
         size_t at = 0;
@@ -111,14 +112,13 @@ static bool result_from_mat(struct promql_result *r, const struct mat *m, const 
         if (points == 0) {
             continue;
         }
-        if (!result_add(r, m->labels[i], points)) {
+        if (!result_add(r, m->labels[r_at], points)) {
             return false;
         }
-        for (size_t k = bits_next(bits, 0, m->steps); k < m->steps;
-             k = bits_next(bits, k + 1, m->steps)) {
-            s->t_ms[at] = grid_at(g, k);
-            s->v[at++] = mat_row(m, i)[k];
-        }
+        EACH_STEP(bits, m->steps, {
+            s->t_ms[at] = grid_at(g, i);
+            s->v[at++] = row[i];
+        })
     }
     return true;
 }

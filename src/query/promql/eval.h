@@ -59,6 +59,24 @@ static inline void bit_clear(uint64_t *bits, size_t i)
     bits[i / 64] &= ~(1ull << (i % 64));
 }
 
+/* Run `body` for every step i with a point in `bits`. A macro because it is the innermost loop of most
+ * queries: full words run without looking at bits. The body may clear the bit of its own step. */
+#define EACH_STEP(bits, steps, body)                             \
+    for (size_t w_ = 0; w_ * 64 < (steps); w_++) {               \
+        uint64_t word_ = (bits)[w_];                             \
+        if (word_ == ~0ull) {                                    \
+            for (size_t i = w_ * 64; i < w_ * 64 + 64; i++) {    \
+                body;                                            \
+            }                                                    \
+            continue;                                            \
+        }                                                        \
+        while (word_ != 0) {                                     \
+            size_t i = w_ * 64 + (size_t)__builtin_ctzll(word_); \
+            body;                                                \
+            word_ &= word_ - 1;                                  \
+        }                                                        \
+    }
+
 /** First step with a bit at or after `from`; `steps` when there is none. */
 size_t bits_next(const uint64_t *bits, size_t from, size_t steps);
 size_t bits_count(const uint64_t *bits, size_t words);

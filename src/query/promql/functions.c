@@ -48,9 +48,17 @@ struct civil {
     int64_t days;   /* since 1970-01-01 */
 };
 
-static int64_t whole_seconds(double v)
+enum { DAY_S = 86400 };
+
+/** 1970-01-01 counted from Go's absolute zero, January 1st of the year -292277022399. */
+#define UNIX_TO_ABSOLUTE_S 9223372028715321600u
+
+/** Seconds since Go's absolute zero. What does not fit an int64 becomes INT64_MIN, as on amd64. */
+static uint64_t absolute_seconds(double v)
 {
-    return v >= 9.2e18 || v <= -9.2e18 || isnan(v) ? INT64_MIN / 2 : (int64_t)v;
+    int64_t s = v >= -9223372036854775808.0 && v < 9223372036854775808.0 ? (int64_t)v : INT64_MIN;
+
+    return (uint64_t)s + UNIX_TO_ABSOLUTE_S;
 }
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -61,7 +69,7 @@ static int64_t floor_div(int64_t a, int64_t b)
 /** Days to a Gregorian date, eras of 400 years counted from March 1st (Hinnant 2013, civil_from_days). */
 static struct civil civil_of(double v)
 {
-    int64_t days = floor_div(whole_seconds(v), 86400);
+    int64_t days = (int64_t)(absolute_seconds(v) / DAY_S) - (int64_t)(UNIX_TO_ABSOLUTE_S / DAY_S);
     int64_t z = days + 719468;
     int64_t era = floor_div(z, 146097);
     unsigned doe = (unsigned)(z - era * 146097);
@@ -119,16 +127,14 @@ static double date_days_in_month(double v)
 
 static double date_hour(double v)
 {
-    int64_t s = whole_seconds(v);
-    int64_t hour = (s - floor_div(s, 86400) * 86400) / 3600;
+    uint64_t hour = absolute_seconds(v) % DAY_S / 3600;
 
     return (double)hour;
 }
 
 static double date_minute(double v)
 {
-    int64_t s = whole_seconds(v);
-    int64_t minute = (s - floor_div(s, 3600) * 3600) / 60;
+    uint64_t minute = absolute_seconds(v) % 3600 / 60;
 
     return (double)minute;
 }
@@ -373,10 +379,7 @@ static int call_map(struct eval *ev, const struct call *c, const struct grid *g,
         const uint64_t *bits = mat_bits(ret, r);
         double *v = mat_row(ret, r);
 
-        for (size_t i = bits_next(bits, 0, ret->steps); i < ret->steps;
-             i = bits_next(bits, i + 1, ret->steps)) {
-            v[i] = c->fn->map(v[i]);
-        }
+        EACH_STEP(bits, ret->steps, { v[i] = c->fn->map(v[i]); })
     }
     rc = mat_drop_names(ev, ret, false);
     if (rc != 0) {

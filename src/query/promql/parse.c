@@ -476,6 +476,19 @@ out:
 
 /* --- Calls and aggregations --- */
 
+static bool is_metric_word(enum tok t)
+{
+    return t == TOK_IDENT || t == TOK_METRIC_IDENT || tok_is_aggregator(t) || t == TOK_BY ||
+           t == TOK_AND || t == TOK_OR || t == TOK_UNLESS || t == TOK_OFFSET || t == TOK_WITHOUT ||
+           t == TOK_START || t == TOK_END;
+}
+
+static bool starts_expr(enum tok t)
+{
+    return is_metric_word(t) || t == TOK_NUMBER || t == TOK_STRING || t == TOK_LPAREN ||
+           t == TOK_LBRACE || t == TOK_ADD || t == TOK_SUB;
+}
+
 static bool parse_args(struct parser *p, struct node ***ret, size_t *ret_n)
 {
     node_list list = {0};
@@ -504,7 +517,7 @@ static bool parse_args(struct parser *p, struct node ***ret, size_t *ret_n)
             unexpected(p, NULL, NULL);
             goto out;
         }
-        if (p->cur.type == TOK_RPAREN) {
+        if (!starts_expr(p->cur.type) && p->cur.type != TOK_ERROR) {
             fail_at(p, comma.start, comma.end,
                     STR("trailing commas not allowed in function call args"));
             goto out;
@@ -603,15 +616,10 @@ static struct node *parse_aggregate(struct parser *p, struct token op)
     p->agg_depth--;
     if (ok && n->agg.by.v == NULL && (p->cur.type == TOK_BY || p->cur.type == TOK_WITHOUT)) {
         ok = parse_by(p, &n->agg);
+    } else if (ok && n->agg.by.v == NULL && p->cur.type == TOK_ERROR) {
+        return unexpected(p, NULL, NULL); /* upstream has read this far when it counts arguments */
     }
     return ok ? aggregate_finish(p, n, args, args_n) : NULL;
-}
-
-static bool is_metric_word(enum tok t)
-{
-    return t == TOK_IDENT || t == TOK_METRIC_IDENT || tok_is_aggregator(t) || t == TOK_BY ||
-           t == TOK_AND || t == TOK_OR || t == TOK_UNLESS || t == TOK_OFFSET || t == TOK_WITHOUT ||
-           t == TOK_START || t == TOK_END;
 }
 
 static struct node *parse_primary(struct parser *p)
@@ -887,12 +895,6 @@ static int precedence(enum tok t)
     default:
         return tok_is_comparison(t) ? PREC_COMPARE : 0;
     }
-}
-
-static bool starts_expr(enum tok t)
-{
-    return is_metric_word(t) || t == TOK_NUMBER || t == TOK_STRING || t == TOK_LPAREN ||
-           t == TOK_LBRACE || t == TOK_ADD || t == TOK_SUB;
 }
 
 static bool parse_matching(struct parser *p, struct binary *b)
