@@ -25,9 +25,7 @@ static const struct host_metric {
      NULL, NULL},
     {"load1", "max by (host_name) (system_cpu_load_average_1m)", NULL, NULL},
     {"cpus", "max by (host_name) (system_cpu_logical_count)", NULL, NULL},
-    {"memory_ratio",
-     "max by (host_name) (system_memory_utilization_ratio{system_memory_state=\"used\"})", NULL,
-     NULL},
+    {"memory_ratio", "max by (host_name) (system_memory_utilization_ratio)", NULL, NULL},
     {"memory_bytes", "max by (host_name) (system_memory_limit_bytes)", NULL, NULL},
     {"disk_ratio",
      "topk by (host_name) (1, max by (host_name, system_filesystem_mountpoint)"
