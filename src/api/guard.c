@@ -9,7 +9,7 @@
 
 static const char CSP[] =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; "
-    "base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+    "base-uri 'self'; frame-ancestors 'none'; form-action 'self'";
 
 static void security_headers(struct http_exchange *x)
 {
