@@ -140,7 +140,9 @@ static void count(const struct otlp_ctx *c, int rc)
     for (size_t i = 0; i < ALTER_COUNT; i++) {
         ingest_count_altered(s, c->signal, (enum ingest_alter)i, c->altered[i]);
     }
-    ingest_note_newest(s, c->signal, c->newest_ns, c->req->arrival_ns);
+    if (c->accepted != 0) {
+        ingest_note_newest(s, c->signal, c->newest_ns, c->req->arrival_ns);
+    }
 }
 
 int otlp_export(struct otlp *o, const struct otlp_request *req, struct arena *arena,

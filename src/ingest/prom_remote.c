@@ -424,7 +424,8 @@ static void count(const struct request *r, const struct tsdb_commit *done, int r
     for (size_t i = 0; i < REJECT_COUNT; i++) {
         ingest_count_rejected(s, INGEST_METRICS, (enum ingest_reject)i, r->rejected[i]);
     }
-    if (r->newest_ms > INT64_MIN / 1000000 && r->newest_ms < INT64_MAX / 1000000) {
+    if (done->accepted != 0 && r->newest_ms > INT64_MIN / 1000000 &&
+        r->newest_ms < INT64_MAX / 1000000) {
         ingest_note_newest(s, INGEST_METRICS, r->newest_ms * 1000000, clock_wall_ns());
     }
 }
