@@ -219,6 +219,7 @@ static int decompress_zstd(struct str src, struct buf *dst, struct err *reterr)
 static int decompress_snappy(struct str src, struct buf *dst, struct err *reterr)
 {
     size_t room = dst->max - dst->n;
+    char nothing;
     size_t n;
     char *p;
 
@@ -236,9 +237,9 @@ static int decompress_snappy(struct str src, struct buf *dst, struct err *reterr
                        "broken snappy data: %zu bytes cannot hold the %zu bytes they announce",
                        src.n, n);
     }
-    p = buf_reserve(dst, n != 0 ? n : 1);
+    p = n != 0 ? buf_reserve(dst, n) : &nothing;
     if (p == NULL) {
-        return room == 0 ? too_large(dst, reterr) : no_memory(reterr);
+        return no_memory(reterr);
     }
     if (snappy_uncompress(src.p, src.n, p, &n) != SNAPPY_OK) {
         return err_set(reterr, ERR_INVALID, "broken snappy data");
