@@ -254,6 +254,56 @@ static void write_doors(struct json_writer *w, struct api *a)
     json_array_end(w);
 }
 
+/* ---- background jobs ---- */
+
+static void begin_job(struct json_writer *w, const char *engine, const char *name, bool running,
+                      double progress)
+{
+    char text[48];
+
+    snprintf(text, sizeof(text), "%s %s", engine, name);
+    json_object_begin(w);
+    json_key(w, "name");
+    json_cstr(w, text);
+    json_key(w, "state");
+    json_cstr(w, running ? "running" : "idle");
+    if (running) {
+        json_key(w, "progress_ratio");
+        json_f64(w, progress);
+    }
+}
+
+static void write_tsdb_jobs(struct json_writer *w, struct tsdb *db)
+{
+    struct tsdb_job jobs[8];
+    size_t n = tsdb_jobs(db, jobs, ARRAY_LEN(jobs));
+
+    for (size_t i = 0; i < n; i++) {
+        begin_job(w, "metrics", jobs[i].name, jobs[i].running, jobs[i].progress);
+        if (jobs[i].last_ms != 0) {
+            put_i64(w, "last_end_ms", jobs[i].last_ms);
+        }
+        put_u64(w, "runs", jobs[i].runs);
+        json_object_end(w);
+    }
+}
+
+static void write_columns_jobs(struct json_writer *w, const char *signal, struct columns *c)
+{
+    struct columns_job jobs[COLUMNS_JOBS];
+    size_t n = columns_jobs(c, jobs);
+
+    for (size_t i = 0; i < n; i++) {
+        begin_job(w, signal, jobs[i].name, jobs[i].running, jobs[i].progress);
+        if (jobs[i].runs != 0) {
+            put_i64(w, "last_ms", jobs[i].last_duration_ms);
+        }
+        put_u64(w, "runs", jobs[i].runs);
+        put_u64(w, "failures", jobs[i].failures);
+        json_object_end(w);
+    }
+}
+
 static int read_engines(const struct api_backend *b, struct arena *a, struct engines *ret,
                         struct err *e)
 {
@@ -302,7 +352,9 @@ static void server_status(void *arg, struct http_exchange *x)
     write_doors(&w, a);
     json_key(&w, "jobs");
     json_array_begin(&w);
-
+    write_tsdb_jobs(&w, store_metrics(backend->store));
+    write_columns_jobs(&w, "traces", store_spans(backend->store));
+    write_columns_jobs(&w, "logs", store_logs(backend->store));
     json_array_end(&w);
     json_object_end(&w);
     respond_json(x, 200, &b);

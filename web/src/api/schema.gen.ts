@@ -1238,8 +1238,15 @@ export interface components {
                 progress_ratio?: number;
                 /** @description Duration of the last run */
                 last_ms?: number;
+                /**
+                 * Format: int64
+                 * @description When the last run ended, Unix ms
+                 */
+                last_end_ms?: number;
                 /** Format: int64 */
                 runs?: number;
+                /** Format: int64 */
+                failures?: number;
             }[];
         };
     };
