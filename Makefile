@@ -13,7 +13,7 @@ test: ## set up, build, run every test; the last line is "N passed, N failed"
 	@tools/test
 
 build: ## set up and build build/release/bongsu and build/release/bongsu-agent
-	@tools/build
+	@tools/build release bongsu bongsu-agent
 
 demo: ## the server plus a small instrumented shop with traffic; Ctrl-C stops everything
 	@tools/demo
