@@ -49,8 +49,8 @@ static int count_row(struct aggregate *g, const struct row_ref *row, int64_t tim
         if (!there && g->skip_absent) {
             return 0;
         }
-        text = there ? value_text(&v, &g->qu.text) : text;
-        if (g->qu.text.failed) {
+        text = there ? value_text(&v, &g->qu.tools.text) : text;
+        if (g->qu.tools.text.failed) {
             return -ERR_NOMEM;
         }
     }
@@ -78,7 +78,7 @@ static int count_chunk_row(void *arg, const struct batch *b, struct str row, uin
     if (rc == 0 && (g->by != NULL || g->qu.q->filter != NULL)) {
         arena_reset(&g->qu.row);
         rc = mem_row_decode(b, row, g->qu.kind, &g->qu.row, &any);
-        if (rc == 0 && !filter_matches_row(g->qu.q->filter, &ref, &g->qu.text)) {
+        if (rc == 0 && !filter_matches_row(g->qu.q->filter, &ref, &g->qu.tools.text)) {
             return 0;
         }
     }
@@ -173,7 +173,7 @@ static int count_block(struct aggregate *g, const struct source *src)
     if (count_whole(g, src, &rc)) {
         return rc;
     }
-    rc = block_open(src->part, src->block, &qu->scratch, &qu->text, &b, g->reterr);
+    rc = block_open(src->part, src->block, &qu->scratch, &qu->tools, &b, g->reterr);
     if (rc < 0) {
         return rc;
     }

@@ -12,6 +12,19 @@
 #include "store/columns/ints.h"
 #include "store/columns/rowcodec.h"
 
+void block_tools_init(struct block_tools *t)
+{
+    buf_init(&t->text, 64 << 20);
+    t->zstd = NULL;
+}
+
+void block_tools_done(struct block_tools *t)
+{
+    buf_done(&t->text);
+    ZSTD_freeDCtx(t->zstd);
+    t->zstd = NULL;
+}
+
 int block_corrupt(struct block *b, const char *what)
 {
     return err_set(b->reterr, ERR_CORRUPT, "%s/data is damaged: block %u: %s",
@@ -74,54 +87,73 @@ static bool core_type_ok(const struct block_col *c)
     return c->id == COL_SHAPES ? c->type == COLTYPE_STR : c->id == COL_BODY || c->id == COL_ATTR;
 }
 
-int block_open(const struct part *p, uint32_t index, struct arena *a, struct buf *text,
-               struct block *ret, struct err *reterr)
+static int open_bytes(struct block *b, struct str bytes)
 {
-    struct block b = {.part = p,
-                      .entry = part_block(p, index),
-                      .index = index,
-                      .a = a,
-                      .text = text,
-                      .reterr = reterr};
-    struct str bytes = part_block_bytes(p, index);
-    struct rd dir = rd_of(str_take(bytes, b.entry->dir_bytes));
-    struct rd payload = rd_of(str_drop(bytes, b.entry->dir_bytes));
-    uint64_t rows;
-    size_t n;
+    struct rd dir = rd_of(str_take(bytes, b->entry->dir_bytes));
+    struct rd payload = rd_of(str_drop(bytes, b->entry->dir_bytes));
+    uint64_t rows = rd_varint(&dir);
+    size_t n = rd_count(&dir, 8);
 
-    if (crc32c(0, bytes.p, b.entry->dir_bytes) != b.entry->dir_crc) {
-        return block_corrupt(&b, "checksum of the directory");
+    if (dir.bad || rows != b->entry->rows_n) {
+        return block_corrupt(b, "directory");
     }
-    rows = rd_varint(&dir);
-    n = rd_count(&dir, 8);
-    if (dir.bad || rows != b.entry->rows_n) {
-        return block_corrupt(&b, "directory");
-    }
-    b.cols = arena_calloc(a, n + 1, sizeof(*b.cols));
-    b.attrs = arena_calloc(a, n + 1, sizeof(struct block_col *));
-    if (b.cols == NULL || b.attrs == NULL) {
-        return block_no_memory(&b);
+    b->cols = arena_calloc(b->a, n + 1, sizeof(*b->cols));
+    b->attrs = arena_calloc(b->a, n + 1, sizeof(struct block_col *));
+    if (b->cols == NULL || b->attrs == NULL) {
+        return block_no_memory(b);
     }
     for (size_t i = 0; i < n; i++) {
-        struct block_col *c = &b.cols[i];
+        struct block_col *c = &b->cols[i];
 
-        if (!read_col(&dir, &payload, b.entry->rows_n, c) || !core_type_ok(c)) {
-            return block_corrupt(&b, "directory entry");
+        if (!read_col(&dir, &payload, b->entry->rows_n, c) || !core_type_ok(c)) {
+            return block_corrupt(b, "directory entry");
         }
         if (c->id == COL_ATTR) {
-            b.attrs[b.attrs_n++] = c;
-        } else if (b.core[c->id] != NULL) {
-            return block_corrupt(&b, "a column twice");
+            b->attrs[b->attrs_n++] = c;
+        } else if (b->core[c->id] != NULL) {
+            return block_corrupt(b, "a column twice");
         } else {
-            b.core[c->id] = c;
+            b->core[c->id] = c;
         }
     }
     if (rd_left(&dir) != 0 || rd_left(&payload) != 0) {
-        return block_corrupt(&b, "bytes after its end");
+        return block_corrupt(b, "bytes after its end");
     }
-    b.cols_n = (uint32_t)n;
-    *ret = b;
+    b->cols_n = (uint32_t)n;
     return 0;
+}
+
+int block_open(const struct part *p, uint32_t index, struct arena *a, struct block_tools *tools,
+               struct block *ret, struct err *reterr)
+{
+    struct str bytes = part_block_bytes(p, index);
+    int rc;
+
+    *ret = (struct block){.part = p,
+                          .entry = part_block(p, index),
+                          .index = index,
+                          .a = a,
+                          .tools = tools,
+                          .text = &tools->text,
+                          .reterr = reterr};
+    rc = crc32c(0, bytes.p, ret->entry->dir_bytes) == ret->entry->dir_crc
+             ? 0
+             : block_corrupt(ret, "checksum of the directory");
+    return rc < 0 ? rc : open_bytes(ret, bytes);
+}
+
+int block_open_unchecked(const struct part *p, const struct block_entry *entry, struct str bytes,
+                         struct arena *a, struct block_tools *tools, struct block *ret,
+                         struct err *reterr)
+{
+    *ret = (struct block){.part = p,
+                          .entry = entry,
+                          .a = a,
+                          .tools = tools,
+                          .text = &tools->text,
+                          .unchecked = true,
+                          .reterr = reterr};
+    return open_bytes(ret, bytes);
 }
 
 /* The payload as it was before compression. */
@@ -130,7 +162,7 @@ static int col_payload(struct block *b, const struct block_col *c, struct str *r
     char *raw;
     size_t got;
 
-    if (crc32c(0, c->stored.p, c->stored.n) != c->crc) {
+    if (!b->unchecked && crc32c(0, c->stored.p, c->stored.n) != c->crc) {
         return block_corrupt(b, "checksum of a column");
     }
     if (c->stored.n == c->raw_bytes) {
@@ -141,7 +173,13 @@ static int col_payload(struct block *b, const struct block_col *c, struct str *r
     if (raw == NULL) {
         return block_no_memory(b);
     }
-    got = ZSTD_decompress(raw, c->raw_bytes, c->stored.p, c->stored.n);
+    if (b->tools->zstd == NULL) {
+        b->tools->zstd = ZSTD_createDCtx();
+    }
+    if (b->tools->zstd == NULL) {
+        return block_no_memory(b);
+    }
+    got = ZSTD_decompressDCtx(b->tools->zstd, raw, c->raw_bytes, c->stored.p, c->stored.n);
     if (ZSTD_isError(got) || got != c->raw_bytes) {
         return block_corrupt(b, "compressed column");
     }
@@ -272,7 +310,7 @@ struct block_col *block_attr(struct block *b, struct str name)
 
 int block_bloom(struct block *b, struct block_col *c, struct str *ret)
 {
-    if (c->bloom.n != 0 && crc32c(0, c->bloom.p, c->bloom.n) != c->bloom_crc) {
+    if (c->bloom.n != 0 && !b->unchecked && crc32c(0, c->bloom.p, c->bloom.n) != c->bloom_crc) {
         return block_corrupt(b, "checksum of a bloom filter");
     }
     *ret = c->bloom;

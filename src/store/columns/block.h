@@ -41,12 +41,22 @@ struct block_shape {
     uint32_t n;
 };
 
+/** What reading needs beside memory; reused from block to block, one thread at a time. */
+struct block_tools {
+    struct buf text;          /* scratch for texts of values */
+    struct ZSTD_DCtx_s *zstd; /* made when first needed */
+};
+
+void block_tools_init(struct block_tools *t);
+void block_tools_done(struct block_tools *t);
+
 struct block {
     const struct part *part;
     const struct block_entry *entry;
     uint32_t index;
     struct arena *a;
-    struct buf *text; /* scratch for texts of values */
+    struct block_tools *tools;
+    struct buf *text; /* of the tools */
     struct block_col *cols;
     uint32_t cols_n;
     struct block_col *core[COL_ATTR]; /* by id; NULL: left out */
@@ -57,11 +67,16 @@ struct block {
     const int64_t *shape_of; /* per row; NULL: all rows have shape 0 */
     bool shapes_ready;
     uint32_t decoded_n; /* columns decoded so far */
+    bool unchecked; /* checksums are not looked at: only for the fuzzer, which never finds them */
     struct err *reterr;
 };
 
-NODISCARD int block_open(const struct part *p, uint32_t index, struct arena *a, struct buf *text,
-                         struct block *ret, struct err *reterr);
+NODISCARD int block_open(const struct part *p, uint32_t index, struct arena *a,
+                         struct block_tools *tools, struct block *ret, struct err *reterr);
+/** The same from any bytes, with checksums ignored: for the fuzzer. */
+NODISCARD int block_open_unchecked(const struct part *p, const struct block_entry *entry,
+                                   struct str bytes, struct arena *a, struct block_tools *tools,
+                                   struct block *ret, struct err *reterr);
 /** Decode a column (once). */
 NODISCARD int block_column(struct block *b, struct block_col *c, const struct column **ret);
 /** Integers of a core column; zeros when it was left out. */

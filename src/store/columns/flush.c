@@ -26,6 +26,7 @@ struct flush_row {
     uint64_t id;
     uint32_t chunk;
     uint32_t at;
+    uint32_t day; /* of time_ns, worked out once: sorting asks for it often */
 };
 
 struct flush {
@@ -54,11 +55,9 @@ static int compare_rows(const void *pa, const void *pb)
 {
     const struct flush_row *a = pa;
     const struct flush_row *b = pb;
-    uint32_t da = day_of_ns(a->time_ns);
-    uint32_t db = day_of_ns(b->time_ns);
 
-    if (da != db) {
-        return da < db ? -1 : 1;
+    if (a->day != b->day) {
+        return a->day < b->day ? -1 : 1;
     }
     if (a->stream != b->stream) {
         return a->stream < b->stream ? -1 : 1;
@@ -86,7 +85,8 @@ static int list_row(void *arg, const struct batch *b, struct str row, uint32_t a
     size_t resource = 0;
     size_t scope;
     int rc = rowcodec_row_tables(b, row, &resource, &scope);
-    struct flush_row r = {.time_ns = time_ns, .id = id, .chunk = l->chunk, .at = at};
+    struct flush_row r = {
+        .time_ns = time_ns, .id = id, .chunk = l->chunk, .at = at, .day = day_of_ns(time_ns)};
 
     if (rc < 0) {
         return rc;
@@ -219,7 +219,7 @@ static int write_row(struct flush *f, const struct flush_row *r)
 static int write_rows(struct flush *f)
 {
     for (size_t i = 0; i < f->rows.n; i++) {
-        uint32_t day = day_of_ns(f->rows.v[i].time_ns);
+        uint32_t day = f->rows.v[i].day;
         int rc = 0;
 
         if (f->writer == NULL || day != f->day) {

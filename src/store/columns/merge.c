@@ -42,7 +42,7 @@ struct merge {
     struct cursor cursors[MERGE_MAX];
     size_t n;
     struct part_writer *writer;
-    struct buf text;
+    struct block_tools tools;
     uint64_t rows_total;
     uint64_t rows_done;
     uint32_t *resource_map[MERGE_MAX]; /* of a source to the result, + 1 */
@@ -99,7 +99,7 @@ static int cursor_load(struct merge *m, struct cursor *cu)
     }
     arena_reset(&cu->columns);
     arena_reset(&cu->rows_arena);
-    rc = block_open(cu->part, cu->block++, &cu->columns, &m->text, &b, m->reterr);
+    rc = block_open(cu->part, cu->block++, &cu->columns, &m->tools, &b, m->reterr);
     if (rc < 0) {
         return rc;
     }
@@ -252,7 +252,7 @@ static void merge_done(struct merge *m)
         mem_free(m->resource_map[i]);
         mem_free(m->scope_map[i]);
     }
-    buf_done(&m->text);
+    block_tools_done(&m->tools);
     mem_free(m);
 }
 
@@ -271,7 +271,7 @@ static int merge_parts(struct columns *c, struct part **parts, size_t n, struct 
     }
     m->c = c;
     m->reterr = reterr;
-    buf_init(&m->text, QUERY_TEXT_MAX);
+    block_tools_init(&m->tools);
     part_path(c, day, seq, path, sizeof(path));
     rc = merge_begin(m, parts, n);
     rc = rc < 0

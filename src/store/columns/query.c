@@ -97,7 +97,7 @@ int query_begin(struct columns *c, const struct columns_query *q, enum columns_k
     }
     arena_init(&qu.scratch, QUERY_ARENA_MAX);
     arena_init(&qu.row, QUERY_ARENA_MAX);
-    buf_init(&qu.text, QUERY_TEXT_MAX);
+    block_tools_init(&qu.tools);
     qu.sources = mem_try_calloc(n + 1, sizeof(*qu.sources));
     if (qu.sources == NULL || !query_charge(&qu, (int64_t)(n * sizeof(*qu.sources)))) {
         query_end(&qu, NULL);
@@ -134,7 +134,7 @@ void query_end(struct query *qu, struct scan_stats *ret_stats)
     snapshot_done(&qu->snap);
     arena_done(&qu->scratch);
     arena_done(&qu->row);
-    buf_done(&qu->text);
+    block_tools_done(&qu->tools);
     budget_give(qu->q->budget, qu->charged_bytes);
 }
 

@@ -117,7 +117,7 @@ static int filter_chunk_row(void *arg, const struct batch *b, struct str row, ui
         if (rc < 0) {
             return rc;
         }
-        if (!filter_matches_row(qu->q->filter, &ref, &qu->text)) {
+        if (!filter_matches_row(qu->q->filter, &ref, &qu->tools.text)) {
             return 0;
         }
     }
@@ -175,7 +175,7 @@ static int open_block(struct scan *s, struct source *src)
     struct query *qu = &s->qu;
     struct block b;
     uint64_t *bits;
-    int rc = block_open(src->part, src->block, &qu->scratch, &qu->text, &b, s->reterr);
+    int rc = block_open(src->part, src->block, &qu->scratch, &qu->tools, &b, s->reterr);
 
     if (rc < 0) {
         return rc;
@@ -321,7 +321,7 @@ static int make_block_rows(struct scan *s, const struct picked *v, size_t n)
     int rc;
 
     arena_reset(&s->qu.scratch);
-    rc = block_open(v[0].source->part, v[0].source->block, &s->qu.scratch, &s->qu.text, &b,
+    rc = block_open(v[0].source->part, v[0].source->block, &s->qu.scratch, &s->qu.tools, &b,
                     s->reterr);
     if (rc < 0) {
         return rc;

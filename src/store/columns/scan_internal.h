@@ -6,6 +6,7 @@
 #ifndef STORE_COLUMNS_SCAN_INTERNAL_H
 #define STORE_COLUMNS_SCAN_INTERNAL_H
 
+#include "store/columns/block.h"
 #include "store/columns/columns_internal.h"
 #include "store/columns/pred.h"
 
@@ -31,7 +32,6 @@ struct source {
 
 enum {
     QUERY_ARENA_MAX = 256 << 20, /* decoded columns of one block, rows of one page */
-    QUERY_TEXT_MAX = 64 << 20,
 };
 
 struct query {
@@ -41,9 +41,9 @@ struct query {
     struct snapshot snap;
     struct source *sources; /* newest first */
     size_t sources_n;
-    struct arena scratch;  /* of the source at hand */
-    struct arena row;      /* of the row at hand */
-    struct buf text;       /* for texts of values */
+    struct arena scratch; /* of the source at hand */
+    struct arena row;     /* of the row at hand */
+    struct block_tools tools;
     int64_t charged_bytes; /* taken from q->budget */
     struct scan_stats stats;
 };

@@ -4,6 +4,10 @@
  */
 #include "store/columns/text.h"
 
+#ifdef __SSE2__
+#    include <emmintrin.h>
+#endif
+
 #include "base/hash.h"
 
 #define IS_TOKEN(c)                                                                            \
@@ -211,46 +215,83 @@ static bool same_nocase(const uint8_t *a, const uint8_t *b, size_t n)
     return true;
 }
 
-/* First match at or after `from`, or -1: memchr for both cases of the first byte, then compare. */
+/* Scalar search of positions [from, last]. */
+static int64_t find_from(struct str text, struct str needle, size_t from, size_t last)
+{
+    const uint8_t *p = (const uint8_t *)text.p;
+    const uint8_t *q = (const uint8_t *)needle.p;
+    uint8_t lo = LOWER_CHAR[q[0]];
+
+    for (size_t i = from; i <= last; i++) {
+        if (LOWER_CHAR[p[i]] == lo && same_nocase(p + i, q, needle.n)) {
+            return (int64_t)i;
+        }
+    }
+    return -1;
+}
+
+#ifdef __SSE2__
+
+/* Which of 16 bytes are the letter in either case. */
+static __m128i either_case(__m128i bytes, __m128i lower, __m128i upper)
+{
+    return _mm_or_si128(_mm_cmpeq_epi8(bytes, lower), _mm_cmpeq_epi8(bytes, upper));
+}
+
+static char upper_of(uint8_t lower)
+{
+    return (char)(lower >= 'a' && lower <= 'z' ? lower - 32 : lower);
+}
+
+/* First match at or after `from`, or -1: 16 positions at once by the needle's first and last byte
+ * (Mula 2016, "SIMD-friendly algorithms for substring searching"), candidates compared. */
 static int64_t find_nocase(struct str text, struct str needle, size_t from)
 {
     const uint8_t *p = (const uint8_t *)text.p;
     const uint8_t *q = (const uint8_t *)needle.p;
-    uint8_t lo;
-    uint8_t up;
+    __m128i first_lo;
+    __m128i first_up;
+    __m128i last_lo;
+    __m128i last_up;
     size_t last;
-    const uint8_t *next_lo = NULL;
-    const uint8_t *next_up = NULL;
+    size_t i = from;
 
     if (needle.n > text.n || from > text.n - needle.n) {
         return -1;
     }
-    lo = LOWER_CHAR[q[0]];
-    up = lo >= 'a' && lo <= 'z' ? (uint8_t)(lo - 32) : lo;
     last = text.n - needle.n;
-    for (size_t i = from; i <= last;) {
-        const uint8_t *at = p + i;
-        const uint8_t *hit;
+    first_lo = _mm_set1_epi8((char)LOWER_CHAR[q[0]]);
+    first_up = _mm_set1_epi8(upper_of(LOWER_CHAR[q[0]]));
+    last_lo = _mm_set1_epi8((char)LOWER_CHAR[q[needle.n - 1]]);
+    last_up = _mm_set1_epi8(upper_of(LOWER_CHAR[q[needle.n - 1]]));
+    for (; i + 15 <= last; i += 16) {
+        __m128i a = _mm_loadu_si128((const void *)(p + i));
+        __m128i b = _mm_loadu_si128((const void *)(p + i + needle.n - 1));
+        unsigned hits = (unsigned)_mm_movemask_epi8(
+            _mm_and_si128(either_case(a, first_lo, first_up), either_case(b, last_lo, last_up)));
 
-        if (next_lo == NULL || next_lo < at) {
-            next_lo = memchr(at, lo, last - i + 1);
-            next_lo = next_lo != NULL ? next_lo : p + last + 1;
+        for (; hits != 0; hits &= hits - 1) {
+            size_t at = i + (unsigned)__builtin_ctz(hits);
+
+            if (same_nocase(p + at, q, needle.n)) {
+                return (int64_t)at;
+            }
         }
-        if (up != lo && (next_up == NULL || next_up < at)) {
-            next_up = memchr(at, up, last - i + 1);
-            next_up = next_up != NULL ? next_up : p + last + 1;
-        }
-        hit = up != lo && next_up < next_lo ? next_up : next_lo;
-        if (hit > p + last) {
-            return -1;
-        }
-        if (same_nocase(hit, q, needle.n)) {
-            return hit - p;
-        }
-        i = (size_t)(hit - p) + 1;
     }
-    return -1;
+    return find_from(text, needle, i, last);
 }
+
+#else
+
+static int64_t find_nocase(struct str text, struct str needle, size_t from)
+{
+    if (needle.n > text.n || from > text.n - needle.n) {
+        return -1;
+    }
+    return find_from(text, needle, from, text.n - needle.n);
+}
+
+#endif
 
 bool text_contains(struct str text, struct str needle)
 {

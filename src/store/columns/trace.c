@@ -21,7 +21,7 @@ struct trace_lookup {
     struct cancel *cancel;
     struct arena a; /* what the spans point to */
     struct arena scratch;
-    struct buf text;
+    struct block_tools tools;
     VEC(struct found) list;
 };
 
@@ -118,7 +118,7 @@ static int collect_part(struct trace_lookup *t, const struct part *p, struct err
 
         arena_reset(&t->scratch);
         rc = cancel_check(t->cancel);
-        rc = rc < 0 ? rc : block_open(p, blocks.v[i], &t->scratch, &t->text, &b, reterr);
+        rc = rc < 0 ? rc : block_open(p, blocks.v[i], &t->scratch, &t->tools, &b, reterr);
         if (rc == 0 && b.core[COL_TRACE_ID] != NULL) {
             rc = block_column(&b, b.core[COL_TRACE_ID], &ids);
             rc = rc < 0 ? rc : take_block_rows(t, &b, ids);
@@ -214,7 +214,7 @@ int columns_trace(struct columns *c, struct trace_id id, struct cancel *cancel, 
     }
     arena_init(&t.a, TRACE_ARENA_MAX);
     arena_init(&t.scratch, QUERY_ARENA_MAX);
-    buf_init(&t.text, QUERY_TEXT_MAX);
+    block_tools_init(&t.tools);
     rc = collect(&t, &snap, reterr);
     if (rc == -ERR_CANCELED || rc == -ERR_TIMEOUT || rc == -ERR_NOMEM) {
         rc = err_set(reterr, (enum err_code) - rc, "trace lookup: %s", err_text(rc));
@@ -225,7 +225,7 @@ int columns_trace(struct columns *c, struct trace_id id, struct cancel *cancel, 
     vec_done(&t.list);
     arena_done(&t.a);
     arena_done(&t.scratch);
-    buf_done(&t.text);
+    block_tools_done(&t.tools);
     snapshot_done(&snap);
     return rc;
 }

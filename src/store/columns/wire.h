@@ -96,7 +96,7 @@ static inline const uint8_t *rd_bytes(struct rd *r, size_t n)
         rd_bad(r);
         return NULL;
     }
-    r->p += n;
+    r->p = n != 0 ? p + n : p; /* p may be NULL */
     return p;
 }
 

@@ -208,6 +208,32 @@ static void test_words(void **state)
     }
 }
 
+/* Against a plain search, at every place of long and short texts. */
+static void test_search(void **state)
+{
+    uint64_t seed = 9;
+
+    (void)state;
+    for (int round = 0; round < 20000; round++) {
+        char text[100];
+        char needle[8];
+        size_t n = random_next(&seed) % sizeof(text);
+        size_t m = 1 + random_next(&seed) % sizeof(needle);
+        bool found = false;
+
+        for (size_t i = 0; i < n; i++) {
+            text[i] = "aAbB_ \xc3"[random_next(&seed) % 7];
+        }
+        for (size_t i = 0; i < m; i++) {
+            needle[i] = "aAbB_ \xc3"[random_next(&seed) % 7];
+        }
+        for (size_t i = 0; i + m <= n && !found; i++) {
+            found = str_eq_nocase(str_of(text + i, m), str_of(needle, m));
+        }
+        assert_int_equal(text_contains(str_of(text, n), str_of(needle, m)), found);
+    }
+}
+
 static void test_value_text(void **state)
 {
     static const struct value LIST[] = {{.type = VALUE_I64, .u.i = 1},
@@ -250,9 +276,10 @@ static void test_value_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bits),  cmocka_unit_test(test_ints),
-        cmocka_unit_test(test_strs),  cmocka_unit_test(test_bloom),
-        cmocka_unit_test(test_words), cmocka_unit_test(test_value_text),
+        cmocka_unit_test(test_bits),   cmocka_unit_test(test_ints),
+        cmocka_unit_test(test_strs),   cmocka_unit_test(test_bloom),
+        cmocka_unit_test(test_words),  cmocka_unit_test(test_value_text),
+        cmocka_unit_test(test_search),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Writes seed inputs for the fuzz targets of this folder: make_seeds DIR. Not part of any build target's
+ * output; run it again when a format changes.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "io/vfs.h"
+#include "store/columns/block_build.h"
+#include "store/columns/rowcodec.h"
+#include "store/columns/tests/gen.h"
+
+static void save(const char *dir, const char *target, int n, struct str content)
+{
+    char path[4096];
+
+    snprintf(path, sizeof(path), "%s/%s", dir, target);
+    if (vfs_mkdirs(vfs_real(), path, NULL) < 0) {
+        abort();
+    }
+    snprintf(path, sizeof(path), "%s/%s/seed-%d", dir, target, n);
+    if (vfs_write_atomic(vfs_real(), path, content, NULL) < 0) {
+        abort();
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct row_limits all = {INT64_MIN, INT64_MAX};
+
+    for (int i = 0; argc == 2 && i < 6; i++) {
+        size_t n = (size_t)1 << (2 * (i / 2));
+        struct block_builder *bb = block_builder_new(1);
+        struct columns_commit commit;
+        struct gen g;
+        struct buf b;
+        char head[7] = {0};
+        int64_t dir_bytes;
+        uint32_t dir32;
+
+        gen_init(&g, (uint64_t)i + 1, 1000, 1000);
+        g.rare_every = 4;
+        buf_init(&b, 1 << 20);
+        for (size_t k = 0; k < n; k++) {
+            struct span s;
+            struct log_record l;
+
+            gen_span(&g, &s);
+            gen_log(&g, &l);
+            if ((i % 2 == 0 ? rowcodec_encode_spans(&s, 1, all, &b, &commit, NULL)
+                            : rowcodec_encode_logs(&l, 1, all, &b, &commit, NULL)) < 0 ||
+                (i % 2 == 0 ? block_add_span(bb, &s, k, 0, 0) : block_add_log(bb, &l, k, 0, 0)) <
+                    0) {
+                abort();
+            }
+            if (k == 0) {
+                save(argv[1], "fuzz_rowcodec", i, buf_str(&b));
+            }
+        }
+        buf_clear(&b);
+        buf_add(&b, head, sizeof(head));
+        dir_bytes = block_finish(bb, &b);
+        dir32 = (uint32_t)dir_bytes;
+        b.data[0] = (char)(i % 2);
+        b.data[1] = (char)(n - 1);
+        memcpy(b.data + 3, &dir32, 4);
+        save(argv[1], "fuzz_block", i, buf_str(&b));
+        buf_done(&b);
+        block_builder_free(bb);
+        gen_done(&g);
+    }
+    return argc == 2 ? 0 : 2;
+}
