@@ -459,7 +459,7 @@ static int value_names(struct agg *s, struct names *ret)
 }
 
 static int count_cells(struct agg *s, struct label_table *t, const struct names *by,
-                       uint32_t *where, struct label *scratch)
+                       struct label *scratch)
 {
     for (size_t r = 0; r < s->in.n; r++) {
         const uint64_t *bits = mat_bits(&s->in, r);
@@ -478,7 +478,7 @@ static int count_cells(struct agg *s, struct label_table *t, const struct names 
                 at = value_group(s, t, by, r, v[i], scratch);
                 rc = at < 0 ? eval_no_memory(s->ev) : eval_bill_arena(s->ev);
             }
-            where[r * s->in.steps + i] = (uint32_t)at;
+            mat_row(&s->aux, r)[i] = (double)at;
         }
         if (rc != 0) {
             return rc;
@@ -492,13 +492,14 @@ static int count_values(struct agg *s)
     struct label_table t CLEANUP(label_table_done) = {.arena = &s->ev->arena};
     struct names by;
     struct label *scratch = mem_try_calloc(mat_max_labels(&s->in) + 2, sizeof(*scratch));
-    uint32_t *where = mem_try_calloc(s->in.n * s->in.steps + 1, sizeof(*where));
     int rc = value_names(s, &by);
 
-    if (rc == 0 && (scratch == NULL || where == NULL)) {
+    if (rc == 0 && scratch == NULL) {
         rc = eval_no_memory(s->ev);
     }
-    rc = rc != 0 ? rc : count_cells(s, &t, &by, where, scratch);
+    rc = rc != 0 ? rc
+                 : eval_alloc(s->ev, &s->aux, s->in.n, s->in.steps); /* the series of each cell */
+    rc = rc != 0 ? rc : count_cells(s, &t, &by, scratch);
     rc = rc != 0 ? rc : eval_alloc(s->ev, &s->out, t.n, s->in.steps);
     for (size_t i = 0; rc == 0 && i < t.n; i++) {
         s->out.labels[i] = t.v[i];
@@ -508,7 +509,7 @@ static int count_values(struct agg *s)
 
         for (size_t i = bits_next(bits, 0, s->in.steps); i < s->in.steps;
              i = bits_next(bits, i + 1, s->in.steps)) {
-            uint32_t at = where[r * s->in.steps + i];
+            size_t at = (size_t)mat_row(&s->aux, r)[i];
             double *cell = mat_row(&s->out, at) + i;
 
             *cell = bit_get(mat_bits(&s->out, at), i) ? *cell + 1 : 1;
@@ -516,7 +517,6 @@ static int count_values(struct agg *s)
         }
     }
     mem_free(scratch);
-    mem_free(where);
     return rc;
 }
 

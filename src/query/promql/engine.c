@@ -239,7 +239,7 @@ static int instant_points(struct query *q, const struct node *root, int64_t t_ms
 
     if (rc == 0) {
         made = result_from_points(r, &list);
-        point_list_done(&list);
+        point_list_done(&q->ev, &list);
     }
     return query_finish(q, rc, made, r, ret);
 }

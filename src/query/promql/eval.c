@@ -14,7 +14,7 @@ int eval_set_no_memory(struct eval *ev)
                    (long long)ev->opts->max_memory_bytes);
 }
 
-static int take_bytes(struct eval *ev, int64_t bytes)
+int eval_take(struct eval *ev, int64_t bytes)
 {
     if (!budget_take(&ev->mem, bytes)) {
         if (budget_used(&ev->mem) + bytes <= ev->mem.max_bytes) {
@@ -33,7 +33,7 @@ int eval_bill_arena(struct eval *ev)
     int rc = 0;
 
     if (ev->arena.used > ev->arena_billed) {
-        rc = take_bytes(ev, (int64_t)(ev->arena.used - ev->arena_billed));
+        rc = eval_take(ev, (int64_t)(ev->arena.used - ev->arena_billed));
         if (rc == 0) {
             ev->arena_billed = ev->arena.used;
         }
@@ -54,7 +54,7 @@ int eval_alloc(struct eval *ev, struct mat *m, size_t rows, size_t steps)
         return eval_no_memory(ev);
     }
     rc = eval_bill_arena(ev);
-    rc = rc != 0 ? rc : take_bytes(ev, (int64_t)bytes);
+    rc = rc != 0 ? rc : eval_take(ev, (int64_t)bytes);
     if (rc != 0) {
         return rc;
     }

@@ -126,6 +126,9 @@ NODISCARD int eval_node(struct eval *ev, const struct node *n, const struct grid
                         struct mat *ret);
 NODISCARD int eval_alloc(struct eval *ev, struct mat *m, size_t rows, size_t steps);
 void mat_done(struct eval *ev, struct mat *m);
+/** Take bytes from the query's budget; given back with budget_give(&ev->mem, bytes). @return 0, -ERR_LIMIT,
+ * -ERR_NOMEM */
+NODISCARD int eval_take(struct eval *ev, int64_t bytes);
 /** Count samples against the limit; thread-safe. @return 0, -ERR_LIMIT */
 NODISCARD int eval_count(struct eval *ev, uint64_t samples);
 /** Bill what the arena has grown. @return 0, -ERR_LIMIT */
@@ -161,11 +164,12 @@ struct point_series {
 struct point_list {
     struct point_series *v;
     size_t n;
+    int64_t bytes; /* taken from the query's budget */
 };
 
 NODISCARD int eval_points(struct eval *ev, const struct node *n, int64_t t_ms,
                           struct point_list *ret);
-void point_list_done(struct point_list *l);
+void point_list_done(struct eval *ev, struct point_list *l);
 
 /* --- matrix.c --- */
 

@@ -283,6 +283,18 @@ static struct node *parse_string(struct parser *p)
 
 /* --- Selectors --- */
 
+/** Upstream's words before the regex engine's own. */
+static void *bad_matcher(struct parser *p, uint32_t start, uint32_t end, struct str why)
+{
+    const struct str ours = STR("regular expression: ");
+    struct buf b CLEANUP(buf_done) = {0};
+
+    buf_init(&b, 1024);
+    buf_add_cstr(&b, "error parsing regexp: ");
+    buf_add_str(&b, str_starts(why, ours) ? str_drop(why, ours.n) : why);
+    return fail_at(p, start, end, buf_str(&b));
+}
+
 static struct matcher *add_matcher(struct parser *p, enum match_op op, struct str name,
                                    struct str value, uint32_t start, uint32_t end)
 {
@@ -293,7 +305,7 @@ static struct matcher *add_matcher(struct parser *p, enum match_op op, struct st
         return no_memory(p);
     }
     if (matcher_new(op, name, value, &m, &e) != 0) {
-        return e.code == ERR_NOMEM ? no_memory(p) : fail_at(p, start, end, str_cstr(e.msg));
+        return e.code == ERR_NOMEM ? no_memory(p) : bad_matcher(p, start, end, str_cstr(e.msg));
     }
     p->ast->matchers.v[p->ast->matchers.n++] = m;
     return m;

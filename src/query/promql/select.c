@@ -394,13 +394,26 @@ int eval_window_call(struct eval *ev, const struct call *c, size_t arg, const st
 
 /* --- Raw points as an answer --- */
 
-void point_list_done(struct point_list *l)
+void point_list_done(struct eval *ev, struct point_list *l)
 {
+    budget_give(&ev->mem, l->bytes);
     for (size_t i = 0; i < l->n; i++) {
         samples_done(&l->v[i].samples);
     }
     mem_free(l->v);
     *l = (struct point_list){0};
+}
+
+/** Bill the samples of one series of the answer. */
+static int bill_points(struct eval *ev, struct point_list *l, const struct samples *s)
+{
+    int64_t bytes = (int64_t)(s->cap * (sizeof(*s->t_ms) + sizeof(*s->v)));
+    int rc = eval_take(ev, bytes);
+
+    if (rc == 0) {
+        l->bytes += bytes;
+    }
+    return rc;
 }
 
 static int read_points(struct eval *ev, const struct node *n, const struct grid *g,
@@ -437,6 +450,11 @@ static int read_points(struct eval *ev, const struct node *n, const struct grid 
         if (s->samples.n == 0) {
             samples_done(&s->samples);
             ret->n--;
+            continue;
+        }
+        rc = bill_points(ev, ret, &s->samples);
+        if (rc != 0) {
+            return rc;
         }
     }
     return 0;
@@ -467,6 +485,8 @@ static int subquery_points(struct eval *ev, const struct node *n, const struct g
         ret->n++;
         if (row_samples(&inner, i, &inner_grid, &ret->v[i].samples) != 0) {
             rc = eval_no_memory(ev);
+        } else {
+            rc = bill_points(ev, ret, &ret->v[i].samples);
         }
     }
     mat_done(ev, &inner);
@@ -481,7 +501,7 @@ int eval_points(struct eval *ev, const struct node *n, int64_t t_ms, struct poin
     *ret = (struct point_list){0};
     rc = n->kind == NODE_SUBQUERY ? subquery_points(ev, n, &g, ret) : read_points(ev, n, &g, ret);
     if (rc != 0) {
-        point_list_done(ret);
+        point_list_done(ev, ret);
     }
     return rc;
 }

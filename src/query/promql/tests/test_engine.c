@@ -177,6 +177,8 @@ static void test_limits(void **state)
         {{.max_samples = 1000}, "none[200y:1ms]", too_many},
         {{.max_series = 1}, "m", "query selects more than 1 series"},
         {{.max_memory_bytes = 100000}, "vector(1)[1d:1s]", "query needs more memory than"},
+        {{.max_memory_bytes = 100}, "m[5m]", "query needs more memory than"},
+        {{0}, "m{a=~\"(\"}", "1:3: parse error: error parsing regexp: missing"},
     };
     struct mem_source *s = sample_source();
 
