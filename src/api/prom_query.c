@@ -58,6 +58,15 @@ static void respond_result(struct http_exchange *x, struct promql_result *r)
     respond_json(x, 200, &b);
 }
 
+/* A query that does not parse is a bad parameter to Prometheus' clients. */
+static int name_parameter(int rc, struct err *e)
+{
+    if (rc == -ERR_INVALID) {
+        err_prefix(e, "invalid parameter \"query\"");
+    }
+    return rc;
+}
+
 static void query(void *arg, struct http_exchange *x)
 {
     struct api *a = arg;
@@ -69,8 +78,9 @@ static void query(void *arg, struct http_exchange *x)
 
     rc = rc < 0 ? rc : set_deadline(a, x, &e);
     rc = rc < 0 ? rc
-                : promql_instant(b->promql, tsdb_source(store_metrics(b->store)),
-                                 http_param(x, "query"), t, http_cancel(x), &r, &e);
+                : name_parameter(promql_instant(b->promql, tsdb_source(store_metrics(b->store)),
+                                                http_param(x, "query"), t, http_cancel(x), &r, &e),
+                                 &e);
     if (rc < 0) {
         respond_err(x, rc, &e);
         return;
@@ -110,8 +120,10 @@ static void query_range(void *arg, struct http_exchange *x)
 
     rc = rc < 0 ? rc : set_deadline(a, x, &e);
     rc = rc < 0 ? rc
-                : promql_range(b->promql, tsdb_source(store_metrics(b->store)),
-                               http_param(x, "query"), start, end, step, http_cancel(x), &r, &e);
+                : name_parameter(promql_range(b->promql, tsdb_source(store_metrics(b->store)),
+                                              http_param(x, "query"), start, end, step,
+                                              http_cancel(x), &r, &e),
+                                 &e);
     if (rc < 0) {
         respond_err(x, rc, &e);
         return;
@@ -129,7 +141,7 @@ static void format_query(void *arg, struct http_exchange *x)
 
     (void)arg;
     buf_init(&text, 1 << 20);
-    rc = promql_format(http_param(x, "query"), &text, &e);
+    rc = name_parameter(promql_format(http_param(x, "query"), &text, &e), &e);
     if (rc < 0) {
         respond_err(x, rc, &e);
         return;
