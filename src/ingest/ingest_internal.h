@@ -26,6 +26,7 @@ enum ingest_signal { INGEST_METRICS, INGEST_TRACES, INGEST_LOGS, INGEST_SIGNAL_C
     X(REJECT_SERIES_GONE, "series_gone", "m")        \
     X(REJECT_DELTA_ORDER, "delta_out_of_order", "m") \
     X(REJECT_DELTA_FULL, "delta_state_full", "m")    \
+    X(REJECT_METADATA, "metadata_not_stored", "m")   \
     X(REJECT_EXEMPLAR, "unsupported_exemplar", "m")  \
     X(REJECT_NATIVE_HISTOGRAM, "unsupported_native_histogram", "m")
 

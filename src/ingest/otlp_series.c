@@ -505,7 +505,6 @@ int series_metadata(struct metrics_request *m, struct err *reterr)
     uint64_t hash = hash64_seed(mt->help.p, mt->help.n, hash64(mt->name.p, mt->name.n)) ^
                     hash64_seed(mt->unit.p, mt->unit.n, (uint64_t)mt->kind);
     struct buf unit CLEANUP(buf_done) = {0};
-    struct err e = {0};
     int rc;
 
     if (seen_has(m->c->o->metadata_seen, hash)) {
@@ -523,12 +522,16 @@ int series_metadata(struct metrics_request *m, struct err *reterr)
         rc = otlp_text(m->c, mt->help, &clean, reterr);
         m->metric.help = rc == 0 ? clean : mt->help;
     }
-    rc = rc < 0 ? rc
-                : tsdb_set_metadata(m->c->o->sink->metrics, mt->family, str_cstr(TYPES[mt->kind]),
-                                    buf_str(&unit), mt->help, &e);
     if (rc < 0) {
-        return err_set(reterr, (enum err_code) - rc, "%s", e.msg);
+        return rc;
     }
-    seen_put(m->c->o->metadata_seen, hash);
+    rc = tsdb_set_metadata(m->c->o->sink->metrics, mt->family, str_cstr(TYPES[mt->kind]),
+                           buf_str(&unit), mt->help, NULL);
+    if (rc < 0) { /* samples do not wait for a help text */
+        ingest_count_rejected(m->c->o->sink->stats, INGEST_METRICS, REJECT_METADATA, 1);
+    }
+    if (rc == 0 || rc == -ERR_LIMIT || rc == -ERR_INVALID) {
+        seen_put(m->c->o->metadata_seen, hash);
+    }
     return 0;
 }

@@ -320,7 +320,6 @@ static int one_metadata(struct request *r, struct str raw, struct pb msg, struct
     struct str name = {0};
     struct str help = {0};
     struct str unit = {0};
-    struct err e = {0};
     struct pb_field f;
     uint64_t type = 0;
     int rc;
@@ -351,11 +350,13 @@ static int one_metadata(struct request *r, struct str raw, struct pb msg, struct
     }
     rc = tsdb_set_metadata(r->p->sink->metrics, name,
                            str_cstr(type < ARRAY_LEN(TYPES) ? TYPES[type] : TYPES[0]), unit, help,
-                           &e);
+                           NULL);
     if (rc < 0) {
-        return err_set(reterr, (enum err_code) - rc, "%s", e.msg);
+        r->rejected[REJECT_METADATA]++;
     }
-    seen_put(r->p->metadata_seen, hash);
+    if (rc == 0 || rc == -ERR_LIMIT || rc == -ERR_INVALID) {
+        seen_put(r->p->metadata_seen, hash);
+    }
     return 0;
 }
 

@@ -197,7 +197,9 @@ int tsdb_set_metadata(struct tsdb *db, struct str metric, struct str type, struc
 {
     struct fake_store *f = (struct fake_store *)(void *)db;
 
-    (void)reterr;
+    if (f->fail_metadata != 0) {
+        return err_set(reterr, (enum err_code)f->fail_metadata, "fake failure");
+    }
     buf_printf(&f->metadata, "%.*s|%.*s|%.*s|%.*s\n", STR_ARG(metric), STR_ARG(type), STR_ARG(unit),
                STR_ARG(help));
     return 0;

@@ -21,6 +21,7 @@ struct fake_store {
     size_t max_series; /* 0: no limit */
     int64_t min_ms;    /* older samples are refused */
     int fail_commit;   /* error code the next commits answer, 0: none */
+    int fail_metadata; /* error code tsdb_set_metadata() answers, 0: none */
     bool quiet;        /* count only: for benchmarks */
     size_t samples_n;
     size_t rows_n;

@@ -407,6 +407,7 @@ static void test_hit_path(void **state)
     (void)state;
     buf_init(&body, 4096);
     rig_init(&r);
+    r.store.fail_metadata = ERR_IO; /* which does not hold up samples */
     r.otlp = otlp_new(&r.sink);
     put_gauge(&body, 1000, 1, false);
     put_gauge(&body, 1000, 2, true);

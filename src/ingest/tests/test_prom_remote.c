@@ -249,6 +249,13 @@ static void test_metadata(void **state)
     assert_int_equal(send(&r, &e), 0);
     buf_add_byte(&r.store.metadata, '\0');
     assert_string_equal(r.store.metadata.data, "http_total|counter|req|Requests.\n");
+    /* metadata that cannot be kept does not hold up samples */
+    buf_clear(&r.raw);
+    put_series(&r.raw, "__name__=a", 1, 1);
+    pb_put_str(&r.raw, 3, STR("\x12\x01x"));
+    r.store.fail_metadata = ERR_LIMIT;
+    assert_int_equal(send(&r, &e), 0);
+    expect_samples(&r, "a 1 1\n");
     rig_done(&r);
 }
 
