@@ -232,7 +232,7 @@ def test_audit(start):
     assert [e['action'] for e in entries if e['actor'] == 'server'] == ['token_created']  # the agent's
     entries = [e for e in entries if e['actor'] != 'server']
     actions = [e['action'] for e in reversed(entries)]
-    assert actions == ['setup', 'login_failed', 'login', 'user_created', 'user_changed', 'token_created',
+    assert actions == ['user_created', 'setup', 'login_failed', 'login', 'user_created', 'user_changed', 'token_created',
                        'token_revoked', 'user_deleted']
     assert all(e['ip'] == '127.0.0.1' for e in entries)
     assert PASSWORD not in str(entries) and t['secret'] not in str(entries)

@@ -144,10 +144,16 @@ def test_exponential_histogram(recorded):
     server, rec, run = recorded
     (m,) = [m for m in rec['metrics'] if m['name'] == 'shop.size.exponential']
     time_s = int(m['time_ns']) / 1e9
-    for form in (f'shop_size_exponential_bytes{{instance="{run}"}}', ):
-        count = server.value(f'histogram_count({form})', time_s)
-        total = server.value(f'histogram_sum({form})', time_s)
-        assert (count, total) == (m['value']['count'], m['value']['sum'])
+    name, who = 'shop_size_exponential_bytes', f'instance="{run}"'
+    count = server.value(f'{name}_count{{{who}}}', time_s)
+    total = server.value(f'{name}_sum{{{who}}}', time_s)
+    assert (count, total) == (m['value']['count'], m['value']['sum'])
+    assert server.value(f'{name}_bucket{{{who},le="+Inf"}}', time_s) == 6
+    # The values were 0, 1, 2, 3, 100, 1e6; buckets are bounded at most 2^(1/8) above what they hold.
+    buckets = sorted((float(b['metric']['le']), float(b['value'][1])) for b in server.query(f'{name}_bucket{{{who}}}', time_s))
+    for value, below in ((1, 2), (2, 3), (3, 4), (100, 5), (1e6, 6)):
+        le, total = next(b for b in buckets if b[0] >= value * 0.999999)
+        assert total == below and le <= value * 1.1, f'{value}: {buckets}'
 
 
 def test_target_info(recorded):
