@@ -256,8 +256,8 @@ static void make_stats(struct server *s)
 
     stats_gauge_fn(s->stats, "process_resident_memory_bytes", "", "Resident memory size in bytes",
                    rss_of_process, NULL);
-    stats_gauge_fn(s->stats, "process_cpu_seconds_total", "", "User and system CPU time in seconds",
-                   cpu_of_process, NULL);
+    stats_counter_fn(s->stats, "process_cpu_seconds_total", "",
+                     "User and system CPU time in seconds", cpu_of_process, NULL);
     stats_gauge_fn(s->stats, MEMORY, "subsystem=\"request_bodies\"", MEMORY_HELP, budget_bytes,
                    &s->bodies);
     stats_gauge_fn(s->stats, MEMORY, "subsystem=\"decode\"", MEMORY_HELP, budget_bytes, &s->decode);

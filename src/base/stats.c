@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/lock.h"
 
-enum kind { KIND_COUNTER, KIND_GAUGE, KIND_GAUGE_FN, KIND_TIMING };
+enum kind { KIND_COUNTER, KIND_GAUGE, KIND_GAUGE_FN, KIND_COUNTER_FN, KIND_TIMING };
 
 struct entry {
     const char *name;
@@ -28,7 +28,7 @@ struct stats {
     struct entry *first; /* guarded by: lock */
 };
 
-static const char *const TYPES[] = {"counter", "gauge", "gauge", "histogram"};
+static const char *const TYPES[] = {"counter", "gauge", "gauge", "counter", "histogram"};
 
 /* Upper bounds in ns and as label text. */
 static const struct {
@@ -75,7 +75,7 @@ static int order(const struct entry *e, const char *name, const char *labels)
 
 static void *new_value(enum kind kind)
 {
-    static const size_t SIZES[] = {sizeof(struct counter), sizeof(struct gauge), 1,
+    static const size_t SIZES[] = {sizeof(struct counter), sizeof(struct gauge), 1, 1,
                                    sizeof(struct timing)};
     size_t size = (SIZES[kind] + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
     void *p = aligned_alloc(CACHE_LINE, size);
@@ -130,19 +130,28 @@ struct timing *stats_timing(struct stats *s, const char *name, const char *label
     return s == NULL ? &dummy : obtain(s, name, labels, help, KIND_TIMING)->value;
 }
 
-void stats_gauge_fn(struct stats *s, const char *name, const char *labels, const char *help,
-                    double (*fn)(void *arg), void *arg)
+static void ask(struct stats *s, struct entry *e, double (*fn)(void *arg), void *arg)
 {
-    struct entry *e;
-
-    if (s == NULL) {
-        return;
-    }
-    e = obtain(s, name, labels, help, KIND_GAUGE_FN);
     mutex_lock(&s->lock);
     e->fn = fn;
     e->arg = arg;
     mutex_unlock(&s->lock);
+}
+
+void stats_gauge_fn(struct stats *s, const char *name, const char *labels, const char *help,
+                    double (*fn)(void *arg), void *arg)
+{
+    if (s != NULL) {
+        ask(s, obtain(s, name, labels, help, KIND_GAUGE_FN), fn, arg);
+    }
+}
+
+void stats_counter_fn(struct stats *s, const char *name, const char *labels, const char *help,
+                      double (*fn)(void *arg), void *arg)
+{
+    if (s != NULL) {
+        ask(s, obtain(s, name, labels, help, KIND_COUNTER_FN), fn, arg);
+    }
 }
 
 void timing_observe_ns(struct timing *t, int64_t ns)
@@ -202,6 +211,7 @@ static void emit(const struct entry *e, bool first, sample_fn fn, void *arg)
             (double)atomic_load_explicit(&((struct gauge *)e->value)->v, memory_order_relaxed);
         break;
     case KIND_GAUGE_FN:
+    case KIND_COUNTER_FN:
         s.value = e->fn != NULL ? e->fn(e->arg) : 0;
         break;
     case KIND_TIMING:

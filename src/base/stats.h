@@ -46,6 +46,10 @@ struct timing *stats_timing(struct stats *s, const char *name, const char *label
 void stats_gauge_fn(struct stats *s, const char *name, const char *labels, const char *help,
                     double (*fn)(void *arg), void *arg);
 
+/** The same for a value that only rises; the name ends with _total. */
+void stats_counter_fn(struct stats *s, const char *name, const char *labels, const char *help,
+                      double (*fn)(void *arg), void *arg);
+
 static inline void counter_add(struct counter *c, uint64_t n)
 {
     atomic_fetch_add_explicit(&c->v, n, memory_order_relaxed);

@@ -27,6 +27,16 @@ void http_set_header(struct http_exchange *x, const char *name, const char *valu
     x->headers = h;
 }
 
+static bool has_header(const struct http_exchange *x, const char *name)
+{
+    for (const struct response_header *h = x->headers; h != NULL; h = h->next) {
+        if (str_eq_nocase(str_cstr(h->name), str_cstr(name))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool first_response(struct http_exchange *x)
 {
     if (x->responded) {
@@ -192,7 +202,7 @@ void respond_status(struct http_exchange *x, int status, const struct err *e)
     if (buf_status(&body) < 0) {
         buf_clear(&body);
     }
-    if (status == 429 || status == 503) {
+    if ((status == 429 || status == 503) && !has_header(x, "Retry-After")) {
         snprintf(seconds, sizeof(seconds), "%d", HTTP_RETRY_AFTER_S);
         http_set_header(x, "Retry-After", seconds);
     }

@@ -189,6 +189,7 @@ static void test_stats(void **state)
 
     (void)state;
     stats_gauge_fn(s, "z_asked", "", "Asked when read.", seven, NULL);
+    stats_counter_fn(s, "zz_asked_total", "", "Rises.", seven, NULL);
     counter_add(stats_counter(s, "b_total", "reason=\"y\"", "B."), 2);
     counter_add(stats_counter(s, "b_total", "reason=\"x\"", "B."), 1);
     counter_add(stats_counter(s, "b_total", "reason=\"y\"", "B."), 3); /* the same counter */
@@ -206,11 +207,13 @@ static void test_stats(void **state)
                                             "# c_seconds histogram: C.\n"
                                             "c_seconds_bucket{op=\"q\",le=\"0.0001\"} 1\n"
                                             "c_seconds_bucket{op=\"q\",le=\"0.00025\"} 2\n")));
-    assert_true(str_ends(buf_str(&b), STR("c_seconds_bucket{op=\"q\",le=\"10\"} 2\n"
-                                          "c_seconds_bucket{op=\"q\",le=\"+Inf\"} 3\n"
-                                          "c_seconds_sum{op=\"q\"} 20.000200001\n"
-                                          "c_seconds_count{op=\"q\"} 3\n"
-                                          "# z_asked gauge: Asked when read.\nz_asked{} 7.5\n")));
+    assert_true(
+        str_ends(buf_str(&b), STR("c_seconds_bucket{op=\"q\",le=\"10\"} 2\n"
+                                  "c_seconds_bucket{op=\"q\",le=\"+Inf\"} 3\n"
+                                  "c_seconds_sum{op=\"q\"} 20.000200001\n"
+                                  "c_seconds_count{op=\"q\"} 3\n"
+                                  "# z_asked gauge: Asked when read.\nz_asked{} 7.5\n"
+                                  "# zz_asked_total counter: Rises.\nzz_asked_total{} 7.5\n")));
     counter_add(stats_counter(NULL, "nowhere_total", "", ""), 1); /* a dummy, not a crash */
     stats_free(s);
     stats_free(NULL);
