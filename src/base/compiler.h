@@ -12,12 +12,17 @@
 /** printf-style checking: `fmt` and `args` are 1-based parameter positions. */
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 /** Run `fn(&variable)` when the variable leaves scope. */
-#define CLEANUP(fn)  __attribute__((cleanup(fn)))
-#define UNUSED       __attribute__((unused))
-#define NORETURN     __attribute__((noreturn))
-#define LIKELY(x)    __builtin_expect(!!(x), 1)
-#define UNLIKELY(x)  __builtin_expect(!!(x), 0)
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define CLEANUP(fn) __attribute__((cleanup(fn)))
+#define UNUSED      __attribute__((unused))
+#define NORETURN    __attribute__((noreturn))
+/** Also needed where a function only prefetches: gcc takes it for pure and drops the call. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+/** Ask for the cache line of an address soon to be read, or written with PREFETCH_WRITE. Never faults. */
+#define PREFETCH(p)       __builtin_prefetch(p)
+#define PREFETCH_WRITE(p) __builtin_prefetch((p), 1)
+#define LIKELY(x)         __builtin_expect(!!(x), 1)
+#define UNLIKELY(x)       __builtin_expect(!!(x), 0)
+#define ARRAY_LEN(a)      (sizeof(a) / sizeof((a)[0]))
 /** Cache line size the hot structures are padded to. */
 #define CACHE_LINE 64
 
