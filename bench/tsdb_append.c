@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the metrics engine costs without any door: look-up, batch, commit with log, flush, merge, read.
- * Prints CPU time per million samples and bytes per sample. Usage: tsdb_append DIR [SERIES [SAMPLES]]
+ * Prints CPU time per million samples and bytes per sample. Usage: tsdb_append DIR [SERIES [SAMPLES [total]]]
  */
 #include <inttypes.h>
 #include <math.h>
@@ -193,7 +193,9 @@ int main(int argc, char **argv)
     double t;
 
     log_set_level(LOG_WARN);
-    sizes(opts.dir, series / 10, samples, t0);
+    if (argc <= 4) {
+        sizes(opts.dir, series / 10, samples, t0);
+    }
     must(vfs_remove_tree(vfs_real(), opts.dir, &e), &e);
     must(tsdb_open(&opts, &db, &e), &e);
     t = cpu_s();

@@ -97,6 +97,29 @@ static struct series *judge(const struct shard *s, const struct entry *e, const 
     return se;
 }
 
+enum { AHEAD = 16 };
+
+/** Series of a commit lie all over memory: fetch those to come while this one is worked on. */
+static ALWAYS_INLINE void fetch_ahead(const struct shard *s, const struct entry *v, size_t n,
+                                      size_t i, bool raw)
+{
+    const struct series *se;
+
+    if (i + AHEAD < n) {
+        se = head_series_locked(s, v[i + AHEAD].number);
+        if (se != NULL) {
+            PREFETCH(se);
+            PREFETCH((const char *)se + 32); /* where it may lie on two lines */
+        }
+    }
+    if (raw && i + AHEAD / 2 < n) {
+        se = head_series_locked(s, v[i + AHEAD / 2].number);
+        if (se != NULL && se->raw != NULL) {
+            PREFETCH_WRITE(&se->raw[se->raw_n]);
+        }
+    }
+}
+
 static void reject(struct tsdb_commit *c, enum tsdb_reject why, struct series_ref ref, int64_t t)
 {
     bool first = true;
@@ -168,8 +191,10 @@ static int log_shard(struct tsdb_batch *b, unsigned n, const struct window *w, s
         const struct entry *e = &b->shards[n].v[i];
         struct series_ref ref = head_ref(n, e->number);
         enum tsdb_reject why = TSDB_REJECT_GONE;
-        struct series *se = judge(s, e, w, &why);
+        struct series *se;
 
+        fetch_ahead(s, b->shards[n].v, b->shards[n].n, i, false);
+        se = judge(s, e, w, &why);
         if (se == NULL) {
             reject(c, why, ref, e->t);
             continue;
@@ -210,9 +235,11 @@ static int apply_shard(struct tsdb_batch *b, unsigned n, const struct window *w)
     for (size_t i = 0; i < b->shards[n].n; i++) {
         const struct entry *e = &b->shards[n].v[i];
         enum tsdb_reject why;
-        struct series *se = judge(s, e, w, &why);
+        struct series *se;
         int r;
 
+        fetch_ahead(s, b->shards[n].v, b->shards[n].n, i, true);
+        se = judge(s, e, w, &why);
         if (se == NULL) {
             continue;
         }

@@ -39,18 +39,19 @@ struct chunk {
 };
 
 struct series {
-    struct hash128 id;
-    struct point *raw; /* owned, arrival order */
-    struct chunk *first, *last;
-    int64_t raw_max_ms; /* largest time in raw */
-    uint32_t chunks_n;
-    uint32_t flush_n;            /* first chunks a running flush has taken */
+    /* What an append touches comes first, so that it is one cache line or two. */
+    struct point *raw;           /* owned, arrival order */
+    int64_t raw_max_ms;          /* largest time in raw */
     uint32_t number;             /* in the shard */
     uint32_t wal_epoch;          /* the log defines the series since this epoch */
     _Atomic uint32_t seen_epoch; /* last epoch with an append; relaxed, see head_collect() */
     uint16_t pairs_n;
     uint8_t raw_n, raw_cap;
     bool raw_sorted;
+    struct chunk *first, *last;
+    uint32_t chunks_n;
+    uint32_t flush_n; /* first chunks a running flush has taken */
+    struct hash128 id;
     uint32_t pairs[]; /* in label order */
 };
 
