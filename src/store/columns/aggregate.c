@@ -202,7 +202,7 @@ static int count_source(struct aggregate *g, const struct source *src)
             rc = count_block(g, src);
         }
     }
-    if (rc == -ERR_NOMEM) {
+    if (rc == -ERR_NOMEM || (rc == 0 && !query_account(&g->qu, g->groups.a->used))) {
         return query_no_memory(g->reterr);
     }
     return rc == -ERR_CANCELED || rc == -ERR_TIMEOUT

@@ -147,6 +147,21 @@ bool query_charge(struct query *qu, int64_t bytes)
     return true;
 }
 
+bool query_account(struct query *qu, size_t other_bytes)
+{
+    int64_t now = (int64_t)(qu->scratch.used + qu->row.used + qu->tools.text.cap + other_bytes);
+
+    if (now > qu->arena_bytes) {
+        if (!query_charge(qu, now - qu->arena_bytes)) {
+            return false;
+        }
+    } else {
+        query_discharge(qu, qu->arena_bytes - now);
+    }
+    qu->arena_bytes = now;
+    return true;
+}
+
 void query_discharge(struct query *qu, int64_t bytes)
 {
     budget_give(qu->q->budget, bytes);

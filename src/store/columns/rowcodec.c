@@ -343,10 +343,12 @@ static bool take_row(int64_t t, struct row_limits limits, struct columns_commit 
     return true;
 }
 
-static int encode_rows(enum columns_kind kind, const struct span *spans,
-                       const struct log_record *logs, size_t n, struct row_limits limits,
-                       struct buf *dst, struct columns_commit *ret, struct err *reterr)
+/* One of `spans` and `logs` is given. */
+static int encode_rows(const struct span *spans, const struct log_record *logs, size_t n,
+                       struct row_limits limits, struct buf *dst, struct columns_commit *ret,
+                       struct err *reterr)
 {
+    enum columns_kind kind = spans != NULL ? COLUMNS_SPANS : COLUMNS_LOGS;
     struct encoder e = {.dst = dst};
     struct columns_commit commit = {0};
     size_t start = dst->n;
@@ -389,11 +391,11 @@ static int encode_rows(enum columns_kind kind, const struct span *spans,
 int rowcodec_encode_spans(const struct span *spans, size_t n, struct row_limits limits,
                           struct buf *dst, struct columns_commit *ret, struct err *reterr)
 {
-    return encode_rows(COLUMNS_SPANS, spans, NULL, n, limits, dst, ret, reterr);
+    return encode_rows(spans, NULL, n, limits, dst, ret, reterr);
 }
 
 int rowcodec_encode_logs(const struct log_record *logs, size_t n, struct row_limits limits,
                          struct buf *dst, struct columns_commit *ret, struct err *reterr)
 {
-    return encode_rows(COLUMNS_LOGS, NULL, logs, n, limits, dst, ret, reterr);
+    return encode_rows(NULL, logs, n, limits, dst, ret, reterr);
 }

@@ -24,6 +24,12 @@ struct emit {
     void *arg;
 };
 
+/* Rows from here on in the order of the scan. */
+struct cursor {
+    int64_t ns;
+    uint64_t id;
+};
+
 struct picked {
     struct source *source;
     struct hit hit;
@@ -251,6 +257,7 @@ static int open_source(struct scan *s, struct source *src)
     }
     arena_reset(&s->qu.scratch);
     rc = src->chunk != NULL ? open_chunk(s, src) : open_block(s, src);
+    rc = rc < 0 || query_account(&s->qu, s->page_arena.used) ? rc : query_no_memory(s->reterr);
     if (rc < 0) {
         return rc == -ERR_CANCELED || rc == -ERR_TIMEOUT
                    ? err_set(s->reterr, (enum err_code) - rc, "scan stopped")
@@ -365,6 +372,9 @@ static int make_rows(struct scan *s)
         if (rc < 0) {
             return rc;
         }
+        if (!query_account(&s->qu, s->page_arena.used)) {
+            return query_no_memory(s->reterr);
+        }
         i = end;
     }
     return 0;
@@ -439,23 +449,23 @@ static int scan_pages(struct scan *s)
     }
 }
 
-static int scan_run(struct columns *c, const struct columns_query *q, enum columns_kind kind,
-                    int64_t before_ns, uint64_t before_id, struct emit emit,
-                    struct scan_stats *ret_stats, struct err *reterr)
+static int scan_run(struct columns *c, const struct columns_query *q, struct cursor before,
+                    struct emit emit, struct scan_stats *ret_stats, struct err *reterr)
 {
     struct scan s = {.emit = emit,
-                     .before_ns = before_ns,
-                     .before_id = before_id,
+                     .before_ns = before.ns,
+                     .before_id = before.id,
                      .page_size = PAGE_FIRST,
                      .reterr = reterr};
+    enum columns_kind kind = emit.span != NULL ? COLUMNS_SPANS : COLUMNS_LOGS;
     struct columns_query cut = *q;
     int rc;
 
     if (c->opts.kind != kind) {
         return err_set(reterr, ERR_INVALID, "this store holds the other kind of rows");
     }
-    if (before_ns < cut.max_ns && before_ns != INT64_MAX) {
-        cut.max_ns = before_ns + 1; /* nothing newer than the cursor is of interest */
+    if (before.ns < cut.max_ns && before.ns != INT64_MAX) {
+        cut.max_ns = before.ns + 1; /* nothing newer than the cursor is of interest */
     }
     rc = query_begin(c, &cut, kind, &s.qu, reterr);
     if (rc < 0) {
@@ -479,7 +489,7 @@ int columns_scan_spans(struct columns *c, const struct columns_query *q, int64_t
                        uint64_t before_id, columns_span_fn fn, void *arg,
                        struct scan_stats *ret_stats, struct err *reterr)
 {
-    return scan_run(c, q, COLUMNS_SPANS, before_ns, before_id,
+    return scan_run(c, q, (struct cursor){before_ns, before_id},
                     (struct emit){.span = fn, .arg = arg}, ret_stats, reterr);
 }
 
@@ -487,6 +497,6 @@ int columns_scan_logs(struct columns *c, const struct columns_query *q, int64_t 
                       uint64_t before_id, columns_log_fn fn, void *arg,
                       struct scan_stats *ret_stats, struct err *reterr)
 {
-    return scan_run(c, q, COLUMNS_LOGS, before_ns, before_id, (struct emit){.log = fn, .arg = arg},
-                    ret_stats, reterr);
+    return scan_run(c, q, (struct cursor){before_ns, before_id},
+                    (struct emit){.log = fn, .arg = arg}, ret_stats, reterr);
 }

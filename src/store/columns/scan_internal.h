@@ -45,6 +45,7 @@ struct query {
     struct arena row;     /* of the row at hand */
     struct block_tools tools;
     int64_t charged_bytes; /* taken from q->budget */
+    int64_t arena_bytes;   /* of these: for the arenas */
     struct scan_stats stats;
 };
 
@@ -57,6 +58,10 @@ void query_end(struct query *qu, struct scan_stats *ret_stats);
 bool filter_one_trace(const struct filter *f, struct trace_id *ret);
 /** Take memory from the query's budget. @return false when there is none */
 NODISCARD bool query_charge(struct query *qu, int64_t bytes);
+/** Bring what was taken from the budget in line with what the arenas hold (and `other_bytes`). To be called
+ * after each source, so that a query is over its budget by at most one source.
+ * @return false when the budget has no more */
+NODISCARD bool query_account(struct query *qu, size_t other_bytes);
 void query_discharge(struct query *qu, int64_t bytes);
 /** -ERR_NOMEM with a message that names the budget. */
 int query_no_memory(struct err *reterr);

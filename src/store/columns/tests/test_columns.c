@@ -529,6 +529,66 @@ static void test_wide(void **state)
     gen_rmdir(dir);
 }
 
+/* What a query may hold, how long it may run, and what its budget has afterwards. */
+static void test_query_limits(void **state)
+{
+    char *dir = gen_tmpdir();
+    struct columns *c = open_store(dir, COLUMNS_LOGS);
+    struct model m;
+    struct budget small;
+    struct budget large;
+    struct cancel cancel;
+    struct columns_query q = everything();
+    struct columns_job jobs[COLUMNS_JOBS];
+    struct columns_group *v;
+    struct arena a;
+    size_t n;
+
+    (void)state;
+    model_init(&m, COLUMNS_LOGS, 5, HOUR_MS);
+    budget_init(&small, 20000, NULL);
+    budget_init(&large, 1 << 30, NULL);
+    add_rows(&m, c, 2000);
+    arena_init(&a, 1 << 20);
+    for (int stage = 0; stage < 2; stage++) {
+        struct collect col = {.m = &m, .q = &q};
+
+        q.budget = &small;
+        forget_seen(&m);
+        assert_int_equal(columns_scan_logs(c, &q, INT64_MAX, 0, on_log, &col, NULL, NULL),
+                         -ERR_NOMEM);
+        assert_int_equal(budget_used(&small), 0);
+        q.budget = &large;
+        check_scan(&m, c, &q);
+        assert_int_equal(budget_used(&large), 0);
+        cancel_init(&cancel, 0);
+        cancel_set(&cancel);
+        q.cancel = &cancel;
+        assert_int_equal(columns_scan_logs(c, &q, INT64_MAX, 0, on_log, &col, NULL, NULL),
+                         -ERR_CANCELED);
+        assert_int_equal(columns_histogram(c, &q, 1000, 5, NULL, &a, &v, &n, NULL, NULL),
+                         -ERR_CANCELED);
+        cancel_init(&cancel, 1);
+        clock_sleep_ms(5);
+        assert_int_equal(columns_scan_logs(c, &q, INT64_MAX, 0, on_log, &col, NULL, NULL),
+                         -ERR_TIMEOUT);
+        q.cancel = NULL;
+        assert_int_equal(columns_histogram(c, &q, 0, 5, NULL, &a, &v, &n, NULL, NULL),
+                         -ERR_INVALID);
+        assert_int_equal(budget_used(&large), 0);
+        flush(c);
+    }
+    assert_int_equal(columns_jobs(c, jobs), COLUMNS_JOBS);
+    assert_string_equal(jobs[0].name, "flush");
+    assert_int_equal(jobs[0].runs, 1);
+    assert_int_equal(jobs[0].failures, 0);
+    assert_false(jobs[0].running);
+    arena_done(&a);
+    columns_close(c);
+    model_done(&m);
+    gen_rmdir(dir);
+}
+
 static void test_empty(void **state)
 {
     struct model m;
@@ -644,7 +704,7 @@ int main(void)
         cmocka_unit_test(test_empty),        cmocka_unit_test(test_rejects),
         cmocka_unit_test(test_tail),         cmocka_unit_test(test_life_of_spans),
         cmocka_unit_test(test_life_of_logs), cmocka_unit_test(test_many_names),
-        cmocka_unit_test(test_wide),
+        cmocka_unit_test(test_wide),         cmocka_unit_test(test_query_limits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
