@@ -264,53 +264,73 @@ static bool recognise(struct matcher *m, struct str pattern, struct buf *tmp)
 
 /* ---- PCRE2 ---- */
 
-/** What PCRE2 has beyond RE2 and what backtracks without need is refused. @return its offset, -1: none */
-static int64_t foreign_syntax(struct str p)
+/** Groups only PCRE2 has: look-around, atomic, recursion, conditions, verbs. */
+static bool group_is_foreign(struct str at)
 {
     static const char *const GROUPS[] = {"(?=", "(?!", "(?<=", "(?<!", "(?>", "(?|", "(?R",
                                          "(?&", "(?(", "(?P>", "(?P=", "(?C", "(*"};
+
+    for (size_t g = 0; g < ARRAY_LEN(GROUPS); g++) {
+        if (str_starts(at, str_cstr(GROUPS[g]))) {
+            return true;
+        }
+    }
+    return at.n > 2 && at.p[1] == '?' && at.p[2] >= '0' && at.p[2] <= '9'; /* recursion */
+}
+
+/** Back references and the like. */
+static bool escape_is_foreign(char c)
+{
+    return (c >= '1' && c <= '9') || (c != '\0' && strchr("gkKGXR", c) != NULL);
+}
+
+/** Index of the last byte of an escape that starts at i, \Q..\E included. */
+static size_t skip_escape(struct str p, size_t i)
+{
+    int64_t end;
+
+    if (i + 1 >= p.n || p.p[i + 1] != 'Q') {
+        return i + 1;
+    }
+    end = str_find(str_drop(p, i), STR("\\E"));
+    return end < 0 ? p.n : i + (size_t)end + 1;
+}
+
+/** Index of the last byte in front of a class' content, where a ] is a plain character. */
+static size_t skip_class_start(struct str p, size_t i)
+{
+    i += i + 1 < p.n && p.p[i + 1] == '^' ? 1 : 0;
+    return i + (i + 1 < p.n && p.p[i + 1] == ']' ? 1 : 0);
+}
+
+/** A '+' behind another quantifier. */
+static bool is_possessive(struct str p, size_t i)
+{
+    return i > 0 && strchr("+*?", p.p[i - 1]) != NULL && p.p[i - 1] != '\0' &&
+           (i < 2 || p.p[i - 2] != '\\');
+}
+
+/** What PCRE2 has beyond RE2 and what backtracks without need is refused. @return its offset, -1: none */
+static int64_t foreign_syntax(struct str p)
+{
     bool in_class = false;
 
     for (size_t i = 0; i < p.n; i++) {
         char c = p.p[i];
 
         if (c == '\\') {
-            char next = i + 1 < p.n ? p.p[i + 1] : '\0';
-
-            if (next == 'Q') {
-                int64_t end = str_find(str_drop(p, i), STR("\\E"));
-
-                if (end < 0) {
-                    return -1;
-                }
-                i += (size_t)end + 1;
-                continue;
-            }
-            if (!in_class && ((next >= '1' && next <= '9') || next == 'g' || next == 'k' ||
-                              next == 'K' || next == 'G' || next == 'X' || next == 'R')) {
+            if (!in_class && i + 1 < p.n && escape_is_foreign(p.p[i + 1])) {
                 return (int64_t)i;
             }
-            i++;
+            i = skip_escape(p, i);
         } else if (in_class) {
             in_class = c != ']';
         } else if (c == '[') {
             in_class = true;
-            i += i + 1 < p.n && p.p[i + 1] == '^' ? 1 : 0;
-            i += i + 1 < p.n && p.p[i + 1] == ']' ? 1 : 0;
-        } else if (c == '(') {
-            for (size_t g = 0; g < ARRAY_LEN(GROUPS); g++) {
-                if (str_starts(str_drop(p, i), str_cstr(GROUPS[g]))) {
-                    return (int64_t)i;
-                }
-            }
-            if (i + 2 < p.n && p.p[i + 1] == '?' && p.p[i + 2] >= '0' && p.p[i + 2] <= '9') {
-                return (int64_t)i; /* recursion */
-            }
-        } else if (c == '+' && i > 0 &&
-                   (p.p[i - 1] == '+' || p.p[i - 1] == '*' || p.p[i - 1] == '?')) {
-            if (i < 2 || p.p[i - 2] != '\\') {
-                return (int64_t)i; /* possessive */
-            }
+            i = skip_class_start(p, i);
+        } else if ((c == '(' && group_is_foreign(str_drop(p, i))) ||
+                   (c == '+' && is_possessive(p, i))) {
+            return (int64_t)i;
         }
     }
     return -1;
