@@ -31,6 +31,17 @@ static int print_help(void)
     return 0;
 }
 
+/* `bongsu-agent docs`: docs/agent-configuration.md from the tables. */
+static int print_docs(void)
+{
+    struct buf b CLEANUP(buf_done);
+
+    buf_init(&b, 1 << 20);
+    conf_markdown(agent_conf_spec(), &b);
+    fwrite(b.data, 1, b.n, stdout);
+    return 0;
+}
+
 static int run(struct agent_settings *settings, struct conf *conf)
 {
     struct agent *agent = NULL;
@@ -70,6 +81,8 @@ int main(int argc, char **argv)
         return 0;
     } else if (argc > 0 && strcmp(argv[0], "help") == 0) {
         return print_help();
+    } else if (argc > 0 && strcmp(argv[0], "docs") == 0) {
+        return print_docs();
     }
     rc = conf_load(agent_conf_spec(), argc, argv, "config", &settings, &conf, &e);
     if (rc < 0) {
