@@ -261,8 +261,8 @@ int columns_values(struct columns *c, const struct columns_query *q, struct fiel
                    struct arena *a, struct columns_group **ret, size_t *ret_n, struct err *reterr)
 {
     struct aggregate g = {.by = &by, .skip_absent = true, .buckets = 1, .reterr = reterr};
-    struct columns_group *v;
-    size_t n;
+    struct columns_group *v = NULL;
+    size_t n = 0;
     int rc = aggregate_run(&g, c, q, a, &v, &n, NULL);
 
     if (rc < 0) {

@@ -247,7 +247,7 @@ static int decode_numbers(struct block *b, const struct block_col *c, struct str
 int block_column(struct block *b, struct block_col *c, const struct column **ret)
 {
     struct column *col;
-    struct str raw;
+    struct str raw = {0};
     int rc;
 
     if (c->column != NULL) {
@@ -354,7 +354,7 @@ static int read_shapes(struct block *b, struct str raw)
 int block_shapes(struct block *b)
 {
     const struct column *col;
-    struct str raw;
+    struct str raw = {0};
     int rc;
 
     if (b->shapes_ready) {
@@ -375,7 +375,7 @@ int block_shapes(struct block *b)
     }
     if (b->core[COL_SHAPE] != NULL) {
         rc = block_column(b, b->core[COL_SHAPE], &col);
-        if (rc < 0) {
+        if (rc != 0) {
             return rc;
         }
         for (uint32_t i = 0; i < b->entry->rows_n; i++) {

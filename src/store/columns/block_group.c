@@ -75,7 +75,7 @@ static int group_strings(struct grouper *g, const struct column *col, const uint
         uint32_t at = rank != NULL ? rank[row] : row;
         uint32_t *known = NULL;
         struct value v;
-        uint32_t number;
+        uint32_t number = 0;
         int rc;
 
         if (!wanted(bits, row) || at == UINT32_MAX) {

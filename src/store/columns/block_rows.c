@@ -321,7 +321,7 @@ static int make_span_ints(struct maker *m)
     INTS(dropped_attrs, COL_DROPPED_ATTRS)
     INTS(dropped_events, COL_DROPPED_EVENTS)
     INTS(dropped_links, COL_DROPPED_LINKS)
-    if (rc < 0) {
+    if (rc != 0) {
         return rc;
     }
     for (size_t i = 0; i < m->n; i++) {
@@ -351,7 +351,7 @@ static int make_log_ints(struct maker *m)
     INTS(severity, COL_SEVERITY)
     INTS(flags, COL_FLAGS)
     INTS(dropped_attrs, COL_DROPPED_ATTRS)
-    if (rc < 0) {
+    if (rc != 0) {
         return rc;
     }
     for (size_t i = 0; i < m->n; i++) {

@@ -196,7 +196,7 @@ static int write_row(struct flush *f, const struct flush_row *r)
 {
     struct any_row any;
     struct batch b;
-    struct str row;
+    struct str row = {0};
     int64_t time_ns;
     uint32_t pos = r->at;
     int rc;

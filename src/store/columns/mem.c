@@ -59,7 +59,7 @@ int mem_chunk_each(const struct mem_chunk *c, int64_t min_ns, int64_t max_ns, st
     }
     for (;; id++) {
         uint32_t at = pos;
-        struct str row;
+        struct str row = {0};
         int64_t time_ns;
 
         rc = rowcodec_next(&b, &pos, &row, &time_ns);

@@ -127,7 +127,7 @@ void query_end(struct query *qu, struct scan_stats *ret_stats)
     if (ret_stats != NULL) {
         *ret_stats = qu->stats;
     }
-    for (size_t i = 0; i < qu->sources_n; i++) {
+    for (size_t i = 0; i < qu->sources_n && qu->sources != NULL; i++) {
         mem_free(qu->sources[i].hits);
     }
     mem_free(qu->sources);

@@ -304,7 +304,7 @@ static int make_chunk_rows(struct scan *s, const struct picked *v, size_t n)
 
     for (size_t i = 0; i < n && rc == 0; i++) {
         uint32_t pos = v[i].hit.row;
-        struct str row;
+        struct str row = {0};
         int64_t time_ns;
 
         rc = rowcodec_next(&b, &pos, &row, &time_ns);
@@ -427,7 +427,7 @@ static int emit_page(struct scan *s, uint64_t *ids)
 
 static int scan_pages(struct scan *s)
 {
-    uint64_t ids[PAGE_MAX];
+    uint64_t ids[PAGE_MAX] = {0};
 
     for (;;) {
         int rc = fill_page(s);

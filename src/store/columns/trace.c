@@ -30,7 +30,7 @@ static int chunk_has_trace(struct trace_lookup *t, const struct mem_chunk *c, bo
 {
     struct batch b = {.info = c->info, .payload = c->payload};
     uint32_t pos = rowcodec_first();
-    struct str row;
+    struct str row = {0};
     int64_t time_ns;
     int rc;
 
