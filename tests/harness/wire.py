@@ -141,3 +141,67 @@ def write_request(all_series):
 
 def remote_write_body(all_series):
     return snappy.compress(write_request(all_series))
+
+
+# --- reading, for relays that look at what a client sent ---
+
+def fields(data):
+    """{field number: [values]}; varints as int, fixed64 and fixed32 as bytes, the rest as bytes."""
+    out, at = {}, 0
+
+    def read_varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = data[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+    while at < len(data):
+        key = read_varint()
+        kind = key & 7
+        if kind == 0:
+            value = read_varint()
+        else:
+            n = {1: 8, 5: 4}.get(kind) or read_varint()
+            value = data[at:at + n]
+            at += n
+        out.setdefault(key >> 3, []).append(value)
+    return out
+
+
+def read_any_value(data):
+    f = fields(data)
+    if 1 in f:
+        return f[1][0].decode()
+    if 2 in f:
+        return bool(f[2][0])
+    if 3 in f:
+        return f[3][0] - (1 << 64) * (f[3][0] >> 63)
+    if 4 in f:
+        return struct.unpack('<d', f[4][0])[0]
+    return None
+
+
+def read_attributes(items):
+    return {fields(a)[1][0].decode(): read_any_value(fields(a)[2][0]) for a in items}
+
+
+def read_metrics(body):
+    """Yield (name, unit, kind, monotonic, attributes, time_ns, value): a float, or (count, sum) of a histogram."""
+    for rm in fields(body).get(1, []):
+        for sm in fields(rm).get(2, []):
+            for m in fields(sm).get(2, []):
+                f = fields(m)
+                kind, data = next((k, fields(f[n][0])) for n, k in ((5, 'gauge'), (7, 'sum'), (9, 'histogram')) if n in f)
+                for p in map(fields, data.get(1, [])):
+                    if kind == 'histogram':
+                        attrs = p.get(9, [])
+                        value = (struct.unpack('<Q', p[4][0])[0], struct.unpack('<d', p[5][0])[0] if 5 in p else None)
+                    else:
+                        attrs = p.get(7, [])
+                        value = float(struct.unpack('<q', p[6][0])[0]) if 6 in p else struct.unpack('<d', p[4][0])[0]
+                    yield (f[1][0].decode(), f.get(3, [b''])[0].decode(), kind, bool(data.get(3, [0])[0]),
+                           read_attributes(attrs), struct.unpack('<Q', p[3][0])[0], value)

@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The OpenTelemetry Java agent on Debian's Tomcat: every span, log record and metric point it exported comes
-back. The agent exports twice, to the server and as JSON lines into its own log; the second is what we expect."""
+back. What to expect of spans and logs is what the agent also writes into its own log as JSON lines; metrics pass a
+relay that keeps a copy, since two metric exporters never see the same points."""
+import http.server
 import json
 import math
 import os
 import re
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 import requests
 
+from harness import wire
 from harness.server import ROOT, wait_for
 
 AGENT_VERSION = '2.20.1'
-LINE = re.compile(r'OtlpJsonLogging(Span|Metric|LogRecord)Exporter - (\{.*\})$', re.MULTILINE)
+LINE = re.compile(r'OtlpJsonLogging(Span|LogRecord)Exporter - (\{.*\})$', re.MULTILINE)
 SERVICE = 'shop-tomcat'
 KINDS = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']
 STATUS = ['unset', 'ok', 'error']
@@ -34,9 +38,33 @@ def agent_jar():
     return jar
 
 
+class Relay(http.server.BaseHTTPRequestHandler):
+    """Forwards metric exports and keeps those that the server took whole."""
+    target, taken = '', []
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers['Content-Length']))
+        r = requests.post(type(self).target + self.path, data=body, timeout=10,
+                          headers={'Content-Type': self.headers['Content-Type']})
+        if r.status_code == 200 and not r.content:
+            type(self).taken.append(body)
+        self.send_response(r.status_code)
+        self.send_header('Content-Type', r.headers.get('Content-Type', 'text/plain'))
+        self.send_header('Content-Length', str(len(r.content)))
+        self.end_headers()
+        self.wfile.write(r.content)
+
+    def log_message(self, *args):
+        pass
+
+
 @pytest.fixture(scope='module')
-def recorded(shared, start_shared, agent_jar):
-    """(server, {'Span': [...], 'Metric': [...], 'LogRecord': [...]} as the agent wrote them)."""
+def recorded(shared, start_shared, agent_jar, request):
+    """(server, {'Span': [...], 'LogRecord': [...]} as the agent wrote them)."""
+    Relay.target, Relay.taken = shared.otlp_url, []
+    relay = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Relay)
+    threading.Thread(target=relay.serve_forever, daemon=True).start()
+    request.addfinalizer(relay.shutdown)
     base = start_shared.folder / 'tomcat'
     shutil.copytree(Path(__file__).parent / 'tomcat/conf', base / 'conf')
     shutil.copytree(Path(__file__).parent / 'tomcat/ROOT', base / 'webapps/ROOT')
@@ -48,7 +76,8 @@ def recorded(shared, start_shared, agent_jar):
         'otel.resource.attributes': 'service.instance.id=one,deployment.environment.name=시험',
         'otel.exporter.otlp.protocol': 'http/protobuf', 'otel.exporter.otlp.endpoint': shared.otlp_url,
         'otel.exporter.otlp.traces.protocol': 'grpc', 'otel.exporter.otlp.traces.endpoint': f'http://{shared.grpc}',
-        'otel.traces.exporter': 'otlp,logging-otlp', 'otel.metrics.exporter': 'otlp,logging-otlp',
+        'otel.traces.exporter': 'otlp,logging-otlp', 'otel.metrics.exporter': 'otlp',
+        'otel.exporter.otlp.metrics.endpoint': f'http://127.0.0.1:{relay.server_port}/v1/metrics',
         'otel.logs.exporter': 'otlp,logging-otlp', 'otel.metric.export.interval': '3000',
         'otel.bsp.schedule.delay': '200', 'otel.blrp.schedule.delay': '200',
     }
@@ -65,9 +94,10 @@ def recorded(shared, start_shared, agent_jar):
         r = requests.get(url, params={'item': f'사과-{i}'}, timeout=30)
         assert r.text.strip() == f'ordered 사과-{i}'
     assert requests.get(url, timeout=30).status_code == 500
-    wait_for('two metric exports', lambda: tomcat.log().count('MetricExporter - {') >= 2, 20, 0.2)
+    wait_for('two metric exports with requests',
+             lambda: sum(b'http.server.request.duration' in b for b in Relay.taken) >= 2, 20, 0.2)
     tomcat.stop(20)
-    found = {'Span': [], 'Metric': [], 'LogRecord': []}
+    found = {'Span': [], 'LogRecord': []}
     for kind, text in LINE.findall(tomcat.log()):
         found[kind].append(json.loads(text))
     return shared, found
@@ -132,31 +162,34 @@ def test_every_log_record(recorded):
 UNITS = {'By': 'bytes', 's': 'seconds', 'ms': 'milliseconds', 'm': 'meters'}
 
 
-def prom_name(metric, kind, monotonic):
-    name = re.sub(r'[^a-zA-Z0-9_:]', '_', metric['name'])
-    unit = metric.get('unit', '')
+def prom_name(name, unit, kind, monotonic):
+    name = re.sub(r'[^a-zA-Z0-9_:]', '_', name)
     suffix = UNITS.get(unit, 'ratio' if unit == '1' and kind == 'gauge' else '')
     if suffix and not name.endswith(suffix):
         name += '_' + suffix
     return name + ('_total' if monotonic else '')
 
 
+def label_text(v):
+    return json.dumps(v if isinstance(v, str) else json.dumps(v), ensure_ascii=False)
+
+
 def test_every_metric_point(recorded):
-    server, found = recorded
-    checked = set()
-    for resource, _, m in each(found['Metric'], 'scopeMetrics', 'metrics'):
-        kind = next(k for k in ('gauge', 'sum', 'histogram') if k in m)
-        name = prom_name(m, kind, kind == 'sum' and m['sum'].get('isMonotonic'))
-        for p in m[kind]['dataPoints']:
-            time_s = int(p['timeUnixNano']) / 1e9
-            labels = {re.sub(r'[^a-zA-Z0-9_]', '_', k): v for k, v in attributes(p.get('attributes')).items()}
-            labels |= {'instance': 'one', 'job': SERVICE}
-            selector = '{' + ','.join(f'{k}={json.dumps(str(v), ensure_ascii=False)}' for k, v in labels.items()) + '}'
+    server, _ = recorded
+    checked, points = set(), 0
+    for body in Relay.taken:
+        for metric, unit, kind, monotonic, attrs, time_ns, value in wire.read_metrics(body):
+            name = prom_name(metric, unit, kind, kind == 'sum' and monotonic)
+            labels = {re.sub(r'[^a-zA-Z0-9_]', '_', k): v for k, v in attrs.items()} | {'instance': 'one', 'job': SERVICE}
+            selector = '{' + ','.join(f'{k}={label_text(v)}' for k, v in labels.items()) + '}'
+            time_s = time_ns // 1000000 / 1000
             if kind == 'histogram':
-                assert server.value(f'{name}_count{selector}', time_s) == float(p['count']), name
-                assert math.isclose(server.value(f'{name}_sum{selector}', time_s), p['sum'], rel_tol=1e-12)
+                assert server.value(f'{name}_count{selector}', time_s) == value[0], name
+                assert math.isclose(server.value(f'{name}_sum{selector}', time_s), value[1], rel_tol=1e-12)
             else:
-                want = float(p['asInt']) if 'asInt' in p else p['asDouble']
-                assert server.value(f'{name}{selector}', time_s) == want, f'{name}{selector}'
+                got = server.value(f'{name}{selector}', time_s)
+                assert got == value, f'{name}{selector} at {time_s}'
             checked.add(name)
+            points += 1
+    assert points > 100
     assert {'jvm_memory_used_bytes', 'jvm_thread_count', 'http_server_request_duration_seconds'} <= checked
