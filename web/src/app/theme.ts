@@ -29,7 +29,7 @@ const dark: MantineColorsTuple = [
 
 export const theme = createTheme({
   primaryColor: 'blue',
-  primaryShade: { light: 6, dark: 5 },
+  primaryShade: 6,
   colors: { blue, dark },
   defaultRadius: 6,
   fontFamily:

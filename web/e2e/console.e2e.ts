@@ -1,0 +1,388 @@
+// The console in a real browser against BONGSU_URL. What is on screen is compared with what the API of
+// the same server says, so the tests run against any server that holds some data of every signal.
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { launch, newContext, PASSWORD, SETUP_TOKEN, signIn, USER } from './browser.mjs'
+import { Chart, Login, Metrics, Shell } from './pages'
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+let browser: Browser
+let context: BrowserContext
+let page: Page
+let shell: Shell
+let problems: string[]
+
+beforeAll(async () => {
+  browser = await launch()
+})
+afterAll(() => browser.close())
+
+async function fresh(options: Parameters<typeof newContext>[1] = {}): Promise<void> {
+  context = await newContext(browser, options)
+  page = await context.newPage()
+  page.setDefaultTimeout(15_000)
+  shell = new Shell(page)
+  problems = []
+  page.on('pageerror', e => problems.push(e.message))
+  page.on('console', m => {
+    if (m.text().includes('Content Security Policy')) {
+      problems.push(m.text())
+    }
+  })
+}
+
+async function api<T>(path: string): Promise<T> {
+  const answer = await context.request.get(path)
+  if (!answer.ok()) {
+    throw new Error(`${path}: ${answer.status()} ${await answer.text()}`)
+  }
+  return (await answer.json()) as T
+}
+
+interface Violation {
+  id: string
+  impact: string
+  nodes: { target: string[]; failureSummary: string }[]
+}
+
+async function violations(): Promise<string[]> {
+  await page.evaluate(axe)
+  const found = (await page.evaluate(
+    `axe.run(document, { runOnly: ['wcag2a', 'wcag2aa'] }).then(r => r.violations)`,
+  )) as Violation[]
+  return found
+    .filter(v => v.impact === 'critical' || v.impact === 'serious')
+    .map(
+      v =>
+        `${v.id}: ${v.nodes
+          .map(n => n.target.join(' '))
+          .slice(0, 3)
+          .join(' | ')}`,
+    )
+}
+
+afterEach(async () => {
+  expect(problems).toEqual([])
+  await context.close()
+})
+
+describe('before the login', () => {
+  beforeEach(() => fresh())
+
+  test('first admin or login, then the overview', async () => {
+    const session = await api<{ setup_required: boolean; auth_enabled: boolean }>('/api/v1/session')
+    if (!session.auth_enabled) {
+      await page.goto('/')
+      await shell.heading('Overview').waitFor()
+      return
+    }
+    const login = new Login(page)
+    if (session.setup_required) {
+      await page.goto(`/setup?token=${encodeURIComponent(SETUP_TOKEN)}`)
+      await login.makeFirstAdmin(USER, PASSWORD)
+      await shell.heading('Overview').waitFor()
+      return
+    }
+    await page.goto('/')
+    await login.submit(USER, `${PASSWORD}-wrong`)
+    await page.getByRole('alert').filter({ hasText: 'wrong' }).waitFor()
+    await login.submit(USER, PASSWORD)
+    await shell.heading('Overview').waitFor()
+    await page.getByRole('button', { name: 'Account' }).click()
+    await page.getByRole('menuitem', { name: 'Log out' }).click()
+    await page.getByRole('button', { name: 'Log in' }).waitFor()
+  })
+})
+
+describe('logged in', () => {
+  beforeEach(async () => {
+    await fresh()
+    await signIn(context)
+  })
+
+  test('every menu entry opens its page and keeps the time range', async () => {
+    await shell.open('/?from=now-15m&to=now&live=0')
+    for (const name of ['Hosts', 'Metrics', 'Traces', 'Logs', 'Status', 'Settings', 'Overview']) {
+      await shell.menu(name).click()
+      await shell.heading(name).waitFor()
+      const url = new URL(page.url())
+      expect(url.searchParams.get('from'), name).toBe('now-15m')
+      expect(url.searchParams.get('live'), name).toBe('0')
+    }
+  })
+
+  test('Korean and dark theme are kept over a reload', async () => {
+    await shell.open('/')
+    await page.getByRole('button', { name: 'Language' }).click()
+    await page.getByRole('menuitem', { name: '한국어' }).click()
+    await shell.heading('개요').waitFor()
+    await page.getByRole('button', { name: '어두운 테마' }).click()
+    await page.reload()
+    await shell.heading('개요').waitFor()
+    expect(await page.locator('html').getAttribute('data-mantine-color-scheme')).toBe('dark')
+    expect(await page.locator('html').getAttribute('lang')).toBe('ko')
+  })
+
+  test('"/" goes to the search box, which opens hosts', async () => {
+    const { hosts } = await api<{ hosts: { host: string }[] }>('/api/v1/hosts')
+    const host = hosts[0]?.host ?? ''
+    expect(host).not.toBe('')
+    await shell.open('/')
+    await shell.search().waitFor()
+    await page.keyboard.press('/')
+    await page.keyboard.type(host)
+    await page.getByRole('option', { name: host, exact: true }).first().click()
+    await shell.heading(host).waitFor()
+  })
+
+  test('the overview shows the services and hosts of the API', async () => {
+    const { services } = await api<{ services: { service: string }[] }>('/api/v1/services')
+    const { hosts } = await api<{ hosts: { host: string }[] }>('/api/v1/hosts')
+    await shell.open('/')
+    const table = page.getByRole('table', { name: 'Services' })
+    for (const s of services.slice(0, 3)) {
+      await table.getByRole('link', { name: s.service, exact: true }).waitFor()
+    }
+    const names = page.getByRole('table', { name: 'Hosts' }).getByRole('link')
+    await names.first().waitFor()
+    expect(hosts.map(h => h.host)).toContain(await names.first().textContent())
+  })
+
+  test('host charts draw, and a drag zooms the whole page', async () => {
+    const { hosts } = await api<{ hosts: { host: string }[] }>('/api/v1/hosts')
+    await shell.open(`/hosts/${encodeURIComponent(hosts[0]?.host ?? '')}`)
+    await shell.pause()
+    const chart = new Chart(page, page.getByRole('region', { name: 'CPU by mode' }))
+    await chart.canvas().waitFor()
+    await chart.drag()
+    await page.waitForURL(url => /^\d+$/.test(url.searchParams.get('from') ?? ''))
+    const url = new URL(page.url())
+    const span = Number(url.searchParams.get('to')) - Number(url.searchParams.get('from'))
+    expect(span).toBeGreaterThan(3_600_000 * 0.3)
+    expect(span).toBeLessThan(3_600_000 * 0.5)
+    await page.getByRole('button', { name: 'Zoom out' }).click()
+    await page.waitForURL(
+      u => Number(u.searchParams.get('to')) - Number(u.searchParams.get('from')) > span * 1.9,
+    )
+  })
+
+  test('metrics: run, error under the query, second query, table, link', async () => {
+    const metrics = new Metrics(page)
+    await shell.open('/metrics')
+    await metrics.type('A', 'system_cpu_load_average_1m')
+    await page
+      .getByRole('img', { name: /Query result/ })
+      .locator('canvas')
+      .waitFor()
+    expect(new URL(page.url()).searchParams.getAll('q')).toEqual(['system_cpu_load_average_1m'])
+
+    await metrics.type('A', 'sum(system_cpu_load_average_1m')
+    const alert = metrics.row('A').getByRole('alert')
+    await alert.waitFor()
+    expect(await alert.textContent()).toMatch(/\d+:\d+/)
+
+    await metrics.type('A', 'system_cpu_load_average_1m')
+    await page.getByRole('button', { name: 'Add query' }).click()
+    await metrics.type('B', 'system_cpu_load_average_5m')
+    await metrics.tab('Table').click()
+    await page
+      .getByRole('cell', { name: /^system_cpu_load_average_5m/ })
+      .first()
+      .waitFor()
+
+    await page.reload()
+    await metrics.editor('B').waitFor()
+    expect(await metrics.editor('B').textContent()).toBe('system_cpu_load_average_5m')
+  })
+
+  test('metrics: completion offers names of the server', async () => {
+    const metrics = new Metrics(page)
+    await shell.open('/metrics')
+    await metrics.editor('A').click()
+    await page.keyboard.type('system_cpu_load', { delay: 20 })
+    await page
+      .locator('.cm-tooltip-autocomplete li')
+      .filter({ hasText: 'system_cpu_load_average_1m' })
+      .waitFor()
+  })
+
+  test('traces: search, open, keyboard through the waterfall, link to a span', async () => {
+    await shell.open('/traces?live=0')
+    const first = page.getByRole('table', { name: 'Traces' }).getByRole('link').first()
+    await first.click()
+    const tree = page.getByRole('tree')
+    await tree.waitFor()
+    await tree.focus()
+    await page.keyboard.press('ArrowDown')
+    const detail = page.getByRole('complementary', { name: 'Span detail' })
+    await detail.waitFor()
+    const span = new URL(page.url()).searchParams.get('span')
+    expect(span).toMatch(/^[0-9a-f]{16}$/)
+    await page.reload()
+    await detail.waitFor()
+    await page.getByRole('tab', { name: 'Time by operation' }).click()
+    await page.getByRole('table', { name: 'Time by operation' }).waitFor()
+    await page.goBack()
+  })
+
+  test('traces: a filter narrows list and histogram request', async () => {
+    const { services } = await api<{ services: { service: string }[] }>('/api/v1/services')
+    const service = services[0]?.service ?? ''
+    await shell.open('/traces?live=0')
+    const asked = page.waitForRequest(
+      r => r.url().includes('/traces/histogram') && r.url().includes(`service=${service}`),
+    )
+    await page.getByRole('combobox', { name: 'Service' }).click()
+    await page.getByRole('option', { name: service, exact: true }).click()
+    await asked
+    expect(new URL(page.url()).searchParams.get('service')).toBe(service)
+  })
+
+  test('ten thousand spans stay quick', async () => {
+    const id = 'f'.repeat(32)
+    const answer = await context.request.get(`/api/v1/traces/${id}`)
+    if (!answer.ok()) {
+      return
+    }
+    await shell.open(`/traces/${id}`)
+    const tree = page.getByRole('tree')
+    await tree.getByRole('treeitem').first().waitFor()
+    expect(await tree.getByRole('treeitem').count()).toBeLessThan(120)
+    await tree.focus()
+    const started = Date.now()
+    await page.keyboard.press('End')
+    await page.locator('[role=treeitem][aria-selected=true]').waitFor()
+    expect(Date.now() - started).toBeLessThan(3_000)
+  })
+
+  test('logs: open a record, filter by its value, clear', async () => {
+    await shell.open('/logs?live=0')
+    const row = page.locator('[data-log-row]').first()
+    await row.click()
+    expect(await row.getAttribute('aria-expanded')).toBe('true')
+    await page
+      .getByRole('button', { name: /^Only this value of / })
+      .first()
+      .click()
+    await page.waitForURL(u => u.searchParams.getAll('attr').length === 1)
+    await page.locator('[data-log-row]').first().waitFor()
+    await page.getByRole('button', { name: /^Remove filter / }).click()
+    await page.waitForURL(u => u.searchParams.getAll('attr').length === 0)
+  })
+
+  test('logs: a word that nothing has', async () => {
+    await shell.open('/logs?live=0')
+    await page.getByRole('textbox', { name: 'Search logs' }).fill('zzqqzz-nothing-has-this')
+    await page.keyboard.press('Enter')
+    await page.getByText('No record matches').waitFor()
+  })
+
+  test('logs: live tail connects', async () => {
+    await shell.open('/logs')
+    await page.getByRole('button', { name: 'Live tail' }).click()
+    await page.getByText('Following live').waitFor()
+    expect(new URL(page.url()).searchParams.get('tail')).toBe('1')
+    await page.getByRole('button', { name: 'Pause', exact: true }).click()
+    await page.getByText(/^Paused/).waitFor()
+  })
+
+  test('status names every signal', async () => {
+    await shell.open('/status')
+    const table = page.getByRole('table', { name: 'Incoming data' })
+    for (const signal of ['Metrics', 'Traces', 'Logs']) {
+      await table.getByText(signal, { exact: true }).waitFor()
+    }
+  })
+
+  test('settings: a token shows its secret once and can be revoked', async () => {
+    const name = `e2e ${Date.now()}`
+    await shell.open('/settings?tab=tokens')
+    await page.getByRole('button', { name: 'Make token' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByLabel('Name').fill(name)
+    await dialog.getByRole('button', { name: 'Make token' }).click()
+    await dialog.getByText('Copy the secret now').waitFor()
+    await dialog.getByRole('button', { name: 'I have copied it' }).click()
+    await page.getByRole('button', { name: `Remove ${name}` }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Revoke token' }).click()
+    await page.getByRole('button', { name: `Remove ${name}` }).waitFor({ state: 'detached' })
+  })
+
+  test('settings: a user is added, gets a role, is removed; the audit log says so', async () => {
+    const session = await api<{ auth_enabled: boolean }>('/api/v1/session')
+    if (!session.auth_enabled) {
+      return
+    }
+    const name = `e2e-${Date.now()}`
+    await shell.open('/settings?tab=users')
+    await page.getByRole('button', { name: 'Add user' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByLabel('User name').fill(name)
+    await dialog.getByLabel('Password', { exact: true }).fill('a-long-password')
+    await dialog.getByRole('button', { name: 'Add user' }).click()
+    await page.getByRole('combobox', { name: `Role of ${name}` }).click()
+    await page.getByRole('option', { name: 'Operator' }).click()
+    await page.getByText('Role changed').waitFor()
+    await page.getByRole('button', { name: `Remove ${name}` }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
+    await page.getByRole('button', { name: `Remove ${name}` }).waitFor({ state: 'detached' })
+    await page.getByRole('tab', { name: 'Audit log' }).click()
+    await page
+      .getByRole('row')
+      .filter({ hasText: 'User removed' })
+      .filter({ hasText: name })
+      .first()
+      .waitFor()
+  })
+
+  test('a page that does not exist says so and leads back', async () => {
+    await page.goto('/no/such/page')
+    await page.getByText('There is no such page').waitFor()
+    await page.getByRole('link', { name: 'Overview' }).last().click()
+    await shell.heading('Overview').waitFor()
+  })
+
+  test('a server that stops answering is said, with a way to try again', async () => {
+    await shell.open('/status')
+    await page.getByRole('table', { name: 'Incoming data' }).waitFor()
+    await page.route('**/api/v1/status/server', r => r.abort())
+    await page.getByText('The server does not answer').waitFor({ timeout: 30_000 })
+    await page.unroute('**/api/v1/status/server')
+    await page.getByRole('button', { name: 'Retry' }).first().click()
+    await page.getByText('The server does not answer').waitFor({ state: 'detached' })
+  })
+})
+
+describe('accessible', () => {
+  for (const theme of ['light', 'dark'] as const) {
+    test(`no serious finding of axe, ${theme}`, async () => {
+      await fresh({ theme })
+      await signIn(context)
+      const { traces } = await api<{ traces: { trace_id: string }[] }>('/api/v1/traces?limit=1')
+      const { hosts } = await api<{ hosts: { host: string }[] }>('/api/v1/hosts')
+      const paths = [
+        '/',
+        '/hosts',
+        `/hosts/${encodeURIComponent(hosts[0]?.host ?? 'x')}`,
+        '/metrics?q=system_cpu_load_average_1m',
+        '/traces',
+        `/traces/${traces[0]?.trace_id ?? 'f'.repeat(32)}`,
+        '/logs',
+        '/status',
+        '/settings?tab=users',
+        '/settings?tab=config',
+      ]
+      const found: string[] = []
+      for (const path of paths) {
+        await shell.open(path)
+        await page.waitForLoadState('networkidle').catch(() => {})
+        await page.waitForTimeout(300)
+        found.push(...(await violations()).map(v => `${path} ${v}`))
+      }
+      expect(found).toEqual([])
+    }, 180_000)
+  }
+})
