@@ -51,6 +51,12 @@ test('snippets use the doors of this server', () => {
   const doors = [{ name: 'otlp_http', address: '[::]:14318', on: true }]
   expect(doorPort(doors, 'otlp_http')).toBe('14318')
   expect(doorPort([{ name: 'otlp_http', address: 'x:1', on: false }], 'otlp_http')).toBeUndefined()
-  expect(otlpSnippet(doors, 'apm.example')).toContain('OTEL_EXPORTER_OTLP_ENDPOINT=http://apm.example:14318')
-  expect(agentSnippet(undefined, 'apm.example')).toContain('http://apm.example:4318')
+  expect(otlpSnippet({ doors }, 'apm.example')).toContain(
+    'OTEL_EXPORTER_OTLP_ENDPOINT=http://apm.example:14318',
+  )
+  expect(agentSnippet(undefined, 'https://apm.example')).toBe(
+    'bongsu-agent --server https://apm.example --token TOKEN',
+  )
+  expect(agentSnippet({ auth_enabled: false }, 'http://x')).toBe('bongsu-agent --server http://x')
+  expect(otlpSnippet({ doors, auth_enabled: false }, 'x')).not.toContain('TOKEN')
 })

@@ -1,21 +1,39 @@
 // Empty states that say how the first data gets here, with the addresses of this very server.
 import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
+import { serverUrl } from '@/api/client'
 import { serverStatusQuery } from '@/api/queries'
-import { agentSnippet, otlpHttpUrl, otlpSnippet } from '@/lib/doors'
+import { agentSnippet, needsToken, otlpHttpUrl, otlpSnippet, TOKEN } from '@/lib/doors'
 import { Empty } from '@/ui/States'
+import classes from '@/ui/ui.module.css'
+
+/** Where the TOKEN of the snippets comes from. */
+export function TokenNote() {
+  const { t } = useTranslation()
+  const { data } = useQuery(serverStatusQuery)
+  return needsToken(data) ? (
+    <div className={classes.emptyText}>
+      {t('empty.token', { token: TOKEN })}{' '}
+      <Link to="/settings" search={{ tab: 'tokens' }} className={classes.link}>
+        {t('empty.tokenLink')}
+      </Link>
+    </div>
+  ) : null
+}
 
 export function NoHosts({ compact = false }: { compact?: boolean }) {
   const { t } = useTranslation()
   const { data } = useQuery(serverStatusQuery)
-  const host = window.location.hostname
   return (
     <Empty
       compact={compact}
       title={t('empty.hosts')}
       text={t('empty.hostsText')}
-      snippet={agentSnippet(data?.doors, host)}
-    />
+      snippet={agentSnippet(data, serverUrl())}
+    >
+      <TokenNote />
+    </Empty>
   )
 }
 
@@ -33,8 +51,10 @@ export function NoTelemetry({
     <Empty
       compact={compact}
       title={t(`empty.${kind}`)}
-      text={t('empty.otlpText', { url: otlpHttpUrl(data?.doors, host) })}
-      snippet={otlpSnippet(data?.doors, host)}
-    />
+      text={t('empty.otlpText', { url: otlpHttpUrl(data, host) })}
+      snippet={otlpSnippet(data, host)}
+    >
+      <TokenNote />
+    </Empty>
   )
 }

@@ -4,6 +4,7 @@ import { useTranslation } from 'react-i18next'
 import { serverUrl } from '@/api/client'
 import { serverStatusQuery } from '@/api/queries'
 import { agentSnippet, otlpSnippet, remoteWriteSnippet } from '@/lib/doors'
+import { TokenNote } from '@/ui/Onboarding'
 import { Panel } from '@/ui/Page'
 import { Snippet } from '@/ui/States'
 
@@ -12,12 +13,12 @@ export function Welcome() {
   const { data } = useQuery(serverStatusQuery)
   const host = window.location.hostname
   const steps = [
-    { title: t('welcome.agent'), text: t('welcome.agentText'), code: agentSnippet(data?.doors, host) },
-    { title: t('welcome.otlp'), text: t('welcome.otlpText'), code: otlpSnippet(data?.doors, host) },
+    { title: t('welcome.agent'), text: t('welcome.agentText'), code: agentSnippet(data, serverUrl()) },
+    { title: t('welcome.otlp'), text: t('welcome.otlpText'), code: otlpSnippet(data, host) },
     {
       title: t('welcome.prometheus'),
       text: t('welcome.prometheusText'),
-      code: remoteWriteSnippet(serverUrl()),
+      code: remoteWriteSnippet(data, serverUrl()),
     },
   ]
   return (
@@ -33,6 +34,7 @@ export function Welcome() {
             <Snippet code={s.code} />
           </div>
         ))}
+        <TokenNote />
       </div>
     </Panel>
   )
