@@ -6,10 +6,10 @@ import { Link } from '@tanstack/react-router'
 import { useMemo } from 'react'
 import { useTranslation } from 'react-i18next'
 import { rangeQuery } from '@/api/queries'
-import { toneColor } from '@/charts/palette'
+import { seriesColor, toneColor } from '@/charts/palette'
 import { promChart } from '@/charts/promChart'
 import { TimeSeries } from '@/charts/TimeSeries'
-import { type HostChart, shortLegend } from '@/features/hosts/queries'
+import { type HostChart, inOrder, shortLegend } from '@/features/hosts/queries'
 import { formatUnit } from '@/lib/format'
 import { useScheme } from '@/lib/scheme'
 import { alignRange, rateWindow, stepFor } from '@/lib/time'
@@ -31,8 +31,10 @@ export function HostChartPanel({ chart, host }: { chart: HostChart; host: string
   const { data, isPending, isError, error, refetch } = useQuery(rangeQuery(width > 0 ? request : null))
   const { times, series } = useMemo(() => {
     const c = promChart(data, request, chart.legend, scheme)
-    return { ...c, series: c.series.map(s => ({ ...s, label: shortLegend(s.label) })) }
-  }, [data, request, chart.legend, scheme])
+    const named = c.series.map(s => ({ ...s, label: shortLegend(s.label) }))
+    const series = inOrder(named, chart.order).map((s, i) => ({ ...s, color: seriesColor(i, scheme) }))
+    return { times: c.times, series }
+  }, [data, request, chart, scheme])
   const thresholds = useMemo(
     () =>
       chart.threshold === undefined

@@ -28,6 +28,8 @@ export interface HostChart {
   legend: string
   min?: number
   max?: number
+  /** Legend texts in drawing order (stacks: bottom first); others follow. */
+  order?: readonly string[]
   /** Share 0..1 that is worth a line. */
   threshold?: number
   query: (host: string, window: string) => string
@@ -45,6 +47,7 @@ export const HOST_CHARTS: HostChart[] = [
     kind: 'area',
     stacked: true,
     legend: '{{cpu_mode}}',
+    order: ['user', 'system', 'iowait', 'nice', 'interrupt', 'steal'],
     min: 0,
     max: 1,
     query: h => `sum by (cpu_mode) (system_cpu_utilization_ratio${selector(h, 'cpu_mode!="idle"')})`,
@@ -55,6 +58,7 @@ export const HOST_CHARTS: HostChart[] = [
     kind: 'line',
     stacked: false,
     legend: '{{__name__}}',
+    order: ['1m', '5m', '15m'],
     min: 0,
     query: h => `{__name__=~"system_cpu_load_average_(1m|5m|15m)",host_name=${promString(h)}}`,
   },
@@ -64,6 +68,7 @@ export const HOST_CHARTS: HostChart[] = [
     kind: 'area',
     stacked: true,
     legend: '{{system_memory_state}}',
+    order: ['used', 'slab', 'buffers', 'cached', 'free'],
     min: 0,
     query: h => `sum by (system_memory_state) (system_memory_usage_bytes${selector(h)})`,
   },
@@ -73,6 +78,7 @@ export const HOST_CHARTS: HostChart[] = [
     kind: 'area',
     stacked: true,
     legend: '{{system_paging_state}}',
+    order: ['used', 'free'],
     min: 0,
     query: h => `sum by (system_paging_state) (system_paging_usage_bytes${selector(h)})`,
   },
@@ -162,6 +168,7 @@ export const HOST_CHARTS: HostChart[] = [
     kind: 'area',
     stacked: true,
     legend: '{{process_state}}',
+    order: ['running', 'blocked', 'sleeping', 'stopped', 'defunct'],
     min: 0,
     query: h => `sum by (process_state) (system_process_count${selector(h)})`,
   },
@@ -180,4 +187,13 @@ export const topMemory = (host: string, n: number) =>
 /** "system_cpu_load_average_5m" -> "5m": the load chart's legend. */
 export function shortLegend(label: string): string {
   return label.replace(/^system_cpu_load_average_/, '')
+}
+
+/** Series in the chart's own order, coloured by place so that a mode keeps its colour on every host. */
+export function inOrder<T extends { label: string }>(series: T[], order: readonly string[] | undefined): T[] {
+  if (order === undefined) {
+    return series
+  }
+  const place = (s: T) => (order.includes(s.label) ? order.indexOf(s.label) : order.length)
+  return [...series].sort((a, b) => place(a) - place(b))
 }

@@ -35,16 +35,18 @@ export function DiskPanel({ status }: { status: ServerStatus }) {
         role="img"
         aria-label={t('status.diskBar', { share: formatPercent(share, lang) })}
       >
-        {disk.signals.map((s, i) => (
-          <div
-            key={s.signal}
-            title={`${s.signal}: ${formatBytes(s.bytes, lang)}`}
-            style={{
-              width: `${budget > 0 ? (s.bytes / budget) * 100 : 0}%`,
-              background: seriesColor(i, scheme),
-            }}
-          />
-        ))}
+        {disk.signals.map((s, i) =>
+          s.bytes / budget < 0.001 ? null : (
+            <div
+              key={s.signal}
+              title={`${s.signal}: ${formatBytes(s.bytes, lang)}`}
+              style={{
+                width: `${budget > 0 ? (s.bytes / budget) * 100 : 0}%`,
+                background: seriesColor(i, scheme),
+              }}
+            />
+          ),
+        )}
       </div>
       <table
         className={ui.table}

@@ -152,7 +152,7 @@ describe('critical path', () => {
       span('a', undefined, 0, 100),
       span('b', 'a', 5, 30),
       span('c', 'a', 20, 60),
-      span('d', 'a', 70, 130),
+      span('d', 'a', 70, 99_000_000),
       span('e', 'c', 22, 40),
     ])
     const path = criticalPath(tree.roots[0])
@@ -160,6 +160,14 @@ describe('critical path', () => {
     for (let i = 1; i < path.length; i++) {
       expect(path[i]?.start).toBe(path[i - 1]?.end)
     }
+  })
+  test('a child that ends a hair after its parent is still what the parent waited for', () => {
+    const ms = 1_000_000
+    const tree = buildTree([span('a', undefined, 0, 100 * ms), span('b', 'a', 10 * ms, 100 * ms + 2_000)])
+    expect(criticalPath(tree.roots[0])).toEqual([
+      { id: 'a', start: 0, end: 10 * ms },
+      { id: 'b', start: 10 * ms, end: 100 * ms },
+    ])
   })
   test('nothing of nothing', () => expect(criticalPath(undefined)).toEqual([]))
 })

@@ -158,6 +158,17 @@ export interface Segment {
   end: number
 }
 
+/** Timers of one process disagree a little: a child may seem to end just after the parent that waited. */
+const OVERRUN_NS = 1e6
+const OVERRUN_SHARE = 0.02
+
+function pathEnd(child: SpanNode, parent: SpanNode): number {
+  const over = child.end - parent.end
+  return over > 0 && over <= Math.max(OVERRUN_NS, OVERRUN_SHARE * (parent.end - parent.start))
+    ? parent.end
+    : child.end
+}
+
 /**
  * The chain of work that decided how long the first root took: going back from its end, always into the
  * child that ended last before the point reached.
@@ -187,15 +198,16 @@ export function criticalPath(root: SpanNode | undefined): Segment[] {
       todo.pop()
       continue
     }
-    if (child.start >= task.cursor || child.end <= task.node.start || child.end > task.cursor) {
+    const end = pathEnd(child, task.node)
+    if (child.start >= task.cursor || end <= task.node.start || end > task.cursor) {
       // it runs outside of its parent (asynchronous work), or beside the path already chosen
       continue
     }
-    if (child.end < task.cursor) {
-      out.push({ id: task.node.span.span_id, start: child.end, end: task.cursor })
+    if (end < task.cursor) {
+      out.push({ id: task.node.span.span_id, start: end, end: task.cursor })
     }
     task.cursor = Math.max(child.start, task.node.start)
-    todo.push(enter(child, child.end))
+    todo.push(enter(child, end))
   }
   return out.sort((a, b) => a.start - b.start)
 }
