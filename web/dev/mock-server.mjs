@@ -1352,6 +1352,11 @@ async function file(path, res) {
 
 createServer(async (req, res) => {
   const url = new URL(req.url, 'http://localhost')
+  if (url.pathname === '/metrics') {
+    res.writeHead(200, { 'Content-Type': 'text/plain; version=0.0.4' })
+    res.end('# own measurements of the server; the console has its explorer at /explore\n')
+    return
+  }
   if (!url.pathname.startsWith('/api/')) {
     await file(url.pathname, res)
     return

@@ -171,7 +171,7 @@ describe('logged in', () => {
 
   test('metrics: run, error under the query, second query, table, link', async () => {
     const metrics = new Metrics(page)
-    await shell.open('/metrics')
+    await shell.open('/explore')
     await metrics.type('A', 'system_cpu_load_average_1m')
     await page
       .getByRole('img', { name: /Query result/ })
@@ -200,7 +200,7 @@ describe('logged in', () => {
 
   test('metrics: completion offers names of the server', async () => {
     const metrics = new Metrics(page)
-    await shell.open('/metrics')
+    await shell.open('/explore')
     await metrics.editor('A').click()
     await page.keyboard.type('system_cpu_load', { delay: 20 })
     await page
@@ -367,7 +367,7 @@ describe('accessible', () => {
         '/',
         '/hosts',
         `/hosts/${encodeURIComponent(hosts[0]?.host ?? 'x')}`,
-        '/metrics?q=system_cpu_load_average_1m',
+        '/explore?q=system_cpu_load_average_1m',
         '/traces',
         `/traces/${traces[0]?.trace_id ?? 'f'.repeat(32)}`,
         '/logs',

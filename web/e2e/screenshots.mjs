@@ -52,10 +52,10 @@ for (const lang of langs) {
     const expr = encodeURIComponent(
       'sum by (cpu_mode) (rate(system_cpu_time_seconds_total{cpu_mode!="idle"}[5m]))',
     )
-    await shot('metrics', `/metrics?q=${expr}&stack=1&legend=A:{{cpu_mode}}`)
-    await shot('metrics-empty', '/metrics')
-    await shot('metrics-error', '/metrics?q=sum(up&view=table')
-    await shot('metrics-table', '/metrics?q=system_cpu_load_average_1m&view=table')
+    await shot('metrics', `/explore?q=${expr}&stack=1&legend=A:{{cpu_mode}}`)
+    await shot('metrics-empty', '/explore')
+    await shot('metrics-error', '/explore?q=sum(up&view=table')
+    await shot('metrics-table', '/explore?q=system_cpu_load_average_1m&view=table')
     await shot('traces', '/traces')
     if (trace !== undefined) {
       await shot('trace', `/traces/${trace}`)

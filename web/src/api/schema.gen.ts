@@ -885,7 +885,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/metrics": {
+    "/explore": {
         parameters: {
             query?: never;
             header?: never;

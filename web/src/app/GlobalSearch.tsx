@@ -45,7 +45,7 @@ export default function GlobalSearch() {
     } else if (kind === 'service') {
       void navigate({ to: '/traces', search: { service: name } })
     } else if (kind === 'metric') {
-      void navigate({ to: '/metrics', search: { q: [name] } })
+      void navigate({ to: '/explore', search: { q: [name] } })
     } else {
       void navigate({ to: '/logs', search: { text: name } })
     }

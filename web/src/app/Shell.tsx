@@ -28,7 +28,7 @@ const Menus = lazy(() => import('@/app/Menus'))
 const ITEMS = [
   { to: '/', key: 'nav.overview', icon: IconLayoutDashboard },
   { to: '/hosts', key: 'nav.hosts', icon: IconServer2 },
-  { to: '/metrics', key: 'nav.metrics', icon: IconChartLine },
+  { to: '/explore', key: 'nav.metrics', icon: IconChartLine },
   { to: '/traces', key: 'nav.traces', icon: IconBinaryTree2 },
   { to: '/logs', key: 'nav.logs', icon: IconFileText },
   { to: '/status', key: 'nav.status', icon: IconActivityHeartbeat },

@@ -1,4 +1,4 @@
-// Addresses of the console. Every page is a chunk of its own; the search part is plain text and the
+// Addresses of the console (/metrics belongs to the server's own measurements). Every page is a chunk of its own; the search part is plain text and the
 // time range stays in it from page to page.
 import {
   createRootRoute,
@@ -35,7 +35,7 @@ const routeTree = rootRoute.addChildren([
     lazyRouteComponent(() => import('@/features/hosts/HostPage'), 'HostPage'),
   ),
   page(
-    '/metrics',
+    '/explore',
     lazyRouteComponent(() => import('@/features/metrics/MetricsPage'), 'MetricsPage'),
   ),
   page(

@@ -56,7 +56,7 @@ export function HostChartPanel({ chart, host }: { chart: HostChart; host: string
         <Tooltip label={t('hosts.openInExplorer')}>
           <ActionIcon
             component={Link}
-            to="/metrics"
+            to="/explore"
             search={
               { q: [promql], legend: [`A:${chart.legend}`], stack: chart.stacked ? '1' : undefined } as never
             }
