@@ -885,7 +885,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/explore": {
+    "/metrics": {
         parameters: {
             query?: never;
             header?: never;
