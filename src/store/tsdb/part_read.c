@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Reading parts. The index is checked once at open and then read in place; every access still stays inside
- * its section, so that a part written wrong is an error and never a crash. Data blocks are checked
- * whenever they are read.
+ * its section, so that a part written wrong is an error and never a crash. Data blocks are checked when
+ * they are first read.
  */
 #include <stdio.h>
 
@@ -36,7 +36,8 @@ struct part {
     struct part_info info;
     struct part_footer f;
     const uint8_t *section[SECTION_COUNT];
-    struct name_range *names; /* owned, f.names_n */
+    struct name_range *names;  /* owned, f.names_n */
+    _Atomic uint8_t *verified; /* owned; per block 1: its checksum was right; relaxed */
     struct mutex lock;
     struct hot_block *hot; /* last one unpacked; guarded by: lock */
 };
@@ -128,6 +129,9 @@ int part_parse(struct mapping index, struct mapping data, bool check_crc, struct
         wrong = "label names of the index are malformed";
     } else if (!take_data(p)) {
         wrong = "data file does not fit the index";
+    } else {
+        p->verified = mem_try_calloc(p->f.blocks_n, 1);
+        wrong = p->verified == NULL ? "no memory to open it" : NULL;
     }
     if (wrong != NULL) {
         int rc = bad(p, wrong, reterr);
@@ -224,6 +228,7 @@ void part_unref(struct part *p)
     hot_unref(p->hot);
     mutex_done(&p->lock);
     mem_free(p->names);
+    mem_free((void *)p->verified);
     mem_free(p->dir);
     mem_free(p);
 }
@@ -587,9 +592,11 @@ static int get_block(struct part *p, uint32_t number, struct str *ret, struct ho
         mutex_unlock(&p->lock);
     }
     payload = str_of((const char *)p->data.p + at + sizeof(h), h.stored);
-    if (crc32c(crc32c(0, p->data.p + at + 4, sizeof(h) - 4), payload.p, payload.n) != h.crc) {
+    if (atomic_load_explicit(&p->verified[number], memory_order_relaxed) == 0 &&
+        crc32c(crc32c(0, p->data.p + at + 4, sizeof(h) - 4), payload.p, payload.n) != h.crc) {
         return bad(p, "checksum of a data block is wrong", reterr);
     }
+    atomic_store_explicit(&p->verified[number], 1, memory_order_relaxed);
     if (h.codec == 0) {
         *ret = payload;
         *ret_hot = NULL;

@@ -15,6 +15,10 @@ static const int64_t DEFAULT_FUTURE_MS = 10 * 60 * 1000;
 static const uint64_t DEFAULT_HEAD_BYTES = 256ull << 20;
 static const int64_t DEFAULT_FLUSH_MS = 2 * 3600 * 1000;
 
+static const uint64_t LOG_MAX_BYTES = 2ull << 30;
+static const uint64_t LOG_IDLE_BYTES = 16ull << 20;
+static const int64_t IDLE_MS = 20 * 1000;
+
 enum { BACKGROUND_MS = 1000 };
 
 static char *join(const char *dir, const char *name)
@@ -202,13 +206,31 @@ static void set_gauges(struct tsdb *db)
     gauge_set(s->stored_samples, samples);
 }
 
+/** Has the log grown so that a restart would take long, or has ingest paused with much in it? Parts take a
+ * tenth of the log's space. */
+static bool log_is_heavy(struct tsdb *db)
+{
+    uint64_t bytes = wal_bytes(db->wal);
+    uint64_t samples = atomic_load_explicit(&db->head.samples_n, memory_order_relaxed);
+
+    if (samples != db->idle_samples) {
+        db->idle_samples = samples;
+        db->idle_since = clock_mono();
+    }
+    return bytes > LOG_MAX_BYTES ||
+           (bytes > LOG_IDLE_BYTES && mono_since_ns(db->idle_since) > IDLE_MS * 1000000);
+}
+
 static void flush_when_due(struct tsdb *db, bool asked)
 {
     bool timed = clock_mono().ns > db->next_flush.ns;
     uint64_t bytes = atomic_load_explicit(&db->head.sample_bytes, memory_order_relaxed);
     struct err e = {0};
 
-    if (!asked && !timed && bytes < db->head_max_bytes) {
+    if (db->flush_failed && !timed) {
+        return; /* not again at once: every attempt writes everything */
+    }
+    if (!asked && !timed && bytes < db->head_max_bytes && !log_is_heavy(db)) {
         return;
     }
     if (flush_head(db, &e) < 0) {
@@ -219,9 +241,11 @@ static void flush_when_due(struct tsdb *db, bool asked)
             log_error("tsdb", "flush failed, will be tried again", L_CSTR("error", e.msg),
                       L_INT("suppressed", suppressed));
         }
+        db->flush_failed = true;
         db->next_flush = mono_add_ms(clock_mono(), 10000);
         return;
     }
+    db->flush_failed = false;
     db->next_flush = mono_add_ms(clock_mono(), db->flush_interval_ms);
 }
 

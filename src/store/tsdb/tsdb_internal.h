@@ -69,6 +69,9 @@ struct tsdb {
     struct thread bg;     /* flushes */
     struct thread merger; /* merges and retention */
     struct mono next_flush;
+    bool flush_failed;     /* these three: the flush thread's own */
+    uint64_t idle_samples; /* in the head when ingest was last seen busy */
+    struct mono idle_since;
     int64_t last_flush_ms;
 
     _Atomic uint64_t flush_runs, merge_runs;
