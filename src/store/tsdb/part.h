@@ -33,6 +33,11 @@ struct part *part_ref(struct part *p);
 void part_unref(struct part *p);
 void part_remove_on_free(struct part *p, const struct vfs *vfs);
 
+/** Remove a part's directory so that a crash leaves all of it or something named *.gone, which parts_load()
+ * clears away. A missing one is fine. */
+NODISCARD int part_remove_dir(const struct vfs *vfs, const char *dir, struct err *reterr);
+#define PART_GONE_SUFFIX ".gone"
+
 const struct part_info *part_info(const struct part *p);
 const char *part_dir(const struct part *p);
 struct index_view part_index(const struct part *p);

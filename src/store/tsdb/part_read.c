@@ -4,6 +4,7 @@
  * its section, so that a part written wrong is an error and never a crash. Data blocks are checked when
  * they are first read.
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/err.h"
@@ -211,6 +212,25 @@ static void hot_unref(struct hot_block *h)
     }
 }
 
+int part_remove_dir(const struct vfs *vfs, const char *dir, struct err *reterr)
+{
+    size_t n = strlen(dir) + sizeof(PART_GONE_SUFFIX);
+    char *gone = mem_xcalloc(1, n);
+    int rc;
+
+    snprintf(gone, n, "%s" PART_GONE_SUFFIX, dir);
+    rc = vfs_remove_tree(vfs, gone, reterr);
+    if (rc == 0) {
+        int r = vfs->rename(vfs->ctx, dir, gone);
+
+        rc = r == 0         ? vfs_remove_tree(vfs, gone, reterr)
+             : r == -ENOENT ? 0
+                            : err_set_errno(reterr, -r, "renaming %s", dir);
+    }
+    mem_free(gone);
+    return rc;
+}
+
 void part_unref(struct part *p)
 {
     if (p == NULL || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) {
@@ -221,7 +241,7 @@ void part_unref(struct part *p)
     if (p->remove != NULL) {
         struct err e = {0};
 
-        if (vfs_remove_tree(p->remove, p->dir, &e) < 0) {
+        if (part_remove_dir(p->remove, p->dir, &e) < 0) {
             log_warn("tsdb", "cannot remove a part", L_CSTR("error", e.msg));
         }
     }

@@ -87,7 +87,8 @@ static bool is_ours(const char *name)
 {
     size_t n = strspn(name, "0123456789-");
 
-    return n != 0 && (name[n] == '\0' || strcmp(name + n, ".tmp") == 0);
+    return n != 0 && (name[n] == '\0' || strcmp(name + n, ".tmp") == 0 ||
+                      strcmp(name + n, PART_GONE_SUFFIX) == 0);
 }
 
 static int load_one(struct tsdb *db, const char *dir, struct err *reterr)
@@ -95,7 +96,7 @@ static int load_one(struct tsdb *db, const char *dir, struct err *reterr)
     struct part *p = NULL;
     int rc;
 
-    if (str_ends(str_cstr(dir), STR(".tmp"))) {
+    if (str_ends(str_cstr(dir), STR(".tmp")) || str_ends(str_cstr(dir), STR(PART_GONE_SUFFIX))) {
         return vfs_remove_tree(db->vfs, dir, reterr);
     }
     rc = part_open(dir, &p, reterr);
@@ -236,7 +237,7 @@ int parts_publish(struct tsdb *db, const char *tmp, const struct part_info *info
     int rc;
 
     *strrchr(day, '/') = '\0';
-    rc = vfs_remove_tree(db->vfs, path, reterr); /* of an attempt that failed after its rename */
+    rc = part_remove_dir(db->vfs, path, reterr); /* of an attempt that failed after its rename */
     if (rc == 0) {
         rc = db->vfs->rename(db->vfs->ctx, tmp, path);
         rc = rc < 0 ? err_set_errno(reterr, -rc, "renaming %s", tmp) : 0;

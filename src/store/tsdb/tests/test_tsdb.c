@@ -752,6 +752,8 @@ static void test_foreign_files_are_left_alone(void **state)
     assert_int_equal(vfs_write_atomic(vfs_real(), path, STR("x"), NULL), 0);
     snprintf(path, sizeof(path), "%s/blocks/0/00000009-00000009.tmp", f->dir);
     assert_int_equal(vfs_mkdirs(vfs_real(), path, NULL), 0); /* of a flush that was killed */
+    snprintf(path, sizeof(path), "%s/blocks/0/00000001-00000003.gone", f->dir);
+    assert_int_equal(vfs_mkdirs(vfs_real(), path, NULL), 0); /* of a removal that was killed */
     open_db(f);
     assert_query(f, "a=1", 0, 9000, "m{a=\"1\"}: 1000=1\n");
     assert_int_equal(vfs_map(path, &(struct mapping){0}, NULL), -ERR_NOT_FOUND);
