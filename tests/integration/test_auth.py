@@ -248,6 +248,11 @@ def test_security_headers(server):
     assert 'frame-ancestors' in csp or r.headers.get('X-Frame-Options')
 
 
+def test_stored_files_are_private(server):
+    loose = [p for p in [server.data / 'agent.token', *server.data.rglob('*')] if p.stat().st_mode & 0o077]
+    assert not loose
+
+
 def test_tls(start):
     cert, key = start.folder / 'cert.pem', start.folder / 'key.pem'
     subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', str(key), '-out', str(cert),
