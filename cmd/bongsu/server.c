@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -444,6 +445,7 @@ int server_main(int argc, char **argv)
     int signals = signals_open();
     int rc = load_settings(s, argc, argv, &e);
 
+    umask(S_IRWXG | S_IRWXO); /* what is stored is the server user's own business */
     if (rc != 0) {
         if (rc < 0) {
             fprintf(stderr, "bongsu server: %s\n", e.msg);
