@@ -6,9 +6,8 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "codec/base64.h"
-#include "codec/json_write.h"
 #include "ingest/otlp_metrics_internal.h"
+#include "model/value_text.h"
 
 enum { VALUE_TEXT_MAX = 1 << 20 };
 
@@ -17,70 +16,17 @@ static int no_memory(struct err *reterr)
     return err_set(reterr, ERR_NOMEM, "the request needs more memory than one request may use");
 }
 
-static void value_json(struct json_writer *w, const struct value *v)
-{
-    switch (v->type) {
-    case VALUE_NONE:
-        json_null(w);
-        break;
-    case VALUE_STR:
-        json_str(w, v->u.s);
-        break;
-    case VALUE_BOOL:
-        json_bool(w, v->u.b);
-        break;
-    case VALUE_I64:
-        json_i64(w, v->u.i);
-        break;
-    case VALUE_F64:
-        json_f64(w, v->u.f);
-        break;
-    case VALUE_BYTES: {
-        struct buf b CLEANUP(buf_done) = {0};
-
-        buf_init(&b, VALUE_TEXT_MAX);
-        base64_encode(v->u.s, &b);
-        json_str(w, buf_str(&b));
-        break;
-    }
-    case VALUE_ARRAY:
-        json_array_begin(w);
-        for (size_t i = 0; i < v->u.array.n; i++) {
-            value_json(w, &v->u.array.v[i]);
-        }
-        json_array_end(w);
-        break;
-    case VALUE_MAP:
-        json_object_begin(w);
-        for (size_t i = 0; i < v->u.map.n; i++) {
-            json_key_str(w, v->u.map.v[i].key);
-            value_json(w, &v->u.map.v[i].value);
-        }
-        json_object_end(w);
-        break;
-    }
-}
-
-/* A label value for any attribute value: text as it is, numbers in decimal, the rest as JSON. */
-static int value_text(struct arena *a, const struct value *v, struct str *ret, struct err *reterr)
+/* A label value for any attribute value. */
+static int label_text(struct arena *a, const struct value *v, struct str *ret, struct err *reterr)
 {
     struct buf b CLEANUP(buf_done) = {0};
-    struct json_writer w;
 
-    if (v->type == VALUE_STR || v->type == VALUE_NONE) {
-        *ret = v->type == VALUE_STR ? v->u.s : str_of("", 0);
+    if (v->type == VALUE_STR) {
+        *ret = v->u.s;
         return 0;
     }
     buf_init(&b, VALUE_TEXT_MAX);
-    if (v->type == VALUE_BYTES) {
-        base64_encode(v->u.s, &b);
-    } else if (v->type == VALUE_F64) {
-        buf_add_f64(&b, v->u.f);
-    } else {
-        json_init(&w, &b);
-        value_json(&w, v);
-    }
-    *ret = arena_str_dup(a, buf_str(&b));
+    *ret = arena_str_dup(a, value_text(v, &b));
     return b.failed || ret->p == NULL ? no_memory(reterr) : 0;
 }
 
@@ -152,7 +98,7 @@ static int add_attrs(struct building *l, struct arena *a, struct str prefix, str
         size_t same = own;
         int rc = label_name_of(a, prefix, sorted[i].key, &name, reterr);
 
-        rc = rc < 0 ? rc : value_text(a, &sorted[i].value, &text, reterr);
+        rc = rc < 0 ? rc : label_text(a, &sorted[i].value, &text, reterr);
         if (rc < 0) {
             return rc;
         }
@@ -199,7 +145,7 @@ static int need_resource(struct metrics_request *m, struct err *reterr)
         }
     }
     id = attrs_get(r->attrs, STR("service.instance.id"));
-    rc = id != NULL ? value_text(m->c->arena, id, &text, reterr) : 0;
+    rc = id != NULL ? label_text(m->c->arena, id, &text, reterr) : 0;
     if (rc < 0) {
         return rc;
     }

@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The text of a value, as filters compare it and groups are named: strings as they are, numbers and
- * booleans as JSON writes them, bytes as base64, arrays and maps as JSON, an empty value as "". Also the
- * tokens that full-text search knows.
+ * The tokens and substrings that full-text search knows.
  */
 #ifndef STORE_COLUMNS_TEXT_H
 #define STORE_COLUMNS_TEXT_H
 
 #include "base/buf.h"
-#include "model/otel.h"
-
-enum { VALUE_DEPTH_MAX = 128 };
-
-/** @param scratch  cleared and used for what is not a string; the result may point into it */
-struct str value_text(const struct value *v, struct buf *scratch);
+#include "model/value_text.h"
 
 /** [A-Za-z0-9_] and all bytes >= 0x80. */
 extern const uint8_t TOKEN_CHAR[256];
