@@ -722,7 +722,7 @@ int part_read(const struct part_cursor *c, int64_t min_ms, int64_t max_ms, struc
             rc = get_block(p, at.block, &block, &hot, reterr);
             have = at.block;
         }
-        if (rc == 0 && (at.offset > block.n || at.size > block.n - at.offset)) {
+        if (rc == 0 && (at.size == 0 || at.offset > block.n || at.size > block.n - at.offset)) {
             rc = bad(p, "chunk outside its block", reterr);
         }
         if (rc == 0) {
