@@ -210,7 +210,8 @@ static void query(struct columns *c, enum columns_kind kind, const char *name,
     struct columns_query q = {.min_ns = INT64_MIN, .max_ns = INT64_MAX, .filter = f};
     struct field by = {FIELD_INTRINSIC,
                        kind == COLUMNS_SPANS ? STR("status") : STR("severity_text")};
-    struct columns_group *v;
+    struct columns_buckets whole = {INT64_MAX, 1, &by};
+    struct columns_groups groups;
     struct scan_stats stats = {0};
     struct err err = {0};
     struct arena a;
@@ -228,7 +229,7 @@ static void query(struct columns *c, enum columns_kind kind, const char *name,
     arena_init(&a, 64 << 20);
     start = clock_mono();
     q.min_ns = 0;
-    if (columns_histogram(c, &q, INT64_MAX, 1, &by, &a, &v, &n, NULL, &err) < 0) {
+    if (columns_histogram(c, &q, &whole, &a, &groups, &err) < 0) {
         die(name, &err);
     }
     printf("  %-28s newest 100: %7.2f ms   count by level: %7.2f ms\n", name, scan_ms,

@@ -102,10 +102,10 @@ static bool is_of_level(struct str number, int level)
     return (int)(known ? severity_level_of((uint8_t)n) : SEVERITY_UNSET) == level;
 }
 
-static bool has_level(const struct columns_group *groups, size_t n, int level)
+static bool has_level(const struct columns_groups *groups, int level)
 {
-    for (size_t g = 0; g < n; g++) {
-        if (is_of_level(groups[g].value, level)) {
+    for (size_t g = 0; g < groups->n; g++) {
+        if (is_of_level(groups->v[g].value, level)) {
             return true;
         }
     }
@@ -117,8 +117,7 @@ static void histogram(void *arg, struct http_exchange *x)
     struct api *a = arg;
     struct columns *logs = store_logs(api_backend(a)->store);
     const struct field by = {FIELD_INTRINSIC, STR("severity_number")};
-    struct columns_group *groups = NULL;
-    size_t n = 0;
+    struct columns_groups groups = {0};
     struct row_filter f = {0};
     struct counts_request r;
     struct err e = {0};
@@ -129,9 +128,9 @@ static void histogram(void *arg, struct http_exchange *x)
     rc = rc < 0 ? rc : param_log_filter(x, &f, &e);
     if (rc == 0) {
         struct columns_query q = rows_query(x, r.range, &f, a->opts.query_timeout_ms);
+        struct columns_buckets over = {r.step_ms * 1000000, (size_t)r.buckets, &by};
 
-        rc = columns_histogram(logs, &q, r.step_ms * 1000000, (size_t)r.buckets, &by, http_arena(x),
-                               &groups, &n, NULL, &e);
+        rc = columns_histogram(logs, &q, &over, http_arena(x), &groups, &e);
         row_filter_done(&f);
     }
     if (rc < 0) {
@@ -142,8 +141,8 @@ static void histogram(void *arg, struct http_exchange *x)
     json_init(&w, &b);
     json_counts_begin(&w, &r);
     for (int level = SEVERITY_FATAL; level >= SEVERITY_UNSET; level--) {
-        if (has_level(groups, n, level)) {
-            json_counts_series(&w, severity_level_name((enum severity_level)level), &r, groups, n,
+        if (has_level(&groups, level)) {
+            json_counts_series(&w, severity_level_name((enum severity_level)level), &r, &groups,
                                is_of_level, level);
         }
     }

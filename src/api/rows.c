@@ -66,7 +66,7 @@ void json_counts_begin(struct json_writer *w, const struct counts_request *r)
 }
 
 void json_counts_series(struct json_writer *w, const char *name, const struct counts_request *r,
-                        const struct columns_group *groups, size_t n,
+                        const struct columns_groups *groups,
                         bool (*belongs)(struct str group, int which), int which)
 {
     json_object_begin(w);
@@ -77,8 +77,10 @@ void json_counts_series(struct json_writer *w, const char *name, const struct co
     for (int64_t i = 0; i < r->buckets; i++) {
         uint64_t count = 0;
 
-        for (size_t g = 0; g < n; g++) {
-            count += belongs(groups[g].value, which) ? groups[g].counts[i] : 0;
+        for (size_t g = 0; g < groups->n; g++) {
+            const struct columns_group *v = &groups->v[g];
+
+            count += belongs(v->value, which) ? v->counts[i] : 0;
         }
         json_u64(w, count);
     }

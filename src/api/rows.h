@@ -31,7 +31,7 @@ NODISCARD int param_counts(const struct http_exchange *x, struct counts_request 
 void json_counts_begin(struct json_writer *w, const struct counts_request *r);
 /** One series: the sum of the groups that `belongs` accepts. */
 void json_counts_series(struct json_writer *w, const char *name, const struct counts_request *r,
-                        const struct columns_group *groups, size_t n,
+                        const struct columns_groups *groups,
                         bool (*belongs)(struct str group, int which), int which);
 void json_counts_end(struct json_writer *w);
 

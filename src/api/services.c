@@ -72,28 +72,29 @@ static int count(struct services *s, struct columns *spans, struct columns_query
                  int64_t step_ns, struct err *e)
 {
     const struct field by = {FIELD_INTRINSIC, STR("service")};
-    struct columns_group *groups = NULL;
-    size_t n = 0;
+    const struct columns_buckets over = {step_ns, SPARK_BUCKETS, &by};
+    struct columns_groups groups = {0};
     int rc;
 
     q.filter = entry_spans(&s->a, errors);
     if (q.filter == NULL) {
         return err_set(e, ERR_NOMEM, "out of memory");
     }
-    rc = columns_histogram(spans, &q, step_ns, SPARK_BUCKETS, &by, &s->a, &groups, &n, NULL, e);
-    for (size_t i = 0; rc == 0 && i < n; i++) {
+    rc = columns_histogram(spans, &q, &over, &s->a, &groups, e);
+    for (size_t i = 0; rc == 0 && i < groups.n; i++) {
+        const struct columns_group *group = &groups.v[i];
         struct service *v =
-            service_get(s, groups[i].value.n != 0 ? groups[i].value : STR("unknown_service"));
+            service_get(s, group->value.n != 0 ? group->value : STR("unknown_service"));
 
         if (v == NULL) {
             return err_set(e, ERR_NOMEM, "out of memory");
         }
         if (errors) {
-            v->errors += groups[i].total;
-            v->error_counts = groups[i].counts;
+            v->errors += group->total;
+            v->error_counts = group->counts;
         } else {
-            v->requests += groups[i].total;
-            v->request_counts = groups[i].counts;
+            v->requests += group->total;
+            v->request_counts = group->counts;
         }
     }
     return rc;

@@ -260,8 +260,7 @@ static void histogram(void *arg, struct http_exchange *x)
     struct api *a = arg;
     struct columns *spans = store_spans(api_backend(a)->store);
     const struct field by = {FIELD_INTRINSIC, STR("status")};
-    struct columns_group *groups = NULL;
-    size_t n = 0;
+    struct columns_groups groups = {0};
     struct row_filter f = {0};
     struct counts_request r;
     struct err e = {0};
@@ -272,9 +271,9 @@ static void histogram(void *arg, struct http_exchange *x)
     rc = rc < 0 ? rc : param_span_filter(x, &f, &e);
     if (rc == 0) {
         struct columns_query q = rows_query(x, r.range, &f, a->opts.query_timeout_ms);
+        struct columns_buckets over = {r.step_ms * 1000000, (size_t)r.buckets, &by};
 
-        rc = columns_histogram(spans, &q, r.step_ms * 1000000, (size_t)r.buckets, &by,
-                               http_arena(x), &groups, &n, NULL, &e);
+        rc = columns_histogram(spans, &q, &over, http_arena(x), &groups, &e);
         row_filter_done(&f);
     }
     if (rc < 0) {
@@ -284,8 +283,8 @@ static void histogram(void *arg, struct http_exchange *x)
     buf_init(&b, RESPONSE_MAX);
     json_init(&w, &b);
     json_counts_begin(&w, &r);
-    json_counts_series(&w, "ok", &r, groups, n, is_error_group, 0);
-    json_counts_series(&w, "error", &r, groups, n, is_error_group, 1);
+    json_counts_series(&w, "ok", &r, &groups, is_error_group, 0);
+    json_counts_series(&w, "error", &r, &groups, is_error_group, 1);
     json_counts_end(&w);
     respond_json(x, 200, &b);
 }
@@ -450,8 +449,7 @@ static void span_names(void *arg, struct http_exchange *x)
 {
     struct api *a = arg;
     struct columns *spans = store_spans(api_backend(a)->store);
-    struct columns_group *groups = NULL;
-    size_t n = 0;
+    struct columns_groups groups = {0};
     struct row_filter f = {0};
     struct time_range range;
     struct err e = {0};
@@ -464,7 +462,7 @@ static void span_names(void *arg, struct http_exchange *x)
         struct columns_query q = rows_query(x, range, &f, a->opts.query_timeout_ms);
 
         rc = columns_values(spans, &q, (struct field){FIELD_INTRINSIC, STR("name")}, NAMES_MAX,
-                            http_arena(x), &groups, &n, &e);
+                            http_arena(x), &groups, &e);
         row_filter_done(&f);
     }
     if (rc < 0) {
@@ -476,8 +474,8 @@ static void span_names(void *arg, struct http_exchange *x)
     json_object_begin(&w);
     json_key(&w, "names");
     json_array_begin(&w);
-    for (size_t i = 0; i < n; i++) {
-        json_str(&w, groups[i].value);
+    for (size_t i = 0; i < groups.n; i++) {
+        json_str(&w, groups.v[i].value);
     }
     json_array_end(&w);
     json_object_end(&w);

@@ -211,9 +211,9 @@ static int count_source(struct aggregate *g, const struct source *src)
 }
 
 static int aggregate_run(struct aggregate *g, struct columns *c, const struct columns_query *q,
-                         struct arena *a, struct columns_group **ret, size_t *ret_n,
-                         struct scan_stats *ret_stats)
+                         struct arena *a, struct columns_groups *ret)
 {
+    struct columns_groups out = {0};
     int rc = query_begin(c, q, c->opts.kind, &g->qu, g->reterr);
 
     if (rc < 0) {
@@ -224,26 +224,29 @@ static int aggregate_run(struct aggregate *g, struct columns *c, const struct co
         rc = count_source(g, &g->qu.sources[i]);
     }
     if (rc == 0) {
-        rc = groups_take(&g->groups, ret, ret_n);
+        rc = groups_take(&g->groups, &out.v, &out.n);
         rc = rc < 0 ? query_no_memory(g->reterr) : 0;
     }
     groups_done(&g->groups);
-    query_end(&g->qu, ret_stats);
+    query_end(&g->qu, &out.stats);
+    if (rc == 0) {
+        *ret = out;
+    }
     return rc;
 }
 
-int columns_histogram(struct columns *c, const struct columns_query *q, int64_t step_ns,
-                      size_t buckets, const struct field *by, struct arena *a,
-                      struct columns_group **ret, size_t *ret_n, struct scan_stats *ret_stats,
-                      struct err *reterr)
+int columns_histogram(struct columns *c, const struct columns_query *q,
+                      const struct columns_buckets *over, struct arena *a,
+                      struct columns_groups *ret, struct err *reterr)
 {
-    struct aggregate g = {.by = by, .step_ns = step_ns, .buckets = buckets, .reterr = reterr};
+    struct aggregate g = {
+        .by = over->by, .step_ns = over->step_ns, .buckets = over->n, .reterr = reterr};
 
-    if (step_ns <= 0 || buckets == 0 || buckets > BUCKETS_MAX) {
+    if (over->step_ns <= 0 || over->n == 0 || over->n > BUCKETS_MAX) {
         return err_set(reterr, ERR_INVALID, "a histogram needs a step above 0 and 1 to %d buckets",
                        BUCKETS_MAX);
     }
-    return aggregate_run(&g, c, q, a, ret, ret_n, ret_stats);
+    return aggregate_run(&g, c, q, a, ret);
 }
 
 static int by_total(const void *pa, const void *pb)
@@ -258,18 +261,14 @@ static int by_total(const void *pa, const void *pb)
 }
 
 int columns_values(struct columns *c, const struct columns_query *q, struct field by, size_t limit,
-                   struct arena *a, struct columns_group **ret, size_t *ret_n, struct err *reterr)
+                   struct arena *a, struct columns_groups *ret, struct err *reterr)
 {
     struct aggregate g = {.by = &by, .skip_absent = true, .buckets = 1, .reterr = reterr};
-    struct columns_group *v = NULL;
-    size_t n = 0;
-    int rc = aggregate_run(&g, c, q, a, &v, &n, NULL);
+    int rc = aggregate_run(&g, c, q, a, ret);
 
-    if (rc < 0) {
-        return rc;
+    if (rc == 0 && ret->n != 0) {
+        qsort(ret->v, ret->n, sizeof(*ret->v), by_total);
+        ret->n = ret->n < limit ? ret->n : limit;
     }
-    qsort(v, n, sizeof(*v), by_total);
-    *ret = v;
-    *ret_n = n < limit ? n : limit;
-    return 0;
+    return rc;
 }

@@ -87,22 +87,34 @@ NODISCARD int columns_scan_logs(struct columns *c, const struct columns_query *q
 NODISCARD int columns_trace(struct columns *c, struct trace_id id, struct cancel *cancel,
                             columns_span_fn fn, void *arg, struct err *reterr);
 
-/** Count over time, split by a field's text value (NULL: one group ""). bucket i covers
- * [min_ns + i * step_ns, + step_ns). Groups in order of first appearance; counts[i] per bucket; in `a`. */
 struct columns_group {
     struct str value;
-    uint64_t *counts;
+    uint64_t *counts; /* per bucket */
     uint64_t total;
 };
 
-NODISCARD int columns_histogram(struct columns *c, const struct columns_query *q, int64_t step_ns,
-                                size_t buckets, const struct field *by, struct arena *a,
-                                struct columns_group **ret, size_t *ret_n,
-                                struct scan_stats *ret_stats, struct err *reterr);
+struct columns_groups {
+    struct columns_group *v;
+    size_t n;
+    struct scan_stats stats;
+};
+
+/* Bucket i covers [min_ns + i * step_ns, + step_ns) of the query. */
+struct columns_buckets {
+    int64_t step_ns;        /* above 0 */
+    size_t n;               /* 1 to 100000 */
+    const struct field *by; /* NULL: one group "" */
+};
+
+/** Count over time, split by a field's text value. Groups in order of first appearance, in `a`. */
+
+NODISCARD int columns_histogram(struct columns *c, const struct columns_query *q,
+                                const struct columns_buckets *over, struct arena *a,
+                                struct columns_groups *ret, struct err *reterr);
 /** Distinct text values of a field with their row counts, falling by count, at most `limit`. */
 NODISCARD int columns_values(struct columns *c, const struct columns_query *q, struct field by,
-                             size_t limit, struct arena *a, struct columns_group **ret,
-                             size_t *ret_n, struct err *reterr);
+                             size_t limit, struct arena *a, struct columns_groups *ret,
+                             struct err *reterr);
 
 /** Be told of rows as they are appended (live tail). Called on the appending thread after the append, with
  * no lock held; must be quick and copy what it keeps. @return a handle for columns_unsubscribe(). */

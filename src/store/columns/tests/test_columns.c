@@ -233,8 +233,7 @@ static void check_pages(struct model *m, struct columns *c, const struct columns
 static void check_values(struct model *m, struct columns *c, const struct columns_query *q,
                          struct field by)
 {
-    struct columns_group *v = NULL;
-    size_t n = 0;
+    struct columns_groups got = {0};
     uint64_t total = 0;
     struct arena a;
     struct buf scratch;
@@ -242,10 +241,10 @@ static void check_values(struct model *m, struct columns *c, const struct column
 
     arena_init(&a, 64 << 20);
     buf_init(&scratch, 1 << 20);
-    assert_int_equal(columns_values(c, q, by, SIZE_MAX, &a, &v, &n, &err), 0);
-    for (size_t g = 0; g < n; g++) {
-        assert_true(g == 0 || v[g - 1].total >= v[g].total);
-        v[g].counts[0] = 0;
+    assert_int_equal(columns_values(c, q, by, SIZE_MAX, &a, &got, &err), 0);
+    for (size_t g = 0; g < got.n; g++) {
+        assert_true(g == 0 || got.v[g - 1].total >= got.v[g].total);
+        got.v[g].counts[0] = 0;
     }
     for (size_t i = 0; i < m->n; i++) {
         struct row_ref ref = ref_of(m, &m->rows[i]);
@@ -256,17 +255,17 @@ static void check_values(struct model *m, struct columns *c, const struct column
             struct str text = value_text(&val, &scratch);
             size_t g = 0;
 
-            while (g < n && !str_eq(v[g].value, text)) {
+            while (g < got.n && !str_eq(got.v[g].value, text)) {
                 g++;
             }
-            assert_true(g < n);
-            v[g].counts[0]++;
+            assert_true(g < got.n);
+            got.v[g].counts[0]++;
             total++;
         }
     }
-    for (size_t g = 0; g < n; g++) {
-        assert_int_equal(v[g].counts[0], v[g].total);
-        total -= v[g].total;
+    for (size_t g = 0; g < got.n; g++) {
+        assert_int_equal(got.v[g].counts[0], got.v[g].total);
+        total -= got.v[g].total;
     }
     assert_int_equal(total, 0);
     buf_done(&scratch);
@@ -276,16 +275,16 @@ static void check_values(struct model *m, struct columns *c, const struct column
 static void check_histogram(struct model *m, struct columns *c, const struct columns_query *q,
                             const struct field *by, size_t buckets)
 {
-    struct columns_group *v = NULL;
-    size_t n = 0;
+    struct columns_groups got = {0};
     struct arena a;
     struct buf scratch;
     struct err err = {0};
     int64_t step = (q->max_ns - q->min_ns) / (int64_t)buckets + 1;
+    const struct columns_buckets over = {step, buckets, by};
 
     arena_init(&a, 64 << 20);
     buf_init(&scratch, 1 << 20);
-    assert_int_equal(columns_histogram(c, q, step, buckets, by, &a, &v, &n, NULL, &err), 0);
+    assert_int_equal(columns_histogram(c, q, &over, &a, &got, &err), 0);
     for (size_t i = 0; i < m->n; i++) {
         struct row_ref ref = ref_of(m, &m->rows[i]);
         struct str text = STR("");
@@ -299,17 +298,17 @@ static void check_histogram(struct model *m, struct columns *c, const struct col
         if (by != NULL && row_field(&ref, by, &val, hex)) {
             text = value_text(&val, &scratch);
         }
-        while (g < n && !str_eq(v[g].value, text)) {
+        while (g < got.n && !str_eq(got.v[g].value, text)) {
             g++;
         }
-        assert_true(g < n);
-        v[g].counts[(m->rows[i].t - q->min_ns) / step]--;
-        v[g].total--;
+        assert_true(g < got.n);
+        got.v[g].counts[(m->rows[i].t - q->min_ns) / step]--;
+        got.v[g].total--;
     }
-    for (size_t g = 0; g < n; g++) {
-        assert_int_equal(v[g].total, 0);
+    for (size_t g = 0; g < got.n; g++) {
+        assert_int_equal(got.v[g].total, 0);
         for (size_t b = 0; b < buckets; b++) {
-            assert_int_equal(v[g].counts[b], 0);
+            assert_int_equal(got.v[g].counts[b], 0);
         }
     }
     buf_done(&scratch);
@@ -532,6 +531,9 @@ static void test_wide(void **state)
 /* What a query may hold, how long it may run, and what its budget has afterwards. */
 static void test_query_limits(void **state)
 {
+    const struct columns_buckets over = {.step_ns = 1000, .n = 5};
+    const struct columns_buckets no_step = {.n = 5};
+    struct columns_groups got;
     char *dir = gen_tmpdir();
     struct columns *c = open_store(dir, COLUMNS_LOGS);
     struct model m;
@@ -540,9 +542,7 @@ static void test_query_limits(void **state)
     struct cancel cancel;
     struct columns_query q = everything();
     struct columns_job jobs[COLUMNS_JOBS];
-    struct columns_group *v;
     struct arena a;
-    size_t n;
 
     (void)state;
     model_init(&m, COLUMNS_LOGS, 5, HOUR_MS);
@@ -566,15 +566,13 @@ static void test_query_limits(void **state)
         q.cancel = &cancel;
         assert_int_equal(columns_scan_logs(c, &q, INT64_MAX, 0, on_log, &col, NULL, NULL),
                          -ERR_CANCELED);
-        assert_int_equal(columns_histogram(c, &q, 1000, 5, NULL, &a, &v, &n, NULL, NULL),
-                         -ERR_CANCELED);
+        assert_int_equal(columns_histogram(c, &q, &over, &a, &got, NULL), -ERR_CANCELED);
         cancel_init(&cancel, 1);
         clock_sleep_ms(5);
         assert_int_equal(columns_scan_logs(c, &q, INT64_MAX, 0, on_log, &col, NULL, NULL),
                          -ERR_TIMEOUT);
         q.cancel = NULL;
-        assert_int_equal(columns_histogram(c, &q, 0, 5, NULL, &a, &v, &n, NULL, NULL),
-                         -ERR_INVALID);
+        assert_int_equal(columns_histogram(c, &q, &no_step, &a, &got, NULL), -ERR_INVALID);
         assert_int_equal(budget_used(&large), 0);
         flush(c);
     }

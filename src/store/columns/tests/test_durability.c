@@ -483,16 +483,16 @@ static void reader(void *arg)
     while (!atomic_load(&sh->stop)) {
         uint64_t before = atomic_load(&sh->next);
         struct columns_query q = {.min_ns = INT64_MIN, .max_ns = INT64_MAX};
-        struct columns_group *v;
+        struct columns_buckets all = {.step_ns = INT64_MAX, .n = 2};
+        struct columns_groups got = {0};
         struct arena a;
-        size_t n = 0;
         size_t rows = 0;
 
         arena_init(&a, 16 << 20);
-        if (columns_histogram(sh->c, &q, INT64_MAX, 2, NULL, &a, &v, &n, NULL, NULL) < 0 ||
+        if (columns_histogram(sh->c, &q, &all, &a, &got, NULL) < 0 ||
             columns_scan_logs(sh->c, &q, INT64_MAX, 0, count_row, &rows, NULL, NULL) < 0) {
             atomic_fetch_add(&sh->failures, 1);
-        } else if (n != 0 && v[0].total + 2000 < before) { /* in flight: at most 2 x 20 */
+        } else if (got.n != 0 && got.v[0].total + 2000 < before) { /* in flight: at most 2 x 20 */
             atomic_fetch_add(&sh->failures, 1);
         }
         arena_done(&a);
