@@ -320,7 +320,7 @@ static void stop(struct server *s)
         http_server_stop(s->otlp_http, STOP_GRACE_MS);
     }
     if (s->api != NULL) {
-        api_clear_backend(s->api);
+        api_begin_stop(s->api);
     }
     if (s->http != NULL) {
         http_server_stop(s->http, STOP_GRACE_MS);

@@ -55,18 +55,23 @@ void api_set_backend(struct api *a, const struct api_backend *b)
 {
     a->backend = *b;
     /* pairs with the acquire in api_backend() */
-    atomic_store_explicit(&a->ready, &a->backend, memory_order_release);
+    atomic_store_explicit(&a->set, &a->backend, memory_order_release);
 }
 
-void api_clear_backend(struct api *a)
+void api_begin_stop(struct api *a)
 {
-    atomic_store_explicit(&a->ready, NULL, memory_order_release);
+    atomic_store_explicit(&a->stopping, true, memory_order_relaxed);
     tails_end_all(a->tails);
 }
 
 const struct api_backend *api_backend(struct api *a)
 {
-    return atomic_load_explicit(&a->ready, memory_order_acquire);
+    return atomic_load_explicit(&a->set, memory_order_acquire);
+}
+
+bool api_ready(struct api *a)
+{
+    return api_backend(a) != NULL && !atomic_load_explicit(&a->stopping, memory_order_relaxed);
 }
 
 void api_set_door(struct api *a, const char *name, const char *address)

@@ -52,7 +52,7 @@ void api_otlp_error_body(void *api, int status, const struct err *e, struct buf 
                          const char **ret_content_type);
 int api_grpc_guard(void *api, struct grpc_call *call, struct err *reterr);
 
-/** What handlers work on; borrowed until api_clear_backend(). */
+/** What handlers work on; borrowed until the servers that call them are stopped and their workers ended. */
 struct api_backend {
     struct store *store;
     struct promql_engine *promql;
@@ -63,8 +63,8 @@ struct api_backend {
 };
 
 void api_set_backend(struct api *a, const struct api_backend *b);
-/** Back to "not ready": new requests are refused, live streams end. */
-void api_clear_backend(struct api *a);
+/** Stopping: new requests are refused, live streams end. Handlers already running keep the backend. */
+void api_begin_stop(struct api *a);
 
 /** What the status page shows of a door. Copied; `address` "" when it is off. */
 void api_set_door(struct api *a, const char *name, const char *address);

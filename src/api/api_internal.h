@@ -36,7 +36,8 @@ struct tails;
 
 struct api {
     struct api_opts opts;
-    _Atomic(const struct api_backend *) ready; /* release at set, acquire at use; NULL: not ready */
+    _Atomic(const struct api_backend *) set; /* release at set, acquire at use; NULL: starting */
+    _Atomic bool stopping;
     struct api_backend backend;
     struct tails *tails;
     struct mono started;
@@ -47,7 +48,9 @@ struct api {
     struct rates *rates;
 };
 
-/** The backend; handlers of NEED_BACKEND routes always have one. */
+/** Are requests that need the backend let in? The guard asks once; they keep it although stopping begins. */
+bool api_ready(struct api *a);
+/** The backend; handlers of NEED_BACKEND routes always have one, to their end. */
 const struct api_backend *api_backend(struct api *a);
 const struct identity *api_identity(const struct http_exchange *x);
 

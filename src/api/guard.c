@@ -164,7 +164,7 @@ int api_http_guard(void *api, struct http_exchange *x, const struct http_route *
     if (!a->opts.auth_enabled && check_open_server(x) != 0) {
         return 1;
     }
-    if ((route->user_flags & NEED_BACKEND) != 0 && b == NULL) {
+    if ((route->user_flags & NEED_BACKEND) != 0 && !api_ready(a)) {
         http_set_header(x, "Retry-After", "1");
         err_set(&e, ERR_UNAVAILABLE, "the server is starting or stopping; see /-/ready");
         return refuse(x, &e);
@@ -198,7 +198,7 @@ int api_grpc_guard(void *api, struct grpc_call *call, struct err *reterr)
     struct identity id;
     int rc;
 
-    if (b == NULL) {
+    if (!api_ready(api)) {
         return err_set(reterr, ERR_UNAVAILABLE, "the server is starting or stopping");
     }
     if (!auth_enabled(b->auth)) {

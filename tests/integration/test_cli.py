@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -144,6 +145,46 @@ def test_term_with_open_requests(start):
     idle.get(s.url + '/-/healthy', timeout=5)
     s.signal(signal.SIGTERM)
     assert s.child.wait(5 * SLOW) == 0
+
+
+@pytest.mark.asan
+def test_stop_under_load(start):
+    """Requests that were let in finish or are refused; the process ends cleanly and keeps what it accepted."""
+    s = start.server()
+    end, accepted, odd = threading.Event(), [0] * 4, []
+
+    def send(i):
+        session = requests.Session()
+        n = 0
+        while not end.is_set():
+            now = time.time_ns()
+            body = wire.logs([wire.log_record(now, f'stop {i} {n} {k}') for k in range(200)])
+            try:
+                r = session.post(s.otlp_url + '/v1/logs', data=body, timeout=20 * SLOW,
+                                 headers={'Content-Type': 'application/x-protobuf'})
+            except requests.ConnectionError:
+                return
+            if r.status_code == 200:
+                accepted[i] += 200
+            elif r.status_code != 503:
+                odd.append((r.status_code, r.text[:200]))
+            n += 1
+
+    threads = [threading.Thread(target=send, args=(i,)) for i in range(len(accepted))]
+    for t in threads:
+        t.start()
+    wait_for('accepted logs', lambda: sum(accepted) >= 4000, 20)
+    s.signal(signal.SIGTERM)
+    code = s.child.wait(10 * SLOW)
+    end.set()
+    for t in threads:
+        t.join()
+    assert code == 0, s.log()[-3000:]
+    assert not odd
+    again = start.server()
+    now = int(time.time() * 1000)
+    counts = again.json('/api/v1/logs/histogram', start_ms=now - 600000, end_ms=now + 60000, buckets=10)
+    assert sum(sum(x['counts']) for x in counts['series']) >= sum(accepted)
 
 
 def test_hangup_reloads(start):
