@@ -12,7 +12,7 @@ static void healthy(void *arg, struct http_exchange *x)
 
 static void ready(void *arg, struct http_exchange *x)
 {
-    if (api_backend(arg) != NULL) {
+    if (api_ready(arg)) {
         http_respond(x, 200, "text/plain; charset=utf-8", STR("Bongsu is ready.\n"));
         return;
     }
@@ -93,6 +93,7 @@ static void flags(void *arg, struct http_exchange *x)
 
     begin(&w, &b);
     json_object_begin(&w);
+    conf_read_begin(conf);
     for (size_t i = 0; i < conf_count(conf); i++) {
         struct conf_entry e = conf_at(conf, i);
 
@@ -101,6 +102,7 @@ static void flags(void *arg, struct http_exchange *x)
             json_cstr(&w, e.value);
         }
     }
+    conf_read_end(conf);
     json_object_end(&w);
     json_object_end(&w);
     respond_json(x, 200, &b);
@@ -141,8 +143,9 @@ static void config(void *arg, struct http_exchange *x)
     struct buf b;
 
     buf_init(&yaml, 1 << 20);
-    conf_yaml(conf, &yaml);
     begin(&w, &b);
+    conf_read_begin(conf);
+    conf_yaml(conf, &yaml);
     json_object_begin(&w);
     json_key(&w, "yaml");
     json_str(&w, buf_str(&yaml));
@@ -153,6 +156,7 @@ static void config(void *arg, struct http_exchange *x)
 
         write_key(&w, &e);
     }
+    conf_read_end(conf);
     json_array_end(&w);
     json_object_end(&w);
     json_object_end(&w);

@@ -158,6 +158,8 @@ static struct conf *conf_new(const struct conf_spec *spec, int argc, char *const
     size_t n = 0;
 
     c->spec = *spec;
+    c->lock = mem_xcalloc(1, sizeof(*c->lock));
+    mutex_init(c->lock, LOCK_RANK_LEAF);
     for (size_t t = 0; t < spec->tables_n; t++) {
         n += spec->tables[t].n;
     }
@@ -461,6 +463,7 @@ void conf_apply_reloadable(struct conf *live, void *live_settings, const struct 
 {
     size_t ignored = 0;
 
+    mutex_lock(live->lock);
     for (size_t i = 0; i < live->n; i++) {
         struct conf_value *v = &live->values[i];
 
@@ -475,6 +478,7 @@ void conf_apply_reloadable(struct conf *live, void *live_settings, const struct 
         v->origin = fresh->values[i].origin;
     }
     conf_remember(live, live_settings);
+    mutex_unlock(live->lock);
     *ret_ignored = ignored;
 }
 
@@ -498,7 +502,19 @@ void conf_free(struct conf *c, void *settings)
     mem_free(c->argv);
     mem_free(c->file_key);
     mem_free(c->values);
+    mutex_done(c->lock);
+    mem_free(c->lock);
     mem_free(c);
+}
+
+void conf_read_begin(const struct conf *c)
+{
+    mutex_lock(c->lock);
+}
+
+void conf_read_end(const struct conf *c)
+{
+    mutex_unlock(c->lock);
 }
 
 size_t conf_count(const struct conf *c)

@@ -82,12 +82,16 @@ void conf_free(struct conf *c, void *settings);
 void conf_help(const struct conf_spec *spec, struct buf *dst); /* --help text, sorted by table */
 void conf_markdown(const struct conf_spec *spec, struct buf *dst); /* docs/configuration.md */
 void conf_yaml(const struct conf *c, struct buf *dst); /* effective settings, secrets masked */
+/** Between these two, texts stay as they are: conf_apply_reloadable() frees those that changed. Needed by
+ * readers on other threads than the one that reloads; take no other lock in between. */
+void conf_read_begin(const struct conf *c);
+void conf_read_end(const struct conf *c);
 /** Walk effective keys for the API: i in [0, conf_count()). */
 size_t conf_count(const struct conf *c);
 
 struct conf_entry {
     const struct conf_key *key;
-    const char *value; /* text; "***" when secret */
+    const char *value; /* text; "***" when secret; valid until conf_read_end() */
     enum conf_origin origin;
     const char *env; /* environment name */
 };

@@ -7,6 +7,7 @@
 #define CONF_CONF_INTERNAL_H
 
 #include "base/err.h"
+#include "base/lock.h"
 #include "conf/conf.h"
 
 enum {
@@ -29,6 +30,7 @@ struct conf_value {
 
 struct conf {
     struct conf_spec spec;
+    struct mutex *lock;        /* owned; readers of texts against conf_apply_reloadable() */
     struct conf_value *values; /* owned, [n], in order of the tables */
     size_t n;
     int argc;

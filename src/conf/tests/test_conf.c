@@ -4,6 +4,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/thread.h"
 #include "conf/conf.h"
 
 struct settings {
@@ -535,6 +537,62 @@ static void test_reload(void **state)
     unload(&r);
 }
 
+struct dump_loop {
+    struct conf *c;
+    _Atomic bool stop;
+    _Atomic size_t dumps;
+};
+
+static void dump_until_stopped(void *arg)
+{
+    struct dump_loop *d = arg;
+
+    do {
+        struct buf b;
+        bool whole;
+
+        buf_init(&b, 1 << 16);
+        conf_read_begin(d->c);
+        conf_yaml(d->c, &b);
+        whole = str_find(buf_str(&b), STR("  retention: ")) >= 0;
+        for (size_t i = 0; i < conf_count(d->c); i++) {
+            buf_add_cstr(&b, conf_at(d->c, i).value);
+        }
+        conf_read_end(d->c);
+        atomic_fetch_add(&d->dumps, whole && !b.failed ? 1 : 0);
+        buf_done(&b);
+    } while (!atomic_load(&d->stop));
+}
+
+/* Dumps of another thread while settings are replaced; the sanitizers watch. */
+static void test_reload_under_readers(void **state)
+{
+    struct dump_loop d = {0};
+    struct thread reader = {0};
+    struct run r;
+
+    (void)state;
+    load(&r, "store: {retention: 1d}\n", (const char *[]){NULL});
+    assert_int_equal(r.rc, 0);
+    d.c = r.c;
+    assert_int_equal(thread_start(&reader, "reader", dump_until_stopped, &d), 0);
+    for (int i = 0; i < 200 || atomic_load(&d.dumps) == 0; i++) {
+        struct settings fresh_s = {0};
+        struct conf *fresh = NULL;
+        struct err e = {0};
+        size_t ignored;
+
+        write_file(r.file, i % 2 == 0 ? STR("store: {retention: 2d}\ntoken: new\n")
+                                      : STR("store: {retention: 3h}\nlabels: [x, y]\n"));
+        assert_int_equal(conf_reload(r.c, &fresh_s, &fresh, &e), 0);
+        conf_apply_reloadable(r.c, &r.s, fresh, &fresh_s, &ignored);
+        conf_free(fresh, &fresh_s);
+    }
+    atomic_store(&d.stop, true);
+    thread_join(&reader);
+    unload(&r);
+}
+
 static void test_help_and_markdown(void **state)
 {
     struct buf b;
@@ -598,6 +656,7 @@ int main(void)
         cmocka_unit_test(test_large_and_deep_files),
         cmocka_unit_test(test_yaml_dump_reads_back),
         cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_reload_under_readers),
         cmocka_unit_test(test_help_and_markdown),
         cmocka_unit_test(test_clashing_tables),
     };
