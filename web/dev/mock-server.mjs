@@ -1007,7 +1007,10 @@ async function route(req, res, url, body) {
   }
   if (p.startsWith('/api/v1/users')) {
     const name = decodeURIComponent(p.slice('/api/v1/users/'.length))
-    if (req.method === 'GET') return need(s, 'admin'), { users: [...users.values()].map(publicUser) }
+    if (req.method === 'GET') {
+      need(s, 'admin')
+      return { users: [...users.values()].map(publicUser) }
+    }
     if (req.method === 'POST') {
       need(s, 'admin')
       if (users.has(body.user)) throw new Refused(409, 'conflict', `user "${body.user}" exists`)

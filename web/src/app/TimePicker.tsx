@@ -13,7 +13,7 @@ import { useIsFetching } from '@tanstack/react-query'
 import { lazy, Suspense, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import classes from '@/app/Shell.module.css'
-import { formatDateTime } from '@/lib/format'
+import { formatDateTime, formatSpan } from '@/lib/format'
 import { isRelative, moveRange, PRESETS, type TimeRange } from '@/lib/time'
 import { useTimeRange } from '@/lib/timeRange'
 
@@ -22,13 +22,13 @@ const AbsoluteForm = lazy(() => import('@/app/AbsoluteForm'))
 function useRangeLabel(range: TimeRange, startMs: number, endMs: number): string {
   const { t, i18n } = useTranslation()
   if (isRelative(range)) {
-    return t('time.last', { span: range.from.slice(4) })
+    return t('time.last', { span: formatSpan(range.from.slice(4), i18n.language) })
   }
   return `${formatDateTime(startMs, i18n.language)} – ${formatDateTime(endMs, i18n.language)}`
 }
 
 export function TimePicker() {
-  const { t } = useTranslation()
+  const { t, i18n } = useTranslation()
   const { range, resolved, live, intervalMs, setRange, refresh } = useTimeRange()
   const [open, setOpen] = useState(false)
   const fetching = useIsFetching({ predicate: q => q.queryKey[0] !== 'status' }) > 0
@@ -73,7 +73,7 @@ export function TimePicker() {
                       setOpen(false)
                     }}
                   >
-                    {p}
+                    {formatSpan(p, i18n.language)}
                   </Button>
                 ))}
               </div>

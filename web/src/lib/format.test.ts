@@ -7,6 +7,7 @@ import {
   formatNumber,
   formatPercent,
   formatShort,
+  formatSpan,
   formatStamp,
   formatUnit,
   formatUptime,
@@ -62,6 +63,12 @@ describe('format', () => {
     expect(formatUnit(5, 'ms', 'en')).toBe('5 ms')
     expect(formatUnit(1500, 'per_s', 'en')).toBe('1.5k/s')
     expect(formatUnit(null, 'per_s', 'en')).toBe('–')
+  })
+
+  test('spans', () => {
+    expect(formatSpan('6h', 'en')).toBe('6h')
+    expect(formatSpan('15m', 'ko')).toBe('15분')
+    expect(formatSpan('1h30m', 'ko')).toBe('1h30m')
   })
 
   test('times', () => {

@@ -240,3 +240,14 @@ export function formatUptime(seconds: number | null | undefined, lang: string): 
     .map(([n, u]) => `${formatInteger(n, lang)} ${u}`)
     .join(' ')
 }
+
+const SPAN_UNITS: Record<string, string> = { s: 'second', m: 'minute', h: 'hour', d: 'day', w: 'week' }
+
+/** A link's span for people: "6h" -> "6h" / "6시간"; what is no single unit stays as it is. */
+export function formatSpan(span: string, lang: string): string {
+  const m = /^(\d+)([smhdw])$/.exec(span)
+  const unit = SPAN_UNITS[m?.[2] ?? '']
+  return m === null || unit === undefined
+    ? span
+    : numberFormat(lang, { style: 'unit', unit, unitDisplay: 'narrow' }).format(Number(m[1]))
+}

@@ -48,13 +48,11 @@ export function ChartResult({
       const c = promChart(answers[i], request, a.query.legend, scheme)
       omitted += c.omitted
       times = c.times
-      return c.series.map(s => ({
-        ...s,
-        label:
-          active.length > 1 && used.has(s.label)
-            ? `${letter(a.index)}: ${s.label}`
-            : (used.add(s.label), s.label),
-      }))
+      return c.series.map(s => {
+        const label = used.has(s.label) ? `${letter(a.index)}: ${s.label}` : s.label
+        used.add(s.label)
+        return { ...s, label }
+      })
     })
     return { times, omitted, series: promPalette(series, scheme) }
   }, [active, answers, requests, scheme])

@@ -22,12 +22,14 @@ export function Signals() {
   const { resolved } = useTimeRange()
   const { data } = useQuery(serverStatusQuery)
   const stepS = stepFor(resolved, 240, 15)
-  const request = { query: ingestRate(rateWindow(stepS)), stepS, ...alignRange(resolved, stepS) }
+  const request = useMemo(
+    () => ({ query: ingestRate(rateWindow(stepS)), stepS, ...alignRange(resolved, stepS) }),
+    [stepS, resolved],
+  )
   const rates = useQuery(rangeQuery(request))
   const chart = useMemo(
     () => promChart(rates.data, request, '{{signal}}', scheme),
-    // biome-ignore lint/correctness/useExhaustiveDependencies: the request changes with the answer
-    [rates.data, scheme],
+    [rates.data, request, scheme],
   )
   const lang = i18n.language
   return (

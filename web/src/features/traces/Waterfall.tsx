@@ -43,7 +43,6 @@ function Lane({ node, tree, color, segments }: Pick<RowProps, 'node' | 'tree' | 
   const total = tree.duration || 1
   const pct = (ns: number) => `${(ns / total) * 100}%`
   const failed = node.span.status === 'error'
-  const endsLate = node.end / total > 0.82
   const label = formatDurationNs(node.end - node.start, i18n.language)
   return (
     <div className={classes.lane}>
@@ -70,14 +69,7 @@ function Lane({ node, tree, color, segments }: Pick<RowProps, 'node' | 'tree' | 
           style={{ left: pct(Number(nsDiff(String(tree.startNs), e.time_ns))) }}
         />
       ))}
-      <span
-        className={classes.time}
-        style={
-          endsLate && node.start / total > 0.18
-            ? { right: `calc(100% - ${pct(node.start)})` }
-            : { left: endsLate ? undefined : pct(node.end), right: endsLate ? '-64px' : undefined }
-        }
-      >
+      <span className={classes.time} style={{ left: pct(node.end) }}>
         {label}
       </span>
     </div>
@@ -266,7 +258,6 @@ export function Waterfall({ tree, colors, selected, find, height, onSelect, onFi
           ))}
         </div>
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a tree is one stop of the Tab key */}
       <div
         ref={scroll}
         className={classes.scroll}
