@@ -47,4 +47,5 @@ export const server = setupServer(
   http.get('*/api/v1/services', () => HttpResponse.json({ services: [] })),
   http.get('*/api/v1/traces', () => HttpResponse.json({ traces: [] })),
   http.get('*/api/v1/logs', () => HttpResponse.json({ logs: [] })),
+  http.get('*/api/v1/spans/names', () => HttpResponse.json({ names: [] })),
 )

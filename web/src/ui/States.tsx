@@ -79,7 +79,7 @@ export function errorText(error: unknown): string {
 export function Loading({ rows = 6, height = 22 }: { rows?: number; height?: number }) {
   const { t } = useTranslation()
   return (
-    <Stack gap={8} p={12} aria-busy="true" aria-label={t('common.loading')}>
+    <Stack gap={8} p={12} role="status" aria-busy="true" aria-label={t('common.loading')}>
       {Array.from({ length: rows }, (_, i) => (
         <Skeleton key={i} height={height} radius="sm" width={`${100 - ((i * 7) % 23)}%`} />
       ))}
