@@ -138,7 +138,7 @@ static void write_file(const char *path, struct str text)
 /* Load with the YAML text (NULL: no file) and NULL-terminated arguments. */
 static void load(struct run *r, const char *yaml, const char *const *args)
 {
-    char *argv[64];
+    char *argv[64] = {NULL};
     int argc = 0;
 
     memset(r, 0, sizeof(*r));
