@@ -209,13 +209,34 @@ static uint64_t drop_oldest(struct store *s)
     return bytes[which];
 }
 
+static bool over_budget(const struct store *s, const struct store_usage *u)
+{
+    return (u->budget_bytes != 0 && u->total_bytes > u->budget_bytes) ||
+           (u->free_bytes != 0 && u->free_bytes < s->min_free_bytes);
+}
+
+static void flush_engines(struct store *s)
+{
+    struct err e = {0};
+    int rc = tsdb_flush(s->metrics, &e);
+
+    rc = rc < 0 ? rc : columns_flush(s->spans, &e);
+    rc = rc < 0 ? rc : columns_flush(s->logs, &e);
+    if (rc < 0) {
+        log_error("store", "writing out the logs to stay inside the disk budget failed",
+                  L_CSTR("error", e.msg));
+    }
+}
+
+/* Logs cannot be dropped. Where they are a large share, their rows become parts first: smaller, and in line
+ * by age with the parts there, which would all go for them otherwise. */
 static void enforce_budget(struct store *s, struct store_usage *u)
 {
-    while ((u->budget_bytes != 0 && u->total_bytes > u->budget_bytes) ||
-           (u->free_bytes != 0 && u->free_bytes < s->min_free_bytes)) {
-        if (drop_oldest(s) == 0) {
-            return; /* the rest is WAL and memory, which the next flush turns into parts */
-        }
+    if (over_budget(s, u) && u->wal_bytes > u->total_bytes / 4) {
+        flush_engines(s);
+        measure(s, u);
+    }
+    while (over_budget(s, u) && drop_oldest(s) != 0) {
         measure(s, u);
     }
 }

@@ -138,7 +138,8 @@ struct columns_status {
 void columns_status(struct columns *c, struct columns_status *ret);
 NODISCARD int columns_flush(struct columns *c, struct err *reterr);
 NODISCARD int columns_compact(struct columns *c, struct err *reterr);
-/** For the size budget: newest row time of the oldest day and its bytes (INT64_MAX when none), and drop it. */
+/** For the size budget: the part of the oldest day whose newest row is oldest; that row's time and the part's
+ * bytes (INT64_MAX when none), and drop it. */
 int64_t columns_oldest_part_ns(struct columns *c, uint64_t *ret_bytes);
 NODISCARD int columns_drop_oldest_part(struct columns *c, struct err *reterr);
 

@@ -90,8 +90,9 @@ int columns_compact(struct columns *c, struct err *reterr)
     return rc < 0 ? rc : 0;
 }
 
-/* Drop all parts whose rows are wholly older than `before_ns`, or (day != 0) those of one day. */
-static int drop_parts(struct columns *c, int64_t before_ns, uint32_t day, struct err *reterr)
+/* Drop `only`, or (NULL) all parts whose rows are wholly older than `before_ns`. */
+static int drop_parts(struct columns *c, int64_t before_ns, const struct part *only,
+                      struct err *reterr)
 {
     struct part **old = mem_try_calloc(c->parts.n + 1, sizeof(struct part *));
     struct change ch = {.remove = old};
@@ -103,7 +104,7 @@ static int drop_parts(struct columns *c, int64_t before_ns, uint32_t day, struct
     for (size_t i = 0; i < c->parts.n; i++) { /* only changes with maintenance held */
         struct part *p = c->parts.v[i];
 
-        if (day != 0 ? part_day(p) == day : part_max_ns(p) < before_ns) {
+        if (only != NULL ? p == only : part_max_ns(p) < before_ns) {
             old[ch.remove_n++] = p;
         }
     }
@@ -132,7 +133,7 @@ static void retention(struct columns *c)
     before_ns = (clock_wall_ms() - c->opts.retention_ms) * 1000000;
     job_begin(c, JOB_RETENTION);
     mutex_lock(&c->maintenance);
-    rc = drop_parts(c, before_ns, 0, &err);
+    rc = drop_parts(c, before_ns, NULL, &err);
     mutex_unlock(&c->maintenance);
     job_end(c, JOB_RETENTION, rc == 0, mono_since_ns(start));
     if (rc < 0) {
@@ -141,18 +142,28 @@ static void retention(struct columns *c)
     }
 }
 
-int64_t columns_oldest_part_ns(struct columns *c, uint64_t *ret_bytes)
+/* Not the whole day: on a busy machine the budget may hold less than one. `lock` or `maintenance` held. */
+static const struct part *oldest_part(const struct columns *c)
 {
-    int64_t newest = INT64_MAX;
+    const struct part *oldest = NULL;
 
-    *ret_bytes = 0;
-    mutex_lock(&c->lock);
     for (size_t i = 0; i < c->parts.n && part_day(c->parts.v[i]) == part_day(c->parts.v[0]); i++) {
         const struct part *p = c->parts.v[i];
 
-        newest = i == 0 || part_max_ns(p) > newest ? part_max_ns(p) : newest;
-        *ret_bytes += part_bytes(p);
+        oldest = oldest == NULL || part_max_ns(p) < part_max_ns(oldest) ? p : oldest;
     }
+    return oldest;
+}
+
+int64_t columns_oldest_part_ns(struct columns *c, uint64_t *ret_bytes)
+{
+    const struct part *p;
+    int64_t newest;
+
+    mutex_lock(&c->lock);
+    p = oldest_part(c);
+    newest = p != NULL ? part_max_ns(p) : INT64_MAX;
+    *ret_bytes = p != NULL ? part_bytes(p) : 0;
     mutex_unlock(&c->lock);
     return newest;
 }
@@ -163,7 +174,7 @@ int columns_drop_oldest_part(struct columns *c, struct err *reterr)
 
     mutex_lock(&c->maintenance);
     if (c->parts.n != 0) {
-        rc = drop_parts(c, 0, part_day(c->parts.v[0]), reterr);
+        rc = drop_parts(c, 0, oldest_part(c), reterr);
     }
     mutex_unlock(&c->maintenance);
     return rc;

@@ -405,6 +405,39 @@ static void test_damage(void **state)
     gen_rmdir(dir);
 }
 
+/* Of a day in several parts only the oldest goes. */
+static void test_drop_within_a_day(void **state)
+{
+    const int64_t day_ns = (int64_t)DAY_MS * 1000000;
+    const int64_t hour_ns = day_ns / 24;
+    char *dir = gen_tmpdir();
+    struct columns_opts o = {.kind = COLUMNS_LOGS, .dir = dir};
+    struct columns *c = open_with(&o);
+    int64_t midnight_ns = (clock_wall_ns() / day_ns - 1) * day_ns;
+    struct columns_status st;
+    uint64_t bytes;
+
+    (void)state;
+    for (int hour = 3; hour > 0; hour--) { /* the oldest comes last */
+        append_numbered(c, (uint64_t)hour * 10, 10, midnight_ns + hour * hour_ns);
+        assert_int_equal(columns_flush(c, NULL), 0);
+    }
+    for (int hour = 1; hour <= 3; hour++) {
+        int64_t newest_ns = columns_oldest_part_ns(c, &bytes);
+
+        assert_true(newest_ns >= midnight_ns + hour * hour_ns);
+        assert_true(newest_ns < midnight_ns + (hour + 1) * hour_ns);
+        columns_status(c, &st);
+        assert_true(bytes > 0 && bytes <= st.disk_bytes);
+        assert_int_equal(columns_drop_oldest_part(c, NULL), 0);
+        columns_status(c, &st);
+        assert_int_equal(st.rows, 30 - 10 * hour);
+    }
+    assert_int_equal(columns_oldest_part_ns(c, &bytes), INT64_MAX);
+    columns_close(c);
+    gen_rmdir(dir);
+}
+
 static void test_retention(void **state)
 {
     char *dir = gen_tmpdir();
@@ -580,8 +613,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kill),      cmocka_unit_test(test_stable_ids),
         cmocka_unit_test(test_full_disk), cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_retention), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_overload),
+        cmocka_unit_test(test_retention), cmocka_unit_test(test_drop_within_a_day),
+        cmocka_unit_test(test_threads),   cmocka_unit_test(test_overload),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
