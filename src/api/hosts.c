@@ -50,8 +50,10 @@ static const struct {
                  {"arch", "host_arch"},
                  {"agent_version", "service_version"}};
 
+/* The newest sample itself; for hosts silent beyond the lookback, the newest minute of the last hour. */
 static const char LAST_SEEN[] =
-    "max by (host_name) (timestamp(last_over_time(system_uptime_seconds[1h])))";
+    "max by (host_name) (timestamp(system_uptime_seconds)) or max by (host_name)"
+    " (max_over_time(timestamp(system_uptime_seconds)[1h:1m]))";
 
 struct host {
     struct str name;
