@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "ingest/self.h"
 #include "io/vfs.h"
 #include "settings.h"
@@ -218,13 +219,23 @@ static void set_backend(struct server *s)
 
 static double rss_of_process(void *arg)
 {
-    long long pages = 0;
+    char line[128];
+    struct str rest = {0};
+    struct str field;
+    uint64_t pages = 0;
     FILE *f = fopen("/proc/self/statm", "re");
 
     (void)arg;
     if (f != NULL) {
-        pages = fscanf(f, "%*s %lld", &pages) == 1 ? pages : 0;
+        if (fgets(line, sizeof(line), f) != NULL) {
+            rest = str_cstr(line);
+        }
         fclose(f);
+    }
+    /* proc(5): "size resident shared ...", in pages */
+    if (!str_split(&rest, ' ', &field) || !str_split(&rest, ' ', &field) ||
+        !str_to_u64(field, &pages)) {
+        return 0;
     }
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }

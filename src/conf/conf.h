@@ -30,14 +30,14 @@ struct conf_key {
     const char *key;  /* dotted YAML path, "otlp.grpc" */
     const char *flag; /* "otlp-grpc" without dashes; NULL: no flag */
     enum conf_type type;
+    bool reloadable;            /* SIGHUP applies a change */
+    bool secret;                /* masked everywhere */
     size_t offset;              /* of the field in the settings struct */
     const char *default_value;  /* in text form */
     const char *placeholder;    /* in --help: ADDR:PORT */
     const char *const *choices; /* ENUM, NULL-terminated */
     int64_t min;                /* numbers; min == max == 0: unbounded */
     int64_t max;
-    bool reloadable;  /* SIGHUP applies a change */
-    bool secret;      /* masked everywhere */
     const char *help; /* one sentence */
 };
 

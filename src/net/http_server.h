@@ -29,7 +29,7 @@ struct http_route {
     http_handler handler;
     void *arg;
     enum http_where where;
-    size_t max_body;     /* bytes on the wire; larger: 413 before it is read */
+    uint32_t max_body;   /* bytes on the wire; larger: 413 before it is read */
     uint32_t user_flags; /* the guard's business, e.g. required scope */
 };
 
