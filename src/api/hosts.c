@@ -111,10 +111,10 @@ static int hosts_query(struct hosts *h, const char *query, int64_t t_ms,
 
 static int hosts_seen(struct hosts *h, int64_t t_ms, struct err *e)
 {
-    const struct promql_result *r;
+    const struct promql_result *r = NULL; /* stays so on an error */
     int rc = hosts_query(h, LAST_SEEN, t_ms, &r, e);
 
-    for (size_t i = 0; rc == 0 && i < r->series_n; i++) {
+    for (size_t i = 0; r != NULL && i < r->series_n; i++) {
         struct host *host = host_of(h, r->series[i].labels);
 
         if (host != NULL) {
@@ -127,10 +127,10 @@ static int hosts_seen(struct hosts *h, int64_t t_ms, struct err *e)
 static int hosts_metric(struct hosts *h, size_t m, int64_t t_ms, struct err *e)
 {
     const struct host_metric *metric = &HOST_METRICS[m];
-    const struct promql_result *r;
+    const struct promql_result *r = NULL; /* stays so on an error */
     int rc = hosts_query(h, metric->query, t_ms, &r, e);
 
-    for (size_t i = 0; rc == 0 && i < r->series_n; i++) {
+    for (size_t i = 0; r != NULL && i < r->series_n; i++) {
         struct host *host = map_get(&h->by_name, labels_get(r->series[i].labels, STR("host_name")));
 
         if (host != NULL) {
@@ -146,10 +146,10 @@ static int hosts_metric(struct hosts *h, size_t m, int64_t t_ms, struct err *e)
 
 static int hosts_info(struct hosts *h, int64_t t_ms, struct err *e)
 {
-    const struct promql_result *r;
+    const struct promql_result *r = NULL; /* stays so on an error */
     int rc = hosts_query(h, "last_over_time(target_info{job=\"bongsu-agent\"}[1h])", t_ms, &r, e);
 
-    for (size_t i = 0; rc == 0 && i < r->series_n; i++) {
+    for (size_t i = 0; r != NULL && i < r->series_n; i++) {
         struct labels ls = r->series[i].labels;
         struct host *host = map_get(&h->by_name, labels_get(ls, STR("host_name")));
 

@@ -170,7 +170,7 @@ static bool check_sizes(struct http_exchange *x, uint64_t length)
         return false;
     }
     if (length > x->route->def.max_body) {
-        ignore_result(err_set(&e, ERR_TOO_LARGE, "body of %llu bytes, more than %zu",
+        ignore_result(err_set(&e, ERR_TOO_LARGE, "body of %llu bytes, more than %u",
                               (unsigned long long)length, x->route->def.max_body),
                       "answered");
         refuse(x, 413, "body_too_large", &e);

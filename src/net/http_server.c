@@ -236,7 +236,7 @@ static enum MHD_Result on_body(struct http_exchange *x, const char *data, size_t
         keep_body(x, data, *n);
     }
     *n = 0;
-    if (x->refused && x->received > x->route->def.max_body + HTTP_DISCARD_MAX) {
+    if (x->refused && x->received > (size_t)x->route->def.max_body + HTTP_DISCARD_MAX) {
         response_send_raw(x);
         return MHD_NO;
     }

@@ -69,13 +69,14 @@ struct tsdb {
     struct thread bg;     /* flushes */
     struct thread merger; /* merges and retention */
     struct mono next_flush;
-    bool flush_failed;     /* these three: the flush thread's own */
-    uint64_t idle_samples; /* in the head when ingest was last seen busy */
+    uint64_t idle_samples; /* in the head when ingest was last seen busy; this to flush_failed: the
+                            * flush thread's own */
     struct mono idle_since;
     int64_t last_flush_ms;
+    bool flush_failed;
 
-    _Atomic uint64_t flush_runs, merge_runs;
     atomic_bool flush_running, merge_running;
+    _Atomic uint64_t flush_runs, merge_runs;
     _Atomic int64_t flush_last_ms, merge_last_ms;
     _Atomic uint32_t flush_permille, merge_permille; /* progress */
     struct tsdb_stats stats;
