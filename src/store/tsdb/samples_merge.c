@@ -29,22 +29,26 @@ static size_t lower_bound(const int64_t *t, size_t n, int64_t x)
 
 int samples_join(struct samples *dst, size_t split)
 {
-    size_t n = dst->n - split;
     size_t from;
+    size_t moved;
     struct samples old = {0};
     size_t a = 0;
     size_t b = split;
     size_t out;
 
-    if (split == 0 || n == 0 || dst->t_ms[split - 1] < dst->t_ms[split]) {
+    if (split == 0 || split == dst->n || dst->t_ms[split - 1] < dst->t_ms[split]) {
         return 0;
     }
     from = lower_bound(dst->t_ms, split, dst->t_ms[split]); /* before it nothing changes */
-    if (!samples_reserve(&old, split - from)) {
+    moved = split - from;
+    if (moved == 0) {
+        return 0;
+    }
+    if (!samples_reserve(&old, moved)) {
         samples_done(&old);
         return -ERR_NOMEM;
     }
-    old.n = split - from;
+    old.n = moved;
     memcpy(old.t_ms, dst->t_ms + from, old.n * sizeof(*old.t_ms));
     memcpy(old.v, dst->v + from, old.n * sizeof(*old.v));
     out = from;
