@@ -113,9 +113,9 @@ static void query_range(void *arg, struct http_exchange *x)
     const struct api_backend *b = api_backend(a);
     struct promql_result *r = NULL;
     struct err e = {0};
-    int64_t start;
-    int64_t end;
-    int64_t step;
+    int64_t start = 0;
+    int64_t end = 0;
+    int64_t step = 0;
     int rc = range_params(x, &start, &end, &step, &e);
 
     rc = rc < 0 ? rc : set_deadline(a, x, &e);

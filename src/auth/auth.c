@@ -201,7 +201,7 @@ static bool setup_take(struct auth *a, struct str secret, char kept[AUTH_SECRET_
     bool ok;
 
     mutex_lock(&a->lock);
-    ok = secret_eq(secret, str_cstr(a->setup_secret));
+    ok = secret_eq(secret, str_of(a->setup_secret, strlen(a->setup_secret)));
     if (ok) {
         memcpy(kept, a->setup_secret, AUTH_SECRET_SIZE);
         a->setup_secret[0] = '\0';

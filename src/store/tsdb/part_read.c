@@ -94,7 +94,8 @@ static bool take_names(struct part *p)
         n->name = bits_read_str(&r);
         first = bits_read_varint(&r);
         count = bits_read_varint(&r);
-        if (r.bad || first != next || count == 0 || count > p->f.pairs_n - first ||
+        if (r.bad || n->name.p == NULL || first != next || count == 0 ||
+            count > p->f.pairs_n - first ||
             (i > 0 && str_cmp(p->names[i - 1].name, n->name) >= 0)) {
             return false;
         }
@@ -182,7 +183,7 @@ int part_open(const char *dir, struct part **ret, struct err *reterr)
             rc = err_prefix(reterr, "%s", dir);
         }
     }
-    if (rc < 0) {
+    if (rc != 0) {
         vfs_unmap(&index);
         vfs_unmap(&data);
         return rc;
