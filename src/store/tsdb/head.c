@@ -181,7 +181,7 @@ int head_append_locked(struct head *h, struct shard *s, struct series *se, int64
 
 void head_drop_flushed_locked(struct head *h, struct series *se)
 {
-    for (; se->flush_n > 0; se->flush_n--) {
+    for (; se->flush_n > 0 && se->first != NULL; se->flush_n--) {
         struct chunk *c = se->first;
 
         se->first = c->next;
