@@ -22,16 +22,24 @@ static const struct signal {
 
 static int64_t rss_bytes(void)
 {
+    char line[128];
+    struct str rest = {0};
+    struct str field;
+    int64_t pages = 0;
     FILE *f = fopen("/proc/self/statm", "re");
-    long long pages = 0;
 
     if (f != NULL) {
-        if (fscanf(f, "%*s %lld", &pages) != 1) {
-            pages = 0;
+        if (fgets(line, sizeof(line), f) != NULL) {
+            rest = str_cstr(line);
         }
         fclose(f);
     }
-    return (int64_t)pages * sysconf(_SC_PAGESIZE);
+    /* proc(5): "size resident shared ...", in pages */
+    if (!str_split(&rest, ' ', &field) || !str_split(&rest, ' ', &field) ||
+        !str_to_i64(field, &pages)) {
+        return 0;
+    }
+    return pages * sysconf(_SC_PAGESIZE);
 }
 
 static void put_i64(struct json_writer *w, const char *key, int64_t v)
