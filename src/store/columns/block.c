@@ -353,7 +353,7 @@ static int read_shapes(struct block *b, struct str raw)
 
 int block_shapes(struct block *b)
 {
-    const struct column *col;
+    const struct column *col = NULL;
     struct str raw = {0};
     int rc;
 
@@ -375,8 +375,8 @@ int block_shapes(struct block *b)
     }
     if (b->core[COL_SHAPE] != NULL) {
         rc = block_column(b, b->core[COL_SHAPE], &col);
-        if (rc != 0) {
-            return rc;
+        if (rc != 0 || col == NULL) {
+            return rc != 0 ? rc : block_corrupt(b, "shape of a row");
         }
         for (uint32_t i = 0; i < b->entry->rows_n; i++) {
             if ((uint64_t)col->ints[i] >= b->shapes_n) {
