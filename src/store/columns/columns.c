@@ -316,7 +316,7 @@ static int append_batch(struct columns *c, struct buf *b, size_t rows, struct er
     b->data = data;
     b->cap = b->n;
     rc = append_begin(c, b->data, b->n, (uint32_t)rows, &g, reterr);
-    if (rc != 0) {
+    if (g == NULL) { /* given with 0 only */
         return rc;
     }
     payload = str_of(b->data, b->n);
