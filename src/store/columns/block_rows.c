@@ -290,8 +290,12 @@ static int make_attrs(struct maker *m)
     struct attr_cache *cache =
         arena_calloc(m->b->a, (size_t)m->b->attrs_n + 1, sizeof(struct attr_cache));
     const struct column *rest;
-    int rc = cache != NULL ? block_shapes(m->b) : no_room(m);
+    int rc;
 
+    if (cache == NULL) {
+        return no_room(m);
+    }
+    rc = block_shapes(m->b);
     rc = rc < 0 ? rc : core_strs(m, COL_REST, &rest);
     for (size_t i = 0; i < m->n && rc == 0; i++) {
         struct attrs *as =

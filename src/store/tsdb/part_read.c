@@ -183,7 +183,7 @@ int part_open(const char *dir, struct part **ret, struct err *reterr)
             rc = err_prefix(reterr, "%s", dir);
         }
     }
-    if (rc != 0) {
+    if (p == NULL) { /* given with 0 only */
         vfs_unmap(&index);
         vfs_unmap(&data);
         return rc;
