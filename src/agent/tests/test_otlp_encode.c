@@ -5,6 +5,7 @@
 #include "agent/host.h"
 #include "agent/metrics.h"
 #include "agent_test.h"
+#include "base/clock.h"
 
 static void test_nesting(void **state)
 {
