@@ -277,7 +277,7 @@ int vfs_read_file(const struct vfs *v, const char *path, size_t max, char **ret,
                        : read_fd(v, fd, p, (size_t)st.st_size, path, reterr);
     }
     ignore_result(v->close(v->ctx, fd), "only read from");
-    if (rc < 0) {
+    if (rc < 0 || p == NULL) { /* NULL is an error already */
         mem_free(p);
         return rc;
     }

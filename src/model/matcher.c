@@ -73,11 +73,9 @@ static void take_literal(struct str p, size_t *pos, struct buf *dst)
         size_t len = 1;
         size_t next;
 
-        if (c == '\\' && *pos + 1 < p.n && is_meta(p.p[*pos + 1])) {
-            c = p.p[*pos + 1];
-            len = 2;
-        } else if (c == '\\' && *pos + 1 < p.n &&
-                   (p.p[*pos + 1] == '-' || p.p[*pos + 1] == '/' || p.p[*pos + 1] == '_')) {
+        if (c == '\\' && *pos + 1 < p.n &&
+            (is_meta(p.p[*pos + 1]) || p.p[*pos + 1] == '-' || p.p[*pos + 1] == '/' ||
+             p.p[*pos + 1] == '_')) {
             c = p.p[*pos + 1];
             len = 2;
         } else if (is_meta(c)) {

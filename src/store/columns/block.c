@@ -369,7 +369,10 @@ int block_shapes(struct block *b)
         return none != NULL ? 0 : block_no_memory(b);
     }
     rc = col_payload(b, b->core[COL_SHAPES], &raw);
-    rc = rc < 0 ? rc : read_shapes(b, raw);
+    if (rc < 0 || raw.p == NULL) {
+        return rc < 0 ? rc : block_corrupt(b, "shapes");
+    }
+    rc = read_shapes(b, raw);
     if (rc < 0) {
         return rc;
     }
