@@ -2,7 +2,7 @@
  *
  * The HTTP and gRPC faces of the program: thin handlers over the store, the query engines and auth. The
  * contract is api/openapi.yaml. Servers may be started before the store is open: until api_set_backend()
- * every route that needs data answers 503 with the start-up progress.
+ * every route that needs data answers 503; the log shows the start-up progress.
  */
 #ifndef API_API_H
 #define API_API_H

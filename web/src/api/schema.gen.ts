@@ -2333,7 +2333,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Starting; the text tells how far the WAL replay is */
+            /** @description Starting (the log tells how far the WAL replay is) or stopping */
             503: {
                 headers: {
                     [name: string]: unknown;
