@@ -48,6 +48,7 @@ void api_routes(struct api *a, struct http_server *s)
     ingest_routes(a, s);
     status_routes(a, s);
     server_status_routes(a, s);
+    targets_routes(a, s);
     assets_routes(a, s);
 }
 

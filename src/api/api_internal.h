@@ -72,6 +72,7 @@ void accounts_routes(struct api *a, struct http_server *s);      /* accounts.c *
 void ingest_routes(struct api *a, struct http_server *s);        /* ingest.c: main port */
 void status_routes(struct api *a, struct http_server *s);        /* status.c */
 void server_status_routes(struct api *a, struct http_server *s); /* server_status.c */
+void targets_routes(struct api *a, struct http_server *s);       /* targets.c */
 void assets_routes(struct api *a, struct http_server *s);        /* assets.c */
 
 /* tail.c */

@@ -249,6 +249,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/targets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Scrape targets, active and dropped by relabelling (Prometheus form) */
+        get: operations["targets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/targets/metadata": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Type, help and unit of metrics by target that exposes them */
+        get: operations["targetsMetadata"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scrape_pools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Names of the scrape jobs */
+        get: operations["scrapePools"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/status/buildinfo": {
         parameters: {
             query?: never;
@@ -911,6 +962,40 @@ export interface components {
             status: "error";
             errorType: string;
             error: string;
+        };
+        ScrapeTarget: {
+            /** @description Before relabelling */
+            discoveredLabels: {
+                [key: string]: string;
+            };
+            labels: {
+                [key: string]: string;
+            };
+            /** @description The job's name */
+            scrapePool: string;
+            scrapeUrl: string;
+            /** @description With this host's name instead of localhost */
+            globalUrl: string;
+            /** @description Empty when the last scrape worked */
+            lastError: string;
+            /**
+             * Format: date-time
+             * @description 0001-01-01T00:00:00Z before the first scrape
+             */
+            lastScrape: string;
+            /** @description Seconds */
+            lastScrapeDuration: number;
+            /** @enum {string} */
+            health: "unknown" | "up" | "down";
+            /** @description A duration like 15s */
+            scrapeInterval: string;
+            scrapeTimeout: string;
+        };
+        DroppedTarget: {
+            discoveredLabels: {
+                [key: string]: string;
+            };
+            scrapePool: string;
         };
         /** @enum {string} */
         Role: "viewer" | "operator" | "admin";
@@ -1806,6 +1891,103 @@ export interface operations {
                                 help: string;
                                 unit: string;
                             }[];
+                        };
+                    };
+                };
+            };
+        };
+    };
+    targets: {
+        parameters: {
+            query?: {
+                /** @description Missing means any */
+                state?: "active" | "dropped" | "any";
+                scrapePool?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Targets */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status: string;
+                        data: {
+                            activeTargets: components["schemas"]["ScrapeTarget"][];
+                            droppedTargets: components["schemas"]["DroppedTarget"][];
+                            /** @description By scrape pool; null when only active targets are asked for */
+                            droppedTargetCounts: {
+                                [key: string]: number;
+                            } | null;
+                        };
+                    };
+                };
+            };
+        };
+    };
+    targetsMetadata: {
+        parameters: {
+            query?: {
+                /** @description Selector on the target's labels */
+                match_target?: string;
+                metric?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Metadata */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status: string;
+                        data: {
+                            target: {
+                                [key: string]: string;
+                            };
+                            /** @description Absent when asked for by name */
+                            metric?: string;
+                            type: string;
+                            help: string;
+                            unit: string;
+                        }[];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+        };
+    };
+    scrapePools: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Pools */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status: string;
+                        data: {
+                            scrapePools: string[];
                         };
                     };
                 };
