@@ -38,6 +38,8 @@ void buf_add_i64(struct buf *b, int64_t v);  /* decimal */
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /** Shortest text that reads back as the same double; NaN, +Inf, -Inf as Prometheus writes them. */
 void buf_add_f64(struct buf *b, double v);
+/** The same with the choice of form: an exponent ("1e+21") when the decimal exponent is < low or >= high. */
+void buf_add_f64_form(struct buf *b, double v, int low, int high);
 
 /** Borrow the content; valid until the next append. */
 static inline struct str buf_str(const struct buf *b)

@@ -127,7 +127,7 @@ static void test_floats(void **state)
         {INFINITY, "+Inf"},
         {-INFINITY, "-Inf"},
         {1e300, "1e+300"},
-        {5e-324, "4.94065645841247e-324"},
+        {5e-324, "5e-324"},
         {1.0 / 3, "0.3333333333333333"},
     };
 

@@ -199,168 +199,19 @@ bool go_unquote(struct str literal, struct arena *a, struct str *ret)
     return !b.failed && (ret->p != NULL || ret->n == 0);
 }
 
-/** 10^0 .. 10^27, all exact with the 64-bit mantissa of long double. */
-static const long double powers_of_ten[] = {1e0L,  1e1L,  1e2L,  1e3L,  1e4L,  1e5L,  1e6L,
-                                            1e7L,  1e8L,  1e9L,  1e10L, 1e11L, 1e12L, 1e13L,
-                                            1e14L, 1e15L, 1e16L, 1e17L, 1e18L, 1e19L, 1e20L,
-                                            1e21L, 1e22L, 1e23L, 1e24L, 1e25L, 1e26L, 1e27L};
-
-/** Does the decimal m * 10^-k read back as v? @return 1, 0, or -1 when too close to tell */
-static int reads_back(uint64_t m, int k, double v, long double half_gap)
-{
-    long double back =
-        k >= 0 ? (long double)m / powers_of_ten[k] : (long double)m * powers_of_ten[-k];
-    long double off = fabsl(back - (long double)v);
-
-    /* back is wrong by at most 2^-64 of v, which is 2^-10 of half_gap */
-    return off < half_gap * 0.995L ? 1 : off > half_gap * 1.005L ? 0 : -1;
-}
-
-/** shortest_digits() without printf and strtod, for most values of everyday size. Wherever rounding of the
- * extended arithmetic could decide, it gives up. @return digits, 0: not sure */
-static size_t fast_digits(double v, char digits[32], int *ret_exp)
-{
-    int e = (int)floor(log10(v)); /* v = d.ddd * 10^e, or one less at a power of ten */
-    long double half_gap;
-    uint64_t m = 0;
-    size_t n = 0;
-    int k = 0;
-    int unused;
-    char reversed[24];
-
-    if (e < -9 || e > 17 || LDBL_MANT_DIG < 64 || frexp(v, &unused) == 0.5) {
-        return 0; /* the gap below a power of two is smaller than the one above */
-    }
-    half_gap = ((long double)nextafter(v, INFINITY) - (long double)v) / 2;
-    for (int p = 15; p <= 17; p++) {
-        long double scaled;
-        long double whole;
-        long double part;
-        int ok;
-
-        k = p - 1 - e;
-        scaled = k >= 0 ? (long double)v * powers_of_ten[k] : (long double)v / powers_of_ten[-k];
-        whole = floorl(scaled);
-        part = scaled - whole;
-        if (part > 0.45L && part < 0.55L) {
-            return 0;
-        }
-        m = (uint64_t)whole + (part > 0.5L);
-        ok = reads_back(m, k, v, half_gap);
-        if (ok < 0 || (ok == 0 && p == 17)) {
-            return 0;
-        }
-        if (ok > 0) {
-            break;
-        }
-    }
-    *ret_exp = -k;
-    for (uint64_t rest = m; rest != 0; rest /= 10) {
-        (*ret_exp)++;
-    }
-    while (m % 10 == 0) {
-        m /= 10;
-    }
-    for (; m != 0; m /= 10) {
-        reversed[n++] = (char)('0' + m % 10);
-    }
-    for (size_t i = 0; i < n; i++) {
-        digits[i] = reversed[n - 1 - i];
-    }
-    return n;
-}
-
-/** Shortest decimal digits of a finite v > 0: d1d2...dn with value 0.d1d2...dn * 10^*ret_exp. */
-static size_t shortest_digits(double v, char digits[32], int *ret_exp)
-{
-    char text[40] = "";
-    int from = v < 2.3e-308 ? 1 : 15; /* subnormals carry fewer digits */
-    size_t n = fast_digits(v, digits, ret_exp);
-    const char *e;
-
-    if (n != 0) {
-        return n;
-    }
-    for (int p = from; p <= 17; p++) {
-        snprintf(text, sizeof(text), "%.*e", p - 1, v);
-        if (strtod(text, NULL) == v) {
-            break;
-        }
-    }
-    e = strchr(text, 'e');
-    for (const char *c = text; c < e; c++) {
-        if (*c != '.') {
-            digits[n++] = *c;
-        }
-    }
-    while (n > 1 && digits[n - 1] == '0') {
-        n--;
-    }
-    *ret_exp = (int)strtol(e + 1, NULL, 10) + 1;
-    return n;
-}
-
-static void add_zeros(struct buf *dst, int n)
-{
-    for (int i = 0; i < n; i++) {
-        buf_add_byte(dst, '0');
-    }
-}
-
-/** Written with an exponent when the decimal exponent is < low or >= high. */
-static void add_f64(struct buf *dst, double v, int low, int high)
-{
-    char digits[32] = "";
-    size_t n;
-    int e;
-
-    if (isnan(v) || isinf(v)) {
-        buf_add_cstr(dst, isnan(v) ? "NaN" : v > 0 ? "+Inf" : "-Inf");
-        return;
-    }
-    if (signbit(v)) {
-        buf_add_byte(dst, '-');
-        v = -v;
-    }
-    if (v < 1e15 && v == (double)(uint64_t)v && (high > 15 || v < 1e6)) {
-        buf_add_u64(dst, (uint64_t)v);
-        return;
-    }
-    n = shortest_digits(v, digits, &e);
-    if (e - 1 < low || e - 1 >= high) {
-        buf_add_byte(dst, digits[0]);
-        if (n > 1) {
-            buf_add_byte(dst, '.');
-            buf_add(dst, digits + 1, n - 1);
-        }
-        buf_printf(dst, "e%c%02d", e - 1 < 0 ? '-' : '+', abs(e - 1));
-    } else if (e <= 0) {
-        buf_add_cstr(dst, "0.");
-        add_zeros(dst, -e);
-        buf_add(dst, digits, n);
-    } else if ((size_t)e >= n) {
-        buf_add(dst, digits, n);
-        add_zeros(dst, e - (int)n);
-    } else {
-        buf_add(dst, digits, (size_t)e);
-        buf_add_byte(dst, '.');
-        buf_add(dst, digits + e, n - (size_t)e);
-    }
-}
-
 void go_add_f64(struct buf *dst, double v)
 {
-    add_f64(dst, v, -1000, 1000);
+    buf_add_f64_form(dst, v, -1000, 1000);
 }
 
 void go_add_f64_json(struct buf *dst, double v)
 {
-    add_f64(dst, v, -6, 21);
+    buf_add_f64_form(dst, v, -6, 21);
 }
 
 void go_add_f64_v(struct buf *dst, double v)
 {
-    add_f64(dst, v, -4, 6);
+    buf_add_f64_form(dst, v, -4, 6);
 }
 
 void go_add_duration(struct buf *dst, int64_t ms)

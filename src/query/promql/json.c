@@ -61,9 +61,9 @@ static void add_point(int64_t t_ms, double v, struct buf *dst)
 {
     buf_add_byte(dst, '[');
     add_time(t_ms, dst);
-    buf_add_cstr(dst, ",\"");
+    buf_add(dst, ",\"", 2);
     go_add_f64_json(dst, v);
-    buf_add_cstr(dst, "\"]");
+    buf_add(dst, "\"]", 2);
 }
 
 static void add_series(const struct promql_series *s, bool vector, struct buf *dst)

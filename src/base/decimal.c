@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Schubfach: the interval of reals that round to v is scaled by a power of ten so that it holds at least one
+ * and at most ten integers; one of at most four candidates is the answer. All products are 64 x 128 bits with
+ * a table of powers of ten (tools/make_pow10), rounded to odd, which keeps every comparison exact.
+ */
+#include "base/decimal.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "pow10_table.h"
+
+__extension__ typedef unsigned __int128 uint128;
+
+enum { MANTISSA_BITS = 52, EXPONENT_BIAS = 1023 + MANTISSA_BITS };
+
+static const uint64_t HIDDEN_BIT = 1ull << MANTISSA_BITS;
+
+/** floor(e * log2(10)), exact for |e| <= 1233. */
+static inline int log2_pow10(int e)
+{
+    return (e * 1741647) >> 19;
+}
+
+/** floor(e * log10(2)), or of 3/4 * 2^e when the interval below v is the narrow one. */
+static inline int log10_pow2(int e, bool narrow)
+{
+    return (e * 1262611 - (narrow ? 524031 : 0)) >> 22;
+}
+
+/** The upper 64 bits of g * n, with the last bit set when anything below is not 0. */
+static inline uint64_t round_to_odd(struct pow10 g, uint64_t n)
+{
+    uint128 low = (uint128)g.lo * n;
+    uint128 high = (uint128)g.hi * n + (uint64_t)(low >> 64);
+
+    return (uint64_t)(high >> 64) | ((uint64_t)high > 1);
+}
+
+static struct decimal scaled(uint64_t c, int q, bool narrow)
+{
+    uint64_t odd = c & 1; /* an odd mantissa does not own the ends of its interval */
+    int k = log10_pow2(q, narrow);
+    int h = q + log2_pow10(-k) + 1;
+    struct pow10 g = pow10_table[-k - POW10_MIN];
+    uint64_t lower = round_to_odd(g, (4 * c - 2 + narrow) << h) + odd;
+    uint64_t value = round_to_odd(g, (4 * c) << h);
+    uint64_t upper = round_to_odd(g, (4 * c + 2) << h) - odd;
+    uint64_t s = value / 4;
+    bool up;
+    bool down;
+
+    if (s >= 10) {
+        uint64_t tens = s / 10;
+
+        down = lower <= 40 * tens;
+        up = 40 * tens + 40 <= upper;
+        if (up != down) {
+            return (struct decimal){tens + up, k + 1};
+        }
+    }
+    down = lower <= 4 * s;
+    up = 4 * s + 4 <= upper;
+    if (up != down) {
+        return (struct decimal){s + up, k};
+    }
+    return (struct decimal){s + (value > 4 * s + 2 || (value == 4 * s + 2 && (s & 1) != 0)), k};
+}
+
+static struct decimal without_zeros(struct decimal d)
+{
+    while (d.digits != 0 && d.digits % 10 == 0) {
+        d.digits /= 10;
+        d.exponent++;
+    }
+    return d;
+}
+
+struct decimal decimal_shortest(double v)
+{
+    uint64_t bits;
+    uint64_t mantissa;
+    int exponent;
+    int q;
+
+    memcpy(&bits, &v, sizeof(bits));
+    mantissa = bits & (HIDDEN_BIT - 1);
+    exponent = (int)(bits >> MANTISSA_BITS) & 0x7ff;
+    if (exponent == 0) {
+        return mantissa == 0 ? (struct decimal){0, 0}
+                             : without_zeros(scaled(mantissa, 1 - EXPONENT_BIAS, false));
+    }
+    q = exponent - EXPONENT_BIAS;
+    if (q <= 0 && q > -53 && ((HIDDEN_BIT | mantissa) & ((1ull << -q) - 1)) == 0) {
+        return without_zeros((struct decimal){(HIDDEN_BIT | mantissa) >> -q, 0});
+    }
+    return without_zeros(scaled(HIDDEN_BIT | mantissa, q, mantissa == 0 && exponent > 1));
+}
+
+size_t decimal_write(uint64_t n, char *dst)
+{
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+        "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+        "8081828384858687888990919293949596979899";
+    char text[20];
+    size_t at = sizeof(text);
+
+    while (n >= 100) {
+        at -= 2;
+        memcpy(text + at, pairs + 2 * (n % 100), 2);
+        n /= 100;
+    }
+    if (n >= 10) {
+        at -= 2;
+        memcpy(text + at, pairs + 2 * n, 2);
+    } else {
+        text[--at] = (char)('0' + n);
+    }
+    memcpy(dst, text + at, sizeof(text) - at);
+    return sizeof(text) - at;
+}
