@@ -22,7 +22,7 @@ enum {
     HTTP_GZIP_MIN = 1024,         /* smaller bodies are sent as they are */
     HTTP_DISCARD_MAX = 1 << 20, /* bytes of a refused body read away before the connection is cut */
     HTTP_WATCH_BUSY_MS = 200,   /* how soon a client that went away is noticed */
-    HTTP_WATCH_IDLE_MS = 1000,  /* how soon a slow sender is noticed */
+    HTTP_WATCH_IDLE_MS = 5000,  /* between looks while there are no connections */
     HTTP_MIN_RATE_BYTES_PER_MS = 1, /* slower bodies and readers are cut after the idle timeout */
     HTTP_RETRY_AFTER_S = 5,         /* told with 429 and 503 */
 };
@@ -72,13 +72,14 @@ struct http_server {
     struct thread watcher;
     struct mutex lock; /* rank NET */
     struct cond changed;
-    struct conn *conns;    /* guarded by: lock */
-    size_t running;        /* guarded by: lock; handlers on workers, queued ones too */
-    size_t streams;        /* guarded by: lock */
-    size_t active;         /* guarded by: lock; exchanges alive */
-    bool stopping;         /* guarded by: lock */
-    bool stopped;          /* guarded by: lock; the watcher ends */
-    struct pollfd *polled; /* owned by the watcher; room for max_connections */
+    struct conn *conns;                /* guarded by: lock */
+    size_t running;                    /* guarded by: lock; handlers on workers, queued ones too */
+    size_t streams;                    /* guarded by: lock */
+    size_t active;                     /* guarded by: lock; exchanges alive */
+    bool stopping;                     /* guarded by: lock */
+    bool stopped;                      /* guarded by: lock; the watcher ends */
+    _Atomic unsigned on_event_threads; /* handlers running there; relaxed */
+    struct pollfd *polled;             /* owned by the watcher; room for max_connections */
     struct conn **polled_conns;
     struct gauge *connections;
     struct timing *seconds;

@@ -318,9 +318,6 @@ enum MHD_Result response_send(struct http_exchange *x)
     c->gone = false; /* looked at again: a stream must hear of it too */
     c->bytes = x->is_const ? x->out_const.n : x->out.n;
     x->s->streams += x->stream != NULL;
-    if (x->stream != NULL) {
-        cond_broadcast(&x->s->changed);
-    }
     mutex_unlock(&x->s->lock);
     if (x->stream != NULL) {
         stream_attach(x->stream, x->mhd);

@@ -75,6 +75,8 @@ static void conn_open(struct http_server *s, struct MHD_Connection *mhd, void **
     c->next = s->conns;
     if (c->next != NULL) {
         c->next->prev = c;
+    } else {
+        cond_broadcast(&s->changed); /* the watcher has something to watch */
     }
     s->conns = c;
     mutex_unlock(&s->lock);
@@ -152,6 +154,14 @@ static void *on_uri(void *arg, const char *uri, struct MHD_Connection *mhd)
     return x;
 }
 
+/* Only a stop waits for exchanges: waking threads for every request would cost more than many requests do. */
+static void wake_stop_locked(struct http_server *s)
+{
+    if (s->stopping) {
+        cond_broadcast(&s->changed);
+    }
+}
+
 static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
                          enum MHD_RequestTerminationCode code)
 {
@@ -182,7 +192,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     mem_free(x);
     mutex_lock(&s->lock);
     s->active--;
-    cond_broadcast(&s->changed);
+    wake_stop_locked(s);
     mutex_unlock(&s->lock);
 }
 
@@ -254,44 +264,88 @@ static void call_handler(struct http_exchange *x)
     }
 }
 
-static void on_worker(void *arg)
+static void run_handler(struct http_exchange *x)
 {
-    struct http_exchange *x = arg;
-    struct http_server *s = x->s;
-
     if (cancel_check(&x->cancel) == 0) {
         call_handler(x);
     } else {
         http_respond_errorf(x, ERR_CANCELED, "the request was canceled before it began");
     }
-    mutex_lock(&s->lock);
+}
+
+static void running_begin(struct http_exchange *x)
+{
+    mutex_lock(&x->s->lock);
+    x->running = true;
+    x->conn->phase = CONN_RUNNING;
+    x->s->running++;
+    mutex_unlock(&x->s->lock);
+}
+
+static void running_end_locked(struct http_exchange *x)
+{
     x->running = false;
-    s->running--;
+    x->s->running--;
+    wake_stop_locked(x->s);
+}
+
+static void on_worker(void *arg)
+{
+    struct http_exchange *x = arg;
+    struct http_server *s = x->s;
+
+    run_handler(x);
+    mutex_lock(&s->lock);
     /* Still under the lock: stop must not see running == 0 while the connection is suspended. */
     MHD_resume_connection(x->mhd);
-    cond_broadcast(&s->changed);
+    running_end_locked(x);
     mutex_unlock(&s->lock);
+}
+
+/* May this event thread run the handler itself, which saves four changes of threads? Only when nobody waits
+ * for it: it serves no other connection, and another thread is free to accept new ones. */
+static bool take_event_thread(struct http_exchange *x)
+{
+    const union MHD_ConnectionInfo *conn =
+        MHD_get_connection_info(x->mhd, MHD_CONNECTION_INFO_DAEMON);
+    const union MHD_DaemonInfo *daemon =
+        conn != NULL ? MHD_get_daemon_info(conn->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)
+                     : NULL;
+
+    if (daemon == NULL || daemon->num_connections != 1) {
+        return false;
+    }
+    if (atomic_fetch_add_explicit(&x->s->on_event_threads, 1, memory_order_relaxed) + 1 <
+        x->s->opts.threads) {
+        return true;
+    }
+    atomic_fetch_sub_explicit(&x->s->on_event_threads, 1, memory_order_relaxed);
+    return false;
+}
+
+static enum MHD_Result run_here(struct http_exchange *x)
+{
+    running_begin(x);
+    run_handler(x);
+    atomic_fetch_sub_explicit(&x->s->on_event_threads, 1, memory_order_relaxed);
+    mutex_lock(&x->s->lock);
+    running_end_locked(x);
+    mutex_unlock(&x->s->lock);
+    return response_send(x);
 }
 
 static enum MHD_Result start_worker(struct http_exchange *x)
 {
     struct http_server *s = x->s;
 
-    mutex_lock(&s->lock);
-    x->running = true;
-    x->conn->phase = CONN_RUNNING;
-    if (s->running++ == 0) {
-        cond_broadcast(&s->changed);
-    }
-    mutex_unlock(&s->lock);
+    running_begin(x);
     MHD_suspend_connection(x->mhd);
     if (pool_submit(s->opts.workers, on_worker, x) < 0) {
         reject_count(s, "workers_busy");
         http_respond_errorf(x, ERR_UNAVAILABLE, "all workers are busy");
         mutex_lock(&s->lock);
-        x->running = false;
-        s->running--;
         MHD_resume_connection(x->mhd);
+        running_end_locked(x);
         mutex_unlock(&s->lock);
     }
     return MHD_YES;
@@ -323,7 +377,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
         return response_send(x);
     }
     if (x->route->def.where == HTTP_WORKER) {
-        return start_worker(x);
+        return take_event_thread(x) ? run_here(x) : start_worker(x);
     }
     call_handler(x);
     return response_send(x);
@@ -380,12 +434,12 @@ static void watch(void *arg)
 
     mutex_lock(&s->lock);
     while (!s->stopped) {
-        bool busy = s->running + s->streams != 0;
+        bool idle = s->conns == NULL;
+        int64_t wait_ms = idle ? HTTP_WATCH_IDLE_MS : HTTP_WATCH_BUSY_MS;
         struct mono start = clock_mono();
-        int64_t wait_ms = busy ? HTTP_WATCH_BUSY_MS : HTTP_WATCH_IDLE_MS;
         int64_t passed_ms = 0;
 
-        while (!s->stopped && passed_ms < wait_ms && busy == (s->running + s->streams != 0)) {
+        while (!s->stopped && passed_ms < wait_ms && idle == (s->conns == NULL)) {
             ignore_result(cond_wait_ms(&s->changed, &s->lock, wait_ms - passed_ms),
                           "time is checked by the loop");
             passed_ms = mono_since_ns(start) / 1000000;

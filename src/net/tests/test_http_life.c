@@ -110,28 +110,28 @@ static void test_pool_full(void **state)
 {
     struct fixture *f = *state;
     struct buf b;
-    int fds[5];
+    int fds[6];
 
     buf_init(&b, 1 << 20);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) { /* one on an event thread, two on workers */
         fds[i] = ask(f, "/block");
+        NET_EVENTUALLY(atomic_load(&f->entered) == (int)i + 1);
     }
-    NET_EVENTUALLY(atomic_load(&f->entered) == 2);
-    for (size_t i = 2; i < 4; i++) {
+    for (size_t i = 3; i < 5; i++) {
         fds[i] = ask(f, "/block");
-        NET_EVENTUALLY(pool_queued(f->pool) == i - 1);
+        NET_EVENTUALLY(pool_queued(f->pool) == i - 2);
     }
-    fds[4] = ask(f, "/block");
-    assert_true(net_recv_until(fds[4], &b, "all workers are busy"));
+    fds[5] = ask(f, "/block");
+    assert_true(net_recv_until(fds[5], &b, "all workers are busy"));
     assert_true(str_starts(buf_str(&b), STR("HTTP/1.1 503 ")));
     assert_true(str_find(buf_str(&b), STR("Retry-After: 5\r\n")) > 0);
-    /* The event threads are free all the time. */
+    /* One event thread is free all the time. */
     buf_clear(&b);
-    close(fds[4]);
-    fds[4] = ask(f, "/hello");
-    assert_true(net_recv_until(fds[4], &b, "\r\n\r\nhello"));
+    close(fds[5]);
+    fds[5] = ask(f, "/hello");
+    assert_true(net_recv_until(fds[5], &b, "\r\n\r\nhello"));
     atomic_store(&f->release, true);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 5; i++) {
         buf_clear(&b);
         assert_true(net_recv_until(fds[i], &b, "released"));
     }
@@ -365,20 +365,20 @@ static void test_stop_cancels_after_grace(void **state)
 {
     struct fixture *f = *state;
     struct mono start;
-    int fds[4];
+    int fds[5];
 
-    for (size_t i = 0; i < 4; i++) {
-        fds[i] = ask(f, "/block"); /* two run, two wait */
-        NET_EVENTUALLY(atomic_load(&f->entered) == (i < 2 ? (int)i + 1 : 2));
+    for (size_t i = 0; i < 5; i++) {
+        fds[i] = ask(f, "/block"); /* three run, two wait */
+        NET_EVENTUALLY(atomic_load(&f->entered) == (i < 3 ? (int)i + 1 : 3));
     }
-    NET_EVENTUALLY(atomic_load(&f->entered) == 2 && pool_queued(f->pool) == 2);
+    NET_EVENTUALLY(atomic_load(&f->entered) == 3 && pool_queued(f->pool) == 2);
     start = clock_mono();
     http_server_stop(f->s, 300);
     assert_true(mono_since_ns(start) >= 300000000LL);
     assert_true(mono_since_ns(start) < 3000000000LL);
-    assert_int_equal(atomic_load(&f->canceled), 2);
-    assert_int_equal(atomic_load(&f->entered), 2); /* the waiting ones never began */
-    for (size_t i = 0; i < 4; i++) {
+    assert_int_equal(atomic_load(&f->canceled), 3);
+    assert_int_equal(atomic_load(&f->entered), 3); /* the waiting ones never began */
+    for (size_t i = 0; i < 5; i++) {
         close(fds[i]);
     }
 }
