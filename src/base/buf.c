@@ -128,63 +128,11 @@ void buf_printf(struct buf *b, const char *fmt, ...)
     }
 }
 
-static void add_zeros(struct buf *b, int n)
-{
-    for (int i = 0; i < n; i++) {
-        buf_add_byte(b, '0');
-    }
-}
-
-/** Digits without exponent: `point` of them stand before the decimal point (may be <= 0). */
-static void add_fixed(struct buf *b, const char *digits, int n, int point)
-{
-    if (point <= 0) {
-        buf_add_cstr(b, "0.");
-        add_zeros(b, -point);
-        buf_add(b, digits, (size_t)n);
-    } else if (point >= n) {
-        buf_add(b, digits, (size_t)n);
-        add_zeros(b, point - n);
-    } else {
-        buf_add(b, digits, (size_t)point);
-        buf_add_byte(b, '.');
-        buf_add(b, digits + point, (size_t)(n - point));
-    }
-}
-
-static void add_scientific(struct buf *b, const char *digits, int n, int exponent)
-{
-    buf_add_byte(b, digits[0]);
-    if (n > 1) {
-        buf_add_byte(b, '.');
-        buf_add(b, digits + 1, (size_t)n - 1);
-    }
-    buf_printf(b, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
-}
-
 void buf_add_f64_form(struct buf *b, double v, int low, int high)
 {
-    char digits[24];
-    struct decimal d;
-    int n;
-    int exponent;
+    char text[DECIMAL_TEXT_MAX];
 
-    if (isnan(v) || isinf(v)) {
-        buf_add_cstr(b, isnan(v) ? "NaN" : v > 0 ? "+Inf" : "-Inf");
-        return;
-    }
-    if (signbit(v)) {
-        buf_add_byte(b, '-');
-        v = -v;
-    }
-    d = decimal_shortest(v);
-    n = (int)decimal_write(d.digits, digits);
-    exponent = n - 1 + d.exponent;
-    if (v != 0 && (exponent < low || exponent >= high)) {
-        add_scientific(b, digits, n, exponent);
-    } else {
-        add_fixed(b, digits, n, exponent + 1);
-    }
+    buf_add(b, text, decimal_text(v, low, high, text));
 }
 
 void buf_add_f64(struct buf *b, double v)

@@ -6,6 +6,7 @@
  */
 #include "base/decimal.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -121,4 +122,75 @@ size_t decimal_write(uint64_t n, char *dst)
     }
     memcpy(dst, text + at, sizeof(text) - at);
     return sizeof(text) - at;
+}
+
+static size_t text_fixed(const char *digits, int n, int point, char *dst)
+{
+    char *at = dst;
+
+    if (point <= 0) {
+        memcpy(at, "0.", 2);
+        memset(at + 2, '0', (size_t)-point);
+        at += 2 - point;
+        memcpy(at, digits, (size_t)n);
+        return (size_t)(at - dst + n);
+    }
+    if (point >= n) {
+        memcpy(at, digits, (size_t)n);
+        memset(at + n, '0', (size_t)(point - n));
+        return (size_t)point;
+    }
+    memcpy(at, digits, (size_t)point);
+    at[point] = '.';
+    memcpy(at + point + 1, digits + point, (size_t)(n - point));
+    return (size_t)n + 1;
+}
+
+static size_t text_scientific(const char *digits, int n, int exponent, char *dst)
+{
+    uint64_t e = (uint64_t)(exponent < 0 ? -exponent : exponent);
+    char *at = dst;
+
+    *at++ = digits[0];
+    if (n > 1) {
+        *at++ = '.';
+        memcpy(at, digits + 1, (size_t)n - 1);
+        at += n - 1;
+    }
+    *at++ = 'e';
+    *at++ = exponent < 0 ? '-' : '+';
+    if (e < 10) {
+        *at++ = '0';
+    }
+    return (size_t)(at - dst) + decimal_write(e, at);
+}
+
+size_t decimal_text(double v, int low, int high, char *dst)
+{
+    char digits[24];
+    struct decimal d;
+    size_t sign = 0;
+    int n;
+    int exponent;
+
+    if (isnan(v)) {
+        memcpy(dst, "NaN", 3);
+        return 3;
+    }
+    if (isinf(v)) {
+        memcpy(dst, v > 0 ? "+Inf" : "-Inf", 4);
+        return 4;
+    }
+    if (signbit(v)) {
+        *dst++ = '-';
+        sign = 1;
+        v = -v;
+    }
+    d = decimal_shortest(v);
+    n = (int)decimal_write(d.digits, digits);
+    exponent = n - 1 + d.exponent;
+    if (v != 0 && (exponent < low || exponent >= high)) {
+        return sign + text_scientific(digits, n, exponent, dst);
+    }
+    return sign + text_fixed(digits, n, exponent + 1, dst);
 }

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { DECIMAL_DIGITS_MAX = 17 };
+enum { DECIMAL_TEXT_MAX = 352 }; /* the smallest double without exponent, sign and zeros included */
 
 struct decimal {
     uint64_t digits; /* 1..17 digits, the last one not 0 unless the value is */
@@ -21,5 +21,8 @@ struct decimal decimal_shortest(double v);
 
 /** Digits of n, most significant first, without terminator. @param dst room for 20 @return how many */
 size_t decimal_write(uint64_t n, char *dst);
+/** Text of any double: NaN, +Inf, -Inf, an exponent ("1e+21") when the decimal exponent is < low or >= high, else
+ * digits with a point. @param dst room for DECIMAL_TEXT_MAX @return length, no terminator */
+size_t decimal_text(double v, int low, int high, char *dst);
 
 #endif

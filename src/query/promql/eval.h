@@ -117,6 +117,7 @@ struct window {
     const int64_t *resets;
     size_t resets_n;
     size_t first;
+    const double *blocks; /* the function's reduce() of whole blocks of the series; may be NULL */
 };
 
 /* --- eval.c --- */

@@ -39,6 +39,8 @@ struct function {
     bool time_dependent; /* sees the evaluation time, so never step-invariant */
     bool keep_name;      /* does not drop the metric's name */
     bool counter;        /* FN_WINDOW: wants the counter's resets */
+    /* FN_WINDOW: wants this of every WINDOW_BLOCK samples, so that long windows are not walked whole */
+    double (*reduce)(const double *v, size_t n);
 
     union {
         double (*map)(double v);

@@ -156,6 +156,11 @@ static double date_minute(double v)
         .name = fn_name, .args = {TYPE_MATRIX}, .args_n = 1, .ret = TYPE_VECTOR, \
         .kind = FN_WINDOW, .counter = true, .window = fn                         \
     }
+#define REDUCED(fn_name, fn, reduce_fn)                                          \
+    {                                                                            \
+        .name = fn_name, .args = {TYPE_MATRIX}, .args_n = 1, .ret = TYPE_VECTOR, \
+        .kind = FN_WINDOW, .window = fn, .reduce = reduce_fn                     \
+    }
 #define WINDOW(fn_name, fn)                                                      \
     {                                                                            \
         .name = fn_name, .args = {TYPE_MATRIX}, .args_n = 1, .ret = TYPE_VECTOR, \
@@ -279,8 +284,8 @@ static const struct function table[] = {
     MAP("log10", log10),
     MAP("log2", log2),
     WINDOW("mad_over_time", window_mad),
-    WINDOW("max_over_time", window_max),
-    WINDOW("min_over_time", window_min),
+    REDUCED("max_over_time", window_max, extreme_max),
+    REDUCED("min_over_time", window_min, extreme_min),
     DATE("minute", date_minute),
     DATE("month", date_month),
     {.name = "pi", .ret = TYPE_SCALAR, .kind = FN_SPECIAL, .special = special_pi},

@@ -204,9 +204,9 @@ void go_add_f64(struct buf *dst, double v)
     buf_add_f64_form(dst, v, -1000, 1000);
 }
 
-void go_add_f64_json(struct buf *dst, double v)
+size_t go_f64_json(double v, char *dst)
 {
-    buf_add_f64_form(dst, v, -6, 21);
+    return decimal_text(v, -6, 21, dst);
 }
 
 void go_add_f64_v(struct buf *dst, double v)

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/decimal.h"
 
 /** One UTF-8 rune at the start of s; -1 at the end, 0xFFFD with one byte consumed for invalid bytes. */
 int32_t go_rune(struct str s, size_t *ret_n);
@@ -22,7 +23,7 @@ NODISCARD bool go_unquote(struct str literal, struct arena *a, struct str *ret);
 /** Shortest text that reads back, never with an exponent; NaN, +Inf, -Inf. */
 void go_add_f64(struct buf *dst, double v);
 /** The same, but with an exponent below 1e-6 and from 1e21, as the HTTP API writes points. */
-void go_add_f64_json(struct buf *dst, double v);
+size_t go_f64_json(double v, char *dst); /* as decimal_text() */
 /** As fmt's %v: exponent below 1e-4 and from 1e6. */
 void go_add_f64_v(struct buf *dst, double v);
 

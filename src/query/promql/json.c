@@ -44,26 +44,38 @@ static void add_labels(struct labels ls, struct buf *dst)
     buf_add_byte(dst, '}');
 }
 
-static void add_time(int64_t t_ms, struct buf *dst)
+/** Seconds with up to three decimals. @return length */
+static size_t time_text(int64_t t_ms, char *dst)
 {
     uint64_t abs = t_ms < 0 ? 0 - (uint64_t)t_ms : (uint64_t)t_ms;
+    uint64_t ms = abs % 1000;
+    char *at = dst;
 
     if (t_ms < 0) {
-        buf_add_byte(dst, '-');
+        *at++ = '-';
     }
-    buf_add_u64(dst, abs / 1000);
-    if (abs % 1000 != 0) {
-        buf_printf(dst, ".%03u", (unsigned)(abs % 1000));
+    at += decimal_write(abs / 1000, at);
+    if (ms != 0) {
+        at[0] = '.';
+        at[1] = (char)('0' + ms / 100);
+        at[2] = (char)('0' + ms / 10 % 10);
+        at[3] = (char)('0' + ms % 10);
+        at += 4;
     }
+    return (size_t)(at - dst);
 }
 
 static void add_point(int64_t t_ms, double v, struct buf *dst)
 {
-    buf_add_byte(dst, '[');
-    add_time(t_ms, dst);
-    buf_add(dst, ",\"", 2);
-    go_add_f64_json(dst, v);
-    buf_add(dst, "\"]", 2);
+    char text[DECIMAL_TEXT_MAX + 32] = "[";
+    size_t n = 1;
+
+    n += time_text(t_ms, text + n);
+    memcpy(text + n, ",\"", 2);
+    n += 2;
+    n += go_f64_json(v, text + n);
+    memcpy(text + n, "\"]", 2);
+    buf_add(dst, text, n + 2);
 }
 
 static void add_series(const struct promql_series *s, bool vector, struct buf *dst)

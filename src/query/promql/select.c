@@ -5,6 +5,7 @@
  * writes only its own rows, and the first error of any chunk ends the others.
  */
 #include "query/promql/eval.h"
+#include "query/promql/window.h"
 
 enum { CHUNK_SERIES = 64 };
 
@@ -141,6 +142,18 @@ static void window_resets_in(struct window *w, const int64_t *all_end, size_t lo
     w->first = lo;
 }
 
+/** What a function with reduce() wants of each whole block of the series, when windows are many. */
+static const double *reduce_series(const struct pass *p, const struct samples *s, double *dst)
+{
+    if (p->fn->reduce == NULL || p->grid->n == 1) {
+        return NULL;
+    }
+    for (size_t i = 0; i < s->n / WINDOW_BLOCK; i++) {
+        dst[i] = p->fn->reduce(s->v + i * WINDOW_BLOCK, WINDOW_BLOCK);
+    }
+    return dst;
+}
+
 /** The function over the moving window; `s` without stale markers. */
 static void walk_window(const struct pass *p, const struct samples *s, size_t row,
                         struct samples *scratch)
@@ -156,6 +169,7 @@ static void walk_window(const struct pass *p, const struct samples *s, size_t ro
     size_t hi = 0;
 
     w.resets = scratch->t_ms;
+    w.blocks = reduce_series(p, s, scratch->v);
     for (size_t i = 0; i < g->n; i++) {
         w.eval_ms = grid_at(g, i);
         w.end_ms = ref_time(&p->when, w.eval_ms);

@@ -140,25 +140,77 @@ bool window_avg(const struct window *w, double *ret)
     return true;
 }
 
+enum { LANES = 8 };
+
+/* Independent lanes, because a single chain of comparisons waits for each one. A comparison with NaN is false,
+ * so NaN never enters; what stays at the start value is looked at again. */
+#define EXTREME(name, better, worst)                                                   \
+    static double name##_slow(const double *v, size_t n)                               \
+    {                                                                                  \
+        double m = v[0];                                                               \
+                                                                                       \
+        for (size_t i = 1; i < n; i++) {                                               \
+            m = v[i] better m || isnan(m) ? v[i] : m;                                  \
+        }                                                                              \
+        return m;                                                                      \
+    }                                                                                  \
+                                                                                       \
+    double name(const double *v, size_t n)                                             \
+    {                                                                                  \
+        double lane[LANES] = {worst, worst, worst, worst, worst, worst, worst, worst}; \
+        double m = worst;                                                              \
+        size_t i = 0;                                                                  \
+                                                                                       \
+        for (; i + LANES <= n; i += LANES) {                                           \
+            for (size_t k = 0; k < LANES; k++) {                                       \
+                lane[k] = v[i + k] better lane[k] ? v[i + k] : lane[k];                \
+            }                                                                          \
+        }                                                                              \
+        for (; i < n; i++) {                                                           \
+            m = v[i] better m ? v[i] : m;                                              \
+        }                                                                              \
+        for (size_t k = 0; k < LANES; k++) {                                           \
+            m = lane[k] better m ? lane[k] : m;                                        \
+        }                                                                              \
+        /* All NaN, or the sign of the first zero decides. */                          \
+        return m == worst || m == 0 ? name##_slow(v, n) : m;                           \
+    }
+
+EXTREME(extreme_max, >, -(double)INFINITY)
+EXTREME(extreme_min, <, (double)INFINITY)
+
+/** `reduce` over the window: its ends value by value, whole blocks by what is known of them. */
+static double reduce_blocks(const struct window *w, double (*reduce)(const double *v, size_t n))
+{
+    const double *series = w->v - w->first;
+    size_t end = w->first + w->n;
+    size_t lo = (w->first + WINDOW_BLOCK - 1) / WINDOW_BLOCK;
+    size_t hi = end / WINDOW_BLOCK;
+    double part[3];
+    size_t n = 0;
+
+    if (w->blocks == NULL || hi <= lo) {
+        return reduce(w->v, w->n);
+    }
+    if (lo * WINDOW_BLOCK > w->first) {
+        part[n++] = reduce(w->v, lo * WINDOW_BLOCK - w->first);
+    }
+    part[n++] = reduce(w->blocks + lo, hi - lo);
+    if (end > hi * WINDOW_BLOCK) {
+        part[n++] = reduce(series + hi * WINDOW_BLOCK, end - hi * WINDOW_BLOCK);
+    }
+    return reduce(part, n);
+}
+
 bool window_min(const struct window *w, double *ret)
 {
-    double m = w->v[0];
-
-    for (size_t i = 1; i < w->n; i++) {
-        m = w->v[i] < m || isnan(m) ? w->v[i] : m;
-    }
-    *ret = m;
+    *ret = reduce_blocks(w, extreme_min);
     return true;
 }
 
 bool window_max(const struct window *w, double *ret)
 {
-    double m = w->v[0];
-
-    for (size_t i = 1; i < w->n; i++) {
-        m = w->v[i] > m || isnan(m) ? w->v[i] : m;
-    }
-    *ret = m;
+    *ret = reduce_blocks(w, extreme_max);
     return true;
 }
 

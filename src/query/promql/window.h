@@ -6,8 +6,15 @@
 #define QUERY_PROMQL_WINDOW_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct window;
+
+enum { WINDOW_BLOCK = 64 };
+
+/** Largest and smallest of n >= 1 values, NaN only when all are. */
+double extreme_max(const double *v, size_t n);
+double extreme_min(const double *v, size_t n);
 
 bool window_rate(const struct window *w, double *ret);
 bool window_increase(const struct window *w, double *ret);

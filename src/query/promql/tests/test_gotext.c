@@ -2,6 +2,7 @@
  *
  * Go's text forms: floats against printf and strtod, quoting, durations.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-#include <math.h>
 
 #include "base/hash.h"
 #include "query/promql/gotext.h"
@@ -42,12 +42,14 @@ static int plain_digits(double v, char *dst)
 static void check_one(double v)
 {
     struct buf b CLEANUP(buf_done) = {0};
+    char text[DECIMAL_TEXT_MAX];
     char want[40];
     char got[1000];
+    int unused;
     int n = 0;
 
     buf_init(&b, 4096);
-    go_add_f64_json(&b, v);
+    buf_add(&b, text, go_f64_json(v, text));
     buf_add_byte(&b, '\0');
     assert_true(strtod(b.data, NULL) == v);
     plain_digits(v, want);
@@ -60,7 +62,8 @@ static void check_one(double v)
         n--;
     }
     got[n] = '\0';
-    if (strcmp(got, want) != 0) {
+    /* printf rounds the value; where the interval of a power of two is lopsided, a shorter neighbour exists. */
+    if (strcmp(got, want) != 0 && !(frexp(v, &unused) == 0.5 && n < (int)strlen(want))) {
         fail_msg("%.17g gives %s", v, b.data);
     }
 }
@@ -118,6 +121,7 @@ static void test_floats(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct buf b CLEANUP(buf_done) = {0};
+        char text[DECIMAL_TEXT_MAX];
 
         buf_init(&b, 4096);
         if (cases[i].plain != NULL) {
@@ -125,7 +129,7 @@ static void test_floats(void **state)
             assert_true(str_eq(buf_str(&b), str_cstr(cases[i].plain)));
         }
         buf_clear(&b);
-        go_add_f64_json(&b, cases[i].v);
+        buf_add(&b, text, go_f64_json(cases[i].v, text));
         assert_true(str_eq(buf_str(&b), str_cstr(cases[i].json)));
         buf_clear(&b);
         go_add_f64_v(&b, cases[i].v);
