@@ -165,6 +165,15 @@ const struct native_histogram *native_dup(const struct native_histogram *h, stru
     return copy;
 }
 
+void native_samples_done(struct native_samples *s)
+{
+    mem_free(s->t_ms);
+    mem_free(s->v);
+    mem_free(s->buckets);
+    mem_free(s->bounds);
+    *s = (struct native_samples){0};
+}
+
 /* ---- the form of the protocols ---- */
 
 static int check_spans(const struct native_side *s, const char *side, struct err *reterr)

@@ -68,6 +68,20 @@ NODISCARD int native_push(struct native_buckets *b, int32_t index, double count)
 /** @return 0, -ERR_NOMEM, -ERR_LIMIT */
 NODISCARD int native_push_bound(struct native_histogram *h, double bound);
 
+/** Native histograms of one series, column-wise as struct samples. Buckets and bounds lie in shared blocks: the
+ * histograms must not be changed, and go with the whole. A stale marker has its bits in `sum`. Zeroed = empty. */
+struct native_samples {
+    int64_t *t_ms; /* owned; strictly rising */
+    struct native_histogram *v;
+    size_t n;
+    size_t cap;
+    struct native_bucket *buckets; /* owned */
+    double *bounds;                /* owned */
+    size_t bytes;                  /* of all of it */
+};
+
+void native_samples_done(struct native_samples *s);
+
 /* ---- the form of the protocols: runs of buckets ---- */
 
 struct native_span {

@@ -11,6 +11,9 @@
 #include "base/hash.h"
 
 #define LABEL_NAME "__name__"
+/** Name of the label that tells the components of a native histogram apart inside the store (store/tsdb/native.h).
+ * Not valid UTF-8, so no client can send or ask for it; it sorts after every other name. */
+#define LABEL_COMPONENT "\xff"
 
 struct err;
 
@@ -24,6 +27,12 @@ struct labels {
     const struct label *v;
     size_t n;
 };
+
+/** Is it a name only the store itself uses? Never shown. */
+static inline bool label_name_is_hidden(struct str name)
+{
+    return name.n == 1 && name.p[0] == LABEL_COMPONENT[0];
+}
 
 /** Value of a label, or an empty slice. O(n): series have about ten labels. */
 struct str labels_get(struct labels ls, struct str name);

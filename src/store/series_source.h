@@ -8,6 +8,7 @@
 
 #include "base/budget.h"
 #include "base/cancel.h"
+#include "model/histogram.h"
 #include "model/labels.h"
 #include "model/matcher.h"
 #include "model/samples.h"
@@ -37,6 +38,13 @@ struct series_source_ops {
      * replacing what `dst` held. Different i may be read by different threads at once. */
     int (*read)(struct series_selection *s, size_t i, struct samples *dst, struct err *reterr);
     void (*free)(struct series_selection *s); /* NULL is fine */
+
+    /** May series i have native histograms in the range? NULL: the source never has. A series may have both kinds of
+     * samples; read() then gives the floats only. */
+    bool (*has_histograms)(const struct series_selection *s, size_t i);
+    /** Histograms of series i as read() gives floats, compact, replacing what `dst` held. */
+    int (*read_histograms)(struct series_selection *s, size_t i, struct native_samples *dst,
+                           struct err *reterr);
 
     /** Distinct label names / values of one label among series that match (matchers_n may be 0) and may
      * have samples in the range; sorted by bytes. Strings live in `a`. `limit` 0: none. */

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "codec/chunk.h"
+#include "store/tsdb/native.h"
 #include "store/tsdb/select.h"
 #include "store/tsdb/tsdb_internal.h"
 
@@ -48,6 +49,10 @@ struct series_selection {
     VEC(struct entry) entries;
     VEC(struct part_data) part_data;
     VEC(struct chunk *) pinned;
+    bool has_components; /* of native histograms, among the entries */
+    struct native_group
+        *groups; /* owned; what is seen from outside; NULL: the entries themselves */
+    size_t groups_n;
     struct keymap by_id; /* series id -> entry, while building */
     struct buf scratch;
 };
@@ -62,6 +67,7 @@ static void selection_free(struct series_selection *s)
     }
     vec_done(&s->pinned);
     vec_done(&s->entries);
+    mem_free(s->groups);
     vec_done(&s->part_data);
     keymap_done(&s->by_id);
     buf_done(&s->scratch);
@@ -124,6 +130,11 @@ static int copy_points(struct series_selection *s, const struct series *se, stru
     return 0;
 }
 
+static void note_component(struct series_selection *s, struct labels ls)
+{
+    s->has_components |= ls.n != 0 && label_name_is_hidden(ls.v[ls.n - 1].name);
+}
+
 static int add_head_series(struct series_selection *s, const struct shard *sh,
                            const struct series *se)
 {
@@ -146,6 +157,7 @@ static int add_head_series(struct series_selection *s, const struct shard *sh,
     if (s->max_series != 0 && s->entries.n >= s->max_series) {
         return -ERR_LIMIT;
     }
+    note_component(s, e.labels);
     return keymap_put(&s->by_id, se->id, s->entries.n) < 0 || !vec_push(&s->entries, e) ? -ERR_NOMEM
                                                                                         : 0;
 }
@@ -239,6 +251,7 @@ static int part_walk_one(void *arg, uint32_t number)
             if (s->max_series != 0 && at >= s->max_series) {
                 return -ERR_LIMIT;
             }
+            note_component(s, labels);
             if (keymap_put(&s->by_id, id, at) < 0 ||
                 !vec_push(&s->entries, (struct entry){.labels = labels})) {
                 return -ERR_NOMEM;
@@ -281,6 +294,23 @@ static int select_parts(struct series_selection *s, const struct series_query *q
 static int by_labels(const void *a, const void *b)
 {
     return labels_cmp(((const struct entry *)a)->labels, ((const struct entry *)b)->labels);
+}
+
+/** Put components of native histograms under their series. */
+static int group_entries(struct series_selection *s)
+{
+    struct labels *labels;
+
+    if (!s->has_components) {
+        return 0;
+    }
+    labels = mem_try_calloc(s->entries.n, sizeof(*labels));
+    for (size_t i = 0; labels != NULL && i < s->entries.n; i++) {
+        labels[i] = s->entries.v[i].labels;
+    }
+    s->groups = labels != NULL ? native_groups(labels, s->entries.n, &s->groups_n) : NULL;
+    mem_free(labels);
+    return s->groups == NULL ? -ERR_NOMEM : 0;
 }
 
 static int explain(int rc, const struct series_query *q, struct err *reterr)
@@ -328,9 +358,14 @@ static int tsdb_select(void *impl, const struct series_query *q, struct series_s
     rc = rc == 0 ? select_parts(s, q) : rc;
     keymap_done(&s->by_id);
     buf_done(&s->scratch);
+    if (rc == 0 && s->entries.n > 1) {
+        qsort(s->entries.v, s->entries.n, sizeof(*s->entries.v), by_labels);
+    }
+    rc = rc == 0 ? group_entries(s) : rc;
     if (rc == 0) {
         bytes = (int64_t)(s->arena.used + s->entries.cap * sizeof(*s->entries.v) +
-                          s->part_data.cap * sizeof(*s->part_data.v));
+                          s->part_data.cap * sizeof(*s->part_data.v) +
+                          s->groups_n * sizeof(*s->groups));
         if (budget_take(q->budget, bytes)) {
             s->taken = q->budget != NULL ? bytes : 0;
         } else {
@@ -340,9 +375,6 @@ static int tsdb_select(void *impl, const struct series_query *q, struct series_s
     if (rc < 0) {
         selection_free(s);
         return explain(rc, q, reterr);
-    }
-    if (s->entries.n > 1) {
-        qsort(s->entries.v, s->entries.n, sizeof(*s->entries.v), by_labels);
     }
     *ret = s;
     return 0;
@@ -388,10 +420,9 @@ static int append_head(const struct head_data *d, struct samples *dst)
     return samples_join(dst, split);
 }
 
-static int selection_read(struct series_selection *s, size_t i, struct samples *dst,
-                          struct err *reterr)
+static int read_entry(struct series_selection *s, const struct entry *e, struct samples *dst,
+                      struct err *reterr)
 {
-    const struct entry *e = &s->entries.v[i];
     int rc = cancel_check(s->cancel);
 
     dst->n = 0;
@@ -420,14 +451,65 @@ static int selection_read(struct series_selection *s, size_t i, struct samples *
     return 0;
 }
 
+static int selection_read(struct series_selection *s, size_t i, struct samples *dst,
+                          struct err *reterr)
+{
+    if (s->groups == NULL) {
+        return read_entry(s, &s->entries.v[i], dst, reterr);
+    }
+    dst->n = 0;
+    return s->groups[i].floats != 0
+               ? read_entry(s, &s->entries.v[s->groups[i].floats - 1], dst, reterr)
+               : 0;
+}
+
+static bool selection_has_histograms(const struct series_selection *s, size_t i)
+{
+    return s->groups != NULL && s->groups[i].n != 0;
+}
+
+static int selection_read_histograms(struct series_selection *s, size_t i,
+                                     struct native_samples *dst, struct err *reterr)
+{
+    const struct native_group *g = s->groups != NULL ? &s->groups[i] : NULL;
+    struct native_component *v;
+    int rc = 0;
+
+    native_samples_done(dst);
+    if (g == NULL || g->n == 0) {
+        return 0;
+    }
+    v = mem_try_calloc(g->n, sizeof(*v));
+    if (v == NULL) {
+        return err_set(reterr, ERR_NOMEM, "reading a native histogram: out of memory");
+    }
+    for (uint32_t k = 0; rc == 0 && k < g->n; k++) {
+        const struct entry *e = &s->entries.v[g->first + k];
+
+        v[k].code = e->labels.v[e->labels.n - 1].value;
+        rc = read_entry(s, e, &v[k].samples, reterr);
+    }
+    if (rc == 0) {
+        rc = native_assemble(v, g->n, dst);
+        if (rc < 0) {
+            err_set(reterr, (enum err_code) - rc, "reading a native histogram: %s", err_text(rc));
+        }
+    }
+    for (uint32_t k = 0; k < g->n; k++) {
+        samples_done(&v[k].samples);
+    }
+    mem_free(v);
+    return rc;
+}
+
 static size_t selection_count(const struct series_selection *s)
 {
-    return s->entries.n;
+    return s->groups != NULL ? s->groups_n : s->entries.n;
 }
 
 static struct labels selection_labels(const struct series_selection *s, size_t i)
 {
-    return s->entries.v[i].labels;
+    return s->groups != NULL ? s->groups[i].labels : s->entries.v[i].labels;
 }
 
 struct series_source tsdb_source(struct tsdb *db)
@@ -437,6 +519,8 @@ struct series_source tsdb_source(struct tsdb *db)
         .count = selection_count,
         .labels = selection_labels,
         .read = selection_read,
+        .has_histograms = selection_has_histograms,
+        .read_histograms = selection_read_histograms,
         .free = selection_free,
         .label_names = select_label_names,
         .label_values = select_label_values,

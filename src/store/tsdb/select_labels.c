@@ -117,6 +117,9 @@ static int take_name(void *arg, struct str name)
     struct ask *k = arg;
     int rc = 1;
 
+    if (label_name_is_hidden(name)) {
+        return 0;
+    }
     if (k->matching != NULL) {
         rc = k->ix.ops->each(k->ix.impl, name, str_of(NULL, 0), meets, k);
     }

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Native histograms in the metrics engine. A histogram series is kept as ordinary float series, its components: the
+ * labels plus LABEL_COMPONENT with a code of what it is. Log, chunks, merges, late samples, duplicates and roll-ups
+ * know nothing of histograms. A component without a sample at the time of "c" is 0, so nothing has to be remembered
+ * between samples.
+ *
+ * Codes, which sort as they are needed:
+ *   b<index>           custom bound (schema -53)
+ *   c                  count; its stale marker ends the histogram series; its times are those of the histograms
+ *   m                  (schema + 64) * 4 + enum native_hint, without NATIVE_NOT_RESET, which the reader works out
+ *   n<schema><index>   negative bucket, absolute count
+ *   p<schema><index>   positive bucket
+ *   s                  sum
+ *   t                  zero threshold
+ *   z                  zero count
+ * <schema>: 'a' is -4 to 'm' 8, 'z' is -53; <index>: 8 hex digits of the index + 2^31. Values that are 0 are left out,
+ * but for c, m and s. Two histograms of one time: the later one's components win one by one, so a bucket that only the
+ * earlier one had stays.
+ */
+#ifndef STORE_TSDB_NATIVE_H
+#define STORE_TSDB_NATIVE_H
+
+#include "model/histogram.h"
+#include "store/tsdb/tsdb.h"
+
+/** A series as a door knows it. */
+struct native_series {
+    const struct hash128 *
+        door_key; /* of its encoded labels, as for tsdb_lookup(); NULL: labels are always asked for */
+    bool fresh;   /* do not trust the key: the store forgot a component */
+    /** Labels, normalised and valid; asked for when a component is new, once a call at most.
+     * @return 0, or what native_append() shall return */
+    int (*labels)(void *arg, struct labels *ret, struct err *reterr);
+    void *arg;
+};
+
+/** Add one histogram to a batch as its components; compact or not, already validated.
+ * @return 0; what `labels` returned; -ERR_LIMIT (series, or samples of the batch), -ERR_NOMEM */
+NODISCARD int native_append(struct tsdb *db, struct tsdb_batch *b, const struct native_series *s,
+                            int64_t t_ms, const struct native_histogram *h, struct err *reterr);
+
+/* ---- for select.c ---- */
+
+/** One visible series of a selection. */
+struct native_group {
+    struct labels labels; /* without LABEL_COMPONENT */
+    uint32_t floats;      /* entry of the float series + 1; 0: none */
+    uint32_t first, n;    /* entries that are components, in order of their codes */
+};
+
+/** Put components under their series. `labels` are the entries' in order.
+ * @return groups in order of labels, heap-allocated; NULL without memory */
+struct native_group *native_groups(const struct labels *labels, size_t n, size_t *ret_n);
+
+/** A component that was read. */
+struct native_component {
+    struct str code;
+    struct samples samples; /* owned by the caller */
+};
+
+/** Components in order of their codes to histograms. @return 0, -ERR_NOMEM, -ERR_CORRUPT (a code is none) */
+NODISCARD int native_assemble(const struct native_component *v, size_t n,
+                              struct native_samples *dst);
+
+#endif
