@@ -130,9 +130,12 @@ int head_seal_locked(struct head *h, struct shard *s, struct series *se)
                         .n = (uint32_t)n,
                         .bytes = (uint32_t)s->scratch.n,
                         .min_ms = t[0],
-                        .max_ms = t[n - 1]};
+                        .max_ms = t[n - 1],
+                        .until_ms = t[n - 1],
+                        .prev = se->last};
     memcpy(c->data, s->scratch.data, s->scratch.n);
     if (se->last != NULL) {
+        c->until_ms = c->until_ms > se->last->until_ms ? c->until_ms : se->last->until_ms;
         se->last->next = c;
     } else {
         se->first = c;
@@ -188,6 +191,8 @@ void head_drop_flushed_locked(struct head *h, struct series *se)
         se->chunks_n--;
         if (se->first == NULL) {
             se->last = NULL;
+        } else {
+            se->first->prev = NULL;
         }
         sub_bytes(h, sizeof(*c) + c->bytes);
         atomic_fetch_sub_explicit(&h->samples_n, c->n, memory_order_relaxed);

@@ -34,7 +34,9 @@ struct chunk {
     uint32_t n;
     uint32_t bytes;
     int64_t min_ms, max_ms;
+    int64_t until_ms;   /* largest time of this chunk and all before it */
     struct chunk *next; /* arrival order; guarded by: shard lock */
+    struct chunk *prev; /* guarded by: shard lock */
     char data[];
 };
 

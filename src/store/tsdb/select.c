@@ -81,11 +81,27 @@ static void selection_free(struct series_selection *s)
 
 /* ---- the head's part of it ---- */
 
+/** First chunk in arrival order that may have samples from `min_ms` on. Found from the newest: queries mostly
+ * ask for the latest. */
+static struct chunk *first_chunk(const struct series *se, int64_t min_ms)
+{
+    struct chunk *c = se->last;
+
+    if (c == NULL || c->until_ms < min_ms) {
+        return NULL;
+    }
+    while (c->prev != NULL && c->prev->until_ms >= min_ms) {
+        c = c->prev;
+    }
+    return c;
+}
+
 static int pin_chunks(struct series_selection *s, const struct series *se, struct head_data *d)
 {
+    struct chunk *first = first_chunk(se, s->min_ms);
     size_t n = 0;
 
-    for (struct chunk *c = se->first; c != NULL; c = c->next) {
+    for (struct chunk *c = first; c != NULL; c = c->next) {
         n += c->max_ms >= s->min_ms && c->min_ms <= s->max_ms ? 1 : 0;
     }
     if (n == 0) {
@@ -95,7 +111,7 @@ static int pin_chunks(struct series_selection *s, const struct series *se, struc
     if (d->chunks == NULL || !vec_reserve(&s->pinned, n)) {
         return -ERR_NOMEM;
     }
-    for (struct chunk *c = se->first; c != NULL; c = c->next) {
+    for (struct chunk *c = first; c != NULL; c = c->next) {
         if (c->max_ms >= s->min_ms && c->min_ms <= s->max_ms) {
             chunk_ref(c);
             s->pinned.v[s->pinned.n++] = c;
