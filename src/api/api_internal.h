@@ -60,11 +60,15 @@ void respond_json(struct http_exchange *x, int status, struct buf *b);
 void respond_err(struct http_exchange *x, int rc, const struct err *e);
 
 /* Handlers, one file a family: each registers its own routes. */
-void prom_query_routes(struct api *a, struct http_server *s);    /* prom_query.c */
-void prom_labels_routes(struct api *a, struct http_server *s);   /* prom_labels.c */
-void traces_routes(struct api *a, struct http_server *s);        /* traces.c */
-void logs_routes(struct api *a, struct http_server *s);          /* logs.c */
-void tail_routes(struct api *a, struct http_server *s);          /* tail.c */
+void prom_query_routes(struct api *a, struct http_server *s);  /* prom_query.c */
+void prom_labels_routes(struct api *a, struct http_server *s); /* prom_labels.c */
+void traces_routes(struct api *a, struct http_server *s);      /* traces.c */
+void logs_routes(struct api *a, struct http_server *s);        /* logs.c */
+void tail_routes(struct api *a, struct http_server *s);        /* server_status.c */
+/** Array of the store's background jobs. */
+void status_write_jobs(struct json_writer *w, struct store *s);
+
+/* tail.c */
 void hosts_routes(struct api *a, struct http_server *s);         /* hosts.c */
 void services_routes(struct api *a, struct http_server *s);      /* services.c */
 void session_routes(struct api *a, struct http_server *s);       /* session.c */
@@ -73,6 +77,7 @@ void ingest_routes(struct api *a, struct http_server *s);        /* ingest.c: ma
 void status_routes(struct api *a, struct http_server *s);        /* status.c */
 void server_status_routes(struct api *a, struct http_server *s); /* server_status.c */
 void targets_routes(struct api *a, struct http_server *s);       /* targets.c */
+void storage_routes(struct api *a, struct http_server *s);       /* storage.c */
 void assets_routes(struct api *a, struct http_server *s);        /* assets.c */
 
 /* tail.c */

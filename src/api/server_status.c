@@ -312,6 +312,15 @@ static void write_columns_jobs(struct json_writer *w, const char *signal, struct
     }
 }
 
+void status_write_jobs(struct json_writer *w, struct store *s)
+{
+    json_array_begin(w);
+    write_tsdb_jobs(w, store_metrics(s));
+    write_columns_jobs(w, "traces", store_spans(s));
+    write_columns_jobs(w, "logs", store_logs(s));
+    json_array_end(w);
+}
+
 static int read_engines(const struct api_backend *b, struct arena *a, struct engines *ret,
                         struct err *e)
 {
@@ -359,11 +368,7 @@ static void server_status(void *arg, struct http_exchange *x)
     json_object_end(&w);
     write_doors(&w, a);
     json_key(&w, "jobs");
-    json_array_begin(&w);
-    write_tsdb_jobs(&w, store_metrics(backend->store));
-    write_columns_jobs(&w, "traces", store_spans(backend->store));
-    write_columns_jobs(&w, "logs", store_logs(backend->store));
-    json_array_end(&w);
+    status_write_jobs(&w, backend->store);
     json_object_end(&w);
     respond_json(x, 200, &b);
 }

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "io/vfs.h"
+#include "store/storage.h"
 
 static const int64_t ROUND_MS = 5000;
 static const int64_t TRIM_BYTES = 16 << 20;
@@ -176,14 +177,12 @@ static void make_stats(struct store *s, struct stats *stats)
                    "Memory taken from a budget, by subsystem", memory_used, &s->memory);
 }
 
-/* The engine whose oldest part ends earliest gives it up. @return bytes freed, 0 when nothing is left */
-static uint64_t drop_oldest(struct store *s)
+static const char *const SIGNALS[] = {"metrics", "traces", "logs"};
+
+/* The engine whose oldest part ends earliest. @return 0 metrics, 1 spans, 2 logs, -1: nothing is left */
+static int oldest_of(struct store *s, int64_t newest_ns[3], uint64_t bytes[3])
 {
-    struct err e = {0};
-    uint64_t bytes[3] = {0};
-    int64_t newest_ns[3];
     int which = 0;
-    int rc;
 
     newest_ns[0] = tsdb_oldest_block_ms(s->metrics, &bytes[0]);
     newest_ns[0] = newest_ns[0] > INT64_MAX / 1000000 ? INT64_MAX : newest_ns[0] * 1000000;
@@ -192,7 +191,41 @@ static uint64_t drop_oldest(struct store *s)
     for (int i = 1; i < 3; i++) {
         which = newest_ns[i] < newest_ns[which] ? i : which;
     }
-    if (newest_ns[which] == INT64_MAX) {
+    return newest_ns[which] == INT64_MAX ? -1 : which;
+}
+
+uint64_t store_min_free(const struct store *s)
+{
+    return s->min_free_bytes;
+}
+
+void store_next_victim(struct store *s, struct storage_victim *ret)
+{
+    struct storage_victim v = {.tier = ""};
+    uint64_t bytes[3] = {0};
+    int64_t newest_ns[3];
+    int which = oldest_of(s, newest_ns, bytes);
+
+    if (which >= 0) {
+        v.signal = SIGNALS[which];
+        v.tier = which == 0 ? "raw" : "";
+        v.day = newest_ns[which] / 1000000 / 86400000;
+        v.bytes = bytes[which];
+        snprintf(v.reason, sizeof(v.reason), "it is the oldest data of all signals");
+    }
+    *ret = v;
+}
+
+/* @return bytes freed, 0 when nothing is left */
+static uint64_t drop_oldest(struct store *s)
+{
+    struct err e = {0};
+    uint64_t bytes[3] = {0};
+    int64_t newest_ns[3];
+    int which = oldest_of(s, newest_ns, bytes);
+    int rc;
+
+    if (which < 0) {
         return 0;
     }
     rc = which == 0   ? tsdb_drop_oldest_block(s->metrics, &e)
@@ -203,10 +236,8 @@ static uint64_t drop_oldest(struct store *s)
         return 0;
     }
     log_info("store", "oldest data dropped to stay inside the disk budget",
-             L_CSTR("signal", which == 0   ? "metrics"
-                              : which == 1 ? "traces"
-                                           : "logs"),
-             L_INT("bytes", bytes[which]), L_INT("newest_ms", newest_ns[which] / 1000000));
+             L_CSTR("signal", SIGNALS[which]), L_INT("bytes", bytes[which]),
+             L_INT("newest_ms", newest_ns[which] / 1000000));
     counter_add(s->dropped_bytes, bytes[which]);
     return bytes[which];
 }

@@ -56,6 +56,10 @@ struct store_usage {
 
 /** As of the last maintenance round (every few seconds): no disk access. */
 void store_usage(struct store *s, struct store_usage *ret);
+uint64_t store_min_free(const struct store *s);
+struct storage_victim;
+/** What would go first if the budget were reached now (storage.h). */
+void store_next_victim(struct store *s, struct storage_victim *ret);
 /** New limits without a restart (config reload). */
 void store_set_limits(struct store *s, uint64_t max_disk_bytes);
 

@@ -419,3 +419,25 @@ void columns_status(struct columns *c, struct columns_status *ret)
     mutex_unlock(&c->lock);
     *ret = s;
 }
+
+size_t columns_days(struct columns *c, struct columns_day *dst, size_t cap)
+{
+    size_t n = 0;
+
+    mutex_lock(&c->lock);
+    for (size_t i = 0; cap != 0 && i < c->parts.n; i++) { /* in order of days */
+        const struct part *p = c->parts.v[i];
+
+        if (n == 0 || dst[n - 1].day != part_day(p)) {
+            if (n == cap) {
+                memmove(dst, dst + 1, (cap - 1) * sizeof(*dst));
+                n--;
+            }
+            dst[n++] = (struct columns_day){.day = part_day(p)};
+        }
+        dst[n - 1].bytes += part_bytes(p);
+        dst[n - 1].rows += part_rows(p);
+    }
+    mutex_unlock(&c->lock);
+    return n;
+}

@@ -136,6 +136,16 @@ struct columns_status {
 };
 
 void columns_status(struct columns *c, struct columns_status *ret);
+
+/** Parts on disk of one UTC day. */
+struct columns_day {
+    uint32_t day; /* YYYYMMDD */
+    uint64_t bytes;
+    uint64_t rows;
+};
+
+/** Days with parts, the newest `cap` of them, rising. @return how many were written */
+size_t columns_days(struct columns *c, struct columns_day *dst, size_t cap);
 NODISCARD int columns_flush(struct columns *c, struct err *reterr);
 NODISCARD int columns_compact(struct columns *c, struct err *reterr);
 /** For the size budget: the part of the oldest day whose newest row is oldest; that row's time and the part's

@@ -64,6 +64,8 @@ void part_cursor_init(struct part_cursor *c, const struct part *p);
 NODISCARD int part_seek(struct part_cursor *c, uint32_t number);
 /** Its labels; strings lie in the mapping, the array in `a`. @return 0, -ERR_CORRUPT, -ERR_NOMEM */
 NODISCARD int part_labels(const struct part_cursor *c, struct arena *a, struct labels *ret);
+/** Bytes of its chunks in the data file, before zstd. */
+uint64_t part_series_bytes(const struct part_cursor *c);
 /** Append its samples near [min_ms, max_ms] (all of every chunk that overlaps), rising.
  * @return 0, -ERR_CORRUPT, -ERR_NOMEM */
 NODISCARD int part_read(const struct part_cursor *c, int64_t min_ms, int64_t max_ms,

@@ -700,6 +700,17 @@ static void step(struct bits_reader *r, bool first, struct chunk_at *at)
     at->size = (uint32_t)(size >> 1);
 }
 
+uint64_t part_series_bytes(const struct part_cursor *c)
+{
+    struct bits_reader r = bits_reader_of(c->sizes, (size_t)(c->next - c->sizes));
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < c->chunks_n; i++) {
+        bytes += bits_read_varint(&r) >> 1;
+    }
+    return bytes;
+}
+
 int part_read(const struct part_cursor *c, int64_t min_ms, int64_t max_ms, struct samples *dst,
               struct err *reterr)
 {

@@ -385,6 +385,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the disk holds by signal, tier and day, how it grows, and what the disk budget takes next and when */
+        get: operations["storage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/storage/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Bytes of the samples of one complete day by metric name, job or another label; from indexes, before the last compression */
+        get: operations["storageSources"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hosts": {
         parameters: {
             query?: never;
@@ -1316,23 +1350,195 @@ export interface components {
                 errors?: number;
                 queue?: number;
             }[];
-            jobs: {
-                name: string;
+            jobs: components["schemas"]["StoreJob"][];
+        };
+        /** @description Bytes on disk by what they hold */
+        StorageBytes: {
+            /** Format: int64 */
+            metrics_raw: number;
+            /** Format: int64 */
+            metrics_1m: number;
+            /** Format: int64 */
+            metrics_5m: number;
+            /** Format: int64 */
+            metrics_1h: number;
+            /** Format: int64 */
+            traces: number;
+            /** Format: int64 */
+            logs: number;
+        };
+        StorageTier: {
+            /** @enum {string} */
+            tier: "raw" | "1m" | "5m" | "1h";
+            /**
+             * Format: int64
+             * @description 0: every sample
+             */
+            resolution_ms: number;
+            /**
+             * Format: int64
+             * @description 0: as long as the disk budget allows
+             */
+            retention_ms: number;
+            /** Format: int64 */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Samples of raw (also those in memory); buckets of a roll-up
+             */
+            points: number;
+            parts: number;
+            /** @description Index and all; absent while empty */
+            bytes_per_point?: number;
+            /**
+             * Format: int64
+             * @description Absent while empty
+             */
+            oldest_ms?: number;
+            /** Format: int64 */
+            newest_ms?: number;
+        };
+        Storage: {
+            /** Format: int64 */
+            now_ms: number;
+            path: string;
+            /** Format: int64 */
+            used_bytes: number;
+            /**
+             * Format: int64
+             * @description Of the file system
+             */
+            free_bytes: number;
+            /**
+             * Format: int64
+             * @description Of the file system; below it the budget acts
+             */
+            min_free_bytes: number;
+            /**
+             * Format: int64
+             * @description storage.max_size; 0: none
+             */
+            budget_bytes: number;
+            /**
+             * Format: int64
+             * @description Of traces and logs; tiers have their own
+             */
+            retention_ms: number;
+            signals: {
                 /** @enum {string} */
-                state: "idle" | "running";
-                progress_ratio?: number;
-                /** @description Duration of the last run */
-                last_ms?: number;
+                signal: "metrics" | "traces" | "logs" | "meta" | "wal";
+                /** Format: int64 */
+                bytes: number;
                 /**
                  * Format: int64
-                 * @description When the last run ended, Unix ms
+                 * @description Samples, spans or records stored
                  */
-                last_end_ms?: number;
+                rows?: number;
                 /** Format: int64 */
-                runs?: number;
+                oldest_ms?: number;
                 /** Format: int64 */
-                failures?: number;
+                newest_ms?: number;
             }[];
+            /** @description Of metrics: raw, 1m, 5m, 1h */
+            tiers: components["schemas"]["StorageTier"][];
+            /** @description UTC days with data on disk, the newest 60, rising */
+            days: (components["schemas"]["StorageBytes"] & {
+                /** @description YYYY-MM-DD */
+                day: string;
+                /** Format: int64 */
+                start_ms: number;
+            })[];
+            growth: components["schemas"]["StorageBytes"] & {
+                /** Format: int64 */
+                bytes_per_day: number;
+                /** @description Complete days averaged, at most 7; 0: from less than a day, rough */
+                days_measured: number;
+            };
+            forecast: {
+                /**
+                 * Format: int64
+                 * @description What the data may grow to
+                 */
+                limit_bytes: number;
+                /** @enum {string} */
+                limited_by: "budget" | "disk";
+                /** @description Until the limit is reached at today's rate; absent: retention holds the data below it */
+                days_left?: number;
+                /**
+                 * Format: int64
+                 * @description With days_left
+                 */
+                full_ms?: number;
+                /**
+                 * Format: int64
+                 * @description Without days_left: where retention holds the data, about
+                 */
+                levels_at_bytes?: number;
+                reason: string;
+                /** @description What goes first then; absent: there is nothing to take */
+                next?: {
+                    /** @enum {string} */
+                    signal: "metrics" | "traces" | "logs";
+                    /**
+                     * @description Of metrics
+                     * @enum {string}
+                     */
+                    tier?: "raw" | "1m" | "5m" | "1h";
+                    day: string;
+                    /** Format: int64 */
+                    start_ms: number;
+                    /** Format: int64 */
+                    bytes: number;
+                    reason: string;
+                };
+            };
+            jobs: components["schemas"]["StoreJob"][];
+        };
+        StorageSources: {
+            /** @description The label */
+            by: string;
+            /** @description The UTC day looked at; absent while nothing is on disk */
+            day?: string;
+            /** Format: int64 */
+            start_ms?: number;
+            parts: number;
+            /**
+             * Format: int64
+             * @description Of all series of the day
+             */
+            bytes: number;
+            /** @description Values of the label */
+            distinct: number;
+            sources: {
+                /** @description Empty: series without the label */
+                name: string;
+                /** Format: int64 */
+                series: number;
+                /** Format: int64 */
+                bytes: number;
+            }[];
+            /**
+             * Format: int64
+             * @description Of all values not listed
+             */
+            other_bytes: number;
+        };
+        StoreJob: {
+            name: string;
+            /** @enum {string} */
+            state: "idle" | "running";
+            progress_ratio?: number;
+            /** @description Duration of the last run */
+            last_ms?: number;
+            /**
+             * Format: int64
+             * @description When the last run ended, Unix ms
+             */
+            last_end_ms?: number;
+            /** Format: int64 */
+            runs?: number;
+            /** Format: int64 */
+            failures?: number;
         };
     };
     responses: {
@@ -2111,6 +2317,51 @@ export interface operations {
                     "application/json": components["schemas"]["ServerStatus"];
                 };
             };
+        };
+    };
+    storage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Storage */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Storage"];
+                };
+            };
+        };
+    };
+    storageSources: {
+        parameters: {
+            query?: {
+                /** @description `metric`, or the name of a label such as `job` or `instance` */
+                by?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Sources */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StorageSources"];
+                };
+            };
+            400: components["responses"]["Error"];
         };
     };
     listHosts: {

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The storage report. Growth is what complete days of the last week cost; the forecast lets every tier grow
+ * at that rate until its retention holds it, and finds the day the sum meets the limit.
+ */
+#include "store/storage.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+
+enum { COLUMN_DAYS = STORAGE_DAYS, FORECAST_DAYS = 3650 };
+
+static const int64_t DAY_MS = 86400000;
+
+/* Days since 1970 of YYYYMMDD. Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+ * days_from_civil; for years from 1970 on. */
+static int64_t civil_day(uint32_t yyyymmdd)
+{
+    int64_t y = yyyymmdd / 10000;
+    int64_t m = yyyymmdd / 100 % 100;
+    int64_t d = yyyymmdd % 100;
+    int64_t era;
+    int64_t yoe;
+    int64_t doy;
+
+    y -= m <= 2 ? 1 : 0;
+    era = y / 400;
+    yoe = y - era * 400;
+    doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
+    return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
+}
+
+/* ---- days ---- */
+
+static struct storage_day *day_at(struct storage_report *r, int64_t day)
+{
+    size_t at = r->days_n;
+
+    while (at > 0 && r->days[at - 1].day > day) {
+        at--;
+    }
+    if (at > 0 && r->days[at - 1].day == day) {
+        return &r->days[at - 1];
+    }
+    if (r->days_n == STORAGE_DAYS) { /* the oldest makes room */
+        if (at == 0) {
+            return NULL;
+        }
+        memmove(&r->days[0], &r->days[1], (at - 1) * sizeof(r->days[0]));
+        at--;
+    } else {
+        memmove(&r->days[at + 1], &r->days[at], (r->days_n - at) * sizeof(r->days[0]));
+        r->days_n++;
+    }
+    r->days[at] = (struct storage_day){.day = day};
+    return &r->days[at];
+}
+
+static void add_columns(struct storage_report *r, struct columns *c, bool spans, int64_t from)
+{
+    struct columns_day v[COLUMN_DAYS];
+    size_t n = columns_days(c, v, ARRAY_LEN(v));
+
+    for (size_t i = 0; i < n; i++) {
+        int64_t day = civil_day(v[i].day);
+        struct storage_day *d = day >= from ? day_at(r, day) : NULL;
+
+        if (d != NULL) {
+            *(spans ? &d->spans : &d->logs) += v[i].bytes;
+        }
+    }
+}
+
+static int gather_days(struct store *s, struct arena *a, struct storage_report *r)
+{
+    int64_t from = clock_wall_ms() / DAY_MS - STORAGE_DAYS + 1;
+    struct tsdb_day *v = NULL;
+    size_t n = 0;
+    int rc = tsdb_days(store_metrics(s), from, a, &v, &n);
+
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        struct storage_day *d = day_at(r, v[i].day);
+
+        if (d != NULL) {
+            memcpy(d->tiers, v[i].bytes, sizeof(d->tiers));
+        }
+    }
+    add_columns(r, store_spans(s), true, from);
+    add_columns(r, store_logs(s), false, from);
+    return rc;
+}
+
+/* ---- growth ---- */
+
+/** Average of the newest days whose value is not 0: a tier's newest days may not be made yet, and a day the
+ * budget has already thinned must not count as cheap. */
+static uint64_t per_day(const struct storage_report *r, size_t offset, int64_t today,
+                        unsigned *ret_days)
+{
+    uint64_t sum = 0;
+    unsigned n = 0;
+
+    for (size_t i = r->days_n; i > 0 && n < STORAGE_MEASURED_DAYS; i--) {
+        uint64_t bytes;
+
+        memcpy(&bytes, (const char *)&r->days[i - 1] + offset, sizeof(bytes));
+        if (r->days[i - 1].day < today && r->days[i - 1].day >= today - 2 * STORAGE_MEASURED_DAYS &&
+            bytes != 0) {
+            sum += bytes;
+            n++;
+        }
+    }
+    *ret_days = n > *ret_days ? n : *ret_days;
+    return n != 0 ? sum / n : 0;
+}
+
+/** Without a complete day: what is there, over the time it spans, at least an hour. */
+static uint64_t per_day_rough(uint64_t bytes, int64_t oldest_ms, int64_t newest_ms)
+{
+    double span = newest_ms > oldest_ms ? (double)(newest_ms - oldest_ms) : 0;
+
+    span = span < 3600e3 ? 3600e3 : span;
+    return bytes == 0 ? 0 : (uint64_t)((double)bytes * (double)DAY_MS / span);
+}
+
+static void measure_growth(struct storage_report *r)
+{
+    struct storage_growth *g = &r->growth;
+    int64_t today = clock_wall_ms() / DAY_MS;
+
+    for (int i = 0; i < TSDB_TIERS; i++) {
+        g->tiers[i] = per_day(r, offsetof(struct storage_day, tiers) + (size_t)i * sizeof(uint64_t),
+                              today, &g->days);
+    }
+    g->spans = per_day(r, offsetof(struct storage_day, spans), today, &g->days);
+    g->logs = per_day(r, offsetof(struct storage_day, logs), today, &g->days);
+    if (g->tiers[TSDB_RAW] == 0) {
+        g->tiers[TSDB_RAW] = per_day_rough(r->tiers[TSDB_RAW].bytes, r->tiers[TSDB_RAW].oldest_ms,
+                                           r->tiers[TSDB_RAW].newest_ms);
+    }
+    if (g->spans == 0) {
+        g->spans = per_day_rough(r->spans.disk_bytes, r->spans.oldest_ns / 1000000,
+                                 r->spans.newest_ns / 1000000);
+    }
+    if (g->logs == 0) {
+        g->logs = per_day_rough(r->logs.disk_bytes, r->logs.oldest_ns / 1000000,
+                                r->logs.newest_ns / 1000000);
+    }
+    g->total = g->spans + g->logs;
+    for (int i = 0; i < TSDB_TIERS; i++) {
+        g->total += g->tiers[i];
+    }
+}
+
+/* ---- forecast ---- */
+
+/** Bytes after `days`, when `rate` a day comes in and what is older than `retention_ms` goes. */
+static double size_after(double now, double rate, int64_t retention_ms, double days)
+{
+    double size = now + rate * days;
+
+    if (retention_ms > 0) {
+        double rest = rate * (double)retention_ms / (double)DAY_MS;
+
+        rest = rest > now ? rest : now;
+        size = size < rest ? size : rest;
+    }
+    return size;
+}
+
+static double total_after(const struct storage_report *r, double days)
+{
+    const struct store_usage *u = &r->usage;
+    double sum = (double)u->wal_bytes + (double)u->meta_bytes;
+
+    for (int i = 0; i < TSDB_TIERS; i++) {
+        sum += size_after((double)r->tiers[i].bytes, (double)r->growth.tiers[i],
+                          r->tiers[i].retention_ms, days);
+    }
+    sum += size_after((double)u->spans_bytes, (double)r->growth.spans, u->retention_ms, days);
+    return sum + size_after((double)u->logs_bytes, (double)r->growth.logs, u->retention_ms, days);
+}
+
+static void forecast(struct storage_report *r)
+{
+    const struct store_usage *u = &r->usage;
+    double limit;
+    double lo = 0;
+    double hi = FORECAST_DAYS;
+    uint64_t disk = u->total_bytes;
+
+    disk += u->free_bytes > r->min_free_bytes ? u->free_bytes - r->min_free_bytes : 0;
+    r->limited_by_disk = u->budget_bytes == 0 || disk < u->budget_bytes;
+    r->limit_bytes = r->limited_by_disk ? disk : u->budget_bytes;
+    limit = (double)r->limit_bytes;
+    r->levels_at = (uint64_t)total_after(r, hi);
+    r->days_left = INFINITY;
+    if (total_after(r, hi) <= limit) {
+        return;
+    }
+    for (int i = 0; i < 50; i++) { /* sizes only grow with time: bisection */
+        double mid = (lo + hi) / 2;
+
+        *(total_after(r, mid) > limit ? &hi : &lo) = mid;
+    }
+    r->days_left = hi;
+}
+
+int storage_report(struct store *s, struct arena *a, struct storage_report *ret, struct err *reterr)
+{
+    struct storage_report r = {0};
+    int rc;
+
+    store_usage(s, &r.usage);
+    r.min_free_bytes = store_min_free(s);
+    tsdb_tiers(store_metrics(s), r.tiers);
+    columns_status(store_spans(s), &r.spans);
+    columns_status(store_logs(s), &r.logs);
+    rc = gather_days(s, a, &r);
+    if (rc < 0) {
+        return err_set(reterr, ERR_NOMEM, "storage report over its memory");
+    }
+    measure_growth(&r);
+    forecast(&r);
+    store_next_victim(s, &r.next);
+    *ret = r;
+    return 0;
+}
