@@ -196,25 +196,42 @@ static void add_escaped(struct str s, struct buf *dst)
     }
 }
 
+static void add_quoted(struct str s, struct buf *dst)
+{
+    buf_add_byte(dst, '"');
+    add_escaped(s, dst);
+    buf_add_byte(dst, '"');
+}
+
 void labels_format(struct labels ls, struct buf *dst)
 {
-    bool open = false;
+    struct str name = labels_get(ls, STR(LABEL_NAME));
+    bool plain = name.n == 0 || metric_name_is_valid(name);
+    bool open = !plain;
 
-    buf_add_str(dst, labels_get(ls, STR(LABEL_NAME)));
+    if (plain) {
+        buf_add_str(dst, name);
+    } else {
+        buf_add_byte(dst, '{');
+        add_quoted(name, dst);
+    }
     for (size_t i = 0; i < ls.n; i++) {
         if (str_eq(ls.v[i].name, STR(LABEL_NAME))) {
             continue;
         }
         buf_add_cstr(dst, open ? ", " : "{");
         open = true;
-        buf_add_str(dst, ls.v[i].name);
-        buf_add_cstr(dst, "=\"");
-        add_escaped(ls.v[i].value, dst);
-        buf_add_byte(dst, '"');
+        if (label_name_is_valid(ls.v[i].name)) {
+            buf_add_str(dst, ls.v[i].name);
+        } else {
+            add_quoted(ls.v[i].name, dst);
+        }
+        buf_add_byte(dst, '=');
+        add_quoted(ls.v[i].value, dst);
     }
     if (open) {
         buf_add_byte(dst, '}');
-    } else if (labels_get(ls, STR(LABEL_NAME)).n == 0) {
+    } else if (name.n == 0) {
         buf_add_cstr(dst, "{}");
     }
 }

@@ -57,7 +57,8 @@ NODISCARD int labels_id(struct labels ls, struct hash128 *ret);
 
 /** Deep copy into an arena. @return 0, -ERR_NOMEM */
 NODISCARD int labels_dup(struct labels ls, struct arena *a, struct labels *ret);
-/** {a="b", c="d"} with name first as name{...}, values escaped as in the exposition format. */
+/** {a="b", c="d"} with name first as name{...}, values escaped as in the exposition format;
+ * names beyond the old rules in quotes: {"a.b", "x y"="z"}. */
 void labels_format(struct labels ls, struct buf *dst);
 
 /** Prometheus 2.x rules: [a-zA-Z_:][a-zA-Z0-9_:]* and [a-zA-Z_][a-zA-Z0-9_]*. */
