@@ -564,7 +564,7 @@ static int set_help(struct expo *x, struct str help, struct err *reterr)
 int expo_meta_line(struct expo *x, enum expo_meta what, const char *eol, struct err *reterr)
 {
     bool om = x->o->format == EXPO_OPENMETRICS;
-    struct str name;
+    struct str name = {0};
     struct str text;
     int rc = family_name(x, eol, &name, reterr);
 

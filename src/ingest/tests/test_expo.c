@@ -11,6 +11,7 @@
 #include "codec/pb.h"
 #include "ingest/expo.h"
 #include "ingest/expo_internal.h"
+#include "model/histogram.h"
 #include "model/samples.h"
 
 struct rig {
@@ -60,6 +61,18 @@ static int on_sample(void *arg, struct expo *p, const struct expo_sample *s, str
         buf_add_f64(&r->out, s->exemplars[i].value);
         if (s->exemplars[i].has_time) {
             buf_printf(&r->out, " @%lld", (long long)s->exemplars[i].t_ms);
+        }
+    }
+    for (size_t i = 0; s->histogram != NULL && i <= s->histogram->positive.n; i++) {
+        const struct native_buckets *b = &s->histogram->positive;
+
+        if (i == 0) {
+            buf_printf(&r->out, " native schema=%d count=%g zero=%g/%g negative=%zu",
+                       (int)s->histogram->schema, s->histogram->count, s->histogram->zero_count,
+                       s->histogram->zero_threshold, s->histogram->negative.n);
+        }
+        if (i < b->n) {
+            buf_printf(&r->out, " %d:%g", (int)b->v[i].index, b->v[i].count);
         }
     }
     buf_add_byte(&r->out, '\n');
@@ -137,8 +150,8 @@ static void test_text(void **state)
          "family a counter help=the \\ help\nof \\\"a\na 1\n", NULL},
         {"# TYPE a untyped\n# HELP b\n# TYPE b gauge\nb 2\n",
          "family a unknown\nfamily b gauge help=\nb 2\n", NULL},
-        {"# TYPE \"a.\\\"b\" gauge\n{\"a.\\\"b\"} 1\n",
-         "family a.\"b gauge\n{\"a.\\\"b\"} 1\n", NULL},
+        {"# TYPE \"a.\\\"b\" gauge\n{\"a.\\\"b\"} 1\n", "family a.\"b gauge\n{\"a.\\\"b\"} 1\n",
+         NULL},
         {"#  TYPE\th\thistogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"1000000\"} 1\nh_bucket{le=\"+Inf\"} "
          "2\nother_bucket{le=\"1\"} 3\n",
          "family h histogram\nh_bucket{le=\"1.0\"} 1\nh_bucket{le=\"1e+06\"} 1\nh_bucket{le=\"+Inf\"} "
@@ -496,6 +509,89 @@ static void test_protobuf(void **state)
     }
 }
 
+static void put_span(struct buf *b, uint32_t num, int32_t offset, uint32_t length)
+{
+    size_t at = pb_begin(b, num);
+
+    pb_put_varint(b, 1, zigzag_encode(offset));
+    pb_put_varint(b, 2, length);
+    pb_end(b, at);
+}
+
+/* Buckets 1, 2 and 5 of schema 3 with the counts 1, 3, 2; classic buckets beside them. */
+static void put_native(struct buf *b, uint64_t type, bool broken)
+{
+    size_t family = begin_family(b, "h", "", type);
+    size_t metric = pb_begin(b, 4);
+    size_t value = pb_begin(b, 7);
+
+    pb_put_varint(b, 1, broken ? 9 : 8);
+    pb_put_f64(b, 2, 99);
+    put_bucket(b, 8, 4, true);
+    pb_put_varint(b, 5, zigzag_encode(3));
+    pb_put_f64(b, 6, 0.001);
+    pb_put_varint(b, 7, 2);
+    put_span(b, 12, 1, 2);
+    put_span(b, 12, 2, 1);
+    for (size_t i = 0; i < 3; i++) {
+        static const int64_t DELTAS[] = {1, 2, -1};
+
+        pb_put_varint(b, 13, zigzag_encode(DELTAS[i]));
+    }
+    pb_end(b, value);
+    pb_end(b, metric);
+    pb_end(b, family);
+}
+
+static void test_protobuf_native(void **state)
+{
+    static const struct {
+        uint64_t type;
+        bool broken;
+        bool classic;
+        const char *want;
+        const char *error;
+    } ROWS[] = {
+        {4, false, false,
+         "family h histogram help=\nh 99 # {trace_id=\"t1\"} 2 @7008 native schema=3 count=8 "
+         "zero=2/0.001 negative=0 1:1 2:3 5:2\n",
+         ""},
+        {4, false, true,
+         "family h histogram help=\nh 99 # {trace_id=\"t1\"} 2 @7008 native schema=3 count=8 "
+         "zero=2/0.001 negative=0 1:1 2:3 5:2\n"
+         "h_count 8\nh_sum 99\nh_bucket{le=\"4.0\"} 8 # {trace_id=\"t1\"} 2 @7008\n"
+         "h_bucket{le=\"+Inf\"} 8\n",
+         ""},
+        {5, false, false,
+         "family h gaugehistogram help=\nh 99 # {trace_id=\"t1\"} 2 @7008 native schema=3 count=8 "
+         "zero=2/0.001 negative=0 1:1 2:3 5:2\n",
+         ""},
+        {4, true, false, NULL, "family 0 (h): "},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        struct buf b CLEANUP(buf_done) = {0};
+        struct buf body CLEANUP(buf_done) = {0};
+        struct err e = {0};
+        struct rig r;
+        int rc;
+
+        buf_init(&b, 1 << 20);
+        buf_init(&body, 1 << 20);
+        put_native(&b, ROWS[i].type, ROWS[i].broken);
+        rc =
+            walk(&r, (struct expo_opts){.format = EXPO_PROTOBUF, .always_classic = ROWS[i].classic},
+                 delimited(&b, &body), &e);
+        assert_int_equal(rc, ROWS[i].broken ? -ERR_INVALID : 0);
+        assert_true(str_starts(str_cstr(e.msg), str_cstr(ROWS[i].error)));
+        if (ROWS[i].want != NULL) {
+            assert_string_equal(r.out.data, ROWS[i].want);
+        }
+        rig_done(&r);
+    }
+}
+
 static void test_protobuf_errors(void **state)
 {
     struct buf b CLEANUP(buf_done) = {0};
@@ -545,6 +641,7 @@ int main(void)
         cmocka_unit_test(test_content_type),
         cmocka_unit_test(test_protobuf),
         cmocka_unit_test(test_protobuf_errors),
+        cmocka_unit_test(test_protobuf_native),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
