@@ -69,6 +69,12 @@ void tail_routes(struct api *a, struct http_server *s);        /* server_status.
 void status_write_jobs(struct json_writer *w, struct store *s);
 
 /* tail.c */
+void prom_query_routes(struct api *a, struct http_server *s);    /* prom_query.c */
+void prom_labels_routes(struct api *a, struct http_server *s);   /* prom_labels.c */
+void cardinality_routes(struct api *a, struct http_server *s);   /* cardinality.c */
+void traces_routes(struct api *a, struct http_server *s);        /* traces.c */
+void logs_routes(struct api *a, struct http_server *s);          /* logs.c */
+void tail_routes(struct api *a, struct http_server *s);          /* tail.c */
 void hosts_routes(struct api *a, struct http_server *s);         /* hosts.c */
 void services_routes(struct api *a, struct http_server *s);      /* services.c */
 void session_routes(struct api *a, struct http_server *s);       /* session.c */

@@ -8,42 +8,9 @@
 #include "api/api_internal.h"
 
 #include "api/params.h"
+#include "api/selectors.h"
 
-enum { SELECTORS_MAX = 64, LIST_ARENA = 256 << 20 };
-
-/* The match[] parameters, parsed. */
-struct selectors {
-    struct matcher **m[SELECTORS_MAX];
-    size_t m_n[SELECTORS_MAX];
-    size_t n;
-};
-
-static void selectors_done(struct selectors *s)
-{
-    for (size_t i = 0; i < s->n; i++) {
-        promql_matchers_free(s->m[i], s->m_n[i]);
-    }
-}
-
-static int selectors_parse(struct http_exchange *x, struct selectors *ret, struct err *e)
-{
-    struct str text;
-
-    for (size_t i = 0; http_param_at(x, "match[]", i, &text); i++) {
-        int rc;
-
-        if (ret->n == SELECTORS_MAX) {
-            return err_set(e, ERR_INVALID, "more than %d match[] parameters", SELECTORS_MAX);
-        }
-        rc = promql_parse_selector(text, &ret->m[ret->n], &ret->m_n[ret->n], e);
-        if (rc < 0) {
-            err_prefix(e, "invalid parameter \"match[]\"");
-            return rc;
-        }
-        ret->n++;
-    }
-    return 0;
-}
+enum { LIST_ARENA = 256 << 20 };
 
 static int bounds(struct http_exchange *x, struct series_query *q, struct err *e)
 {

@@ -87,6 +87,7 @@ struct shard {
     struct buf scratch; /* sealing */
     size_t series_n;
     uint64_t label_bytes; /* memory of series and pairs */
+    uint64_t pairs_freed; /* rises for ever: pair numbers may have been used again */
 };
 
 struct head {

@@ -86,6 +86,7 @@ static void free_pair(struct shard *s, struct head_pair *p)
     moved->of_index = p->of_index;
     of->pairs.n--;
     s->pairs.v[p->number] = NULL;
+    s->pairs_freed++;
     if (!vec_push(&s->free_pairs, p->number)) {
         /* The number is lost until the next start: four bytes. */
     }

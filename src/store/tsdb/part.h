@@ -43,6 +43,9 @@ const char *part_dir(const struct part *p);
 struct index_view part_index(const struct part *p);
 /** Call fn for every label name. */
 int part_each_name(const struct part *p, int (*fn)(void *arg, struct str name), void *arg);
+/** How many values a label has; how many pairs there are. */
+uint32_t part_values_n(const struct part *p, struct str name);
+uint32_t part_pairs_n(const struct part *p);
 
 /** Where one is in a part's series; forward steps are cheap. Plain memory, set with part_cursor_init(). */
 struct part_cursor {

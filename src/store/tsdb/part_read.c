@@ -441,6 +441,18 @@ int part_each_name(const struct part *p, int (*fn)(void *arg, struct str name), 
     return rc;
 }
 
+uint32_t part_values_n(const struct part *p, struct str name)
+{
+    const struct name_range *n = find_name(p, name);
+
+    return n != NULL ? n->n : 0;
+}
+
+uint32_t part_pairs_n(const struct part *p)
+{
+    return p->f.pairs_n;
+}
+
 /* ---- series ---- */
 
 void part_cursor_init(struct part_cursor *c, const struct part *p)

@@ -334,6 +334,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/cardinality": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where the series come from - counts by metric, label, pair and source, over memory and disk
+         * @description A series counts when its samples span a moment of the range (default the last 24 h), once however often it is stored. `before` is the same range one day earlier. With more than a million series a fixed share is looked at (looked_at_ratio) and counts are scaled.
+         */
+        get: operations["cardinality"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cardinality/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The limits on series, how far they are used, and who was refused */
+        get: operations["cardinalityLimits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/status/flags": {
         parameters: {
             query?: never;
@@ -1261,6 +1298,123 @@ export interface components {
             last_seen_ms?: number;
             request_spark?: number[];
             error_spark?: number[];
+        };
+        CardinalityRow: {
+            /** @description Metric, label name, job or value of the focused label */
+            name: string;
+            /** @description Of pairs the value; of instances the instance */
+            value?: string;
+            /** Format: int64 */
+            series: number;
+            /**
+             * Format: int64
+             * @description In the same range one day earlier
+             */
+            before: number;
+            /** @description Of all series of the answer */
+            share_ratio: number;
+            /**
+             * Format: int64
+             * @description Distinct values; labels only
+             */
+            values?: number;
+            /** @description As the series in memory come; jobs and instances only. Absent when unknown */
+            samples_per_s?: number;
+        };
+        CardinalityTable: {
+            /**
+             * Format: int64
+             * @description Rows there are
+             */
+            total: number;
+            rows: components["schemas"]["CardinalityRow"][];
+        };
+        Cardinality: {
+            /** Format: int64 */
+            start_ms: number;
+            /** Format: int64 */
+            end_ms: number;
+            /** @description Share of the series that was looked at, 1 for all */
+            looked_at_ratio: number;
+            series: {
+                /**
+                 * Format: int64
+                 * @description In the range and matching
+                 */
+                total: number;
+                /**
+                 * Format: int64
+                 * @description In the same range one day earlier
+                 */
+                before: number;
+                /**
+                 * Format: int64
+                 * @description In memory, whatever match[] says
+                 */
+                active: number;
+                /**
+                 * Format: int64
+                 * @description First seen in the last hour of the range
+                 */
+                created_1h: number;
+                /**
+                 * Format: int64
+                 * @description First seen in its last 24 hours
+                 */
+                created_24h: number;
+            };
+            metrics: components["schemas"]["CardinalityTable"];
+            labels: components["schemas"]["CardinalityTable"];
+            pairs: components["schemas"]["CardinalityTable"];
+            jobs: components["schemas"]["CardinalityTable"];
+            instances: components["schemas"]["CardinalityTable"];
+            /** @description With the parameter focus only */
+            focus?: {
+                label: string;
+                /** Format: int64 */
+                total: number;
+                rows: components["schemas"]["CardinalityRow"][];
+            };
+        };
+        CardinalityLimit: {
+            /** @enum {string} */
+            name: "series" | "series_per_metric" | "series_per_source" | "values_per_label";
+            /** @description The setting */
+            key: string;
+            /**
+             * Format: int64
+             * @description 0: off
+             */
+            max: number;
+            /**
+             * Format: int64
+             * @description Most that any one metric, source or label has
+             */
+            used: number;
+            used_by?: components["schemas"]["CardinalityWho"];
+            /**
+             * Format: int64
+             * @description New series refused since the start, counted at every attempt
+             */
+            refused: number;
+            /** @description Who was refused, the most recent first */
+            offenders: {
+                who: components["schemas"]["CardinalityWho"];
+                /** Format: int64 */
+                refused: number;
+                /** Format: int64 */
+                since_ms: number;
+                /** Format: int64 */
+                last_ms: number;
+                /** @description The series refused last, as a selector */
+                example: string;
+            }[];
+        };
+        CardinalityWho: {
+            metric?: string;
+            label?: string;
+            /** @description The job */
+            source?: string;
         };
         ServerStatus: {
             version: string;
@@ -2244,6 +2398,57 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    cardinality: {
+        parameters: {
+            query?: {
+                /** @description Only series of these selectors */
+                "match[]"?: string[];
+                start?: components["parameters"]["start"];
+                end?: components["parameters"]["end"];
+                /** @description Rows of each table */
+                limit?: number;
+                /** @description Label whose values are listed by series */
+                focus?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Counts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Cardinality"];
+                };
+            };
+        };
+    };
+    cardinalityLimits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Limits */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        limits: components["schemas"]["CardinalityLimit"][];
+                    };
                 };
             };
         };
