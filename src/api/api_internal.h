@@ -60,15 +60,6 @@ void respond_json(struct http_exchange *x, int status, struct buf *b);
 void respond_err(struct http_exchange *x, int rc, const struct err *e);
 
 /* Handlers, one file a family: each registers its own routes. */
-void prom_query_routes(struct api *a, struct http_server *s);  /* prom_query.c */
-void prom_labels_routes(struct api *a, struct http_server *s); /* prom_labels.c */
-void traces_routes(struct api *a, struct http_server *s);      /* traces.c */
-void logs_routes(struct api *a, struct http_server *s);        /* logs.c */
-void tail_routes(struct api *a, struct http_server *s);        /* server_status.c */
-/** Array of the store's background jobs. */
-void status_write_jobs(struct json_writer *w, struct store *s);
-
-/* tail.c */
 void prom_query_routes(struct api *a, struct http_server *s);    /* prom_query.c */
 void prom_labels_routes(struct api *a, struct http_server *s);   /* prom_labels.c */
 void cardinality_routes(struct api *a, struct http_server *s);   /* cardinality.c */
@@ -85,6 +76,10 @@ void server_status_routes(struct api *a, struct http_server *s); /* server_statu
 void targets_routes(struct api *a, struct http_server *s);       /* targets.c */
 void storage_routes(struct api *a, struct http_server *s);       /* storage.c */
 void assets_routes(struct api *a, struct http_server *s);        /* assets.c */
+
+/* server_status.c */
+/** Array of the store's background jobs. */
+void status_write_jobs(struct json_writer *w, struct store *s);
 
 /* tail.c */
 struct tails *tails_new(struct stats *stats);
