@@ -73,6 +73,10 @@ uint64_t part_series_bytes(const struct part_cursor *c);
  * @return 0, -ERR_CORRUPT, -ERR_NOMEM */
 NODISCARD int part_read(const struct part_cursor *c, int64_t min_ms, int64_t max_ms,
                         struct samples *dst, struct err *reterr);
+/** The one chunk that part_writer_add_blob() wrote for the series: fn sees its bytes, which lie in the mapping or an
+ * unpacked block, during the call only. @return what fn returned; -ERR_CORRUPT, -ERR_NOMEM */
+NODISCARD int part_read_blob(const struct part_cursor *c, int (*fn)(void *arg, struct str bytes),
+                             void *arg, struct err *reterr);
 
 /* ---- writing ---- */
 
@@ -84,6 +88,11 @@ NODISCARD int part_writer_new(const struct vfs *vfs, const char *dir, const stru
 /** Series must come in order of their labels, each once; times strictly rising, all within the day. */
 NODISCARD int part_writer_add(struct part_writer *w, struct labels labels, const int64_t *t_ms,
                               const double *v, size_t n, struct err *reterr);
+/** Instead of samples, bytes of the caller's own form (roll-ups): kept, packed and checksummed like chunks.
+ * @param n  points in it, counted as samples; > 0
+ * @param bytes  1 byte to 1 MiB */
+NODISCARD int part_writer_add_blob(struct part_writer *w, struct labels labels, int64_t min_ms,
+                                   int64_t max_ms, size_t n, struct str bytes, struct err *reterr);
 /** Write the index, sync everything. The directory may then be renamed into place. */
 NODISCARD int part_writer_finish(struct part_writer *w, struct part_info *ret, struct err *reterr);
 /** Also removes the directory unless it was finished. NULL is fine. */

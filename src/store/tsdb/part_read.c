@@ -757,3 +757,29 @@ int part_read(const struct part_cursor *c, int64_t min_ms, int64_t max_ms, struc
     hot_unref(hot);
     return rc;
 }
+
+int part_read_blob(const struct part_cursor *c, int (*fn)(void *arg, struct str bytes), void *arg,
+                   struct err *reterr)
+{
+    struct part *p = (struct part *)(uintptr_t)c->part; /* only the hot block changes */
+    struct bits_reader r = bits_reader_of(c->sizes, (size_t)(c->next - c->sizes));
+    struct chunk_at at = {c->block, c->offset, 0};
+    struct hot_block *hot = NULL;
+    struct str block = {NULL, 0};
+    int rc;
+
+    if (c->chunks_n != 1) {
+        return bad(p, "not a series of one chunk", reterr);
+    }
+    step(&r, true, &at);
+    rc = get_block(p, at.block, &block, &hot, reterr);
+    if (rc == 0 && (at.size == 0 || at.offset > block.n || at.size > block.n - at.offset)) {
+        rc = bad(p, "chunk outside its block", reterr);
+    }
+    if (rc == 0) {
+        rc = fn(arg, str_of(block.p + at.offset, at.size));
+        rc = rc == -ERR_CORRUPT ? bad(p, "malformed roll-up", reterr) : rc;
+    }
+    hot_unref(hot);
+    return rc;
+}

@@ -223,16 +223,11 @@ static int intern_pair(struct part_writer *w, struct label l, uint32_t *ret)
     return 0;
 }
 
-int part_writer_add(struct part_writer *w, struct labels labels, const int64_t *t_ms,
-                    const double *v, size_t n, struct err *reterr)
+static int add_labels(struct part_writer *w, struct labels labels, struct new_series *s,
+                      struct err *reterr)
 {
-    struct new_series s = {.pairs_at = w->pair_ids.n, .sizes_at = w->sizes.n};
-    int rc;
-
-    if (n == 0) {
-        return 0;
-    }
-    s.pairs_n = (uint32_t)labels.n;
+    *s = (struct new_series){
+        .pairs_at = w->pair_ids.n, .sizes_at = w->sizes.n, .pairs_n = (uint32_t)labels.n};
     for (size_t i = 0; i < labels.n; i++) {
         uint32_t id;
 
@@ -241,20 +236,64 @@ int part_writer_add(struct part_writer *w, struct labels labels, const int64_t *
         }
         w->pairs.v[id].series_n++;
     }
-    s.min_ms = t_ms[0];
-    s.max_ms = t_ms[n - 1];
-    rc = add_chunks(w, t_ms, v, n, &s, reterr);
-    if (rc < 0) {
-        return rc;
-    }
-    if (!vec_push(&w->series, s)) {
+    return 0;
+}
+
+/** The series is complete: `n` samples of it were written. */
+static int add_entry(struct part_writer *w, const struct new_series *s, size_t n,
+                     struct err *reterr)
+{
+    if (!vec_push(&w->series, *s)) {
         return err_set(reterr, ERR_NOMEM, "index of a part");
     }
-    w->info.min_ms = s.min_ms < w->info.min_ms ? s.min_ms : w->info.min_ms;
-    w->info.max_ms = s.max_ms > w->info.max_ms ? s.max_ms : w->info.max_ms;
+    w->info.min_ms = s->min_ms < w->info.min_ms ? s->min_ms : w->info.min_ms;
+    w->info.max_ms = s->max_ms > w->info.max_ms ? s->max_ms : w->info.max_ms;
     w->info.series_n++;
     w->info.samples_n += n;
     return 0;
+}
+
+int part_writer_add(struct part_writer *w, struct labels labels, const int64_t *t_ms,
+                    const double *v, size_t n, struct err *reterr)
+{
+    struct new_series s;
+    int rc;
+
+    if (n == 0) {
+        return 0;
+    }
+    rc = add_labels(w, labels, &s, reterr);
+    if (rc < 0) {
+        return rc;
+    }
+    s.min_ms = t_ms[0];
+    s.max_ms = t_ms[n - 1];
+    rc = add_chunks(w, t_ms, v, n, &s, reterr);
+    return rc < 0 ? rc : add_entry(w, &s, n, reterr);
+}
+
+int part_writer_add_blob(struct part_writer *w, struct labels labels, int64_t min_ms,
+                         int64_t max_ms, size_t n, struct str bytes, struct err *reterr)
+{
+    struct new_series s;
+    bool starts = w->block.n >= PART_BLOCK_BYTES;
+    int rc = starts ? end_block(w, reterr) : 0;
+
+    rc = rc < 0 ? rc : add_labels(w, labels, &s, reterr);
+    if (rc < 0) {
+        return rc;
+    }
+    s.min_ms = min_ms;
+    s.max_ms = max_ms;
+    s.block = (uint32_t)w->blocks.n;
+    s.offset = (uint32_t)w->block.n;
+    s.chunks_n = 1;
+    w->info.chunks_n++;
+    buf_add_str(&w->block, bytes);
+    if (w->block.failed || !vec_push(&w->sizes, (uint32_t)bytes.n << 1 | (starts ? 1u : 0u))) {
+        return err_set(reterr, ERR_NOMEM, "index of a part");
+    }
+    return add_entry(w, &s, n, reterr);
 }
 
 /* ---- index ---- */
