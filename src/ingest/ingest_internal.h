@@ -28,7 +28,7 @@ enum ingest_signal { INGEST_METRICS, INGEST_TRACES, INGEST_LOGS, INGEST_SIGNAL_C
     X(REJECT_DELTA_FULL, "delta_state_full", "m")    \
     X(REJECT_METADATA, "metadata_not_stored", "m")   \
     X(REJECT_EXEMPLAR, "unsupported_exemplar", "m")  \
-    X(REJECT_NATIVE_HISTOGRAM, "unsupported_native_histogram", "m")
+    X(REJECT_NATIVE_HISTOGRAM, "invalid_native_histogram", "m")
 
 enum ingest_reject {
 

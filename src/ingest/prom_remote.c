@@ -14,7 +14,9 @@
 #include "codec/pb.h"
 #include "codec/utf8.h"
 #include "ingest/ingest_internal.h"
+#include "ingest/native_decode.h"
 #include "ingest/seen.h"
+#include "store/tsdb/native.h"
 
 struct prom_remote {
     struct sink *sink;
@@ -47,6 +49,7 @@ struct request {
     bool intern_all; /* second try after the store forgot a series */
     size_t index;    /* of the series being read */
     int64_t newest_ms;
+    struct native_decoder native;
     size_t rejected[REJECT_COUNT];
     struct err first; /* of the first refused series; code 0: none */
 };
@@ -59,6 +62,7 @@ struct series {
     bool split;             /* other fields between the labels */
     const uint8_t *samples; /* first sample field; NULL: none */
     size_t samples_n;
+    size_t histograms_n;
     size_t labels_n;
 };
 
@@ -67,7 +71,11 @@ enum {
     MESSAGE_SERIES_MAX = 120, /* bytes of a series in an error message */
 };
 
-enum { TAG_LABEL = PB_TAG(1, PB_LEN), TAG_SAMPLE = PB_TAG(2, PB_LEN) };
+enum {
+    TAG_LABEL = PB_TAG(1, PB_LEN),
+    TAG_SAMPLE = PB_TAG(2, PB_LEN),
+    TAG_HISTOGRAM = PB_TAG(4, PB_LEN),
+};
 
 /* Field 1 of TimeSeries is labels, 2 samples, 3 exemplars, 4 native histograms. */
 static int scan_series(struct request *r, struct series *s, struct err *reterr)
@@ -91,8 +99,8 @@ static int scan_series(struct request *r, struct series *s, struct err *reterr)
         case PB_TAG(3, PB_LEN):
             r->rejected[REJECT_EXEMPLAR]++;
             break;
-        case PB_TAG(4, PB_LEN):
-            r->rejected[REJECT_NATIVE_HISTOGRAM]++;
+        case TAG_HISTOGRAM:
+            s->histograms_n++;
             break;
         default:
             break;
@@ -134,7 +142,7 @@ static struct str series_text(struct request *r, struct labels ls, struct buf *s
 static int refuse(struct request *r, const struct series *s, enum ingest_reject reason,
                   const struct err *why, struct labels ls)
 {
-    r->rejected[reason] += s->samples_n;
+    r->rejected[reason] += s->samples_n + s->histograms_n;
     if (r->first.code == 0) {
         struct buf scratch CLEANUP(buf_done) = {0};
         struct str text;
@@ -211,9 +219,10 @@ static int check_labels(const struct ingest_limits *lim, struct label *v, size_t
     return 0;
 }
 
-/* @return 0; 1 refused and counted; -ERR_TRUNCATED, -ERR_INVALID, -ERR_NOMEM, the store's errors */
-static int intern_series(struct request *r, const struct series *s, const struct hash128 *key,
-                         struct series_ref *ret, struct err *reterr)
+/* Parsed and checked labels, in the work's arena. @return 0; 1 refused and counted; -ERR_TRUNCATED, -ERR_INVALID,
+ * -ERR_NOMEM */
+static int parse_labels(struct request *r, const struct series *s, struct labels *ret,
+                        struct err *reterr)
 {
     const struct ingest_limits *lim = &r->p->sink->limits;
     struct pb msg = s->msg;
@@ -244,12 +253,28 @@ static int intern_series(struct request *r, const struct series *s, const struct
     if (rc < 0) {
         return rc;
     }
+    *ret = (struct labels){v, n};
     if (check_labels(lim, v, &n, &why) < 0) {
-        return refuse(r, s, REJECT_LABELS, &why, (struct labels){v, n});
+        return refuse(r, s, REJECT_LABELS, &why, *ret);
     }
-    rc = tsdb_intern(r->p->sink->metrics, (struct labels){v, n}, key, ret, &why);
+    ret->n = n;
+    return 0;
+}
+
+/* @return 0; 1 refused and counted; what parse_labels() returns, the store's errors */
+static int intern_series(struct request *r, const struct series *s, const struct hash128 *key,
+                         struct series_ref *ret, struct err *reterr)
+{
+    struct labels ls = {NULL, 0};
+    struct err why = {0};
+    int rc = parse_labels(r, s, &ls, reterr);
+
+    if (rc != 0) {
+        return rc;
+    }
+    rc = tsdb_intern(r->p->sink->metrics, ls, key, ret, &why);
     if (rc == -ERR_LIMIT) {
-        return refuse(r, s, REJECT_SERIES_LIMIT, &why, (struct labels){v, n});
+        return refuse(r, s, REJECT_SERIES_LIMIT, &why, ls);
     }
     return rc < 0 ? err_set(reterr, (enum err_code) - rc, "%s", why.msg) : 0;
 }
@@ -276,12 +301,84 @@ static int add_sample(struct request *r, struct series_ref ref, struct pb msg, s
     return rc < 0 ? err_set(reterr, (enum err_code) - rc, "too many samples in one request") : 0;
 }
 
+/* One TimeSeries, for native_append() to ask for its labels. */
+struct native_labels {
+    struct request *r;
+    const struct series *s;
+    struct labels ls;
+};
+
+static int native_labels(void *arg, struct labels *ret, struct err *reterr)
+{
+    struct native_labels *n = arg;
+    int rc = parse_labels(n->r, n->s, &n->ls, reterr);
+
+    *ret = n->ls;
+    return rc;
+}
+
+/* @return 0; 1 the series was refused and counted; errors */
+static int one_histogram(struct request *r, const struct series *s, const struct hash128 *key,
+                         struct pb msg, struct err *reterr)
+{
+    struct native_labels ask = {.r = r, .s = s};
+    const struct native_series to = {
+        .door_key = s->labels != NULL ? key : NULL,
+        .fresh = r->intern_all,
+        .labels = native_labels,
+        .arg = &ask,
+    };
+    struct err why = {0};
+    int rc = native_decode(&r->native, msg, &why);
+
+    if (rc > 0) {
+        const struct series one = {.histograms_n = 1};
+
+        rc = parse_labels(r, s, &ask.ls, reterr);
+        return rc != 0 ? rc : refuse(r, &one, REJECT_NATIVE_HISTOGRAM, &why, ask.ls) - 1;
+    }
+    if (rc == 0) {
+        r->newest_ms = r->native.t_ms > r->newest_ms ? r->native.t_ms : r->newest_ms;
+        rc = native_append(r->p->sink->metrics, r->w->batch, &to, r->native.t_ms, &r->native.h,
+                           &why);
+        if (rc == -ERR_LIMIT && ask.ls.n != 0) {
+            return refuse(r, s, REJECT_SERIES_LIMIT, &why, ask.ls);
+        }
+    }
+    return rc < 0 ? err_set(reterr, (enum err_code) - rc, "%s", why.msg) : rc;
+}
+
+static int each_value(struct request *r, const struct series *s, struct series_ref ref,
+                      const struct hash128 *key, struct err *reterr)
+{
+    struct pb msg = s->msg;
+    struct pb_field f;
+    int rc;
+
+    if (s->histograms_n == 0) {
+        msg.p = s->samples;
+    }
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        if (f.tag == TAG_SAMPLE) {
+            rc = add_sample(r, ref, pb_sub(&msg, f.s), reterr);
+        } else if (f.tag == TAG_HISTOGRAM) {
+            rc = one_histogram(r, s, key, pb_sub(&msg, f.s), reterr);
+            if (rc > 0) {
+                return 0;
+            }
+        }
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return rc;
+}
+
 static int one_series(struct request *r, struct pb msg, struct err *reterr)
 {
     struct series s = {.msg = msg};
     struct hash128 key = {0, 0};
     struct series_ref ref = {0};
-    struct pb_field f;
     int rc = scan_series(r, &s, reterr);
 
     if (rc < 0) {
@@ -290,25 +387,15 @@ static int one_series(struct request *r, struct pb msg, struct err *reterr)
     if (s.labels != NULL) {
         key = hash_labels(r, &s);
     }
-    if (r->intern_all || s.labels == NULL || !tsdb_lookup(r->p->sink->metrics, key, &ref)) {
+    /* A series of histograms alone has no float series behind it. */
+    if ((s.samples != NULL || s.histograms_n == 0) &&
+        (r->intern_all || s.labels == NULL || !tsdb_lookup(r->p->sink->metrics, key, &ref))) {
         rc = intern_series(r, &s, &key, &ref, reterr);
         if (rc != 0) {
             return rc;
         }
     }
-    if (s.samples == NULL) {
-        return 0;
-    }
-    msg.p = s.samples;
-    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
-        if (f.tag == TAG_SAMPLE) {
-            rc = add_sample(r, ref, pb_sub(&msg, f.s), reterr);
-            if (rc < 0) {
-                return rc;
-            }
-        }
-    }
-    return rc;
+    return s.samples != NULL || s.histograms_n != 0 ? each_value(r, &s, ref, &key, reterr) : 0;
 }
 
 /* MetricMetadata: type = 1, metric_family_name = 2, help = 4, unit = 5. */
@@ -440,7 +527,11 @@ static int decode_and_store(struct request *r, struct str body, struct tsdb_comm
     if (rc == 0 && done->rejected[TSDB_REJECT_GONE] != 0) {
         /* A series went idle between look-up and commit: the same again, labels first. Samples already
          * stored are stored again with the same value. */
-        *r = (struct request){.p = r->p, .w = r->w, .intern_all = true, .newest_ms = r->newest_ms};
+        *r = (struct request){.p = r->p,
+                              .w = r->w,
+                              .intern_all = true,
+                              .newest_ms = r->newest_ms,
+                              .native = r->native};
         tsdb_batch_clear(r->w->batch);
         memset(done, 0, sizeof(*done));
         rc = run(r, done, reterr);
@@ -483,6 +574,7 @@ int prom_remote_write(struct prom_remote *p, struct str body, struct err *reterr
         rc = decode_and_store(&r, body, &done, reterr);
     }
     count(&r, &done, rc);
+    native_decoder_done(&r.native);
     work_release(p->works, r.w);
     budget_give(p->sink->budget, reserved);
     if (rc == 0 && r.first.code != 0) {

@@ -66,7 +66,9 @@ int tsdb_intern(struct tsdb *db, struct labels ls, const struct hash128 *door_ke
     f->interns++;
     for (size_t i = 0; i < ls.n; i++) { /* what a caller promises */
         if (ls.v[i].value.n == 0 || (i > 0 && str_cmp(ls.v[i - 1].name, ls.v[i].name) >= 0) ||
-            !label_name_is_valid(ls.v[i].name) || !str_is_utf8(ls.v[i].value)) {
+            !(label_name_is_valid(ls.v[i].name) ||
+              (label_name_is_hidden(ls.v[i].name) && i == ls.n - 1)) ||
+            !str_is_utf8(ls.v[i].value)) {
             abort();
         }
     }

@@ -156,8 +156,8 @@ static void test_bad_series(void **state)
         {"job=a", "series 1 {job=\"a\"}: no metric name"},
         {"__name__=", "series 1 {}: no labels"},
         {"__name__=a,b=1,b=2", "series 1 a{b=\"1\", b=\"2\"}: a label name occurs twice"},
-        {"__name__=a b", "series 1 a b: invalid metric name"},
-        {"__name__=a,0=1", "series 1 a{0=\"1\"}: invalid label name"},
+        {"__name__=a b", "series 1 {\"a b\"}: invalid metric name"},
+        {"__name__=a,0=1", "series 1 a{\"0\"=\"1\"}: invalid label name"},
         {"__name__=a,=1", "series 1 a{=\"1\"}: invalid label name"},
         {"__name__=a,x=\xff",
          "series 1 a{x=\"\xEF\xBF\xBD\"}: value of label x is not valid UTF-8"},
@@ -195,7 +195,8 @@ static void test_store_refuses(void **state)
     r.store.min_ms = 500;
     assert_int_equal(send(&r, &e), -ERR_OUT_OF_RANGE);
     assert_string_equal(
-        e.msg, "1 samples out of range, first: a{x=\"1\"} at 10 ms is older than the retention");
+        e.msg,
+        "1 samples out of range, first: {\"a{x=\\\"1\\\"}\"} at 10 ms is older than the retention");
     expect_samples(&r, "b 1000 1\n");
     for (size_t i = 0; i < ARRAY_LEN(CODES); i++) {
         r.store.fail_commit = CODES[i];
@@ -264,7 +265,7 @@ static double g_native, g_exemplar, g_samples;
 static void look(void *arg, const struct stats_sample *s)
 {
     (void)arg;
-    if (strstr(s->labels, "signal=\"metrics\",reason=\"unsupported_native_histogram\"") != NULL) {
+    if (strstr(s->labels, "signal=\"metrics\",reason=\"invalid_native_histogram\"") != NULL) {
         g_native = s->value;
     }
     if (strstr(s->labels, "signal=\"metrics\",reason=\"unsupported_exemplar\"") != NULL) {
@@ -290,10 +291,13 @@ static void test_counted(void **state)
     put_label(&r.raw, "__name__", STR("h"));
     put_sample(&r.raw, 1, 1);
     pb_put_str(&r.raw, 3, STR(""));
-    pb_put_str(&r.raw, 4, STR(""));
-    pb_put_str(&r.raw, 4, STR(""));
+    pb_put_str(&r.raw, 4, STR("\x20\x12"));         /* schema 9 */
+    pb_put_str(&r.raw, 4, STR("\x08\x01\x78\x05")); /* one observation, in no bucket */
     pb_end(&r.raw, at);
-    assert_int_equal(send(&r, &e), 0);
+    assert_int_equal(send(&r, &e), -ERR_INVALID);
+    assert_string_equal(
+        e.msg, "series 0 h: invalid histogram schema 9: must be -4 to 8 for exponential or -53 "
+               "for custom buckets");
     stats_each(registry, look, NULL);
     assert_true(g_native == 2);
     assert_true(g_exemplar == 1);
@@ -301,6 +305,64 @@ static void test_counted(void **state)
     rig_done(&r);
     stats_free(registry);
     ingest_stats_free(r.sink.stats);
+}
+
+/** Histogram with buckets 1: 2, 2: 3 and -1: 4 at schema 0, as integers or as floats. */
+static void put_histogram(struct buf *b, int64_t t_ms, bool integer)
+{
+    size_t at = pb_begin(b, 4);
+
+    if (integer) {
+        pb_put_varint(b, 1, 12);
+        pb_put_varint(b, 6, 3);
+        pb_put_str(b, 9, STR("\x08"));      /* +4 */
+        pb_put_str(b, 12, STR("\x04\x02")); /* +2, +1 */
+    } else {
+        const double counts[] = {4, 2, 3};
+
+        pb_put_f64(b, 2, 12);
+        pb_put_f64(b, 7, 3);
+        pb_put_str(b, 10, str_of((const char *)counts, 8));
+        pb_put_str(b, 13, str_of((const char *)(counts + 1), 16));
+    }
+    pb_put_f64(b, 3, 1.5);
+    pb_put_f64(b, 5, 0.25);
+    pb_put_str(b, 8, STR("\x08\x01\x10\x01"));  /* offset -1, length 1 */
+    pb_put_str(b, 11, STR("\x08\x02\x10\x02")); /* offset 1, length 2 */
+    pb_put_varint(b, 15, (uint64_t)t_ms);
+    pb_end(b, at);
+}
+
+static void test_native(void **state)
+{
+    static const char WANT[] = "h{\"\xff\"=\"c\"} 5 12\n"
+                               "h{\"\xff\"=\"s\"} 5 1.5\n"
+                               "h{\"\xff\"=\"m\"} 5 256\n"
+                               "h{\"\xff\"=\"z\"} 5 3\n"
+                               "h{\"\xff\"=\"t\"} 5 0.25\n"
+                               "h{\"\xff\"=\"ne7fffffff\"} 5 4\n"
+                               "h{\"\xff\"=\"pe80000001\"} 5 2\n"
+                               "h{\"\xff\"=\"pe80000002\"} 5 3\n";
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct err e = {0};
+        struct rig r;
+        size_t at;
+
+        rig_init(&r);
+        at = pb_begin(&r.raw, 1);
+        put_label(&r.raw, "__name__", STR("h"));
+        put_histogram(&r.raw, 5, i == 0);
+        pb_end(&r.raw, at);
+        for (int k = 0; k < 2; k++) { /* the second time nothing is parsed */
+            fake_store_clear(&r.store);
+            assert_int_equal(send(&r, &e), 0);
+            expect_samples(&r, WANT);
+        }
+        assert_int_equal(r.store.interns, 8);
+        rig_done(&r);
+    }
 }
 
 static void test_broken(void **state)
@@ -395,9 +457,9 @@ int main(void)
         cmocka_unit_test(test_good),       cmocka_unit_test(test_empty),
         cmocka_unit_test(test_bad_series), cmocka_unit_test(test_store_refuses),
         cmocka_unit_test(test_gone),       cmocka_unit_test(test_metadata),
-        cmocka_unit_test(test_counted),    cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_budget),     cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_mutations),
+        cmocka_unit_test(test_counted),    cmocka_unit_test(test_native),
+        cmocka_unit_test(test_broken),     cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_no_memory),  cmocka_unit_test(test_mutations),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Native histograms of remote write: prometheus.Histogram of 1.0 and io.prometheus.write.v2.Histogram of 2.0 have the
+ * same fields. One decoder is reused for all of a request. Sources: prompb/types.proto, io/prometheus/write/v2.
+ */
+#ifndef INGEST_NATIVE_DECODE_H
+#define INGEST_NATIVE_DECODE_H
+
+#include "base/vec.h"
+#include "codec/pb.h"
+#include "model/histogram.h"
+
+struct native_decoder {
+    /* The last one decoded. */
+    struct native_histogram h;
+    int64_t t_ms; /* NATIVE_WRITE only */
+    bool integer; /* counts were integers */
+    bool
+        is_native; /* NATIVE_EXPOSITION: it has spans or a zero bucket, so it is more than a classic one */
+
+    /* Scratch, negative then positive. */
+    struct {
+        VEC(struct native_span) spans;
+        VEC(int64_t) deltas;
+        VEC(double) counts;
+    } side[2];
+};
+
+/** Zeroed is ready. */
+void native_decoder_done(struct native_decoder *d);
+/** Decode and validate.
+ * @return 0; 1: well-formed, but no valid histogram (reterr says why); -ERR_TRUNCATED, -ERR_INVALID: the message is
+ *         malformed; -ERR_NOMEM */
+NODISCARD int native_decode(struct native_decoder *d, struct pb msg, struct err *reterr);
+
+#endif
