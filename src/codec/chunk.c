@@ -1,378 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Chunks: a header, times as integers, and values as one constant, as decimals scaled to integers with a
- * list of exceptions, as their bits in order, or XORed with their predecessor (Pelkonen et al., Gorilla,
- * VLDB 2015, section 4.1).
+ * Frames of chunks: a column of times, a column of values, or both behind one header.
  */
 #include "codec/chunk.h"
 
-#include <math.h>
-
 #include "base/alloc.h"
 #include "base/err.h"
-#include "codec/bits.h"
+#include "codec/chunk_internal.h"
 #include "codec/chunk_ints.h"
 
-enum value_form { FORM_CONSTANT, FORM_DECIMAL, FORM_XOR, FORM_BITS };
+enum { STACK_SAMPLES = 128 };
 
-enum {
-    MAX_EXPONENT = 15,
-    STACK_SAMPLES = 128,
-    WINDOW_BITS = 12, /* what announcing a new XOR window costs over keeping the old */
+struct stack_scratch {
+    int64_t ints[STACK_SAMPLES];
+    uint64_t words[CHUNK_INTS_SCRATCH(STACK_SAMPLES)];
+    uint16_t exceptions[STACK_SAMPLES];
 };
 
-/** Integers a double holds exactly; beyond it scaling loses bits. */
-static const double MAX_INT = 9007199254740992.0; /* 2^53 */
-
-static const double POW10[MAX_EXPONENT + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                               1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-
-static uint64_t to_bits(double v)
+/** Scratch for n samples: `small`, or the heap. @return what to free, or NULL with *ret_ok telling why */
+static char *scratch_of(size_t n, struct stack_scratch *small, struct chunk_scratch *ret,
+                        bool *ret_ok)
 {
-    uint64_t b;
+    const size_t words = 1 + CHUNK_INTS_SCRATCH(1);
+    char *heap;
 
-    memcpy(&b, &v, sizeof(b));
-    return b;
+    *ret_ok = true;
+    if (n <= STACK_SAMPLES) {
+        *ret = (struct chunk_scratch){small->ints, small->words, small->exceptions};
+        return NULL;
+    }
+    heap = mem_try_alloc(n * (words * sizeof(uint64_t) + sizeof(uint16_t)));
+    *ret_ok = heap != NULL;
+    if (heap != NULL) {
+        ret->ints = (int64_t *)(void *)heap;
+        ret->words = (uint64_t *)(void *)heap + n;
+        ret->exceptions = (uint16_t *)(void *)((uint64_t *)(void *)heap + words * n);
+    }
+    return heap;
 }
 
-static double from_bits(uint64_t b)
+/** The end of an append that began at `start`: all of it or nothing. */
+static int finish(struct buf *dst, size_t start)
 {
-    double v;
-
-    memcpy(&v, &b, sizeof(v));
-    return v;
-}
-
-/* ---- decimals ---- */
-
-/** v as i / 10^e with exactly v's bits? */
-static bool to_decimal(double v, unsigned e, int64_t *ret)
-{
-    double scaled = v * POW10[e];
-    int64_t i;
-
-    if (!(fabs(scaled) < MAX_INT)) { /* also NaN */
-        return false;
-    }
-    i = (int64_t)(scaled + (scaled < 0 ? -0.5 : 0.5));
-    if (to_bits((double)i / POW10[e]) != to_bits(v)) {
-        return false;
-    }
-    *ret = i;
-    return true;
-}
-
-/** The exponent most values need; false when too many have none. */
-static bool find_exponent(const double *v, size_t n, unsigned *ret)
-{
-    size_t misses = 0;
-    unsigned e = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        int64_t ignored;
-        unsigned k = e;
-
-        while (k <= MAX_EXPONENT && !to_decimal(v[i], k, &ignored)) {
-            k++;
-        }
-        if (k <= MAX_EXPONENT) {
-            e = k;
-        } else if (isfinite(v[i]) && ++misses > n / 16 + 1) {
-            return false;
-        }
-    }
-    *ret = e;
-    return true;
-}
-
-/** Integers of all values at exponent e; exceptions repeat the integer before. @return their number */
-static size_t scale(const double *v, size_t n, unsigned e, int64_t *ints, uint16_t *exceptions)
-{
-    size_t found = 0;
-    int64_t last = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        if (!to_decimal(v[i], e, &last)) {
-            exceptions[found++] = (uint16_t)i;
-        }
-        ints[i] = last;
-    }
-    /* Leading exceptions take the first good integer, so that they cost no step. */
-    for (size_t i = 0; i < found && exceptions[i] == i && found < n; i++) {
-        size_t good = i + 1;
-
-        while (good < n && good < found && exceptions[good] == good) {
-            good++;
-        }
-        ints[i] = good < n ? ints[good] : 0;
-    }
-    return found;
-}
-
-/* ---- XOR ---- */
-
-struct bit_writer {
-    struct buf *dst;
-    uint64_t acc; /* most significant bit first */
-    unsigned n;
-};
-
-static void put_bits(struct bit_writer *w, uint64_t v, unsigned n)
-{
-    while (n > 0) {
-        unsigned room = 64 - w->n;
-        unsigned take = n < room ? n : room;
-        uint64_t part = take == 64 ? v : (v >> (n - take)) & (((uint64_t)1 << take) - 1);
-
-        w->acc |= part << (room - take);
-        w->n += take;
-        n -= take;
-        if (w->n == 64) {
-            uint64_t be = __builtin_bswap64(w->acc);
-
-            buf_add(w->dst, &be, sizeof(be));
-            w->acc = 0;
-            w->n = 0;
-        }
-    }
-}
-
-static void flush_bits(struct bit_writer *w)
-{
-    for (; w->n > 0; w->n = w->n > 8 ? w->n - 8 : 0) {
-        buf_add_byte(w->dst, (char)(w->acc >> 56));
-        w->acc <<= 8;
-    }
-}
-
-static void xor_encode(const double *v, size_t n, struct buf *dst)
-{
-    struct bit_writer w = {.dst = dst};
-    uint64_t last = to_bits(v[0]);
-    unsigned lead = 64; /* of the window in use; 64: none */
-    unsigned len = 0;
-
-    put_bits(&w, last, 64);
-    for (size_t i = 1; i < n; i++) {
-        uint64_t now = to_bits(v[i]);
-        uint64_t x = now ^ last;
-        unsigned l;
-        unsigned t;
-
-        last = now;
-        if (x == 0) {
-            put_bits(&w, 0, 1);
-            continue;
-        }
-        l = (unsigned)__builtin_clzll(x);
-        t = (unsigned)__builtin_ctzll(x);
-        if (lead != 64 && l >= lead && t >= 64 - lead - len &&
-            len <= 64 - (l > 31 ? 31 : l) - t + WINDOW_BITS) {
-            put_bits(&w, 2, 2);
-        } else {
-            lead = l > 31 ? 31 : l;
-            len = 64 - lead - t;
-            put_bits(&w, 3, 2);
-            put_bits(&w, (uint64_t)lead << 6 | (len - 1), 11);
-        }
-        put_bits(&w, x >> (64 - lead - len), len);
-    }
-    flush_bits(&w);
-}
-
-struct bit_reader {
-    const uint8_t *p;
-    size_t bits; /* left */
-    size_t at;
-    bool bad;
-};
-
-static uint64_t get_bits(struct bit_reader *r, unsigned n)
-{
-    uint64_t v = 0;
-
-    if (n > r->bits) {
-        r->bad = true;
-        r->bits = 0;
-        return 0;
-    }
-    r->bits -= n;
-    while (n > 0) {
-        unsigned have = 8 - (r->at & 7);
-        unsigned take = n < have ? n : have;
-        unsigned byte = r->p[r->at / 8];
-
-        v = v << take | ((byte >> (have - take)) & ((1u << take) - 1));
-        r->at += take;
-        n -= take;
-    }
-    return v;
-}
-
-static int xor_decode(struct bits_reader *in, double *v, size_t n)
-{
-    struct bit_reader r = {.p = in->p, .bits = (size_t)(in->end - in->p) * 8};
-    uint64_t last = get_bits(&r, 64);
-    unsigned lead = 0;
-    unsigned len = 0;
-
-    v[0] = from_bits(last);
-    for (size_t i = 1; i < n && !r.bad; i++) {
-        if (get_bits(&r, 1) != 0) {
-            if (get_bits(&r, 1) != 0) {
-                lead = (unsigned)get_bits(&r, 5);
-                len = (unsigned)get_bits(&r, 6) + 1;
-            }
-            if (len == 0 || lead + len > 64) {
-                return -ERR_CORRUPT;
-            }
-            last ^= get_bits(&r, len) << (64 - lead - len);
-        }
-        v[i] = from_bits(last);
-    }
-    in->p = in->end;
-    return r.bad ? -ERR_CORRUPT : 0;
-}
-
-/* ---- chunks ---- */
-
-/** Scratch of one encode: on the stack for the head's chunks, else from the heap. */
-struct scratch {
-    int64_t *ints;        /* n */
-    uint64_t *words;      /* 3 n */
-    uint16_t *exceptions; /* n */
-};
-
-/** Divide by the largest power of two all have in common (pages, blocks). @return its exponent */
-static unsigned drop_common_bits(int64_t *v, size_t n)
-{
-    uint64_t all = 0;
-    unsigned shift;
-
-    for (size_t i = 0; i < n; i++) {
-        all |= (uint64_t)v[i];
-    }
-    shift = all == 0 ? 0 : (unsigned)__builtin_ctzll(all);
-    for (size_t i = 0; shift != 0 && i < n; i++) {
-        v[i] >>= shift; /* arithmetic: exact, all those bits are 0 */
-    }
-    return shift;
-}
-
-/** The bits of a double as an integer with the same order, so that close values have small differences. */
-static int64_t ordered(double v)
-{
-    uint64_t b = to_bits(v);
-
-    return (int64_t)((b >> 63) != 0 ? b ^ INT64_MAX : b);
-}
-
-static double unordered(int64_t i)
-{
-    uint64_t b = (uint64_t)i;
-
-    return from_bits((b >> 63) != 0 ? b ^ INT64_MAX : b);
-}
-
-static void put_ordered(const double *v, size_t n, const struct scratch *s, struct buf *dst)
-{
-    unsigned shift;
-
-    for (size_t i = 0; i < n; i++) {
-        s->ints[i] = ordered(v[i]);
-    }
-    shift = drop_common_bits(s->ints, n);
-    buf_add_byte(dst, FORM_BITS);
-    buf_add_byte(dst, (char)shift);
-    chunk_ints_encode(s->ints, n, s->words, dst);
-}
-
-static void put_decimal(const double *v, size_t n, unsigned e, const struct scratch *s,
-                        struct buf *dst)
-{
-    size_t exceptions = scale(v, n, e, s->ints, s->exceptions);
-    size_t last = 0;
-
-    unsigned shift = drop_common_bits(s->ints, n);
-
-    buf_add_byte(dst, FORM_DECIMAL);
-    buf_add_byte(dst, (char)e);
-    buf_add_byte(dst, (char)shift);
-    bits_add_varint(dst, exceptions);
-    for (size_t i = 0; i < exceptions; i++) {
-        bits_add_varint(dst, s->exceptions[i] - last);
-        bits_add_u64(dst, to_bits(v[s->exceptions[i]]));
-        last = s->exceptions[i];
-    }
-    chunk_ints_encode(s->ints, n, s->words, dst);
-}
-
-static bool all_equal(const double *v, size_t n)
-{
-    for (size_t i = 1; i < n; i++) {
-        if (to_bits(v[i]) != to_bits(v[0])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/** Of two encodings that lie one after the other from `start` on keep the shorter. */
-static void keep_shorter(struct buf *dst, size_t start, size_t second)
-{
-    size_t n = dst->n - second;
-
-    if (dst->failed || second == start) {
-        return;
-    }
-    if (n < second - start) {
-        memmove(dst->data + start, dst->data + second, n);
-        dst->n = start + n;
-    } else {
-        dst->n = second;
-    }
-}
-
-static void put_values(const double *v, size_t n, const struct scratch *s, struct buf *dst)
-{
-    size_t start = dst->n;
-    size_t second;
-    unsigned e;
-
-    if (all_equal(v, n)) {
-        buf_add_byte(dst, FORM_CONSTANT);
-        bits_add_u64(dst, to_bits(v[0]));
-        return;
-    }
-    if (find_exponent(v, n, &e)) {
-        put_decimal(v, n, e, s, dst);
-        if (dst->failed || dst->n - start <= n * 4) { /* the others only win over wide integers */
-            return;
-        }
-    }
-    second = dst->n;
-    put_ordered(v, n, s, dst);
-    keep_shorter(dst, start, second);
-    second = dst->n;
-    buf_add_byte(dst, FORM_XOR);
-    xor_encode(v, n, dst);
-    keep_shorter(dst, start, second);
-}
-
-static int encode_with(const int64_t *t_ms, const double *v, size_t n, const struct scratch *s,
-                       struct buf *dst)
-{
-    size_t start = dst->n;
-
-    bits_add_varint(dst, n);
-    bits_add_varint(dst, bits_zigzag(t_ms[0]));
-    for (size_t i = 0; i < n; i++) { /* relative, so that small chunks have small starts */
-        s->ints[i] = (int64_t)((uint64_t)t_ms[i] - (uint64_t)t_ms[0]);
-    }
-    if (n > 1) {
-        chunk_ints_encode(s->ints, n, s->words, dst);
-    }
-    put_values(v, n, s, dst);
     if (dst->failed) {
         dst->n = start < dst->n ? start : dst->n;
         return buf_status(dst);
@@ -380,30 +49,147 @@ static int encode_with(const int64_t *t_ms, const double *v, size_t n, const str
     return 0;
 }
 
-int chunk_encode(const int64_t *t_ms, const double *v, size_t n, struct buf *dst)
+/* ---- times ---- */
+
+/** Times behind the first one, relative to it so that small chunks have small starts. */
+static void put_times(const int64_t *t_ms, size_t n, enum chunk_effort effort,
+                      const struct chunk_scratch *s, struct buf *dst)
 {
-    int64_t ints[STACK_SAMPLES];
-    uint64_t words[3 * STACK_SAMPLES];
-    uint16_t exceptions[STACK_SAMPLES];
-    struct scratch s = {ints, words, exceptions};
-    char *heap = NULL;
-    int rc;
+    if (n == 1) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        s->ints[i] = (int64_t)((uint64_t)t_ms[i] - (uint64_t)t_ms[0]);
+    }
+    chunk_ints_encode(s->ints, n, effort, s->words, dst);
+}
+
+static int get_times(struct bits_reader *r, int64_t first, int64_t *t_ms, size_t n)
+{
+    bool rises = true;
+
+    t_ms[0] = 0;
+    if (n > 1 && chunk_ints_decode(r, t_ms, n) < 0) {
+        return -ERR_CORRUPT;
+    }
+    for (size_t i = 0; i < n; i++) {
+        t_ms[i] = (int64_t)((uint64_t)t_ms[i] + (uint64_t)first);
+    }
+    for (size_t i = 1; i < n; i++) {
+        rises &= t_ms[i] > t_ms[i - 1];
+    }
+    return r->bad || !rises ? -ERR_CORRUPT : 0;
+}
+
+int chunk_times_encode(const int64_t *t_ms, size_t n, enum chunk_effort effort, struct buf *dst)
+{
+    struct stack_scratch small;
+    struct chunk_scratch s;
+    size_t start = dst->n;
+    bool ok;
+    char *heap;
 
     if (n == 0 || n > CHUNK_MAX_SAMPLES) {
         return -ERR_INVALID;
     }
-    if (n > STACK_SAMPLES) {
-        heap = mem_try_alloc(n * (4 * sizeof(uint64_t) + sizeof(uint16_t)));
-        if (heap == NULL) {
-            return -ERR_NOMEM;
-        }
-        s.ints = (int64_t *)(void *)heap;
-        s.words = (uint64_t *)(void *)heap + n;
-        s.exceptions = (uint16_t *)(void *)((uint64_t *)(void *)heap + 4 * n);
+    heap = scratch_of(n, &small, &s, &ok);
+    if (!ok) {
+        return -ERR_NOMEM;
     }
-    rc = encode_with(t_ms, v, n, &s, dst);
+    bits_add_varint(dst, n);
+    bits_add_varint(dst, bits_zigzag(t_ms[0]));
+    bits_add_varint(dst, (uint64_t)t_ms[n - 1] - (uint64_t)t_ms[0]);
+    put_times(t_ms, n, effort, &s, dst);
     mem_free(heap);
-    return rc;
+    return finish(dst, start);
+}
+
+static int get_times_info(struct bits_reader *r, struct chunk_times_info *ret)
+{
+    uint64_t n = bits_read_varint(r);
+    int64_t first = bits_unzigzag(bits_read_varint(r));
+    int64_t last = (int64_t)((uint64_t)first + bits_read_varint(r));
+
+    if (r->bad || n == 0 || n > CHUNK_MAX_SAMPLES || (n == 1 ? last != first : last <= first)) {
+        return -ERR_CORRUPT;
+    }
+    *ret = (struct chunk_times_info){(size_t)n, first, last};
+    return 0;
+}
+
+int chunk_times_peek(struct str src, struct chunk_times_info *ret)
+{
+    struct bits_reader r = bits_reader_of(src.p, src.n);
+
+    return get_times_info(&r, ret);
+}
+
+int chunk_times_decode(struct str src, int64_t *t_ms, size_t cap)
+{
+    struct bits_reader r = bits_reader_of(src.p, src.n);
+    struct chunk_times_info info;
+
+    if (get_times_info(&r, &info) < 0 || info.n > cap ||
+        get_times(&r, info.first_ms, t_ms, info.n) < 0 || t_ms[info.n - 1] != info.last_ms) {
+        return -ERR_CORRUPT;
+    }
+    return (int)info.n;
+}
+
+/* ---- values ---- */
+
+int chunk_values_encode(const double *v, size_t n, enum chunk_effort effort, struct buf *dst)
+{
+    struct stack_scratch small;
+    struct chunk_scratch s;
+    size_t start = dst->n;
+    bool ok;
+    char *heap;
+
+    if (n == 0 || n > CHUNK_MAX_SAMPLES) {
+        return -ERR_INVALID;
+    }
+    heap = scratch_of(n, &small, &s, &ok);
+    if (!ok) {
+        return -ERR_NOMEM;
+    }
+    chunk_put_values(v, n, effort, &s, dst);
+    mem_free(heap);
+    return finish(dst, start);
+}
+
+int chunk_values_decode(struct str src, double *v, size_t n)
+{
+    struct bits_reader r = bits_reader_of(src.p, src.n);
+
+    return n > CHUNK_MAX_SAMPLES || chunk_get_values(&r, v, n) < 0 || r.bad || r.p != r.end
+               ? -ERR_CORRUPT
+               : 0;
+}
+
+/* ---- chunks ---- */
+
+int chunk_encode(const int64_t *t_ms, const double *v, size_t n, struct buf *dst)
+{
+    struct stack_scratch small;
+    struct chunk_scratch s;
+    size_t start = dst->n;
+    bool ok;
+    char *heap;
+
+    if (n == 0 || n > CHUNK_MAX_SAMPLES) {
+        return -ERR_INVALID;
+    }
+    heap = scratch_of(n, &small, &s, &ok);
+    if (!ok) {
+        return -ERR_NOMEM;
+    }
+    bits_add_varint(dst, n);
+    bits_add_varint(dst, bits_zigzag(t_ms[0]));
+    put_times(t_ms, n, CHUNK_FAST, &s, dst);
+    chunk_put_values(v, n, CHUNK_FAST, &s, dst);
+    mem_free(heap);
+    return finish(dst, start);
 }
 
 static int peek(struct bits_reader *r, size_t *ret_n, int64_t *ret_first_ms)
@@ -426,108 +212,14 @@ int chunk_peek(struct str src, size_t *ret_n, int64_t *ret_first_ms)
     return peek(&r, ret_n, ret_first_ms);
 }
 
-static int get_decimal(struct bits_reader *r, double *v, size_t n)
-{
-    unsigned e = bits_read_u8(r);
-    unsigned shift = bits_read_u8(r);
-    uint64_t exceptions = bits_read_varint(r);
-    const uint8_t *list;
-    struct bits_reader again;
-    int64_t *ints = (int64_t *)(void *)v; /* decoded in place: same size, read before written */
-    size_t at = 0;
-
-    if (r->bad || e > MAX_EXPONENT || shift > 63 || exceptions > n) {
-        return -ERR_CORRUPT;
-    }
-    list = r->p;
-    for (uint64_t i = 0; i < exceptions; i++) {
-        (void)bits_read_varint(r);
-        (void)bits_read_u64(r);
-    }
-    if (r->bad || chunk_ints_decode(r, ints, n) < 0) {
-        return -ERR_CORRUPT;
-    }
-    for (size_t i = 0; i < n; i++) {
-        int64_t x;
-
-        memcpy(&x, &v[i], sizeof(x));
-        x = (int64_t)((uint64_t)x << shift);
-        v[i] = e == 0 ? (double)x : (double)x / POW10[e];
-    }
-    again = bits_reader_of(list, (size_t)(r->end - list));
-    for (uint64_t i = 0; i < exceptions; i++) {
-        uint64_t gap = bits_read_varint(&again);
-
-        if (gap >= n - at) {
-            return -ERR_CORRUPT;
-        }
-        at += (size_t)gap;
-        v[at] = from_bits(bits_read_u64(&again));
-    }
-    return 0;
-}
-
-static int get_ordered(struct bits_reader *r, double *v, size_t n)
-{
-    unsigned shift = bits_read_u8(r);
-
-    if (r->bad || shift > 63 || chunk_ints_decode(r, (int64_t *)(void *)v, n) < 0) {
-        return -ERR_CORRUPT;
-    }
-    for (size_t i = 0; i < n; i++) {
-        int64_t x;
-
-        memcpy(&x, &v[i], sizeof(x));
-        v[i] = unordered((int64_t)((uint64_t)x << shift));
-    }
-    return 0;
-}
-
-static int get_values(struct bits_reader *r, double *v, size_t n)
-{
-    double one;
-
-    switch (bits_read_u8(r)) {
-    case FORM_CONSTANT:
-        one = from_bits(bits_read_u64(r));
-        if (r->bad) {
-            return -ERR_CORRUPT;
-        }
-        for (size_t i = 0; i < n; i++) {
-            v[i] = one;
-        }
-        return 0;
-    case FORM_DECIMAL:
-        return get_decimal(r, v, n);
-    case FORM_XOR:
-        return xor_decode(r, v, n);
-    case FORM_BITS:
-        return get_ordered(r, v, n);
-    default:
-        return -ERR_CORRUPT;
-    }
-}
-
 int chunk_decode(struct str src, int64_t *t_ms, double *v, size_t cap)
 {
     struct bits_reader r = bits_reader_of(src.p, src.n);
     size_t n;
     int64_t first;
 
-    if (peek(&r, &n, &first) < 0 || n > cap) {
-        return -ERR_CORRUPT;
-    }
-    t_ms[0] = 0;
-    if (n > 1 && chunk_ints_decode(&r, t_ms, n) < 0) {
-        return -ERR_CORRUPT;
-    }
-    for (size_t i = 0; i < n; i++) {
-        t_ms[i] = (int64_t)((uint64_t)t_ms[i] + (uint64_t)first);
-        if (i > 0 && t_ms[i] <= t_ms[i - 1]) {
-            return -ERR_CORRUPT;
-        }
-    }
-    if (r.bad || get_values(&r, v, n) < 0 || r.bad || r.p != r.end) {
+    if (peek(&r, &n, &first) < 0 || n > cap || get_times(&r, first, t_ms, n) < 0 ||
+        chunk_get_values(&r, v, n) < 0 || r.bad || r.p != r.end) {
         return -ERR_CORRUPT;
     }
     return (int)n;

@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A sequence of 64-bit integers as differences of order 0, 1 or 2, packed in groups of 32 with a width
- * each. Internal to chunk.c. Arithmetic wraps, so every input round-trips.
+ * A sequence of 64-bit integers as differences of order 0, 1 or 2 in the coding that is smallest. Internal
+ * to chunk.c. Arithmetic wraps, so every input round-trips. Layout: README.md, "Sample chunks".
  */
 #ifndef CODEC_CHUNK_INTS_H
 #define CODEC_CHUNK_INTS_H
 
 #include "codec/bits.h"
+#include "codec/chunk.h"
 
-/** Append n integers in the smallest of the six forms. `tmp` has room for 3 n words. */
-void chunk_ints_encode(const int64_t *v, size_t n, uint64_t *tmp, struct buf *dst);
+/** Words of scratch that n integers need. */
+#define CHUNK_INTS_SCRATCH(n) (5 * (size_t)(n))
+
+/** Append n integers. `tmp` has room for CHUNK_INTS_SCRATCH(n) words. */
+void chunk_ints_encode(const int64_t *v, size_t n, enum chunk_effort effort, uint64_t *tmp,
+                       struct buf *dst);
 /** Read n integers. @return 0, -ERR_CORRUPT */
 NODISCARD int chunk_ints_decode(struct bits_reader *r, int64_t *v, size_t n);
+
+/** Of two encodings that lie one after the other from `start` on keep the shorter. */
+void chunk_keep_shorter(struct buf *dst, size_t start, size_t second);
 
 #endif

@@ -33,6 +33,16 @@ static void round_trip(const uint8_t *data, size_t size)
         memcmp(t, t2, n * sizeof(*t)) != 0 || memcmp(v, v2, n * sizeof(*v)) != 0) {
         abort();
     }
+    buf_clear(&b);
+    if (chunk_values_encode(v, n, CHUNK_SMALL, &b) != 0 ||
+        chunk_values_decode(buf_str(&b), v2, n) != 0 || memcmp(v, v2, n * sizeof(*v)) != 0) {
+        abort();
+    }
+    buf_clear(&b);
+    if (chunk_times_encode(t, n, CHUNK_SMALL, &b) != 0 ||
+        chunk_times_decode(buf_str(&b), t2, n) != (int)n || memcmp(t, t2, n * sizeof(*t)) != 0) {
+        abort();
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -43,6 +53,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (rc > CHUNK_MAX_SAMPLES) {
         abort();
+    }
+    if (chunk_times_decode(str_of((const char *)data, size), t, CHUNK_MAX_SAMPLES) >
+        CHUNK_MAX_SAMPLES) {
+        abort();
+    }
+    if (size > 0) {
+        ignore_result(chunk_values_decode(str_of((const char *)data + 1, size - 1), v,
+                                          1 + data[0] * (size_t)4),
+                      "any bytes");
     }
     round_trip(data, size);
     return 0;

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -43,6 +44,29 @@ static size_t round_trip(size_t n)
     assert_int_equal(first, t_in[0]);
     memset(v_out, 0xff, sizeof(v_out));
     assert_int_equal(chunk_decode(buf_str(&b), t_out, v_out, n), n);
+    assert_memory_equal(t_in, t_out, n * sizeof(*t_in));
+    assert_memory_equal(v_in, v_out, n * sizeof(*v_in));
+    return b.n;
+}
+
+/** As two columns. @return bytes of both */
+static size_t round_trip_columns(size_t n)
+{
+    struct buf b CLEANUP(buf_done);
+    struct chunk_times_info info = {0};
+    size_t times;
+
+    buf_init(&b, 1 << 20);
+    assert_int_equal(chunk_times_encode(t_in, n, CHUNK_SMALL, &b), 0);
+    times = b.n;
+    assert_int_equal(chunk_times_peek(buf_str(&b), &info), 0);
+    assert_int_equal(info.n, n);
+    assert_int_equal(info.first_ms, t_in[0]);
+    assert_int_equal(info.last_ms, t_in[n - 1]);
+    assert_int_equal(chunk_values_encode(v_in, n, CHUNK_SMALL, &b), 0);
+    memset(v_out, 0xff, sizeof(v_out));
+    assert_int_equal(chunk_times_decode(buf_str(&b), t_out, n), n); /* values follow: allowed */
+    assert_int_equal(chunk_values_decode(str_drop(buf_str(&b), times), v_out, n), 0);
     assert_memory_equal(t_in, t_out, n * sizeof(*t_in));
     assert_memory_equal(v_in, v_out, n * sizeof(*v_in));
     return b.n;
@@ -142,6 +166,7 @@ static void test_shapes(void **state)
                 v_in[i] = value_of((enum shape)s, i, &seed);
             }
             bytes = round_trip(SIZES[k]);
+            assert_true(round_trip_columns(SIZES[k]) <= bytes + BITS_VARINT_MAX);
             if (SIZES[k] == 1000 && (double)bytes > LIMIT[s] * 1000) {
                 fail_msg("shape %d takes %zu bytes for 1000 samples", s, bytes);
             }
@@ -188,7 +213,7 @@ static void test_ints_of_every_width(void **state)
         for (size_t n = 1; n < 100; n += 7) {
             int64_t v[100];
             int64_t back[100];
-            uint64_t tmp[300];
+            uint64_t tmp[CHUNK_INTS_SCRATCH(100)];
             struct buf b CLEANUP(buf_done);
             struct bits_reader r;
 
@@ -196,7 +221,7 @@ static void test_ints_of_every_width(void **state)
                 v[i] = (int64_t)(w == 0 ? 0 : random_next(&seed) >> (64 - w));
             }
             buf_init(&b, 10000);
-            chunk_ints_encode(v, n, tmp, &b);
+            chunk_ints_encode(v, n, n % 2 == 0 ? CHUNK_FAST : CHUNK_SMALL, tmp, &b);
             r = bits_reader_of(b.data, b.n);
             assert_int_equal(chunk_ints_decode(&r, back, n), 0);
             assert_ptr_equal(r.p, r.end);
@@ -205,63 +230,188 @@ static void test_ints_of_every_width(void **state)
     }
 }
 
-/** Spaces in `want` are for the eye. */
-static void assert_hex(const char *got, const char *want)
+enum golden_shape {
+    GIVEN,  /* v as it stands */
+    BELL,   /* sums of three dice added up: leading bits coded */
+    BURSTS, /* small steps and now and then a large one: distance to a centre */
+    RARE,   /* a counter that hardly moves */
+    STEPS,  /* four bits of noise, too short for a table */
+};
+
+static void golden_values(enum golden_shape shape, size_t n, double *v)
 {
-    char packed[200];
+    uint32_t x = 1;
+    double sum = 0;
+
+    for (size_t i = 0; shape != GIVEN && i < n; i++) {
+        uint32_t r;
+
+        x = x * 1664525 +
+            1013904223; /* Numerical Recipes' generator: the vectors need no other state */
+        r = x >> 16;
+        switch (shape) {
+        case BELL:
+            sum += 20 + r % 16 + r / 16 % 16 + r / 256 % 16;
+            break;
+        case BURSTS:
+            sum += r % 16 == 0 ? 1000 + r : r % 3;
+            break;
+        case RARE:
+            sum += r % 32 == 0 ? 5 : 0;
+            break;
+        default:
+            sum += r % 16;
+            break;
+        }
+        v[i] = sum;
+    }
+}
+
+/* GOLDEN: known bytes, written and read: format changes must show here. Spaces are for the eye. */
+static const struct golden {
+    enum chunk_effort effort;
+    enum golden_shape shape;
+    size_t n;
+    int64_t t[6];
+    double v[6];
+    const char *times;
+    const char *values;
+} GOLDEN[] = {
+    /* one sample at time zero: a constant */
+    {CHUNK_FAST, GIVEN, 1, {0}, {0}, "01 00 00", "01 08 00"},
+    /* a fixed interval (order 1, flat); a constant without a short decimal */
+    {CHUNK_FAST,
+     GIVEN,
+     3,
+     {1000, 2000, 3000},
+     {1e300, 1e300, 1e300},
+     "03d00fd00f0900d00f",
+     "009c7500883ce4377e"},
+    /* decimals with a fixed step */
+    {CHUNK_FAST, GIVEN, 3, {1000, 2000, 3000}, {1.5, 1.7, 1.9}, "03d00fd00f0900d00f", "05091e04"},
+    /* one late scrape: groups above the minimum; an exception at index 1 */
+    {CHUNK_FAST,
+     GIVEN,
+     6,
+     {0, 1, 2, 3, 9, 10},
+     {1, INFINITY, 2, 4, 5, 6},
+     "06000a0400041032a9",
+     "810101000000000000f07f00042284ca"},
+    /* pages: a common power of two; signs mixed */
+    {CHUNK_FAST, GIVEN, 3, {-5, 0, 7}, {4096, 12288, 8192}, "03090c00054061", "410c04020218"},
+    /* bits in order */
+    {CHUNK_FAST,
+     GIVEN,
+     3,
+     {0, 1, 2},
+     {0.1234567890123456789, 0.1234567890123456989, 0.1234567890123457189},
+     "030002090002",
+     "030004bed9b7f4a6b7cdbf7f0238"},
+    /* XOR */
+    {CHUNK_FAST,
+     GIVEN,
+     4,
+     {0, 1, 2, 3},
+     {5e-324, -5e-324, 1e300, 5e-324},
+     "040003090002",
+     "03000202054042eb001079c86ffc8e29fedf0d6f2007"},
+    {CHUNK_SMALL,
+     STEPS,
+     40,
+     {0},
+     {0},
+     "2880a0abfef962a8da230900b0ea01",
+     "010510000468036882d570d138fe7df2b28e0a2ba104a53c3d0e"},
+    {CHUNK_SMALL,
+     BELL,
+     96,
+     {0},
+     {0},
+     "6080a0abfef962e8fc560900b0ea01",
+     "010d602e0209563332336413137dea8c2d5985fe3896b19e20a5be0fdaed140076617e4309e5cf36"
+     "bdf91c5dfd1d7d220a4b023738bf90e42954171460945d0fe5128d5f2c4fc14343e11f"},
+    {CHUNK_SMALL,
+     BURSTS,
+     96,
+     {0},
+     {0},
+     "6080a0abfef962e8fc560900b0ea01",
+     "011102024322020f0f0f4060055104410e0dc198e24fa3124d7c0126550a6d01976468a956a10946"
+     "c8400a1202ae71006ece7970311c05"},
+    {CHUNK_SMALL,
+     RARE,
+     400,
+     {0},
+     {0},
+     "900380a0abfef962e8a5ed020900b0ea01",
+     "01150000110114063071ad62344984140c400424080a"},
+};
+
+enum { GOLDEN_HEX = 1200 };
+
+static size_t unhex(const char *hex, char *dst)
+{
     size_t n = 0;
 
-    for (; *want != '\0'; want++) {
-        if (*want != ' ') {
-            packed[n++] = *want;
+    for (; hex[0] != '\0'; hex++) {
+        unsigned byte;
+
+        if (*hex != ' ') {
+            assert_int_equal(sscanf(hex, "%2x", &byte), 1);
+            dst[n++] = (char)byte;
+            hex++;
         }
     }
-    packed[n] = '\0';
-    assert_string_equal(got, packed);
+    return n;
+}
+
+static void golden_one(const struct golden *g)
+{
+    struct buf b CLEANUP(buf_done);
+    char want[GOLDEN_HEX / 2];
+    char got_hex[GOLDEN_HEX], want_hex[GOLDEN_HEX];
+    size_t want_n;
+
+    buf_init(&b, 10000); /* several forms are tried in it */
+    for (size_t i = 0; i < g->n; i++) { /* shapes have a fixed interval */
+        t_in[i] = g->shape == GIVEN ? g->t[i] : 1700000000000 + (int64_t)i * 15000;
+        v_in[i] = g->shape == GIVEN ? g->v[i] : 0;
+    }
+    golden_values(g->shape, g->n, v_in);
+
+    assert_int_equal(chunk_times_encode(t_in, g->n, g->effort, &b), 0);
+    want_n = unhex(g->times, want);
+    hex_encode((const uint8_t *)b.data, b.n, got_hex);
+    hex_encode((const uint8_t *)want, want_n, want_hex);
+    assert_string_equal(got_hex, want_hex);
+    assert_int_equal(chunk_times_decode(str_of(want, want_n), t_out, g->n), g->n);
+    assert_memory_equal(t_in, t_out, g->n * sizeof(*t_in));
+
+    buf_clear(&b);
+    assert_int_equal(chunk_values_encode(v_in, g->n, g->effort, &b), 0);
+    want_n = unhex(g->values, want);
+    hex_encode((const uint8_t *)b.data, b.n, got_hex);
+    hex_encode((const uint8_t *)want, want_n, want_hex);
+    assert_string_equal(got_hex, want_hex);
+    assert_int_equal(chunk_values_decode(str_of(want, want_n), v_out, g->n), 0);
+    assert_memory_equal(v_in, v_out, g->n * sizeof(*v_in));
 }
 
 static void test_golden(void **state)
 {
-    static const struct {
-        size_t n;
-        int64_t t[6];
-        double v[6];
-        const char *hex;
-    } CASES[] = {
-        /* one zero at time zero */
-        {1, {0}, {0}, "0100 00 0000000000000000"},
-        /* a fixed interval (order 1, flat) and a constant */
-        {3, {1000, 2000, 3000}, {1, 1, 1}, "03d00f 0900d00f 00 000000000000f03f"},
-        /* decimals with a fixed step */
-        {3, {1000, 2000, 3000}, {1.5, 1.7, 1.9}, "03d00f 0900d00f 01010000 091e04"},
-        /* an exception at index 1 */
-        {6,
-         {0, 1, 2, 3, 4, 5},
-         {1, INFINITY, 2, 4, 5, 6},
-         "06000900020100000101000000000000f07f04042284ca"},
-        /* pages: a common power of two */
-        {3, {0, 1, 2}, {4096, 12288, 8192}, "030009000201000c0000020218"},
-        /* bits in order; XOR */
-        {3,
-         {0, 1, 2},
-         {0.1234567890123456789, 0.1234567890123456989, 0.1234567890123457189},
-         "0300090002030000bed9b7f4a6b7cdbf7f0238"},
-        {4,
-         {0, 1, 2, 3},
-         {5e-324, -5e-324, 1e300, 5e-324},
-         "040009000203000602054042eb001079c86ffc8e29fedf0d6f2007"},
-    };
+    static const int64_t T[] = {1000, 2000, 3000};
+    static const double V[] = {1.5, 1.7, 1.9};
+    struct buf b CLEANUP(buf_done);
+    char hex[100];
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
-        struct buf b CLEANUP(buf_done);
-        char hex[200];
-
-        buf_init(&b, 1000);
-        assert_int_equal(chunk_encode(CASES[i].t, CASES[i].v, CASES[i].n, &b), 0);
-        hex_encode((const uint8_t *)b.data, b.n, hex);
-        assert_hex(hex, CASES[i].hex);
+    for (size_t i = 0; i < ARRAY_LEN(GOLDEN); i++) {
+        golden_one(&GOLDEN[i]);
     }
+    buf_init(&b, 100); /* and the frame of both in one */
+    assert_int_equal(chunk_encode(T, V, 3, &b), 0);
+    hex_encode((const uint8_t *)b.data, b.n, hex);
+    assert_string_equal(hex, "03d00f0900d00f05091e04");
 }
 
 static void test_refusals(void **state)

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Huffman codes of at most 10 bits (Huffman, 1952; canonical as in RFC 1951, 3.2.2, with the bits of a code
+ * reversed so that a table of 1024 entries is indexed by the next bits). A table that is not complete is
+ * refused, so every look-up gives a symbol.
+ */
+#include "codec/chunk_huff.h"
+
+#include "base/err.h"
+
+enum {
+    TABLE = 1 << HUFF_MAX_BITS,
+    PER_LOAD = 5, /* codes that surely lie in the 57 bits of one unaligned load */
+};
+
+/* ---- code lengths ---- */
+
+struct node {
+    uint32_t count;
+    uint16_t parent;
+};
+
+/** Sort used symbols by count, rising; insertion sort: there are few and they are nearly bell-shaped. */
+static unsigned sort_used(const uint32_t *count, unsigned symbols, uint16_t *order)
+{
+    unsigned n = 0;
+
+    for (unsigned s = 0; s < symbols; s++) {
+        unsigned k = n;
+
+        if (count[s] == 0) {
+            continue;
+        }
+        while (k > 0 && count[order[k - 1]] > count[s]) {
+            order[k] = order[k - 1];
+            k--;
+        }
+        order[k] = (uint16_t)s;
+        n++;
+    }
+    return n;
+}
+
+/** Bring lengths above the maximum down and make the code complete again (Kraft sum exactly 1). */
+static void limit_lengths(const uint16_t *order, unsigned n, uint8_t *len)
+{
+    uint32_t kraft = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (len[order[i]] > HUFF_MAX_BITS) {
+            len[order[i]] = HUFF_MAX_BITS;
+        }
+        kraft += (uint32_t)TABLE >> len[order[i]];
+    }
+    while (kraft > TABLE) { /* lengthen the rarest code that can be */
+        unsigned i = 0;
+
+        while (len[order[i]] >= HUFF_MAX_BITS) {
+            i++;
+        }
+        kraft -= (uint32_t)TABLE >> (len[order[i]] + 1);
+        len[order[i]]++;
+    }
+    for (unsigned i = n; kraft < TABLE && i > 0;) { /* shorten the most frequent that may be */
+        uint8_t *l = &len[order[i - 1]];
+        uint32_t gain = (uint32_t)TABLE >> *l;
+
+        if (*l > 1 && kraft + gain <= TABLE) {
+            kraft += gain;
+            (*l)--;
+        } else {
+            i--;
+        }
+    }
+}
+
+uint64_t huff_lengths(const uint32_t *count, unsigned symbols, uint8_t *ret_len)
+{
+    uint16_t order[HUFF_SYMBOLS];
+    struct node node[2 * HUFF_SYMBOLS];
+    unsigned n = sort_used(count, symbols, order);
+    unsigned leaf = 0;
+    unsigned inner;
+    unsigned end = n;
+    uint64_t bits = 0;
+
+    memset(ret_len, 0, symbols);
+    for (unsigned i = 0; i < n; i++) {
+        node[i].count = count[order[i]];
+    }
+    inner = n;
+    for (; end < 2 * n - 1;
+         end++) { /* two queues: leaves by count, inner nodes in order of making */
+        unsigned two[2];
+
+        for (unsigned k = 0; k < 2; k++) {
+            bool take_leaf = leaf < n && (inner == end || node[leaf].count <= node[inner].count);
+
+            two[k] = take_leaf ? leaf++ : inner++;
+            node[two[k]].parent = (uint16_t)end;
+        }
+        node[end].count = node[two[0]].count + node[two[1]].count;
+    }
+    node[end - 1].count = 0; /* from here on: depth */
+    for (unsigned i = end - 1; i > 0; i--) {
+        node[i - 1].count = node[node[i - 1].parent].count + 1;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        ret_len[order[i]] = (uint8_t)node[i].count;
+    }
+    limit_lengths(order, n, ret_len);
+    for (unsigned i = 0; i < n; i++) {
+        bits += (uint64_t)count[order[i]] * ret_len[order[i]];
+    }
+    return bits;
+}
+
+/* ---- codes ---- */
+
+static unsigned reverse(unsigned code, unsigned n)
+{
+    unsigned r = 0;
+
+    for (; n > 0; n--) {
+        r = r << 1 | (code & 1);
+        code >>= 1;
+    }
+    return r;
+}
+
+/** First canonical code of every length. */
+static void first_codes(const uint8_t *len, unsigned symbols, unsigned *next)
+{
+    unsigned count[HUFF_MAX_BITS + 1] = {0};
+    unsigned code = 0;
+
+    for (unsigned s = 0; s < symbols; s++) {
+        count[len[s]]++;
+    }
+    count[0] = 0;
+    for (unsigned l = 1; l <= HUFF_MAX_BITS; l++) {
+        code = (code + count[l - 1]) << 1;
+        next[l] = code;
+    }
+}
+
+/* ---- writing ---- */
+
+/** Lengths as nibbles; 0 is followed by how many more zeros there are. */
+static void put_table(const uint8_t *len, unsigned symbols, struct buf *dst)
+{
+    uint8_t out[HUFF_SYMBOLS + 1] = {0};
+    unsigned n = 0; /* nibbles */
+
+    for (unsigned s = 0; s < symbols; s++, n++) {
+        if (len[s] == 0) {
+            unsigned run = 0;
+
+            while (run < 15 && s + 1 < symbols && len[s + 1] == 0) {
+                run++;
+                s++;
+            }
+            n++;
+            out[n / 2] |= (uint8_t)(run << (n % 2 * 4));
+        } else {
+            out[n / 2] |= (uint8_t)(len[s] << (n % 2 * 4));
+        }
+    }
+    buf_add_byte(dst, (char)(symbols - 1));
+    buf_add(dst, out, (n + 1) / 2);
+}
+
+static size_t stream_bytes(const uint8_t *sym, size_t n, const uint8_t *len)
+{
+    size_t bits = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        bits += len[sym[i]];
+    }
+    return (bits + 7) / 8;
+}
+
+static void put_stream(const uint8_t *sym, size_t n, const uint8_t *len, const uint16_t *code,
+                       struct buf *dst)
+{
+    uint8_t *p = (uint8_t *)buf_reserve(dst, n * 2 + 8);
+    uint8_t *start = p;
+    uint64_t acc = 0;
+    unsigned held = 0;
+
+    if (p == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        acc |= (uint64_t)code[sym[i]] << held;
+        held += len[sym[i]];
+        if (held >= 32) {
+            uint32_t word = (uint32_t)acc;
+
+            memcpy(p, &word, sizeof(word));
+            p += sizeof(word);
+            acc >>= 32;
+            held -= 32;
+        }
+    }
+    for (; held > 0; held = held > 8 ? held - 8 : 0) {
+        *p++ = (uint8_t)acc;
+        acc >>= 8;
+    }
+    dst->n += (size_t)(p - start);
+}
+
+void huff_encode(const uint8_t *sym, size_t n, const uint8_t *len, unsigned symbols,
+                 struct buf *dst)
+{
+    unsigned next[HUFF_MAX_BITS + 1] = {0};
+    uint16_t code[HUFF_SYMBOLS];
+    size_t half = (n + 1) / 2;
+
+    first_codes(len, symbols, next);
+    for (unsigned s = 0; s < symbols; s++) {
+        code[s] = (uint16_t)(len[s] == 0 ? 0 : reverse(next[len[s]]++, len[s]));
+    }
+    put_table(len, symbols, dst);
+    bits_add_varint(dst, stream_bytes(sym, half, len));
+    bits_add_varint(dst, stream_bytes(sym + half, n - half, len));
+    put_stream(sym, half, len, code, dst);
+    put_stream(sym + half, n - half, len, code, dst);
+}
+
+/* ---- reading ---- */
+
+static bool get_table(struct bits_reader *r, uint8_t *len, unsigned *ret_symbols)
+{
+    unsigned symbols = bits_read_u8(r) + 1u;
+    uint32_t kraft = 0;
+    unsigned held = 0; /* 1: the upper nibble of `byte` is next */
+    unsigned byte = 0;
+    bool zeros = false;
+
+    for (unsigned s = 0; s < symbols || zeros;) {
+        unsigned x;
+
+        if (held == 0) {
+            byte = bits_read_u8(r);
+        }
+        x = held != 0 ? byte >> 4 : byte & 15;
+        held ^= 1;
+        if (r->bad || x > 15) {
+            return false;
+        }
+        if (zeros) {
+            if (x > symbols - s) {
+                return false;
+            }
+            memset(len + s, 0, x);
+            s += x;
+            zeros = false;
+        } else if (x == 0) {
+            len[s++] = 0;
+            zeros = true;
+        } else {
+            if (x > HUFF_MAX_BITS) {
+                return false;
+            }
+            kraft += (uint32_t)TABLE >> x;
+            len[s++] = (uint8_t)x;
+        }
+    }
+    *ret_symbols = symbols;
+    return kraft == TABLE;
+}
+
+/** Entries: symbol << 4 | length. */
+static void fill_table(const uint8_t *len, unsigned symbols, uint16_t *table)
+{
+    unsigned next[HUFF_MAX_BITS + 1] = {0};
+
+    first_codes(len, symbols, next);
+    for (unsigned s = 0; s < symbols; s++) {
+        unsigned l = len[s];
+
+        if (l == 0) {
+            continue;
+        }
+        for (unsigned i = reverse(next[l]++, l); i < TABLE; i += 1u << l) {
+            table[i] = (uint16_t)(s << 4 | l);
+        }
+    }
+}
+
+/** One stream: where its next code starts. */
+struct stream {
+    const uint8_t *p;
+    size_t bit;
+};
+
+static inline uint64_t load(const struct stream *s)
+{
+    return bits_get_u64(s->p + s->bit / 8) >> (s->bit & 7);
+}
+
+/** Like load(), near the end of what may be read. */
+static uint64_t load_careful(const struct stream *s, const uint8_t *end)
+{
+    const uint8_t *p = s->p + s->bit / 8;
+    uint64_t x = 0;
+
+    if (p < end) {
+        memcpy(&x, p, (size_t)(end - p) < sizeof(x) ? (size_t)(end - p) : sizeof(x));
+    }
+    return x >> (s->bit & 7);
+}
+
+static inline unsigned next_symbol(struct stream *s, uint64_t *word, const uint16_t *table)
+{
+    unsigned e = table[*word & (TABLE - 1)];
+
+    *word >>= e & 15;
+    s->bit += e & 15;
+    return e >> 4;
+}
+
+static void decode_tail(struct stream *s, const uint8_t *end, const uint16_t *table, uint8_t *sym,
+                        size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t w = load_careful(s, end);
+
+        sym[i] = (uint8_t)next_symbol(s, &w, table);
+    }
+}
+
+int huff_decode(struct bits_reader *r, uint8_t *sym, size_t n)
+{
+    uint8_t len[HUFF_SYMBOLS];
+    uint16_t table[TABLE];
+    unsigned symbols = 0;
+    size_t half = (n + 1) / 2;
+    size_t i = 0;
+    size_t bytes[2];
+    struct stream a;
+    struct stream b;
+
+    if (!get_table(r, len, &symbols)) {
+        return -ERR_CORRUPT;
+    }
+    bytes[0] = (size_t)bits_read_varint(r);
+    bytes[1] = (size_t)bits_read_varint(r);
+    a = (struct stream){bits_read_bytes(r, bytes[0]), 0};
+    b = (struct stream){bits_read_bytes(r, bytes[1]), 0};
+    if (a.p == NULL || b.p == NULL || r->bad) {
+        return -ERR_CORRUPT;
+    }
+    fill_table(len, symbols, table);
+    while (i + PER_LOAD <= n - half && b.p + b.bit / 8 + 8 <= r->end &&
+           a.p + a.bit / 8 + 8 <= r->end) {
+        uint64_t x = load(&a);
+        uint64_t y = load(&b);
+
+        for (unsigned k = 0; k < PER_LOAD; k++, i++) {
+            sym[i] = (uint8_t)next_symbol(&a, &x, table);
+            sym[half + i] = (uint8_t)next_symbol(&b, &y, table);
+        }
+    }
+    decode_tail(&a, r->end, table, sym + i, half - i);
+    decode_tail(&b, r->end, table, sym + half + i, n - half - i);
+    return (a.bit + 7) / 8 == bytes[0] && (b.bit + 7) / 8 == bytes[1] ? 0 : -ERR_CORRUPT;
+}

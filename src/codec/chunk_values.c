@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Values of a chunk: one constant, decimals scaled to integers with a list of exceptions, their bits in
+ * order, or XORed with their predecessor (Pelkonen et al., Gorilla, VLDB 2015, section 4.1).
+ */
+#include <math.h>
+
+#include "base/err.h"
+#include "codec/chunk_internal.h"
+#include "codec/chunk_ints.h"
+
+enum value_form { FORM_CONSTANT, FORM_DECIMAL, FORM_XOR, FORM_BITS };
+
+enum {
+    FORM_MASK = 3,
+    EXPONENT_SHIFT = 2, /* of a decimal's form byte */
+    EXPONENT_MASK = 15,
+    HAS_SHIFT = 64,
+    HAS_EXCEPTIONS = 128,
+    MAX_EXPONENT = 15,
+    WINDOW_BITS = 12, /* what announcing a new XOR window costs over keeping the old */
+};
+
+/** Integers a double holds exactly; beyond it scaling loses bits. */
+static const double MAX_INT = 9007199254740992.0; /* 2^53 */
+
+static const double POW10[MAX_EXPONENT + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                               1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+
+static uint64_t to_bits(double v)
+{
+    uint64_t b;
+
+    memcpy(&b, &v, sizeof(b));
+    return b;
+}
+
+static double from_bits(uint64_t b)
+{
+    double v;
+
+    memcpy(&v, &b, sizeof(v));
+    return v;
+}
+
+/* ---- decimals ---- */
+
+/** v as i / 10^e with exactly v's bits? */
+static bool to_decimal(double v, unsigned e, int64_t *ret)
+{
+    double scaled = e == 0 ? v : v * POW10[e];
+    int64_t i;
+
+    if (!(fabs(scaled) < MAX_INT)) { /* also NaN */
+        return false;
+    }
+    i = (int64_t)(scaled + (scaled < 0 ? -0.5 : 0.5));
+    if (to_bits(e == 0 ? (double)i : (double)i / POW10[e]) != to_bits(v)) {
+        return false;
+    }
+    *ret = i;
+    return true;
+}
+
+/** The exponent most values need; false when too many have none. */
+static bool find_exponent(const double *v, size_t n, unsigned *ret)
+{
+    size_t misses = 0;
+    unsigned e = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        int64_t ignored;
+        unsigned k = e;
+
+        while (k <= MAX_EXPONENT && !to_decimal(v[i], k, &ignored)) {
+            k++;
+        }
+        if (k <= MAX_EXPONENT) {
+            e = k;
+        } else if (isfinite(v[i]) && ++misses > n / 16 + 1) {
+            return false;
+        }
+    }
+    *ret = e;
+    return true;
+}
+
+/** Integers of all values at exponent e; exceptions repeat the integer before. @return their number */
+static size_t scale(const double *v, size_t n, unsigned e, int64_t *ints, uint16_t *exceptions)
+{
+    size_t found = 0;
+    int64_t last = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!to_decimal(v[i], e, &last)) {
+            exceptions[found++] = (uint16_t)i;
+        }
+        ints[i] = last;
+    }
+    /* Leading exceptions take the first good integer, so that they cost no step. */
+    for (size_t i = 0; i < found && exceptions[i] == i && found < n; i++) {
+        size_t good = i + 1;
+
+        while (good < n && good < found && exceptions[good] == good) {
+            good++;
+        }
+        ints[i] = good < n ? ints[good] : 0;
+    }
+    return found;
+}
+
+/* ---- XOR ---- */
+
+struct bit_writer {
+    struct buf *dst;
+    uint64_t acc; /* most significant bit first */
+    unsigned n;
+};
+
+static void put_bits(struct bit_writer *w, uint64_t v, unsigned n)
+{
+    while (n > 0) {
+        unsigned room = 64 - w->n;
+        unsigned take = n < room ? n : room;
+        uint64_t part = take == 64 ? v : (v >> (n - take)) & (((uint64_t)1 << take) - 1);
+
+        w->acc |= part << (room - take);
+        w->n += take;
+        n -= take;
+        if (w->n == 64) {
+            uint64_t be = __builtin_bswap64(w->acc);
+
+            buf_add(w->dst, &be, sizeof(be));
+            w->acc = 0;
+            w->n = 0;
+        }
+    }
+}
+
+static void flush_bits(struct bit_writer *w)
+{
+    for (; w->n > 0; w->n = w->n > 8 ? w->n - 8 : 0) {
+        buf_add_byte(w->dst, (char)(w->acc >> 56));
+        w->acc <<= 8;
+    }
+}
+
+static void xor_encode(const double *v, size_t n, struct buf *dst)
+{
+    struct bit_writer w = {.dst = dst};
+    uint64_t last = to_bits(v[0]);
+    unsigned lead = 64; /* of the window in use; 64: none */
+    unsigned len = 0;
+
+    put_bits(&w, last, 64);
+    for (size_t i = 1; i < n; i++) {
+        uint64_t now = to_bits(v[i]);
+        uint64_t x = now ^ last;
+        unsigned l;
+        unsigned t;
+
+        last = now;
+        if (x == 0) {
+            put_bits(&w, 0, 1);
+            continue;
+        }
+        l = (unsigned)__builtin_clzll(x);
+        t = (unsigned)__builtin_ctzll(x);
+        if (lead != 64 && l >= lead && t >= 64 - lead - len &&
+            len <= 64 - (l > 31 ? 31 : l) - t + WINDOW_BITS) {
+            put_bits(&w, 2, 2);
+        } else {
+            lead = l > 31 ? 31 : l;
+            len = 64 - lead - t;
+            put_bits(&w, 3, 2);
+            put_bits(&w, (uint64_t)lead << 6 | (len - 1), 11);
+        }
+        put_bits(&w, x >> (64 - lead - len), len);
+    }
+    flush_bits(&w);
+}
+
+struct bit_reader {
+    const uint8_t *p;
+    size_t bits; /* left */
+    size_t at;
+    bool bad;
+};
+
+static uint64_t get_bits(struct bit_reader *r, unsigned n)
+{
+    uint64_t v = 0;
+
+    if (n > r->bits) {
+        r->bad = true;
+        r->bits = 0;
+        return 0;
+    }
+    r->bits -= n;
+    while (n > 0) {
+        unsigned have = 8 - (r->at & 7);
+        unsigned take = n < have ? n : have;
+        unsigned byte = r->p[r->at / 8];
+
+        v = v << take | ((byte >> (have - take)) & ((1u << take) - 1));
+        r->at += take;
+        n -= take;
+    }
+    return v;
+}
+
+static int xor_decode(struct bits_reader *in, double *v, size_t n)
+{
+    struct bit_reader r = {.p = in->p, .bits = (size_t)(in->end - in->p) * 8};
+    uint64_t last = get_bits(&r, 64);
+    unsigned lead = 0;
+    unsigned len = 0;
+
+    v[0] = from_bits(last);
+    for (size_t i = 1; i < n && !r.bad; i++) {
+        if (get_bits(&r, 1) != 0) {
+            if (get_bits(&r, 1) != 0) {
+                lead = (unsigned)get_bits(&r, 5);
+                len = (unsigned)get_bits(&r, 6) + 1;
+            }
+            if (len == 0 || lead + len > 64) {
+                return -ERR_CORRUPT;
+            }
+            last ^= get_bits(&r, len) << (64 - lead - len);
+        }
+        v[i] = from_bits(last);
+    }
+    in->p = in->end;
+    return r.bad ? -ERR_CORRUPT : 0;
+}
+
+/* ---- writing ---- */
+
+/** Divide by the largest power of two all have in common (pages, blocks). @return its exponent */
+static unsigned drop_common_bits(int64_t *v, size_t n)
+{
+    uint64_t all = 0;
+    unsigned shift;
+
+    for (size_t i = 0; i < n; i++) {
+        all |= (uint64_t)v[i];
+    }
+    shift = all == 0 ? 0 : (unsigned)__builtin_ctzll(all);
+    for (size_t i = 0; shift != 0 && i < n; i++) {
+        v[i] >>= shift; /* arithmetic: exact, all those bits are 0 */
+    }
+    return shift;
+}
+
+/** The bits of a double as an integer with the same order, so that close values have small differences. */
+static int64_t ordered(double v)
+{
+    uint64_t b = to_bits(v);
+
+    return (int64_t)((b >> 63) != 0 ? b ^ INT64_MAX : b);
+}
+
+static double unordered(int64_t i)
+{
+    uint64_t b = (uint64_t)i;
+
+    return from_bits((b >> 63) != 0 ? b ^ INT64_MAX : b);
+}
+
+static void put_ordered(const double *v, size_t n, enum chunk_effort effort,
+                        const struct chunk_scratch *s, struct buf *dst)
+{
+    unsigned shift;
+
+    for (size_t i = 0; i < n; i++) {
+        s->ints[i] = ordered(v[i]);
+    }
+    shift = drop_common_bits(s->ints, n);
+    buf_add_byte(dst, FORM_BITS);
+    buf_add_byte(dst, (char)shift);
+    chunk_ints_encode(s->ints, n, effort, s->words, dst);
+}
+
+static void put_decimal(const double *v, size_t n, unsigned e, enum chunk_effort effort,
+                        const struct chunk_scratch *s, struct buf *dst)
+{
+    size_t exceptions = scale(v, n, e, s->ints, s->exceptions);
+    unsigned shift = drop_common_bits(s->ints, n);
+    size_t last = 0;
+
+    buf_add_byte(dst, (char)(FORM_DECIMAL | e << EXPONENT_SHIFT | (shift != 0 ? HAS_SHIFT : 0u) |
+                             (exceptions != 0 ? HAS_EXCEPTIONS : 0u)));
+    if (shift != 0) {
+        buf_add_byte(dst, (char)shift);
+    }
+    if (exceptions != 0) {
+        bits_add_varint(dst, exceptions);
+    }
+    for (size_t i = 0; i < exceptions; i++) {
+        bits_add_varint(dst, s->exceptions[i] - last);
+        bits_add_u64(dst, to_bits(v[s->exceptions[i]]));
+        last = s->exceptions[i];
+    }
+    chunk_ints_encode(s->ints, n, effort, s->words, dst);
+}
+
+static bool all_equal(const double *v, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        if (to_bits(v[i]) != to_bits(v[0])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void put_constant(const double *v, size_t n, const struct chunk_scratch *s, struct buf *dst)
+{
+    size_t start = dst->n;
+    size_t second;
+    unsigned e;
+    int64_t ignored;
+
+    if (find_exponent(v, 1, &e) && to_decimal(v[0], e, &ignored)) {
+        put_decimal(v, n, e, CHUNK_FAST, s, dst);
+    }
+    second = dst->n;
+    buf_add_byte(dst, FORM_CONSTANT);
+    bits_add_u64(dst, to_bits(v[0]));
+    chunk_keep_shorter(dst, start, second);
+}
+
+void chunk_put_values(const double *v, size_t n, enum chunk_effort effort,
+                      const struct chunk_scratch *s, struct buf *dst)
+{
+    size_t start = dst->n;
+    size_t second;
+    unsigned e;
+
+    if (all_equal(v, n)) {
+        put_constant(v, n, s, dst);
+        return;
+    }
+    if (find_exponent(v, n, &e)) {
+        put_decimal(v, n, e, effort, s, dst);
+        if (dst->failed || dst->n - start <= n * 4) { /* the others only win over wide integers */
+            return;
+        }
+    }
+    second = dst->n;
+    put_ordered(v, n, effort, s, dst);
+    chunk_keep_shorter(dst, start, second);
+    second = dst->n;
+    buf_add_byte(dst, FORM_XOR);
+    xor_encode(v, n, dst);
+    chunk_keep_shorter(dst, start, second);
+}
+
+/* ---- reading ---- */
+
+static int get_decimal(struct bits_reader *r, unsigned form, double *v, size_t n)
+{
+    unsigned e = form >> EXPONENT_SHIFT & EXPONENT_MASK;
+    unsigned shift = (form & HAS_SHIFT) != 0 ? bits_read_u8(r) : 0;
+    uint64_t exceptions = (form & HAS_EXCEPTIONS) != 0 ? bits_read_varint(r) : 0;
+    const uint8_t *list;
+    struct bits_reader again;
+    int64_t *ints = (int64_t *)(void *)v; /* decoded in place: same size, read before written */
+    size_t at = 0;
+
+    if (r->bad || shift > 63 || exceptions > n) {
+        return -ERR_CORRUPT;
+    }
+    list = r->p;
+    for (uint64_t i = 0; i < exceptions; i++) {
+        (void)bits_read_varint(r);
+        (void)bits_read_u64(r);
+    }
+    if (r->bad || chunk_ints_decode(r, ints, n) < 0) {
+        return -ERR_CORRUPT;
+    }
+    for (size_t i = 0; i < n; i++) {
+        int64_t x;
+
+        memcpy(&x, &v[i], sizeof(x));
+        x = (int64_t)((uint64_t)x << shift);
+        v[i] = e == 0 ? (double)x : (double)x / POW10[e];
+    }
+    again = bits_reader_of(list, (size_t)(r->end - list));
+    for (uint64_t i = 0; i < exceptions; i++) {
+        uint64_t gap = bits_read_varint(&again);
+
+        if (gap >= n - at) {
+            return -ERR_CORRUPT;
+        }
+        at += (size_t)gap;
+        v[at] = from_bits(bits_read_u64(&again));
+    }
+    return 0;
+}
+
+static int get_ordered(struct bits_reader *r, double *v, size_t n)
+{
+    unsigned shift = bits_read_u8(r);
+
+    if (r->bad || shift > 63 || chunk_ints_decode(r, (int64_t *)(void *)v, n) < 0) {
+        return -ERR_CORRUPT;
+    }
+    for (size_t i = 0; i < n; i++) {
+        int64_t x;
+
+        memcpy(&x, &v[i], sizeof(x));
+        v[i] = unordered((int64_t)((uint64_t)x << shift));
+    }
+    return 0;
+}
+
+int chunk_get_values(struct bits_reader *r, double *v, size_t n)
+{
+    unsigned form = bits_read_u8(r);
+    double one;
+
+    if ((form & FORM_MASK) == FORM_DECIMAL) {
+        return get_decimal(r, form, v, n);
+    }
+    switch (form) {
+    case FORM_CONSTANT:
+        one = from_bits(bits_read_u64(r));
+        if (r->bad) {
+            return -ERR_CORRUPT;
+        }
+        for (size_t i = 0; i < n; i++) {
+            v[i] = one;
+        }
+        return 0;
+    case FORM_XOR:
+        return xor_decode(r, v, n);
+    case FORM_BITS:
+        return get_ordered(r, v, n);
+    default:
+        return -ERR_CORRUPT;
+    }
+}
