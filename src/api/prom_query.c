@@ -5,6 +5,7 @@
 #include "api/api_internal.h"
 
 #include "api/params.h"
+#include "api/prom_answer.h"
 
 /* Deadline of the request: the timeout parameter, at most the server's. */
 static int set_deadline(struct api *a, struct http_exchange *x, struct err *e)
@@ -23,39 +24,6 @@ static int set_deadline(struct api *a, struct http_exchange *x, struct err *e)
     }
     http_cancel(x)->deadline = mono_add_ms(clock_mono(), ms);
     return 0;
-}
-
-static void write_texts(struct json_writer *w, const char *key, const struct str *v, size_t n)
-{
-    if (n != 0) {
-        json_key(w, key);
-        json_array_begin(w);
-        for (size_t i = 0; i < n; i++) {
-            json_str(w, v[i]);
-        }
-        json_array_end(w);
-    }
-}
-
-static void respond_result(struct http_exchange *x, struct promql_result *r)
-{
-    bool with_stats = http_param(x, "stats").n != 0;
-    struct json_writer w;
-    struct buf b;
-
-    buf_init(&b, RESPONSE_MAX);
-    json_init(&w, &b);
-    json_object_begin(&w);
-    json_key(&w, "status");
-    json_cstr(&w, "success");
-    json_key(&w, "data");
-    promql_result_json(r, with_stats, &b);
-    w.comma = true;
-    write_texts(&w, "warnings", r->warnings, r->warnings_n);
-    write_texts(&w, "infos", r->infos, r->infos_n);
-    json_object_end(&w);
-    promql_result_free(r);
-    respond_json(x, 200, &b);
 }
 
 /* A query that does not parse is a bad parameter to Prometheus' clients. */
@@ -85,7 +53,7 @@ static void query(void *arg, struct http_exchange *x)
         respond_err(x, rc, &e);
         return;
     }
-    respond_result(x, r);
+    prom_answer(x, r);
 }
 
 static int range_params(struct http_exchange *x, int64_t *start, int64_t *end, int64_t *step,
@@ -128,7 +96,7 @@ static void query_range(void *arg, struct http_exchange *x)
         respond_err(x, rc, &e);
         return;
     }
-    respond_result(x, r);
+    prom_answer(x, r);
 }
 
 static void format_query(void *arg, struct http_exchange *x)

@@ -49,6 +49,8 @@ enum conn_phase {
     CONN_STREAM,
 };
 
+struct body_source;
+
 struct conn {
     struct http_server *s;
     struct conn *prev; /* guarded by: s->lock */
@@ -136,6 +138,7 @@ struct http_exchange {
     struct buf out;       /* moved into the response */
     struct str out_const; /* when is_const */
     bool is_const;
+    struct body_source *source; /* a body made while it is sent; the response takes it over */
     struct http_stream *stream; /* a reference is held until the response has it */
 };
 
@@ -174,6 +177,15 @@ void reject_count(struct http_server *s, const char *reason);
 enum MHD_Result response_send(struct http_exchange *x);
 /** Best effort to tell a client that keeps sending why the connection is cut. */
 void response_send_raw(struct http_exchange *x);
+
+/* http_source.c */
+
+/** @return NULL without memory; the source is freed then */
+struct body_source *source_new(struct http_exchange *x, const struct http_source *source,
+                               bool gzip);
+void source_free(struct body_source *b); /* NULL is fine */
+/** Takes `b` over when it returns a response. */
+struct MHD_Response *source_response(struct body_source *b);
 
 /* http_stream.c */
 

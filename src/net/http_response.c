@@ -172,6 +172,28 @@ void http_respond_static(struct http_exchange *x, int status, const char *conten
     x->is_const = true;
 }
 
+void http_respond_source(struct http_exchange *x, int status, const char *content_type,
+                         const struct http_source *source)
+{
+    bool packed = compressible(content_type) && accepts_gzip(x);
+
+    if (!first_response(x)) {
+        if (source->free != NULL) {
+            source->free(source->arg);
+        }
+        return;
+    }
+    x->source = source_new(x, source, packed);
+    if (x->source == NULL) {
+        x->responded = false;
+        http_respond_errorf(x, ERR_NOMEM, "no memory for the answer");
+        return;
+    }
+    set_type(x, status, content_type);
+    x->vary = compressible(content_type);
+    x->encoding = packed ? "gzip" : NULL;
+}
+
 static void default_error_body(const struct err *e, struct buf *dst)
 {
     struct json_writer w;
@@ -266,6 +288,11 @@ static struct MHD_Response *make_response(struct http_exchange *x)
 
     if (x->stream != NULL) {
         return stream_response(x->stream);
+    }
+    if (x->source != NULL) {
+        r = source_response(x->source);
+        x->source = r != NULL ? NULL : x->source; /* microhttpd frees it */
+        return r;
     }
     if (x->is_const) {
         return MHD_create_response_from_buffer(x->out_const.n, (void *)(uintptr_t)x->out_const.p,

@@ -188,6 +188,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     budget_give(s->opts.body_budget, x->body_charged);
     buf_done(&x->body);
     buf_done(&x->out);
+    source_free(x->source);
     arena_done(&x->arena);
     mem_free(x);
     mutex_lock(&s->lock);

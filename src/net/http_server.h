@@ -101,6 +101,22 @@ void http_respond_take(struct http_exchange *x, int status, const char *content_
 /** Body that outlives the server (assets), already gzip-compressed when `gz`. */
 void http_respond_static(struct http_exchange *x, int status, const char *content_type,
                          struct str body, bool gz);
+
+/** A body made piece by piece while it is sent, so that a large answer is never whole in memory. */
+struct http_source {
+    /** Append the next piece to dst, which has room for HTTP_SOURCE_PIECE_MAX bytes; nothing: the end. Runs on an
+     * event thread, one call at a time, so pieces of about 64 KiB that take a millisecond are right.
+     * @return 0, or -ERR_x: the connection is cut, which the client sees as an incomplete body */
+    int (*next)(void *arg, struct buf *dst);
+    void (*free)(void *arg); /* once, whatever happens; may be NULL */
+    void *arg;
+};
+
+enum { HTTP_SOURCE_PIECE_MAX = 64 << 20 };
+
+/** `source` is copied; its free() is the server's from now on. Packed with gzip when the client accepts it. */
+void http_respond_source(struct http_exchange *x, int status, const char *content_type,
+                         const struct http_source *source);
 /** In the form of error_body; the status comes from the code; 429 and 503 get Retry-After. */
 void http_respond_error(struct http_exchange *x, const struct err *e);
 void http_respond_errorf(struct http_exchange *x, enum err_code code, const char *fmt, ...)

@@ -114,30 +114,44 @@ static void add_lone(int64_t t_ms, struct buf *dst)
     buf_add_byte(dst, ',');
 }
 
-void promql_result_json(const struct promql_result *r, bool with_stats, struct buf *dst)
+static void add_lone_value(const struct promql_result *r, struct buf *dst)
+{
+    add_lone(r->type == PROMQL_SCALAR ? r->series[0].t_ms[0] : r->string_t_ms, dst);
+    if (r->type == PROMQL_SCALAR) {
+        buf_add_byte(dst, '"');
+        go_add_f64(dst, r->series[0].v[0]);
+        buf_add_byte(dst, '"');
+    } else {
+        add_string(r->string, dst);
+    }
+}
+
+bool promql_json_next(struct promql_json *j, struct buf *dst)
 {
     static const char *const types[] = {"scalar", "vector", "matrix", "string"};
+    const struct promql_result *r = j->result;
+    bool lone = r->type == PROMQL_SCALAR || r->type == PROMQL_STRING;
+    size_t end = dst->n + PROMQL_JSON_PIECE;
 
-    buf_printf(dst, "{\"resultType\":\"%s\",\"result\":[", types[r->type]);
-    if (r->type == PROMQL_SCALAR || r->type == PROMQL_STRING) {
-        dst->n -= dst->n != 0; /* the array is the point itself */
-        add_lone(r->type == PROMQL_SCALAR ? r->series[0].t_ms[0] : r->string_t_ms, dst);
-        if (r->type == PROMQL_SCALAR) {
-            buf_add_byte(dst, '"');
-            go_add_f64(dst, r->series[0].v[0]);
-            buf_add_byte(dst, '"');
-        } else {
-            add_string(r->string, dst);
-        }
+    if (!j->begun) {
+        buf_printf(dst, "{\"resultType\":\"%s\",\"result\":%s", types[r->type], lone ? "" : "[");
+        j->begun = true;
+    }
+    if (lone) {
+        add_lone_value(r, dst);
     } else {
-        for (size_t i = 0; i < r->series_n; i++) {
-            buf_add_cstr(dst, i == 0 ? "" : ",");
-            add_series(&r->series[i], r->type == PROMQL_VECTOR, dst);
+        for (; j->next < r->series_n && dst->n < end && !dst->failed; j->next++) {
+            buf_add_cstr(dst, j->next == 0 ? "" : ",");
+            add_series(&r->series[j->next], r->type == PROMQL_VECTOR, dst);
+        }
+        if (j->next < r->series_n && !dst->failed) {
+            return true;
         }
     }
     buf_add_byte(dst, ']');
-    if (with_stats) {
+    if (j->with_stats) {
         add_stats(&r->stats, dst);
     }
     buf_add_byte(dst, '}');
+    return false;
 }

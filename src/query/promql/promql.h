@@ -70,9 +70,30 @@ NODISCARD int promql_range(struct promql_engine *e, struct series_source src, st
                            struct promql_result **ret, struct err *reterr);
 void promql_result_free(struct promql_result *r); /* NULL is fine */
 
-/** Write the value of the "data" member of the HTTP API's answer, {"resultType":...,"result":[...]}, exactly
- * in Prometheus' form (point times in seconds with up to 3 decimals, values as shortest strings). */
-void promql_result_json(const struct promql_result *r, bool with_stats, struct buf *dst);
+/** The value of the "data" member of the HTTP API's answer, {"resultType":...,"result":[...]}, exactly in
+ * Prometheus' form (point times in seconds with up to 3 decimals, values as shortest strings), in pieces of whole
+ * series. Start with everything but `result` and `with_stats` zero. */
+struct promql_json {
+    const struct promql_result *result; /* borrowed */
+    bool with_stats;
+    bool begun;
+    size_t next; /* series */
+};
+
+enum { PROMQL_JSON_PIECE = 64 << 10 };
+
+/** Append about PROMQL_JSON_PIECE bytes, more when one series is longer. @return true while there is more */
+bool promql_json_next(struct promql_json *j, struct buf *dst);
+
+/** All of it at once. */
+static inline void promql_result_json(const struct promql_result *r, bool with_stats,
+                                      struct buf *dst)
+{
+    struct promql_json j = {.result = r, .with_stats = with_stats};
+
+    while (promql_json_next(&j, dst)) {
+    }
+}
 
 /** Parse a series selector such as those of match[] (`{job="x"}`, `up`); matchers freed by
  * promql_matchers_free(). @return 0, -ERR_INVALID */
