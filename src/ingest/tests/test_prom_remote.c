@@ -158,7 +158,7 @@ static void test_bad_series(void **state)
         {"__name__=a,b=1,b=2", "series 1 a{b=\"1\", b=\"2\"}: a label name occurs twice"},
         {"__name__=a b", "series 1 {\"a b\"}: invalid metric name"},
         {"__name__=a,0=1", "series 1 a{\"0\"=\"1\"}: invalid label name"},
-        {"__name__=a,=1", "series 1 a{=\"1\"}: invalid label name"},
+        {"__name__=a,=1", "series 1 a{\"\"=\"1\"}: invalid label name"},
         {"__name__=a,x=\xff",
          "series 1 a{x=\"\xEF\xBF\xBD\"}: value of label x is not valid UTF-8"},
         {"__name__=a,x=123456789",
