@@ -372,7 +372,7 @@ static void golden_one(const struct golden *g)
     char got_hex[GOLDEN_HEX], want_hex[GOLDEN_HEX];
     size_t want_n;
 
-    buf_init(&b, 10000); /* several forms are tried in it */
+    buf_init(&b, 10000);                /* several forms are tried in it */
     for (size_t i = 0; i < g->n; i++) { /* shapes have a fixed interval */
         t_in[i] = g->shape == GIVEN ? g->t[i] : 1700000000000 + (int64_t)i * 15000;
         v_in[i] = g->shape == GIVEN ? g->v[i] : 0;
