@@ -99,6 +99,16 @@ def shared(start_shared):
 
 
 @pytest.fixture(scope='session')
+def prometheus3():
+    """The path of a current Prometheus 3, built once from the Go module proxy (minutes) and cached."""
+    run = subprocess.run([HERE.parent / 'tools/prometheus3'], timeout=1100, capture_output=True, text=True)
+    if run.returncode == 3:
+        pytest.skip(run.stderr.strip())
+    assert run.returncode == 0, 'tools/prometheus3: ' + run.stderr[-2000:]
+    return run.stdout.strip()
+
+
+@pytest.fixture(scope='session')
 def otel_js():
     """The folder of the OpenTelemetry JS recorder with its packages installed."""
     folder = HERE / 'integration/otel-js'

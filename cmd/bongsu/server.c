@@ -156,12 +156,15 @@ static int open_store(struct server *s, struct err *e)
 static void make_engines(struct server *s)
 {
     const struct settings *c = &s->settings;
-    struct promql_opts q = {.lookback_ms = c->query_lookback_ms,
-                            .max_samples = (uint64_t)c->query_max_samples,
-                            .max_memory_bytes = (int64_t)c->query_memory_bytes / 2,
-                            .pool = s->query_pool,
-                            .stats = s->stats,
-                            .budget = &s->queries};
+    struct promql_opts q = {
+        .lookback_ms = c->query_lookback_ms,
+        .max_samples = (uint64_t)c->query_max_samples,
+        .syntax = {.compat = c->query_compat == 0 ? PROMQL_COMPAT_3 : PROMQL_COMPAT_2,
+                   .features = c->query_experimental ? PROMQL_ALL_FEATURES : 0},
+        .max_memory_bytes = (int64_t)c->query_memory_bytes / 2,
+        .pool = s->query_pool,
+        .stats = s->stats,
+        .budget = &s->queries};
 
     s->promql = promql_engine_new(&q);
     s->ingest_stats = ingest_stats_new(s->stats);

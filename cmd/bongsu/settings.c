@@ -10,6 +10,7 @@
 #define AT(field) offsetof(struct settings, field)
 
 static const char *const FSYNC[] = {"interval", "always", NULL};
+static const char *const COMPAT[] = {"3", "2", NULL};
 static const char *const LEVELS[] = {"debug", "info", "warn", "error", NULL};
 static const char *const FORMATS[] = {"logfmt", "json", NULL};
 
@@ -158,6 +159,23 @@ static const struct conf_key QUERY[] = {
      .default_value = "5m",
      .placeholder = "DURATION",
      .help = "How long a sample counts as a series' current value."},
+    {.key = "query.compat",
+     .flag = "query-compat",
+     .type = CONF_ENUM,
+     .offset = AT(query_compat),
+     .default_value = "3",
+     .choices = COMPAT,
+     .help =
+         "Prometheus version whose boundaries PromQL follows: 3 leaves the oldest instant out of ranges "
+         "and lookback, 2 includes it."},
+    {.key = "query.experimental",
+     .flag = "query-experimental",
+     .type = CONF_BOOL,
+     .offset = AT(query_experimental),
+     .default_value = "false",
+     .help =
+         "PromQL functions, aggregations and fill modifiers that Prometheus keeps behind feature "
+         "flags."},
 };
 
 static const struct conf_key AUTH[] = {

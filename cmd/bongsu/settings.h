@@ -30,6 +30,8 @@ struct settings {
     int64_t query_max_samples;
     uint64_t query_memory_bytes;
     int64_t query_lookback_ms;
+    int query_compat; /* enum promql_compat */
+    bool query_experimental;
     /* auth */
     bool no_auth;
     int64_t session_ms;

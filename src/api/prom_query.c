@@ -101,15 +101,17 @@ static void query_range(void *arg, struct http_exchange *x)
 
 static void format_query(void *arg, struct http_exchange *x)
 {
+    const struct api_backend *backend = api_backend(arg);
     struct err e = {0};
     struct json_writer w;
     struct buf text CLEANUP(buf_done);
     struct buf b;
     int rc;
 
-    (void)arg;
     buf_init(&text, 1 << 20);
-    rc = name_parameter(promql_format(http_param(x, "query"), &text, &e), &e);
+    rc = name_parameter(
+        promql_format(http_param(x, "query"), promql_engine_syntax(backend->promql), &text, &e),
+        &e);
     if (rc < 0) {
         respond_err(x, rc, &e);
         return;

@@ -150,7 +150,7 @@ class Relay(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope='module')
 def pair(start_shared, request):
     """(bongsu, prometheus url, start s, end s) with the same ten minutes in both."""
-    bongsu = start_shared.server()
+    bongsu = start_shared.server(args=['--query-compat', '2'])
     node = start_shared.process('node_exporter', ['/usr/bin/prometheus-node-exporter',
                                                   '--web.listen-address=127.0.0.1:0', '--no-collector.systemd'])
     address = node.wait_log(r'Listening on" address=(127\.0\.0\.1:\d+)').group(1)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Type rules of PromQL, and the marking of what does not change from step to step. The first error in
- * upstream's order (children before their parent) is the one reported.
+ * Type rules of PromQL. The first error in upstream's order (children before their parent) is the one
+ * reported.
  */
 #include "base/err.h"
 #include "model/labels.h"
@@ -66,6 +66,9 @@ static int check_selector(const struct checker *c, const struct node *n)
         }
         return 0;
     }
+    if (s->may_be_empty) {
+        return 0;
+    }
     for (size_t i = 0; i < s->n; i++) {
         if (!matcher_matches_empty(s->v[i])) {
             return 0;
@@ -106,6 +109,21 @@ static int check_call(const struct checker *c, const struct node *n)
     if (f->variadic > 0 && k->n > least + (size_t)f->variadic) {
         return FAIL_PRINTF(c, n, "expected at most %zu argument(s) in call to \"%s\", got %zu",
                            least + (size_t)f->variadic, f->name, k->n);
+    }
+    if (f->info && k->n > 1) {
+        struct node *by = k->args[1];
+
+        if (by->type != TYPE_VECTOR) {
+            return FAIL_PRINTF(c, n, "expected type %s in call to function \"%s\", got %s",
+                               value_type_text(TYPE_VECTOR), f->name, value_type_text(by->type));
+        }
+        if (by->kind != NODE_VECTOR) {
+            return fail_text(c, by, "expected label selectors only");
+        }
+        if (by->selector.name.n != 0) {
+            return fail_text(c, by, "expected label selectors only, got vector selector instead");
+        }
+        by->selector.may_be_empty = true;
     }
     buf_init(&b, sizeof(context));
     buf_printf(&b, "call to function \"%s\"", f->name);
@@ -180,6 +198,9 @@ static int check_binary(const struct checker *c, const struct node *n)
     if (scalar && b->match.n != 0) {
         return fail_text(c, n, "vector matching only allowed between instant vectors");
     }
+    if (scalar && (b->fill_left.given || b->fill_right.given)) {
+        return fail_text(c, n, "filling in missing series only allowed between instant vectors");
+    }
     if (!tok_is_set_operator(b->op)) {
         return 0;
     }
@@ -189,6 +210,9 @@ static int check_binary(const struct checker *c, const struct node *n)
     }
     if (b->card != CARD_ONE_TO_ONE) {
         return FAIL_PRINTF(c, n, "no grouping allowed for \"%.*s\" operation", STR_ARG(op));
+    }
+    if (b->fill_left.given || b->fill_right.given) {
+        return fail_text(c, n, "filling in missing series not allowed for set operators");
     }
     return 0;
 }
@@ -229,6 +253,7 @@ static int check(const struct checker *c, const struct node *n)
         return check(c, n->paren);
     case NODE_NUMBER:
     case NODE_STRING:
+    case NODE_DURATION:
         break;
     }
     return 0;
@@ -239,69 +264,4 @@ int promql_check(const struct ast *a, struct err *reterr)
     const struct checker c = {a, reterr};
 
     return check(&c, a->root);
-}
-
-static bool resolve_when(struct when *w, int64_t start_ms, int64_t end_ms)
-{
-    if (w->at == AT_START) {
-        w->at_ms = start_ms;
-    } else if (w->at == AT_END) {
-        w->at_ms = end_ms;
-    }
-    return w->at != AT_NONE;
-}
-
-static bool prepare(struct node *n, int64_t start_ms, int64_t end_ms)
-{
-    bool same = true;
-
-    switch (n->kind) {
-    case NODE_NUMBER:
-    case NODE_STRING:
-        break;
-    case NODE_VECTOR:
-    case NODE_MATRIX:
-        same = resolve_when(&n->selector.when, start_ms, end_ms);
-        break;
-    case NODE_SUBQUERY:
-        prepare(n->subquery.expr, start_ms, end_ms);
-        same = resolve_when(&n->subquery.when, start_ms, end_ms);
-        break;
-    case NODE_CALL:
-        same = !n->call.fn->time_dependent;
-        for (size_t i = 0; i < n->call.n; i++) {
-            bool arg = prepare(n->call.args[i], start_ms, end_ms);
-
-            same = same && arg;
-        }
-        break;
-    case NODE_AGGREGATE:
-        same = prepare(n->agg.expr, start_ms, end_ms);
-        if (n->agg.param != NULL) {
-            bool param = prepare(n->agg.param, start_ms, end_ms);
-
-            same = same && param;
-        }
-        break;
-    case NODE_BINARY: {
-        bool l = prepare(n->bin.lhs, start_ms, end_ms);
-        bool r = prepare(n->bin.rhs, start_ms, end_ms);
-
-        same = l && r;
-        break;
-    }
-    case NODE_UNARY:
-        same = prepare(n->unary.expr, start_ms, end_ms);
-        break;
-    case NODE_PAREN:
-        same = prepare(n->paren, start_ms, end_ms);
-        break;
-    }
-    n->invariant = same;
-    return same;
-}
-
-void promql_prepare(struct ast *a, int64_t start_ms, int64_t end_ms)
-{
-    prepare(a->root, start_ms, end_ms);
 }

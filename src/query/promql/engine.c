@@ -47,6 +47,11 @@ struct promql_engine *promql_engine_new(const struct promql_opts *opts)
     return e;
 }
 
+struct promql_syntax promql_engine_syntax(const struct promql_engine *e)
+{
+    return e->opts.syntax;
+}
+
 void promql_engine_free(struct promql_engine *e)
 {
     mem_free(e);
@@ -167,6 +172,7 @@ static void query_done(struct query *q)
         ev->src.ops->free(ev->selections.v[i]);
     }
     vec_done(&ev->selections);
+    notes_done(&ev->notes);
     budget_give(&ev->mem, (int64_t)ev->arena_billed);
     arena_done(&ev->arena);
     ast_done(&q->ast);
@@ -179,13 +185,15 @@ static int query_start(struct query *q, const struct promql_engine *e, struct se
 
     *q = (struct query){.e = e, .started = clock_mono()};
     q->ev.opts = &e->opts;
-    q->ev.left_open = e->opts.left_open;
+    q->ev.left_open = e->opts.syntax.compat == PROMQL_COMPAT_3;
+    notes_init(&q->ev.notes);
     q->ev.src = src;
     q->ev.cancel = cancel;
     q->ev.reterr = reterr;
     budget_init(&q->ev.mem, e->opts.max_memory_bytes, e->opts.budget);
     arena_init(&q->ev.arena, (size_t)e->opts.max_memory_bytes);
-    rc = promql_parse(text, &q->ast, reterr);
+    rc = promql_parse(text, e->opts.syntax, &q->ast, reterr);
+    q->ev.query = q->ast.query;
     q->parse_ns = mono_since_ns(q->started);
     return rc;
 }
@@ -201,7 +209,10 @@ static int query_finish(struct query *q, int rc, bool made, struct promql_result
 {
     struct eval *ev = &q->ev;
 
-    if (rc == 0 && !made) {
+    if (rc == 0 &&
+        (!made ||
+         !notes_copy(&ev->notes, NOTE_WARNING, &r->impl->arena, &r->warnings, &r->warnings_n) ||
+         !notes_copy(&ev->notes, NOTE_INFO, &r->impl->arena, &r->infos, &r->infos_n))) {
         rc = eval_no_memory(ev);
     }
     if (rc == 0 && ev->opts->budget != NULL) {
@@ -258,7 +269,10 @@ int promql_instant(struct promql_engine *e, struct series_source src, struct str
         return rc;
     }
     t_ms = cut_time(t_ms);
-    promql_prepare(&q.ast, t_ms, t_ms);
+    rc = promql_prepare(&q.ast, t_ms, t_ms, 0, reterr);
+    if (rc != 0) {
+        return rc;
+    }
     root = node_strip_parens(q.ast.root);
     if (root->type == TYPE_MATRIX) {
         return instant_points(&q, root, t_ms, ret);
@@ -315,7 +329,10 @@ int promql_range(struct promql_engine *e, struct series_source src, struct str t
                        "Vector",
                        value_type_text(q.ast.root->type));
     }
-    promql_prepare(&q.ast, start_ms, end_ms);
+    rc = promql_prepare(&q.ast, start_ms, end_ms, step_ms, reterr);
+    if (rc != 0) {
+        return rc;
+    }
     g = (struct grid){start_ms, step_ms, (size_t)((end_ms - start_ms) / step_ms) + 1};
     r = result_new(&q.ev, PROMQL_MATRIX);
     rc = eval_node(&q.ev, q.ast.root, &g, &m);

@@ -174,6 +174,7 @@ static int eval_kind(struct eval *ev, const struct node *n, const struct grid *g
     case NODE_STRING:
     case NODE_MATRIX:
     case NODE_SUBQUERY:
+    case NODE_DURATION:
         break;
     }
     return err_set(ev->reterr, ERR_INTERNAL, "expression has no vector value");

@@ -83,10 +83,25 @@ size_t bits_count(const uint64_t *bits, size_t words);
 bool bits_any(const uint64_t *bits, size_t words);
 void bits_fill(uint64_t *bits, size_t steps);
 
+enum note_level { NOTE_WARNING, NOTE_INFO };
+
+struct note {
+    enum note_level level;
+    struct buf text;
+};
+
+/** Annotations: distinct texts in order of appearance. */
+struct notes {
+    pthread_mutex_t lock;
+    VEC(struct note) list; /* guarded by: lock */
+};
+
 /** Everything one query holds. */
 struct eval {
     const struct promql_opts *opts;
     bool left_open; /* 3.x: windows and lookback leave their left end out; 2.x: they include it */
+    struct str query;
+    struct notes notes;
     struct series_source src;
     struct cancel *cancel;
     struct err *reterr;
@@ -119,6 +134,26 @@ struct window {
     size_t first;
     const double *blocks; /* the function's reduce() of whole blocks of the series; may be NULL */
 };
+
+/* --- notes.c --- */
+
+void notes_init(struct notes *n);
+void notes_done(struct notes *n);
+/** Add "PromQL warning: ... (line:col)" with the position where `at` starts; thread-safe. The text without
+ * that prefix and position. */
+PRINTF_LIKE(4, 5)
+void eval_note(struct eval *ev, enum note_level level, const struct node *at, const char *fmt, ...);
+/** The text, a space and the quoted name of a metric. */
+void eval_note_name(struct eval *ev, enum note_level level, const struct node *at, const char *text,
+                    struct str name);
+/** The text, with " for metric name ..." when there is one. */
+void eval_note_maybe_name(struct eval *ev, enum note_level level, const struct node *at,
+                          const char *text, struct str name);
+/** "quantile value should be between 0 and 1, got q". */
+void eval_note_quantile(struct eval *ev, const struct node *at, double q);
+/** What an answer shows of one level. @return false: no memory */
+NODISCARD bool notes_copy(const struct notes *n, enum note_level level, struct arena *a,
+                          struct str **ret, size_t *ret_n);
 
 /* --- eval.c --- */
 

@@ -41,6 +41,10 @@ struct function {
     bool counter;        /* FN_WINDOW: wants the counter's resets */
     /* FN_WINDOW: wants this of every WINDOW_BLOCK samples, so that long windows are not walked whole */
     double (*reduce)(const double *v, size_t n);
+    bool experimental; /* only with PROMQL_EXPERIMENTAL_FUNCTIONS */
+    bool only_2x;      /* gone in 3.x */
+    bool info;         /* info(): its second argument is only a list of matchers */
+    int constant;      /* token of start(), end(), range(), step(): folded by promql_prepare() */
 
     union {
         double (*map)(double v);

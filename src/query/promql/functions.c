@@ -251,6 +251,7 @@ static const struct function table[] = {
      .kind = FN_SPECIAL,
      .special = special_histogram_of_floats},
     {.name = "holt_winters",
+     .only_2x = true,
      .args = {TYPE_MATRIX, TYPE_SCALAR, TYPE_SCALAR},
      .args_n = 3,
      .ret = TYPE_VECTOR,

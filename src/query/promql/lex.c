@@ -10,29 +10,55 @@ static const struct {
     const char *word;
     enum tok type;
 } keywords[] = {
-    {"and", TOK_AND},           {"or", TOK_OR},
-    {"unless", TOK_UNLESS},     {"atan2", TOK_ATAN2},
-    {"sum", TOK_SUM},           {"avg", TOK_AVG},
-    {"count", TOK_COUNT},       {"min", TOK_MIN},
-    {"max", TOK_MAX},           {"group", TOK_GROUP},
-    {"stddev", TOK_STDDEV},     {"stdvar", TOK_STDVAR},
-    {"topk", TOK_TOPK},         {"bottomk", TOK_BOTTOMK},
-    {"quantile", TOK_QUANTILE}, {"count_values", TOK_COUNT_VALUES},
-    {"offset", TOK_OFFSET},     {"by", TOK_BY},
-    {"without", TOK_WITHOUT},   {"on", TOK_ON},
-    {"ignoring", TOK_IGNORING}, {"group_left", TOK_GROUP_LEFT},
-    {"bool", TOK_BOOL},         {"group_right", TOK_GROUP_RIGHT},
-    {"start", TOK_START},       {"end", TOK_END},
-    {"inf", TOK_NUMBER},        {"nan", TOK_NUMBER},
+    {"and", TOK_AND},
+    {"or", TOK_OR},
+    {"unless", TOK_UNLESS},
+    {"atan2", TOK_ATAN2},
+    {"sum", TOK_SUM},
+    {"avg", TOK_AVG},
+    {"count", TOK_COUNT},
+    {"min", TOK_MIN},
+    {"max", TOK_MAX},
+    {"group", TOK_GROUP},
+    {"stddev", TOK_STDDEV},
+    {"stdvar", TOK_STDVAR},
+    {"topk", TOK_TOPK},
+    {"bottomk", TOK_BOTTOMK},
+    {"quantile", TOK_QUANTILE},
+    {"count_values", TOK_COUNT_VALUES},
+    {"offset", TOK_OFFSET},
+    {"by", TOK_BY},
+    {"without", TOK_WITHOUT},
+    {"on", TOK_ON},
+    {"ignoring", TOK_IGNORING},
+    {"group_left", TOK_GROUP_LEFT},
+    {"bool", TOK_BOOL},
+    {"group_right", TOK_GROUP_RIGHT},
+    {"start", TOK_START},
+    {"end", TOK_END},
+    {"inf", TOK_NUMBER},
+    {"nan", TOK_NUMBER},
+    {"limitk", TOK_LIMITK},
+    {"limit_ratio", TOK_LIMIT_RATIO},
+    {"step", TOK_STEP},
+    {"range", TOK_RANGE},
+    {"max_of", TOK_MAX_OF},
+    {"min_of", TOK_MIN_OF},
+    {"anchored", TOK_ANCHORED},
+    {"smoothed", TOK_SMOOTHED},
+    {"fill", TOK_FILL},
+    {"fill_left", TOK_FILL_LEFT},
+    {"fill_right", TOK_FILL_RIGHT},
 };
 
 static const char *const symbols[] = {
-    [TOK_EQL] = "=",      [TOK_COLON] = ":",   [TOK_COMMA] = ",",  [TOK_LBRACE] = "{",
-    [TOK_RBRACE] = "}",   [TOK_LPAREN] = "(",  [TOK_RPAREN] = ")", [TOK_LBRACKET] = "[",
-    [TOK_RBRACKET] = "]", [TOK_ADD] = "+",     [TOK_SUB] = "-",    [TOK_MUL] = "*",
-    [TOK_DIV] = "/",      [TOK_MOD] = "%",     [TOK_POW] = "^",    [TOK_EQLC] = "==",
-    [TOK_NEQ] = "!=",     [TOK_LTE] = "<=",    [TOK_LSS] = "<",    [TOK_GTE] = ">=",
-    [TOK_GTR] = ">",      [TOK_EQL_RE] = "=~", [TOK_AT] = "@",     [TOK_NEQ_RE] = "!~",
+    [TOK_EQL] = "=",         [TOK_COLON] = ":",       [TOK_COMMA] = ",",  [TOK_LBRACE] = "{",
+    [TOK_RBRACE] = "}",      [TOK_LPAREN] = "(",      [TOK_RPAREN] = ")", [TOK_LBRACKET] = "[",
+    [TOK_RBRACKET] = "]",    [TOK_ADD] = "+",         [TOK_SUB] = "-",    [TOK_MUL] = "*",
+    [TOK_DIV] = "/",         [TOK_MOD] = "%",         [TOK_POW] = "^",    [TOK_EQLC] = "==",
+    [TOK_NEQ] = "!=",        [TOK_LTE] = "<=",        [TOK_LSS] = "<",    [TOK_GTE] = ">=",
+    [TOK_GTR] = ">",         [TOK_EQL_RE] = "=~",     [TOK_AT] = "@",     [TOK_NEQ_RE] = "!~",
+    [TOK_TRIM_UPPER] = "</", [TOK_TRIM_LOWER] = ">/",
 };
 
 struct str tok_text(enum tok t)
@@ -294,23 +320,64 @@ static struct token lex_string(struct lexer *l, int32_t quote)
     }
 }
 
-/** @return true when what follows cannot continue the number */
+static bool next_is(const struct lexer *l, const char *set)
+{
+    int32_t c = peek(l);
+
+    return c > 0 && strchr(set, (char)c) != NULL;
+}
+
+/** One step over what may stand inside a number: a dot, an exponent, an underscore, digits.
+ * @return false when it cannot stand here */
+static bool scan_number_part(struct lexer *l, const char *digits, bool hex, bool *dot,
+                             bool *exponent)
+{
+    if (next_is(l, digits)) { /* in hexadecimal 'e' is a digit */
+        accept_run(l, digits);
+        return true;
+    }
+    if (accept(l, ".")) {
+        bool again = *dot;
+
+        *dot = true;
+        return !again && !hex && !accept(l, "_.");
+    }
+    if (accept(l, "eE")) {
+        bool again = *exponent;
+
+        *exponent = true;
+        if (again) {
+            return false;
+        }
+        accept(l, "+-");
+    } else {
+        accept(l, "_");
+    }
+    return !accept(l, "._eE") && peek(l) != -1;
+}
+
+/** @return true when it is a number as far as the lexer looks, and what follows cannot continue it */
 static bool scan_number(struct lexer *l)
 {
     const char *digits = "0123456789";
+    size_t start = l->at;
+    bool hex = false;
+    bool dot;
+    bool exponent = false;
 
     if (accept(l, "0") && accept(l, "xX")) {
+        accept(l, "_");
         digits = "0123456789abcdefABCDEF";
+        hex = true;
     }
-    accept_run(l, digits);
-    if (accept(l, ".")) {
-        accept_run(l, digits);
+    dot = accept(l, ".");
+    accept(l, digits);
+    while (next_is(l, digits) || next_is(l, "._eE")) {
+        if (!scan_number_part(l, digits, hex, &dot, &exponent)) {
+            return false;
+        }
     }
-    if (accept(l, "eE")) {
-        accept(l, "+-");
-        accept_run(l, "0123456789");
-    }
-    return !is_alnum(peek(l));
+    return l->at != start && !is_alnum(peek(l));
 }
 
 static bool scan_rest_of_duration(struct lexer *l)
@@ -344,16 +411,74 @@ static struct token lex_number_or_duration(struct lexer *l)
     return fail_input(l, "bad number or duration syntax: ");
 }
 
-static struct token lex_duration(struct lexer *l)
+/** A word inside brackets: step, range, max_of, min_of. @return false: none of them, and read past */
+static bool lex_duration_word(struct lexer *l, struct token *ret)
 {
-    l->want_duration = false;
-    if (scan_number(l)) {
-        return fail(l, "missing unit character in duration");
+    static const enum tok words[] = {TOK_STEP, TOK_RANGE, TOK_MAX_OF, TOK_MIN_OF};
+    struct str word;
+
+    while (is_alpha(peek(l))) {
+        l->at++;
     }
-    if (!scan_rest_of_duration(l)) {
-        return fail_input(l, "bad duration syntax: ");
+    word = str_of(l->in.p + l->start, l->at - l->start);
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (str_eq_nocase(word, tok_text(words[i]))) {
+            l->got_duration = true;
+            *ret = emit(l, words[i]);
+            return true;
+        }
     }
-    return emit(l, TOK_DURATION);
+    return false;
+}
+
+static struct token lex_colon(struct lexer *l)
+{
+    if (l->in_duration && !l->got_duration) {
+        l->start = l->at; /* upstream has emitted the token when it notices */
+        return fail(l, "unexpected colon before duration in duration expression");
+    }
+    if (l->got_colon) {
+        if (l->in_duration) {
+            l->start = l->at;
+            return fail(l, "unexpected repeated colon in duration expression");
+        }
+        return fail_rune(l, "unexpected colon ", ':');
+    }
+    l->got_colon = true;
+    return emit(l, TOK_COLON);
+}
+
+/** A letter or colon inside brackets. */
+static struct token lex_bracket_word(struct lexer *l, int32_t c)
+{
+    struct token t;
+    struct buf b CLEANUP(buf_done) = {0};
+
+    if (c == ':') {
+        return lex_colon(l);
+    }
+    if (strchr("srmSRM", (char)c) != NULL && lex_duration_word(l, &t)) {
+        return t;
+    }
+    if (l->in_duration) {
+        return fail_rune(l, "unexpected character in duration expression: ", c);
+    }
+    buf_init(&b, 256);
+    buf_add_cstr(&b, "unexpected character: ");
+    go_quote_rune(c, &b);
+    buf_add_cstr(&b, ", expected ':'");
+    return fail_text(l, arena_str_dup(l->arena, buf_str(&b)));
+}
+
+/** fill, fill_left and fill_right are only modifiers before a parenthesis. */
+static bool before_paren(const struct lexer *l)
+{
+    size_t at = l->at;
+
+    while (at < l->in.n && is_space((unsigned char)l->in.p[at])) {
+        at++;
+    }
+    return at < l->in.n && l->in.p[at] == '(';
 }
 
 static struct token lex_word(struct lexer *l)
@@ -368,7 +493,9 @@ static struct token lex_word(struct lexer *l)
     word = str_of(l->in.p + l->start, l->at - l->start);
     for (size_t i = 0; i < ARRAY_LEN(keywords); i++) {
         if (str_eq_nocase(word, str_cstr(keywords[i].word))) {
-            return emit(l, keywords[i].type);
+            bool fill = keywords[i].type >= TOK_FILL && keywords[i].type <= TOK_FILL_RIGHT;
+
+            return emit(l, fill && !before_paren(l) ? TOK_IDENT : keywords[i].type);
         }
     }
     return emit(l, colon ? TOK_METRIC_IDENT : TOK_IDENT);
@@ -441,9 +568,9 @@ static struct token lex_operator(struct lexer *l, int32_t c)
         }
         return fail_rune(l, "unexpected character after '!': ", peek_rune(l));
     case '<':
-        return emit(l, accept(l, "=") ? TOK_LTE : TOK_LSS);
+        return emit(l, accept(l, "=") ? TOK_LTE : accept(l, "/") ? TOK_TRIM_UPPER : TOK_LSS);
     case '>':
-        return emit(l, accept(l, "=") ? TOK_GTE : TOK_GTR);
+        return emit(l, accept(l, "=") ? TOK_GTE : accept(l, "/") ? TOK_TRIM_LOWER : TOK_GTR);
     default:
         return fail_rune(l, "unexpected character: ", c);
     }
@@ -456,14 +583,16 @@ static struct token lex_bracket(struct lexer *l, int32_t c)
             return fail_rune(l, "unexpected right bracket ", c);
         }
         l->bracket_open = false;
+        l->in_duration = false;
         return emit(l, TOK_RBRACKET);
     }
     if (l->bracket_open) {
         return fail_rune(l, "unexpected left bracket ", c);
     }
     l->got_colon = false;
+    l->got_duration = false;
     l->bracket_open = true;
-    l->want_duration = true;
+    l->in_duration = true;
     return emit(l, TOK_LBRACKET);
 }
 
@@ -471,8 +600,13 @@ static struct token lex_statement(struct lexer *l)
 {
     int32_t c = next_rune(l);
 
+    if (l->in_duration && c > 0 && (c >= 0x80 || strchr("\"'`{[@=!<>", (char)c) != NULL)) {
+        return fail_rune(l, "unexpected character in duration expression: ", c);
+    }
     if (is_digit(c) || (c == '.' && is_digit(peek(l)))) {
         l->at--;
+        l->got_duration = true;
+        l->in_duration = false;
         return lex_number_or_duration(l);
     }
     if (is_alpha(c) || c == ':') {
@@ -480,14 +614,13 @@ static struct token lex_statement(struct lexer *l)
             l->at--;
             return lex_word(l);
         }
-        if (l->got_colon) {
-            return fail_rune(l, "unexpected colon ", c);
-        }
-        l->got_colon = true;
-        return emit(l, TOK_COLON);
+        return lex_bracket_word(l, c);
     }
     switch (c) {
     case -1:
+        if (l->in_duration) {
+            return fail(l, "unexpected end of input in duration expression");
+        }
         if (l->paren_depth != 0) {
             return fail(l, "unclosed left parenthesis");
         }
@@ -535,9 +668,6 @@ struct token lex_next(struct lexer *l)
             l->at++;
         }
         l->start = l->at;
-        if (l->want_duration) {
-            return lex_duration(l);
-        }
         if (peek(l) != '#') {
             return l->brace_open ? lex_in_braces(l) : lex_statement(l);
         }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * PromQL's words. The lexer is modal as upstream's: what a character means depends on open braces and
- * brackets, and a duration is only looked for where one may stand. It never allocates for good input.
+ * brackets; inside brackets stand duration expressions. It never allocates for good input.
  */
 #ifndef QUERY_PROMQL_LEX_H
 #define QUERY_PROMQL_LEX_H
@@ -41,6 +41,8 @@ enum tok {
     TOK_LSS,
     TOK_GTE,
     TOK_GTR,
+    TOK_TRIM_UPPER, /* </ */
+    TOK_TRIM_LOWER, /* >/ */
     TOK_AND,
     TOK_OR,
     TOK_UNLESS,
@@ -55,6 +57,8 @@ enum tok {
     TOK_COUNT,
     TOK_COUNT_VALUES,
     TOK_GROUP,
+    TOK_LIMITK,
+    TOK_LIMIT_RATIO,
     TOK_MAX,
     TOK_MIN,
     TOK_QUANTILE,
@@ -73,10 +77,19 @@ enum tok {
     TOK_OFFSET,
     TOK_ON,
     TOK_WITHOUT,
-    TOK_KEYWORD_LAST = TOK_WITHOUT,
+    TOK_ANCHORED,
+    TOK_SMOOTHED,
+    TOK_FILL,
+    TOK_FILL_LEFT,
+    TOK_FILL_RIGHT,
+    TOK_KEYWORD_LAST = TOK_FILL_RIGHT,
 
     TOK_START,
     TOK_END,
+    TOK_STEP,
+    TOK_RANGE,
+    TOK_MAX_OF,
+    TOK_MIN_OF,
 };
 
 struct token {
@@ -94,9 +107,10 @@ struct lexer {
     int paren_depth;
     bool brace_open;
     bool bracket_open;
-    bool got_colon;     /* since the last '[' */
-    bool want_duration; /* right after '[' */
-    bool done;          /* after EOF or an error: EOF for ever */
+    bool got_colon;    /* since the last '[' */
+    bool got_duration; /* since the last '[' */
+    bool in_duration;  /* after '[', before its first number */
+    bool done;         /* after EOF or an error: EOF for ever */
 };
 
 void lex_init(struct lexer *l, struct str in, struct arena *arena);

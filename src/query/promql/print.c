@@ -3,6 +3,7 @@
  * Expressions back to text: one canonical line, or indented over several lines when it is longer than 100
  * characters. What is printed parses to the same tree.
  */
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -14,16 +15,86 @@
 
 enum { LINE_MAX_BYTES = 100, PRINT_MAX_BYTES = 16 << 20 };
 
-static void print_when(const struct when *w, struct buf *dst)
+static void print_number(const struct node *n, struct buf *dst)
+{
+    if (!n->duration) {
+        go_add_f64(dst, n->number);
+        return;
+    }
+    if (n->number < 0) {
+        buf_add_byte(dst, '-');
+    }
+    go_add_duration(dst, (int64_t)(fabs(n->number) * 1000 + 0.5));
+}
+
+static void print_duration(const struct node *n, struct buf *dst)
+{
+    const struct duration *d = &n->dur;
+    bool call = d->op == TOK_MIN_OF || d->op == TOK_MAX_OF;
+
+    if (n->kind == NODE_NUMBER) {
+        print_number(n, dst);
+        return;
+    }
+    buf_add_cstr(dst, d->wrapped ? "(" : "");
+    if (d->op == TOK_STEP || d->op == TOK_RANGE) {
+        buf_add_cstr(dst, d->op == TOK_STEP ? "step()" : "range()");
+    } else {
+        if (call) {
+            buf_add_str(dst, tok_text(d->op));
+            buf_add_byte(dst, '(');
+        }
+        if (d->lhs != NULL) {
+            print_duration(d->lhs, dst);
+            buf_add_cstr(dst, call ? ", " : " ");
+        }
+        if (!call && (d->lhs != NULL || d->op == TOK_SUB)) {
+            buf_add_str(dst, tok_text(d->op));
+            buf_add_cstr(dst, d->lhs != NULL ? " " : "");
+        }
+        print_duration(d->rhs, dst);
+        buf_add_cstr(dst, call ? ")" : "");
+    }
+    buf_add_cstr(dst, d->wrapped ? ")" : "");
+}
+
+/** A length in brackets. */
+static void print_length(const struct node *expr, int64_t ms, struct buf *dst)
+{
+    if (expr != NULL) {
+        print_duration(expr, dst);
+    } else {
+        go_add_duration(dst, ms);
+    }
+}
+
+static void print_at(const struct when *w, struct buf *dst)
 {
     if (w->at == AT_TIME) {
         buf_printf(dst, " @ %.3f", (double)w->at_ms / 1000);
     } else if (w->at != AT_NONE) {
         buf_add_cstr(dst, w->at == AT_START ? " @ start()" : " @ end()");
     }
-    if (w->offset_ms != 0) {
+}
+
+static void print_offset(const struct when *w, struct buf *dst)
+{
+    if (w->offset_expr != NULL) {
+        buf_add_cstr(dst, " offset ");
+        print_duration(w->offset_expr, dst);
+    } else if (w->offset_ms != 0) {
         buf_add_cstr(dst, w->offset_ms < 0 ? " offset -" : " offset ");
         go_add_duration(dst, w->offset_ms < 0 ? -w->offset_ms : w->offset_ms);
+    }
+}
+
+/** A label's name, quoted unless it is an old plain one. */
+static void print_name(struct str s, struct buf *dst)
+{
+    if (label_name_is_valid(s)) {
+        buf_add_str(dst, s);
+    } else {
+        go_quote(s, dst);
     }
 }
 
@@ -51,7 +122,7 @@ static void print_matchers(struct matcher *const *v, size_t n, struct buf *dst)
     }
     for (size_t i = 0; i < n; i++) {
         buf_init(&texts[i].text, PRINT_MAX_BYTES);
-        buf_add_str(&texts[i].text, matcher_name(v[i]));
+        print_name(matcher_name(v[i]), &texts[i].text);
         buf_add_cstr(&texts[i].text, ops[matcher_op(v[i])]);
         go_quote(matcher_value(v[i]), &texts[i].text);
     }
@@ -68,6 +139,11 @@ static void print_matchers(struct matcher *const *v, size_t n, struct buf *dst)
     mem_free(texts);
 }
 
+static void print_extend(enum extend e, struct buf *dst)
+{
+    buf_add_cstr(dst, e == EXTEND_ANCHORED ? " anchored" : e == EXTEND_SMOOTHED ? " smoothed" : "");
+}
+
 static void print_selector(const struct node *n, struct buf *dst)
 {
     const struct selector *s = &n->selector;
@@ -79,10 +155,15 @@ static void print_selector(const struct node *n, struct buf *dst)
     }
     if (n->kind == NODE_MATRIX) {
         buf_add_byte(dst, '[');
-        go_add_duration(dst, s->range_ms);
+        print_length(s->range_expr, s->range_ms, dst);
         buf_add_byte(dst, ']');
+        print_extend(s->extend, dst);
+        print_at(&s->when, dst);
+    } else {
+        print_at(&s->when, dst);
+        print_extend(s->extend, dst);
     }
-    print_when(&s->when, dst);
+    print_offset(&s->when, dst);
 }
 
 static void print_names(const struct names *names, struct buf *dst)
@@ -90,7 +171,7 @@ static void print_names(const struct names *names, struct buf *dst)
     buf_add_byte(dst, '(');
     for (size_t i = 0; i < names->n; i++) {
         buf_add_cstr(dst, i == 0 ? "" : ", ");
-        buf_add_str(dst, names->v[i]);
+        print_name(names->v[i], dst);
     }
     buf_add_byte(dst, ')');
 }
@@ -105,6 +186,30 @@ static void print_aggregate_head(const struct aggregate *a, struct buf *dst)
     }
 }
 
+static void print_fill(const char *word, double v, struct buf *dst)
+{
+    buf_printf(dst, " %s (", word);
+    go_add_f64_v(dst, v);
+    buf_add_byte(dst, ')');
+}
+
+static void print_fills(const struct binary *b, struct buf *dst)
+{
+    const struct fill *l = &b->fill_left;
+    const struct fill *r = &b->fill_right;
+
+    if (l->given && r->given && l->v == r->v) {
+        print_fill("fill", l->v, dst);
+        return;
+    }
+    if (l->given) {
+        print_fill("fill_left", l->v, dst);
+    }
+    if (r->given) {
+        print_fill("fill_right", r->v, dst);
+    }
+}
+
 static void print_operator(const struct binary *b, struct buf *dst)
 {
     buf_add_str(dst, tok_text(b->op));
@@ -114,26 +219,28 @@ static void print_operator(const struct binary *b, struct buf *dst)
     if (b->lhs->type == TYPE_SCALAR || b->rhs->type == TYPE_SCALAR) {
         return;
     }
-    if (b->on || b->match.n != 0) {
+    if (b->on || b->match.n != 0 || b->card != CARD_ONE_TO_ONE) {
         buf_add_cstr(dst, b->on ? " on " : " ignoring ");
         print_names(&b->match, dst);
     }
-    if ((b->on || b->match.n != 0) && b->card != CARD_ONE_TO_ONE) {
+    if (b->card != CARD_ONE_TO_ONE) {
         buf_add_cstr(dst, b->card == CARD_MANY_TO_ONE ? " group_left " : " group_right ");
         print_names(&b->include, dst);
     }
+    print_fills(b, dst);
 }
 
 static void print_subquery_tail(const struct subquery *s, struct buf *dst)
 {
     buf_add_byte(dst, '[');
-    go_add_duration(dst, s->range_ms);
+    print_length(s->range_expr, s->range_ms, dst);
     buf_add_byte(dst, ':');
-    if (s->step_ms != 0) {
-        go_add_duration(dst, s->step_ms);
+    if (s->step_expr != NULL || s->step_ms != 0) {
+        print_length(s->step_expr, s->step_ms, dst);
     }
     buf_add_byte(dst, ']');
-    print_when(&s->when, dst);
+    print_at(&s->when, dst);
+    print_offset(&s->when, dst);
 }
 
 void node_print(const struct node *n, struct buf *dst)
@@ -143,7 +250,8 @@ void node_print(const struct node *n, struct buf *dst)
     }
     switch (n->kind) {
     case NODE_NUMBER:
-        go_add_f64_v(dst, n->number);
+    case NODE_DURATION:
+        print_duration(n, dst);
         break;
     case NODE_STRING:
         go_quote(n->string, dst);
@@ -288,10 +396,11 @@ void node_pretty(const struct node *n, struct buf *dst)
     pretty(n, 0, dst);
 }
 
-int promql_format(struct str query, struct buf *dst, struct err *reterr)
+int promql_format(struct str query, struct promql_syntax syntax, struct buf *dst,
+                  struct err *reterr)
 {
     struct ast ast CLEANUP(ast_done) = {0};
-    int rc = promql_parse(query, &ast, reterr);
+    int rc = promql_parse(query, syntax, &ast, reterr);
 
     if (rc == 0) {
         node_pretty(ast.root, dst);

@@ -1,13 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * PromQL: parse, check and evaluate an expression over a series source, answer for answer as Prometheus
- * does. Source: Prometheus 2.x documentation, querying/{basics,operators,functions}.
+ * does. Source: Prometheus 3.x documentation, querying/{basics,operators,functions}, feature_flags.
  */
 #ifndef QUERY_PROMQL_PROMQL_H
 #define QUERY_PROMQL_PROMQL_H
 
 #include "base/thread.h"
 #include "store/series_source.h"
+
+/** Whose rules: 3.x leaves the left end out of ranges and lookback and knows UTF-8 names; 2.x is 2.42. */
+enum promql_compat { PROMQL_COMPAT_3, PROMQL_COMPAT_2 };
+
+/** What upstream keeps behind feature flags. */
+enum promql_feature {
+    PROMQL_EXPERIMENTAL_FUNCTIONS = 1u << 0, /* and the aggregations limitk, limit_ratio */
+    PROMQL_FILL_MODIFIERS = 1u << 1,         /* fill(), fill_left(), fill_right() */
+    PROMQL_ALL_FEATURES = (1u << 2) - 1,
+};
+
+/** What is accepted as a query. */
+struct promql_syntax {
+    enum promql_compat compat;
+    unsigned features; /* of promql_feature */
+};
 
 /** Engine-wide settings; one per process, immutable after promql_engine_new(). */
 struct promql_opts {
@@ -17,7 +33,7 @@ struct promql_opts {
     size_t max_series;        /* selected by one query; default 1 M */
     int64_t max_memory_bytes; /* of one query; default 512 MiB */
     int64_t max_points;       /* steps of a range query; 11000 as Prometheus */
-    bool left_open;        /* 3.x: ranges and lookback leave out their left end; 2.x includes it */
+    struct promql_syntax syntax;
     struct pool *pool;     /* for parallel evaluation; may be NULL; borrowed */
     struct stats *stats;   /* may be NULL */
     struct budget *budget; /* all queries together; may be NULL */
@@ -44,7 +60,7 @@ struct promql_result {
     size_t series_n;
     struct str string; /* STRING */
     int64_t string_t_ms;
-    struct str *warnings; /* annotations */
+    struct str *warnings; /* annotations, at most 10 and how many more of each kind */
     size_t warnings_n;
     struct str *infos;
     size_t infos_n;
@@ -102,6 +118,8 @@ NODISCARD int promql_parse_selector(struct str text, struct matcher ***ret, size
 void promql_matchers_free(struct matcher **m, size_t n);
 
 /** Check an expression, and print it in canonical form (as promtool and /format_query do). */
-NODISCARD int promql_format(struct str query, struct buf *dst, struct err *reterr);
+NODISCARD int promql_format(struct str query, struct promql_syntax syntax, struct buf *dst,
+                            struct err *reterr);
+struct promql_syntax promql_engine_syntax(const struct promql_engine *e);
 
 #endif

@@ -38,10 +38,12 @@ static void check_print(struct str query)
 
     buf_init(&once, 1 << 24);
     buf_init(&twice, 1 << 24);
-    if (promql_format(query, &once, NULL) != 0) {
+    if (promql_format(query, (struct promql_syntax){.features = PROMQL_ALL_FEATURES}, &once,
+                      NULL) != 0) {
         return;
     }
-    if (promql_format(buf_str(&once), &twice, NULL) != 0 ||
+    if (promql_format(buf_str(&once), (struct promql_syntax){.features = PROMQL_ALL_FEATURES},
+                      &twice, NULL) != 0 ||
         !str_eq(buf_str(&once), buf_str(&twice))) {
         fprintf(stderr, "printed: %.*s\nagain:   %.*s\n", STR_ARG(buf_str(&once)),
                 STR_ARG(buf_str(&twice)));
@@ -69,7 +71,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct mem_source *source; /* made once: the fuzzer's loop is the process */
     static struct promql_engine *engine;
-    const struct promql_opts opts = {.max_samples = 20000, .max_memory_bytes = 4 << 20};
+    const struct promql_opts opts = {
+        .max_samples = 20000, .max_memory_bytes = 4 << 20, .syntax.features = PROMQL_ALL_FEATURES};
     struct str query = str_of((const char *)data, size);
     struct promql_result *r = NULL;
     struct cancel cancel;

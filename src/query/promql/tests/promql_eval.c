@@ -46,7 +46,8 @@ static void answer(struct promql_engine *e, struct series_source src, struct str
     buf_init(&out, 1 << 28);
     str_split(&line, '\t', &kind);
     if (str_eq(kind, STR("f"))) {
-        rc = promql_format(line, &out, &err);
+        rc = promql_format(line, (struct promql_syntax){.features = PROMQL_ALL_FEATURES}, &out,
+                           &err);
     } else if (str_eq(kind, STR("i"))) {
         int64_t t = number(&line);
 

@@ -426,7 +426,7 @@ static bool read_file(const char *path, struct buf *dst)
 
 int script_run(const char *path, int *ret_evals)
 {
-    const struct promql_opts opts = {0};
+    const struct promql_opts opts = {.syntax.features = PROMQL_ALL_FEATURES};
     struct script s = {.path = path};
     struct buf text CLEANUP(buf_done) = {0};
     struct str line;
@@ -451,6 +451,11 @@ int script_run(const char *path, int *ret_evals)
             run_load(&s, line);
         } else if (str_eq(name, STR("clear"))) {
             mem_source_clear(s.source);
+        } else if (str_eq(name, STR("compat"))) {
+            const struct promql_opts old = {.syntax = {PROMQL_COMPAT_2, PROMQL_ALL_FEATURES}};
+
+            promql_engine_free(s.engine);
+            s.engine = promql_engine_new(&old);
         } else if (str_starts(name, STR("eval"))) {
             run_eval(&s, name, line);
         } else {

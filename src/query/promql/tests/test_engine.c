@@ -354,21 +354,21 @@ static void test_left_open(void **state)
     static const struct {
         const char *query;
         int64_t t_ms;
-        bool left_open;
+        enum promql_compat compat;
         const char *want;
     } cases[] = {
-        {"count_over_time(m{a=\"x\"}[2m])", 120000, false, "3"},
-        {"count_over_time(m{a=\"x\"}[2m])", 120000, true, "2"},
-        {"count_over_time(m{a=\"x\"}[2m:1m])", 120000, false, "3"},
-        {"count_over_time(m{a=\"x\"}[2m:1m])", 120000, true, "2"},
-        {"count(m) or vector(0)", 420000, false, "2"},
-        {"count(m) or vector(0)", 420000, true, "0"},
+        {"count_over_time(m{a=\"x\"}[2m])", 120000, PROMQL_COMPAT_2, "3"},
+        {"count_over_time(m{a=\"x\"}[2m])", 120000, PROMQL_COMPAT_3, "2"},
+        {"count_over_time(m{a=\"x\"}[2m:1m])", 120000, PROMQL_COMPAT_2, "3"},
+        {"count_over_time(m{a=\"x\"}[2m:1m])", 120000, PROMQL_COMPAT_3, "2"},
+        {"count(m) or vector(0)", 420000, PROMQL_COMPAT_2, "2"},
+        {"count(m) or vector(0)", 420000, PROMQL_COMPAT_3, "0"},
     };
     struct mem_source *s = sample_source();
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        const struct promql_opts opts = {.left_open = cases[i].left_open};
+        const struct promql_opts opts = {.syntax.compat = cases[i].compat};
         struct promql_engine *e = promql_engine_new(&opts);
         struct promql_result *r;
         double want;
@@ -396,7 +396,7 @@ static void test_format(void **state)
         {"foo offset 1h30m @ 5", "foo @ 5.000 offset 1h30m"},
         {"foo[90s:] offset -1w", "foo[1m30s:] offset -1w"},
         {"-1", "-1"},
-        {"1e7", "1e+07"},
+        {"1e7", "10000000"},
         {"topk(1,x)without()", "topk without () (1, x)"},
         {"topk without(a) (1,x)", "topk without (a) (1, x)"},
         {"(a==bool 1)", "(a == bool 1)"},
@@ -412,7 +412,8 @@ static void test_format(void **state)
         struct buf b CLEANUP(buf_done) = {0};
 
         buf_init(&b, 1 << 16);
-        assert_int_equal(promql_format(str_cstr(cases[i].query), &b, NULL), 0);
+        assert_int_equal(
+            promql_format(str_cstr(cases[i].query), (struct promql_syntax){0}, &b, NULL), 0);
         buf_add_byte(&b, '\0');
         assert_string_equal(b.data, cases[i].want);
     }
@@ -456,10 +457,14 @@ static void test_deep_and_long(void **state)
         buf_add_cstr(&deep, i % 2 == 0 ? "(" : "-");
         buf_add_cstr(&chain, i == 0 ? "1" : " + 1");
     }
-    assert_int_equal(promql_format(buf_str(&deep), &out, &err), -ERR_INVALID);
-    assert_int_equal(promql_format(buf_str(&chain), &out, &err), -ERR_INVALID);
+    assert_int_equal(promql_format(buf_str(&deep), (struct promql_syntax){0}, &out, &err),
+                     -ERR_INVALID);
+    assert_int_equal(promql_format(buf_str(&chain), (struct promql_syntax){0}, &out, &err),
+                     -ERR_INVALID);
     assert_non_null(strstr(err.msg, "expression is nested too deeply"));
-    assert_int_equal(promql_format(str_take(buf_str(&chain), 4 * 900 + 1), &out, NULL), 0);
+    assert_int_equal(promql_format(str_take(buf_str(&chain), 4 * 900 + 1),
+                                   (struct promql_syntax){0}, &out, NULL),
+                     0);
 }
 
 int main(void)
