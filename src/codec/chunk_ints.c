@@ -180,7 +180,7 @@ struct job {
 /** About the middle of the residuals: the median of some. */
 static int64_t middle(const uint64_t *r, size_t n)
 {
-    int64_t some[MEDIAN_OF];
+    int64_t some[MEDIAN_OF] = {0};
     size_t step = n / MEDIAN_OF + 1;
     size_t m = 0;
 
