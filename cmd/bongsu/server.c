@@ -148,6 +148,7 @@ static int open_store(struct server *s, struct err *e)
                            .min_free_bytes = c->min_free_bytes,
                            .max_memory_bytes = (int64_t)c->memory_bytes,
                            .max_series = (size_t)c->max_series,
+                           .max_exemplars = (size_t)c->max_exemplars,
                            .stats = s->stats};
 
     return store_open(&o, &s->store, e);

@@ -128,6 +128,18 @@ static const struct conf_key STORAGE[] = {
              "second); always: before every acknowledgement."},
 };
 
+static const struct conf_key METRICS[] = {
+    {.key = "metrics.max_exemplars",
+     .flag = "max-exemplars",
+     .type = CONF_INT,
+     .offset = AT(max_exemplars),
+     .default_value = "100000",
+     .placeholder = "N",
+     .min = 0,
+     .max = 100000000,
+     .help = "Exemplars kept in memory, the newest of all series together. 0: none."},
+};
+
 static const struct conf_key QUERY[] = {
     {.key = "query.timeout",
      .flag = "query-timeout",
@@ -215,9 +227,13 @@ static const struct conf_key LOG[] = {
 };
 
 static const struct conf_table TABLES[] = {
-    {"Server", SERVER, ARRAY_LEN(SERVER)},     {"OTLP", OTLP, ARRAY_LEN(OTLP)},
-    {"Storage", STORAGE, ARRAY_LEN(STORAGE)},  {"Query", QUERY, ARRAY_LEN(QUERY)},
-    {"Authentication", AUTH, ARRAY_LEN(AUTH)}, {"Log", LOG, ARRAY_LEN(LOG)},
+    {"Server", SERVER, ARRAY_LEN(SERVER)},
+    {"OTLP", OTLP, ARRAY_LEN(OTLP)},
+    {"Storage", STORAGE, ARRAY_LEN(STORAGE)},
+    {"Metrics", METRICS, ARRAY_LEN(METRICS)},
+    {"Query", QUERY, ARRAY_LEN(QUERY)},
+    {"Authentication", AUTH, ARRAY_LEN(AUTH)},
+    {"Log", LOG, ARRAY_LEN(LOG)},
 };
 
 const struct conf_spec SETTINGS_SPEC = {

@@ -94,6 +94,7 @@ static int open_metrics(struct store *s, const struct store_opts *o, struct err 
                           .wal_sync = o->wal_sync,
                           .retention_ms = o->retention_ms,
                           .max_series = o->max_series,
+                          .max_exemplars = o->max_exemplars,
                           .stats = o->stats,
                           .budget = &s->memory};
 

@@ -117,6 +117,15 @@ NODISCARD int promql_parse_selector(struct str text, struct matcher ***ret, size
                                     struct err *reterr);
 void promql_matchers_free(struct matcher **m, size_t n);
 
+/** The matchers of every selector of an expression, in the order they stand there. */
+struct promql_selectors;
+NODISCARD int promql_selectors(struct str query, struct promql_selectors **ret, struct err *reterr);
+size_t promql_selectors_count(const struct promql_selectors *s);
+/** Those of selector i; valid until promql_selectors_free(). */
+struct matcher *const *promql_selectors_at(const struct promql_selectors *s, size_t i,
+                                           size_t *ret_n);
+void promql_selectors_free(struct promql_selectors *s); /* NULL is fine */
+
 /** Check an expression, and print it in canonical form (as promtool and /format_query do). */
 NODISCARD int promql_format(struct str query, struct promql_syntax syntax, struct buf *dst,
                             struct err *reterr);

@@ -313,6 +313,7 @@ static int run(struct flush *f, struct err *reterr)
     int rc = begin_epoch(db, &segment, reterr);
 
     rc = rc == 0 ? metadata_save(db, reterr) : rc;
+    rc = rc == 0 ? exemplars_save(db, reterr) : rc;
     if (rc < 0) {
         return rc;
     }

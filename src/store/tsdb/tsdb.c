@@ -132,6 +132,10 @@ static int replay_record(void *arg, uint8_t type, struct str payload, struct wal
         rc = metadata_replay(r->db, payload);
         return rc == -ERR_CORRUPT || rc == -ERR_LIMIT ? 0 : rc;
     }
+    if (type == RECORD_EXEMPLARS) {
+        rc = exemplars_replay(r->db, payload);
+        return rc == -ERR_CORRUPT ? 0 : rc;
+    }
     if (type != RECORD_SAMPLES) {
         log_warn("tsdb", "unknown record in the log", L_INT("type", type),
                  L_INT("segment", pos.segment), L_INT("offset", pos.offset));
@@ -356,6 +360,7 @@ static void destroy(struct tsdb *db)
     budget_give(db->budget, atomic_load_explicit(&db->budget_taken, memory_order_relaxed));
     wal_close(db->wal);
     metadata_close(db);
+    exemplars_close(db);
     parts_done(db);
     head_done(&db->head);
     doors_done(db);
@@ -380,6 +385,7 @@ int tsdb_open(const struct tsdb_opts *opts, struct tsdb **ret, struct err *reter
     register_stats(db, opts->stats);
     rc = rc == 0 ? parts_load(db, reterr) : rc;
     rc = rc == 0 ? metadata_open(db, reterr) : rc;
+    rc = rc == 0 ? exemplars_open(db, opts->max_exemplars, opts->stats, reterr) : rc;
     rc = rc == 0 ? open_wal(db, opts->stats, reterr) : rc;
     if (rc == 0) {
         rc = thread_start(&db->bg, "tsdb-flush", flush_loop, db);

@@ -26,6 +26,7 @@ struct tsdb_opts {
     int64_t future_ms; /* samples later than now + this are refused; default 10 min */
     size_t
         max_series; /* active series in the head; more: -ERR_LIMIT naming the metric; 0: no limit */
+    size_t max_exemplars;      /* kept in all; 0: none */
     uint64_t head_max_bytes;   /* flush the head above this; default 256 MiB */
     int64_t flush_interval_ms; /* and at least this often; default 2 h */
     const struct vfs *vfs;     /* NULL: real */

@@ -26,6 +26,7 @@ struct tsdb_stats {
 };
 
 struct metadata_store;
+struct exemplar_store;
 
 struct tsdb {
     char *dir;
@@ -45,6 +46,7 @@ struct tsdb {
     struct head head;
     struct door_shard doors[DOOR_SHARDS];
     struct metadata_store *metadata;
+    struct exemplar_store *exemplars;
 
     /* Read while a commit encodes, writes and applies; written to start a new epoch, so that every record
      * of an epoch lies in segments at or above the epoch's first. */
@@ -89,7 +91,7 @@ void tsdb_close_unflushed(struct tsdb *db);
 
 /* ---- records of the log (record.c) ---- */
 
-enum record_type { RECORD_SAMPLES = 1, RECORD_METADATA = 2 };
+enum record_type { RECORD_SAMPLES = 1, RECORD_METADATA = 2, RECORD_EXEMPLARS = 3 };
 
 /** What a SAMPLES record holds, in the order it is read back. */
 struct record_ops {
@@ -157,6 +159,15 @@ NODISCARD int metadata_replay(struct tsdb *db, struct str payload);
 NODISCARD int metadata_save(struct tsdb *db, struct err *reterr);
 NODISCARD int metadata_open(struct tsdb *db, struct err *reterr);
 void metadata_close(struct tsdb *db);
+
+/* ---- exemplars (exemplars.c) ---- */
+
+/** An EXEMPLARS record. @return 0, -ERR_CORRUPT, -ERR_NOMEM */
+NODISCARD int exemplars_replay(struct tsdb *db, struct str payload);
+NODISCARD int exemplars_save(struct tsdb *db, struct err *reterr);
+/** At most `max` are kept; 0 turns them off. */
+NODISCARD int exemplars_open(struct tsdb *db, size_t max, struct stats *stats, struct err *reterr);
+void exemplars_close(struct tsdb *db);
 
 static inline int64_t day_of(int64_t t_ms)
 {

@@ -164,6 +164,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/query_exemplars": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Exemplars of the series an expression selects, oldest first (also POST with a form body) */
+        get: operations["queryExemplars"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/format_query": {
         parameters: {
             query?: never;
@@ -1033,6 +1050,20 @@ export interface components {
             status: "error";
             errorType: string;
             error: string;
+        };
+        ExemplarSeries: {
+            seriesLabels: {
+                [key: string]: string;
+            };
+            exemplars: {
+                /** @description Mostly trace_id, span_id */
+                labels: {
+                    [key: string]: string;
+                };
+                value: string;
+                /** @description Unix seconds */
+                timestamp: number;
+            }[];
         };
         ScrapeTarget: {
             /** @description Before relabelling */
@@ -2125,6 +2156,35 @@ export interface operations {
             };
             400: components["responses"]["Error"];
             422: components["responses"]["Error"];
+        };
+    };
+    queryExemplars: {
+        parameters: {
+            query: {
+                /** @description PromQL expression */
+                query: components["parameters"]["promql"];
+                start?: components["parameters"]["start"];
+                end?: components["parameters"]["end"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Series with exemplars in the range */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status: string;
+                        data: components["schemas"]["ExemplarSeries"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
         };
     };
     formatQuery: {
