@@ -102,7 +102,8 @@ static void query_exemplars(void *arg, struct http_exchange *x)
                      "start timestamp");
     }
     if (rc == 0) {
-        rc = promql_selectors(http_param(x, "query"), &sel, &e);
+        rc = promql_selectors(http_param(x, "query"),
+                              promql_engine_syntax(api_backend(arg)->promql), &sel, &e);
         if (rc < 0) {
             err_prefix(&e, "invalid parameter \"query\"");
         }

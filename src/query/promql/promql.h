@@ -119,7 +119,8 @@ void promql_matchers_free(struct matcher **m, size_t n);
 
 /** The matchers of every selector of an expression, in the order they stand there. */
 struct promql_selectors;
-NODISCARD int promql_selectors(struct str query, struct promql_selectors **ret, struct err *reterr);
+NODISCARD int promql_selectors(struct str query, struct promql_syntax syntax,
+                               struct promql_selectors **ret, struct err *reterr);
 size_t promql_selectors_count(const struct promql_selectors *s);
 /** Those of selector i; valid until promql_selectors_free(). */
 struct matcher *const *promql_selectors_at(const struct promql_selectors *s, size_t i,

@@ -45,7 +45,8 @@ static bool gather(struct promql_selectors *s, const struct node *n)
     }
 }
 
-int promql_selectors(struct str query, struct promql_selectors **ret, struct err *reterr)
+int promql_selectors(struct str query, struct promql_syntax syntax, struct promql_selectors **ret,
+                     struct err *reterr)
 {
     struct promql_selectors *s = mem_try_calloc(1, sizeof(*s));
     int rc;
@@ -53,7 +54,7 @@ int promql_selectors(struct str query, struct promql_selectors **ret, struct err
     if (s == NULL) {
         return err_set(reterr, ERR_NOMEM, "no memory for the expression");
     }
-    rc = promql_parse(query, &s->ast, reterr);
+    rc = promql_parse(query, syntax, &s->ast, reterr);
     if (rc == 0 && !gather(s, s->ast.root)) {
         rc = err_set(reterr, ERR_NOMEM, "no memory for the expression");
     }
