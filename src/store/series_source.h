@@ -15,13 +15,21 @@
 
 struct series_selection;
 
+/** What of each series will be read: a hint, so that less is gathered and decoded. */
+enum series_want {
+    SERIES_ALL,
+    SERIES_LAST,   /* the newest sample of the range; read() may leave out older ones */
+    SERIES_LABELS, /* nothing: read() is not called */
+};
+
 /** What to read. All pointers borrowed for the call (`cancel`, `budget` until the selection is freed). */
 struct series_query {
     const struct matcher *const *matchers; /* all must match; at least one */
     size_t matchers_n;
-    int64_t min_ms;        /* inclusive */
-    int64_t max_ms;        /* inclusive */
-    size_t max_series;     /* more: -ERR_LIMIT; 0: no limit */
+    int64_t min_ms;    /* inclusive */
+    int64_t max_ms;    /* inclusive */
+    size_t max_series; /* more: -ERR_LIMIT; 0: no limit */
+    enum series_want want;
     struct cancel *cancel; /* may be NULL */
     struct budget *budget; /* memory of the query; may be NULL */
 };

@@ -34,7 +34,7 @@ static int64_t ref_time(const struct when *w, int64_t t_ms)
 
 /** Selects what steps of `g` can reach back to; the selection is freed with the query. */
 static int select_series(struct eval *ev, const struct selector *s, const struct grid *g,
-                         int64_t range_ms, struct series_selection **ret)
+                         int64_t range_ms, enum series_want want, struct series_selection **ret)
 {
     struct mono start = clock_mono();
     struct series_query q = {
@@ -43,6 +43,7 @@ static int select_series(struct eval *ev, const struct selector *s, const struct
         .min_ms = ref_time(&s->when, grid_at(g, 0)) - range_ms + (ev->left_open ? 1 : 0),
         .max_ms = ref_time(&s->when, grid_at(g, g->n - 1)),
         .max_series = ev->opts->max_series,
+        .want = want,
         .cancel = ev->cancel,
         .budget = &ev->mem,
     };
@@ -319,7 +320,8 @@ int eval_vector(struct eval *ev, const struct node *n, const struct grid *g, boo
                      .range_ms = ev->opts->lookback_ms,
                      .sample_times = sample_times,
                      .out = ret};
-    int rc = select_series(ev, &n->selector, g, p.range_ms, &p.selection);
+    int rc = select_series(ev, &n->selector, g, p.range_ms, g->n == 1 ? SERIES_LAST : SERIES_ALL,
+                           &p.selection);
 
     rc = rc != 0 ? rc : alloc_rows(ev, &p, g->n, ret);
     return rc != 0 ? rc : pass_run(&p);
@@ -365,7 +367,7 @@ static int window_rows(struct eval *ev, const struct node *n, struct pass *p, st
     } else {
         p->when = n->selector.when;
         p->range_ms = n->selector.range_ms;
-        rc = select_series(ev, &n->selector, p->grid, p->range_ms, &p->selection);
+        rc = select_series(ev, &n->selector, p->grid, p->range_ms, SERIES_ALL, &p->selection);
         if (rc != 0) {
             return rc;
         }
@@ -435,7 +437,7 @@ static int read_points(struct eval *ev, const struct node *n, const struct grid 
 {
     const struct series_source_ops *ops = ev->src.ops;
     struct series_selection *sel = NULL;
-    int rc = select_series(ev, &n->selector, g, n->selector.range_ms, &sel);
+    int rc = select_series(ev, &n->selector, g, n->selector.range_ms, SERIES_ALL, &sel);
     size_t count;
 
     if (rc != 0) {

@@ -46,6 +46,8 @@ int part_each_name(const struct part *p, int (*fn)(void *arg, struct str name), 
 /** How many values a label has; how many pairs there are. */
 uint32_t part_values_n(const struct part *p, struct str name);
 uint32_t part_pairs_n(const struct part *p);
+/** One pair; strings lie in the mapping. @return 0, -ERR_CORRUPT */
+NODISCARD int part_pair(const struct part *p, uint32_t pair, struct label *ret);
 
 /** Where one is in a part's series; forward steps are cheap. Plain memory, set with part_cursor_init(). */
 struct part_cursor {

@@ -570,6 +570,19 @@ static struct str name_of(const struct part *p, uint32_t pair)
     return p->names[lo].name;
 }
 
+int part_pair(const struct part *p, uint32_t pair, struct label *ret)
+{
+    struct label l;
+    struct str postings;
+
+    if (p->f.names_n == 0 || !get_pair(p, pair, &l.value, &postings)) {
+        return -ERR_CORRUPT;
+    }
+    l.name = name_of(p, pair);
+    *ret = l;
+    return 0;
+}
+
 int part_labels(const struct part_cursor *c, struct arena *a, struct labels *ret)
 {
     struct label *v = arena_array(a, struct label, c->pairs_n != 0 ? c->pairs_n : 1);

@@ -5,57 +5,11 @@
  * The head is looked at before the parts: a flush publishes a part before it drops chunks, so whatever
  * the head no longer has is in a part seen afterwards; what both have is joined by time.
  */
-#include <stdlib.h>
-
 #include "base/err.h"
 #include "codec/chunk.h"
-#include "store/tsdb/native.h"
-#include "store/tsdb/select.h"
-#include "store/tsdb/tsdb_internal.h"
-
-enum { CHECK_EVERY = 256 };
+#include "store/tsdb/select_internal.h"
 
 static const size_t SELECTION_MAX = (size_t)4 << 30;
-
-/** What the head had of a series. */
-struct head_data {
-    struct chunk **chunks; /* pinned; in arrival order */
-    size_t chunks_n;
-    struct point *points; /* sorted */
-    size_t points_n;
-};
-
-struct part_data {
-    uint32_t part;   /* in selection->parts */
-    uint32_t number; /* in the part */
-    uint32_t next;   /* of the same series + 1; 0: last */
-};
-
-struct entry {
-    struct labels labels;
-    struct head_data *head; /* NULL: nothing there */
-    uint32_t first, last;   /* in selection->part_data, + 1; 0: none */
-};
-
-struct series_selection {
-    struct arena arena;
-    struct budget *budget;
-    int64_t taken; /* from the budget */
-    int64_t min_ms, max_ms;
-    size_t max_series;
-    struct cancel *cancel;
-    struct part **parts;
-    size_t parts_n;
-    VEC(struct entry) entries;
-    VEC(struct part_data) part_data;
-    VEC(struct chunk *) pinned;
-    bool has_components; /* of native histograms, among the entries */
-    struct native_group
-        *groups; /* owned; what is seen from outside; NULL: the entries themselves */
-    size_t groups_n;
-    struct keymap by_id; /* series id -> entry, while building */
-    struct buf scratch;
-};
 
 static void selection_free(struct series_selection *s)
 {
@@ -67,249 +21,15 @@ static void selection_free(struct series_selection *s)
     }
     vec_done(&s->pinned);
     vec_done(&s->entries);
+    vec_done(&s->pieces);
+    vec_done(&s->heads);
     mem_free(s->groups);
-    vec_done(&s->part_data);
-    keymap_done(&s->by_id);
-    buf_done(&s->scratch);
     parts_release(s->parts, s->parts_n);
     arena_done(&s->arena);
     if (s->taken != 0) {
         budget_give(s->budget, s->taken);
     }
     mem_free(s);
-}
-
-/* ---- the head's part of it ---- */
-
-/** First chunk in arrival order that may have samples from `min_ms` on. Found from the newest: queries mostly
- * ask for the latest. */
-static struct chunk *first_chunk(const struct series *se, int64_t min_ms)
-{
-    struct chunk *c = se->last;
-
-    if (c == NULL || c->until_ms < min_ms) {
-        return NULL;
-    }
-    while (c->prev != NULL && c->prev->until_ms >= min_ms) {
-        c = c->prev;
-    }
-    return c;
-}
-
-static int pin_chunks(struct series_selection *s, const struct series *se, struct head_data *d)
-{
-    struct chunk *first = first_chunk(se, s->min_ms);
-    size_t n = 0;
-
-    for (struct chunk *c = first; c != NULL; c = c->next) {
-        n += c->max_ms >= s->min_ms && c->min_ms <= s->max_ms ? 1 : 0;
-    }
-    if (n == 0) {
-        return 0;
-    }
-    d->chunks = arena_array(&s->arena, struct chunk *, n);
-    if (d->chunks == NULL || !vec_reserve(&s->pinned, n)) {
-        return -ERR_NOMEM;
-    }
-    for (struct chunk *c = first; c != NULL; c = c->next) {
-        if (c->max_ms >= s->min_ms && c->min_ms <= s->max_ms) {
-            chunk_ref(c);
-            s->pinned.v[s->pinned.n++] = c;
-            d->chunks[d->chunks_n++] = c;
-        }
-    }
-    return 0;
-}
-
-static int copy_points(struct series_selection *s, const struct series *se, struct head_data *d)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < se->raw_n; i++) {
-        n += se->raw[i].t >= s->min_ms && se->raw[i].t <= s->max_ms ? 1 : 0;
-    }
-    if (n == 0) {
-        return 0;
-    }
-    d->points = arena_array(&s->arena, struct point, n);
-    if (d->points == NULL) {
-        return -ERR_NOMEM;
-    }
-    for (size_t i = 0; i < se->raw_n; i++) {
-        if (se->raw[i].t >= s->min_ms && se->raw[i].t <= s->max_ms) {
-            d->points[d->points_n++] = se->raw[i];
-        }
-    }
-    if (!se->raw_sorted) {
-        d->points_n = points_sort(d->points, d->points_n);
-    }
-    return 0;
-}
-
-static void note_component(struct series_selection *s, struct labels ls)
-{
-    s->has_components |= ls.n != 0 && label_name_is_hidden(ls.v[ls.n - 1].name);
-}
-
-static int add_head_series(struct series_selection *s, const struct shard *sh,
-                           const struct series *se)
-{
-    struct head_data d = {0};
-    struct entry e = {0};
-    struct label *v;
-    int rc = pin_chunks(s, se, &d);
-
-    rc = rc == 0 ? copy_points(s, se, &d) : rc;
-    if (rc < 0 || (d.chunks_n == 0 && d.points_n == 0)) {
-        return rc;
-    }
-    v = arena_array(&s->arena, struct label, se->pairs_n != 0 ? se->pairs_n : 1);
-    e.head = arena_new(&s->arena, struct head_data);
-    if (v == NULL || e.head == NULL ||
-        labels_dup(head_labels_locked(sh, se, v), &s->arena, &e.labels) < 0) {
-        return -ERR_NOMEM;
-    }
-    *e.head = d;
-    if (s->max_series != 0 && s->entries.n >= s->max_series) {
-        return -ERR_LIMIT;
-    }
-    note_component(s, e.labels);
-    return keymap_put(&s->by_id, se->id, s->entries.n) < 0 || !vec_push(&s->entries, e) ? -ERR_NOMEM
-                                                                                        : 0;
-}
-
-/** Run fn over the series of one set of numbers. */
-static int each_number(const roaring_bitmap_t *set, struct cancel *cancel,
-                       int (*fn)(void *arg, uint32_t number), void *arg)
-{
-    roaring_uint32_iterator_t it;
-    unsigned seen = 0;
-    int rc = 0;
-
-    roaring_init_iterator(set, &it);
-    for (; rc == 0 && it.has_value; roaring_advance_uint32_iterator(&it)) {
-        if (++seen % CHECK_EVERY == 0) {
-            rc = cancel_check(cancel);
-        }
-        rc = rc == 0 ? fn(arg, it.current_value) : rc;
-    }
-    return rc;
-}
-
-struct head_walk {
-    struct series_selection *s;
-    const struct shard *shard;
-};
-
-static int head_walk_one(void *arg, uint32_t number)
-{
-    const struct head_walk *w = arg;
-    const struct series *se = head_series_locked(w->shard, number);
-
-    return se != NULL ? add_head_series(w->s, w->shard, se) : 0;
-}
-
-static int select_head(struct tsdb *db, struct series_selection *s, const struct series_query *q)
-{
-    int rc = 0;
-
-    for (unsigned i = 0; rc == 0 && i < HEAD_SHARDS; i++) {
-        struct shard *sh = &db->head.shards[i];
-        struct head_walk w = {s, sh};
-        roaring_bitmap_t *set = NULL;
-
-        rwlock_read(&sh->lock);
-        rc = index_resolve(head_index(sh), q->matchers, q->matchers_n, q->cancel, &set);
-        if (rc == 0) {
-            rc = each_number(set, q->cancel, head_walk_one, &w);
-            roaring_bitmap_free(set);
-        }
-        rwlock_unlock(&sh->lock);
-    }
-    return rc;
-}
-
-/* ---- parts ---- */
-
-struct part_walk {
-    struct series_selection *s;
-    uint32_t part;
-    struct part_cursor at;
-};
-
-static int part_walk_one(void *arg, uint32_t number)
-{
-    struct part_walk *w = arg;
-    struct series_selection *s = w->s;
-    struct part_data d = {.part = w->part, .number = number};
-    struct entry *e;
-    struct labels labels;
-    uint64_t at = 0;
-    int rc = part_seek(&w->at, number);
-
-    if (rc < 0 || w->at.max_ms < s->min_ms || w->at.min_ms > s->max_ms) {
-        return rc;
-    }
-    rc = part_labels(&w->at, &s->arena, &labels);
-    if (rc < 0) {
-        return rc;
-    }
-    buf_clear(&s->scratch);
-    labels_encode(labels, &s->scratch);
-    if (s->scratch.failed) {
-        return -ERR_NOMEM;
-    }
-    {
-        struct hash128 id = hash128(s->scratch.data, s->scratch.n);
-
-        if (!keymap_get(&s->by_id, id, &at)) {
-            at = s->entries.n;
-            if (s->max_series != 0 && at >= s->max_series) {
-                return -ERR_LIMIT;
-            }
-            note_component(s, labels);
-            if (keymap_put(&s->by_id, id, at) < 0 ||
-                !vec_push(&s->entries, (struct entry){.labels = labels})) {
-                return -ERR_NOMEM;
-            }
-        }
-    }
-    if (s->part_data.n >= UINT32_MAX - 1 || !vec_push(&s->part_data, d)) {
-        return -ERR_NOMEM;
-    }
-    e = &s->entries.v[at];
-    if (e->first == 0) {
-        e->first = (uint32_t)s->part_data.n;
-    } else {
-        s->part_data.v[e->last - 1].next = (uint32_t)s->part_data.n;
-    }
-    e->last = (uint32_t)s->part_data.n;
-    return 0;
-}
-
-static int select_parts(struct series_selection *s, const struct series_query *q)
-{
-    int rc = 0;
-
-    for (size_t i = 0; rc == 0 && i < s->parts_n; i++) {
-        struct part_walk w;
-        roaring_bitmap_t *set = NULL;
-
-        w.s = s;
-        w.part = (uint32_t)i;
-        part_cursor_init(&w.at, s->parts[i]);
-        rc = index_resolve(part_index(s->parts[i]), q->matchers, q->matchers_n, q->cancel, &set);
-        if (rc == 0) {
-            rc = each_number(set, q->cancel, part_walk_one, &w);
-            roaring_bitmap_free(set);
-        }
-    }
-    return rc;
-}
-
-static int by_labels(const void *a, const void *b)
-{
-    return labels_cmp(((const struct entry *)a)->labels, ((const struct entry *)b)->labels);
 }
 
 /** Put components of native histograms under their series. */
@@ -363,25 +83,18 @@ static int tsdb_select(void *impl, const struct series_query *q, struct series_s
         return explain(-ERR_NOMEM, q, reterr);
     }
     arena_init(&s->arena, allowed(q->budget));
-    buf_init(&s->scratch, 2 << 20);
     s->budget = q->budget;
     s->min_ms = q->min_ms;
     s->max_ms = q->max_ms;
     s->max_series = q->max_series;
+    s->want = q->want;
     s->cancel = q->cancel;
-    rc = select_head(db, s, q);
-    rc = rc == 0 ? parts_snapshot(db, q->min_ms, q->max_ms, &s->parts, &s->parts_n) : rc;
-    rc = rc == 0 ? select_parts(s, q) : rc;
-    keymap_done(&s->by_id);
-    buf_done(&s->scratch);
-    if (rc == 0 && s->entries.n > 1) {
-        qsort(s->entries.v, s->entries.n, sizeof(*s->entries.v), by_labels);
-    }
+    rc = selection_build(db, s, q);
     rc = rc == 0 ? group_entries(s) : rc;
     if (rc == 0) {
         bytes = (int64_t)(s->arena.used + s->entries.cap * sizeof(*s->entries.v) +
-                          s->part_data.cap * sizeof(*s->part_data.v) +
-                          s->groups_n * sizeof(*s->groups));
+                          s->pieces.cap * sizeof(*s->pieces.v) +
+                          s->heads.cap * sizeof(*s->heads.v) + s->groups_n * sizeof(*s->groups));
         if (budget_take(q->budget, bytes)) {
             s->taken = q->budget != NULL ? bytes : 0;
         } else {
@@ -436,29 +149,65 @@ static int append_head(const struct head_data *d, struct samples *dst)
     return samples_join(dst, split);
 }
 
+/** Append what a part has. */
+static int append_part(struct series_selection *s, const struct piece *p, struct samples *dst,
+                       struct err *reterr)
+{
+    const struct part *part = s->parts[p->source - 1];
+    size_t split = dst->n;
+    struct part_cursor c;
+    int rc;
+
+    part_cursor_init(&c, part);
+    rc = part_seek(&c, p->at);
+    if (rc < 0) {
+        return err_set(reterr, (enum err_code) - rc, "reading a series: %s", err_text(rc));
+    }
+    rc = part_read(&c, s->min_ms, s->max_ms, dst, reterr);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = samples_join(dst, split);
+    return rc < 0 ? err_set(reterr, ERR_NOMEM, "reading a series") : 0;
+}
+
+/** Is the newest sample wanted only, and has the head one that no part can be newer than? */
+static bool head_is_enough(const struct series_selection *s, const struct piece *v, size_t n)
+{
+    const struct head_data *d = &s->heads.v[v[0].at];
+
+    if (s->want != SERIES_LAST || d->points_n == 0) {
+        return false;
+    }
+    for (size_t i = 1; i < n; i++) {
+        if (part_info(s->parts[v[i].source - 1])->max_ms > d->points[d->points_n - 1].t) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int read_entry(struct series_selection *s, const struct entry *e, struct samples *dst,
                       struct err *reterr)
 {
+    const struct piece *v = s->pieces.v + e->first;
+    bool head = v[0].source == 0;
+    size_t i = head ? 1 : 0;
     int rc = cancel_check(s->cancel);
 
     dst->n = 0;
-    for (uint32_t at = e->first; rc == 0 && at != 0; at = s->part_data.v[at - 1].next) {
-        const struct part_data *d = &s->part_data.v[at - 1];
-        size_t split = dst->n;
-        struct part_cursor c;
+    if (head && head_is_enough(s, v, e->n)) {
+        i = e->n;
+    }
+    for (; rc == 0 && i < e->n; i++) {
+        int r = append_part(s, &v[i], dst, reterr);
 
-        part_cursor_init(&c, s->parts[d->part]);
-        rc = part_seek(&c, d->number);
-        if (rc == 0) {
-            rc = part_read(&c, s->min_ms, s->max_ms, dst, reterr);
-            if (rc < 0) {
-                return rc;
-            }
-            rc = samples_join(dst, split);
+        if (r < 0) {
+            return r;
         }
     }
-    if (rc == 0 && e->head != NULL) {
-        rc = append_head(e->head, dst);
+    if (rc == 0 && head) {
+        rc = append_head(&s->heads.v[v[0].at], dst);
     }
     if (rc < 0) {
         return err_set(reterr, (enum err_code) - rc, "reading a series: %s", err_text(rc));
