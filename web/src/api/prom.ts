@@ -2,13 +2,22 @@
 import { http, unwrap } from '@/api/client'
 
 export type Labels = Record<string, string>
+/** A native histogram: count, sum and [rule, lower, upper, count] for each bucket. */
+export interface NativeHistogram {
+  count: string
+  sum: string
+  buckets?: [number, string, string, string][]
+}
+/** A sample is a number (value) or a native histogram. */
 export interface VectorSample {
   metric: Labels
   value: [number, string]
+  histogram?: [number, NativeHistogram]
 }
 export interface MatrixSeries {
   metric: Labels
   values: [number, string][]
+  histograms?: [number, NativeHistogram][]
 }
 export type PromResult =
   | { resultType: 'vector'; result: VectorSample[] }
@@ -29,13 +38,29 @@ export interface RangeRequest {
   stepS: number
 }
 
+/** Native histograms come without `value` or `values`: a number that is none takes the place. */
+function narrowed(resultType: string, result: unknown): PromResult {
+  if (resultType === 'matrix') {
+    const rows = result as MatrixSeries[]
+    return { resultType, result: rows.map(r => (r.values === undefined ? { ...r, values: [] } : r)) }
+  }
+  if (resultType === 'vector') {
+    const rows = result as VectorSample[]
+    return {
+      resultType,
+      result: rows.map(r => (r.value === undefined ? { ...r, value: [r.histogram?.[0] ?? 0, 'NaN'] } : r)),
+    }
+  }
+  return { resultType: resultType === 'string' ? 'string' : 'scalar', result: result as [number, string] }
+}
+
 function answer(body: {
   data: { resultType: string; result?: unknown; stats?: unknown }
   warnings?: string[]
   infos?: string[]
 }): PromAnswer {
   return {
-    data: { resultType: body.data.resultType, result: body.data.result ?? [] } as PromResult,
+    data: narrowed(body.data.resultType, body.data.result ?? []),
     stats: body.data.stats as Record<string, unknown> | undefined,
     warnings: body.warnings ?? [],
     infos: body.infos ?? [],

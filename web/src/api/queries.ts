@@ -145,6 +145,23 @@ export const metricMetadataQuery = queryOptions({
   staleTime: 60_000,
 })
 
+/** Series of each metric in the head, by name; empty on a server that does not tell. */
+export const metricSeriesCountsQuery = queryOptions({
+  queryKey: ['status_tsdb'],
+  queryFn: async ({ signal }) => {
+    const body = (await unwrap(
+      http.GET('/api/v1/status/tsdb', { params: { query: { limit: 10_000 } }, signal }),
+    )) as { data?: { seriesCountByMetricName?: { name: string; value: number }[] } }
+    return new Map((body.data?.seriesCountByMetricName ?? []).map(m => [m.name, m.value]))
+  },
+  staleTime: 60_000,
+  retry: false,
+})
+
+export async function formatQuery(query: string): Promise<string> {
+  return (await unwrap(http.GET('/api/v1/format_query', { params: { query: { query } } }))).data
+}
+
 export const metricNamesQuery = queryOptions({
   queryKey: ['label_values', '__name__'],
   queryFn: ({ signal }) => labelValues('__name__', [], signal),

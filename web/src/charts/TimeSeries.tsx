@@ -5,11 +5,14 @@ import { useElementSize } from '@mantine/hooks'
 import { IconChartLine, IconTable } from '@tabler/icons-react'
 import { lazy, Suspense, useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
+import { LegendTable } from '@/charts/LegendTable'
 import {
   type ChartInput,
   type ChartKind,
+  type ChartMark,
   type ChartSeries,
   isolate,
+  type NullMode,
   summarize,
   type Threshold,
   toggle,
@@ -35,14 +38,19 @@ export interface TimeSeriesProps {
   syncKey?: string
   min?: number | undefined
   max?: number | undefined
-  legend?: 'none' | 'inline' | 'list'
+  legend?: 'none' | 'inline' | 'list' | 'table'
   loading?: boolean
   empty?: string | undefined
   compact?: boolean
   onZoom?: (startMs: number, endMs: number) => void
+  log?: boolean
+  nulls?: NullMode
+  marks?: ChartMark[]
+  onMark?: ((mark: ChartMark) => void) | undefined
 }
 
 const NO_THRESHOLDS: Threshold[] = []
+const NO_MARKS: ChartMark[] = []
 const TABLE_ROWS = 200
 
 function DataTable({ times, series, unit }: Pick<TimeSeriesProps, 'times' | 'series' | 'unit'>) {
@@ -139,6 +147,10 @@ export function TimeSeries(props: TimeSeriesProps) {
     empty,
     compact = false,
     onZoom,
+    log = false,
+    nulls = 'gap',
+    marks = NO_MARKS,
+    onMark,
   } = props
   const { t, i18n } = useTranslation()
   const scheme = useScheme()
@@ -168,6 +180,9 @@ export function TimeSeries(props: TimeSeriesProps) {
       min,
       max,
       compact,
+      log,
+      nulls,
+      marks,
     }),
     [
       times,
@@ -187,6 +202,9 @@ export function TimeSeries(props: TimeSeriesProps) {
       min,
       max,
       compact,
+      log,
+      nulls,
+      marks,
     ],
   )
 
@@ -209,7 +227,7 @@ export function TimeSeries(props: TimeSeriesProps) {
     body = (
       <Suspense fallback={<div style={{ height }} />}>
         <div role="img" aria-label={t('chart.summary', { label, count: series.length })}>
-          <UPlotView input={input} onZoom={onZoom} />
+          <UPlotView input={input} onZoom={onZoom} onMark={onMark} />
         </div>
       </Suspense>
     )
@@ -231,7 +249,10 @@ export function TimeSeries(props: TimeSeriesProps) {
         </Tooltip>
       )}
       {body ?? <div style={{ height }} />}
-      {legend !== 'none' && hasData && series.length > 0 && (
+      {legend === 'table' && hasData && (
+        <LegendTable series={series} unit={unit} hidden={hidden} onChange={setHidden} />
+      )}
+      {legend !== 'none' && legend !== 'table' && hasData && series.length > 0 && (
         <Legend series={series} unit={unit} list={legend === 'list'} hidden={hidden} onChange={setHidden} />
       )}
     </div>

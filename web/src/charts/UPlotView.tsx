@@ -2,13 +2,15 @@
 import { useEffect, useMemo, useRef } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import { buildOptions, type ChartInput, chartData, visibleSeries } from '@/charts/options'
+import { buildOptions, type ChartInput, type ChartMark, chartData, visibleSeries } from '@/charts/options'
 import classes from '@/charts/TimeSeries.module.css'
+import { CHART_INK } from '@/charts/palette'
 import { formatDateTime, formatUnit } from '@/lib/format'
 
 export interface UPlotViewProps {
   input: ChartInput
   onZoom?: ((startMs: number, endMs: number) => void) | undefined
+  onMark?: ((mark: ChartMark) => void) | undefined
 }
 
 const TOOLTIP_ROWS = 12
@@ -34,6 +36,48 @@ function drawThresholds(u: uPlot, input: ChartInput): void {
     ctx.fillText(t.label, u.bbox.left + u.bbox.width - 4, y - 4)
     ctx.restore()
   }
+}
+
+const MARK_RADIUS = 4
+
+function drawMarks(u: uPlot, input: ChartInput): void {
+  const { ctx } = u
+  const r = MARK_RADIUS * uPlot.pxRatio
+  for (const m of input.marks ?? []) {
+    const x = u.valToPos(m.time, 'x', true)
+    const y = u.valToPos(m.value, 'y', true)
+    if (x < u.bbox.left || x > u.bbox.left + u.bbox.width || y < u.bbox.top || y > u.bbox.top + u.bbox.height) {
+      continue
+    }
+    ctx.save()
+    ctx.beginPath()
+    ctx.moveTo(x, y - r)
+    ctx.lineTo(x + r, y)
+    ctx.lineTo(x, y + r)
+    ctx.lineTo(x - r, y)
+    ctx.closePath()
+    ctx.fillStyle = m.color
+    ctx.strokeStyle = CHART_INK[input.scheme].background
+    ctx.lineWidth = uPlot.pxRatio
+    ctx.fill()
+    ctx.stroke()
+    ctx.restore()
+  }
+}
+
+/** The mark under the cursor, within a few pixels. */
+function markAt(u: uPlot, input: ChartInput): ChartMark | undefined {
+  const { left = -1, top = -1 } = u.cursor
+  let best: ChartMark | undefined
+  let distance = 9
+  for (const m of input.marks ?? []) {
+    const d = Math.hypot(u.valToPos(m.time, 'x') - left, u.valToPos(m.value, 'y') - top)
+    if (d < distance) {
+      distance = d
+      best = m
+    }
+  }
+  return best
 }
 
 function element(tag: string, className: string | undefined, text = ''): HTMLElement {
@@ -81,13 +125,28 @@ function tooltipRows(u: uPlot, input: ChartInput, i: number): HTMLElement[] {
   return out
 }
 
-export default function UPlotView({ input, onZoom }: UPlotViewProps) {
+function markRows(m: ChartMark, input: ChartInput): HTMLElement[] {
+  const line = (k: string, v: string) => {
+    const row = element('div', classes.tipRow)
+    row.append(element('span', classes.tipLabel, k), element('b', '', v))
+    return row
+  }
+  return [
+    element('div', classes.tipTime, formatDateTime(m.time * 1_000, input.lang)),
+    line(m.label, formatUnit(m.value, input.unit, input.lang)),
+    ...m.detail.map(([k, v]) => line(k, v)),
+  ]
+}
+
+export default function UPlotView({ input, onZoom, onMark }: UPlotViewProps) {
   const host = useRef<HTMLDivElement>(null)
   const tip = useRef<HTMLDivElement>(null)
   const latest = useRef(input)
   latest.current = input
   const zoom = useRef(onZoom)
   zoom.current = onZoom
+  const open = useRef(onMark)
+  open.current = onMark
   const plot = useRef<uPlot | null>(null)
   const { width, height } = input
   const data = useMemo(() => chartData(input), [input])
@@ -104,6 +163,8 @@ export default function UPlotView({ input, onZoom }: UPlotViewProps) {
     input.syncKey,
     input.min,
     input.max,
+    input.log,
+    input.nulls,
     onZoom === undefined,
   ])
 
@@ -124,8 +185,15 @@ export default function UPlotView({ input, onZoom }: UPlotViewProps) {
         box.hidden = true
         return
       }
-      const rows = tooltipRows(u, latest.current, i)
+      const mark = markAt(u, latest.current)
+      u.over.style.cursor = mark === undefined || open.current === undefined ? '' : 'pointer'
+      const rows = mark === undefined ? tooltipRows(u, latest.current, i) : []
       const t = latest.current.times[i]
+      if (mark !== undefined) {
+        box.replaceChildren(...markRows(mark, latest.current))
+        place(u, box)
+        return
+      }
       if (rows.length === 0 || t === undefined) {
         box.hidden = true
         return
@@ -134,6 +202,9 @@ export default function UPlotView({ input, onZoom }: UPlotViewProps) {
         element('div', classes.tipTime, formatDateTime(t * 1_000, latest.current.lang)),
         ...rows,
       )
+      place(u, box)
+    }
+    const place = (u: uPlot, box: HTMLDivElement) => {
       box.hidden = false
       const left = u.over.offsetLeft + (u.cursor.left ?? 0)
       const flip = left > latest.current.width / 2
@@ -146,7 +217,10 @@ export default function UPlotView({ input, onZoom }: UPlotViewProps) {
       { ...current, window: null },
       {
         onZoom: zoom.current === undefined ? undefined : (a, b) => zoom.current?.(a * 1_000, b * 1_000),
-        draw: u => drawThresholds(u, latest.current),
+        draw: u => {
+          drawThresholds(u, latest.current)
+          drawMarks(u, latest.current)
+        },
         setCursor: showTip,
         barsPath: uPlot.paths.bars?.({ size: [0.86, 64], align: 1 }),
       },
@@ -165,6 +239,13 @@ export default function UPlotView({ input, onZoom }: UPlotViewProps) {
         tip.current.hidden = true
       }
     }
+    const click = () => {
+      const mark = markAt(u, latest.current)
+      if (mark !== undefined) {
+        open.current?.(mark)
+      }
+    }
+    u.over.addEventListener('click', click)
     u.over.addEventListener('mouseenter', enter)
     u.over.addEventListener('mouseleave', leave)
     return () => {
@@ -180,6 +261,11 @@ export default function UPlotView({ input, onZoom }: UPlotViewProps) {
   useEffect(() => {
     plot.current?.setData(data)
   }, [data])
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: marks are drawn over the same data
+  useEffect(() => {
+    plot.current?.redraw(false, true)
+  }, [input.marks])
 
   return (
     <div ref={host} className={classes.plot} style={{ height }}>

@@ -20,6 +20,19 @@ export interface Threshold {
 
 export type ChartKind = 'line' | 'area' | 'bars'
 
+/** What a missing sample looks like: a hole, a straight line over it, or zero. */
+export type NullMode = 'gap' | 'connect' | 'zero'
+
+/** A single point with something behind it (an exemplar and its trace). */
+export interface ChartMark {
+  /** Unix seconds. */
+  time: number
+  value: number
+  label: string
+  detail: [string, string][]
+  color: string
+}
+
 export interface ChartInput {
   /** Unix seconds, ascending. */
   times: number[]
@@ -40,6 +53,9 @@ export interface ChartInput {
   min?: number | undefined
   max?: number | undefined
   compact?: boolean
+  log?: boolean
+  nulls?: NullMode
+  marks?: ChartMark[]
 }
 
 /** Running sums over visible series; a gap counts as zero only where another series has a value. */
@@ -63,9 +79,22 @@ export function stack(series: (number | null)[][]): (number | null)[][] {
   )
 }
 
+/** Gaps between two samples of a series become zero; before its first and after its last they stay gaps. */
+export function zeroFill(values: (number | null)[]): (number | null)[] {
+  const first = values.findIndex(v => v !== null)
+  const last = values.findLastIndex(v => v !== null)
+  return first < 0 ? values : values.map((v, i) => (v === null && i > first && i < last ? 0 : v))
+}
+
+function drawn(input: ChartInput, values: (number | null)[]): (number | null)[] {
+  const filled = input.nulls === 'zero' ? zeroFill(values) : values
+  // a logarithm knows no zero and nothing below it
+  return input.log === true && !input.stacked ? filled.map(v => (v !== null && v > 0 ? v : null)) : filled
+}
+
 /** Visible series in drawing order: stacks are drawn from the top sum down to the first. */
 export function chartData(input: ChartInput): uPlot.AlignedData {
-  const visible = input.series.filter(s => !input.hidden.has(s.label)).map(s => s.values)
+  const visible = input.series.filter(s => !input.hidden.has(s.label)).map(s => drawn(input, s.values))
   const rows = input.stacked ? stack(visible).reverse() : visible
   return [input.times, ...rows] as uPlot.AlignedData
 }
@@ -103,6 +132,15 @@ export function valueRange(
   const low = min ?? (lo < 0 || lo > 0 ? lo - room : 0)
   const high = max ?? (hi === 0 ? 0 : hi + room)
   return [lo >= 0 ? Math.max(0, low) : low, high]
+}
+
+/** Whole decades around the positive values. */
+export function logRange(dataMin: number | null, dataMax: number | null): [number, number] {
+  const hi = dataMax !== null && dataMax > 0 ? dataMax : 1
+  const lo = dataMin !== null && dataMin > 0 ? dataMin : hi / 1_000
+  const low = 10 ** Math.floor(Math.log10(lo))
+  const high = 10 ** Math.ceil(Math.log10(hi))
+  return low === high ? [low, low * 10] : [low, high]
 }
 
 /** Tick distances: 1-2-5 for numbers, powers of two for bytes, minutes and hours for seconds. */
@@ -182,7 +220,7 @@ function seriesOptions(input: ChartInput, s: ChartSeries, hooks: ChartHooks): uP
     label: s.label,
     stroke: s.color,
     width: bars ? 0 : input.stacked ? 1 : 1.5,
-    spanGaps: false,
+    spanGaps: input.nulls === 'connect',
     points: { show: !bars, size: 5, filter: (u, i) => lonePoints(u.data[i] ?? []) },
   }
   if (filled) {
@@ -217,14 +255,21 @@ export function buildOptions(input: ChartInput, hooks: ChartHooks = {}): uPlot.O
     scales: {
       x: { time: true },
       y: {
-        range: (_u, lo, hi) =>
-          valueRange(
+        ...(input.log === true ? { distr: 3 as const, log: 10 as const } : {}),
+        range: (_u, lo, hi) => {
+          if (input.log === true) {
+            return logRange(lo, hi)
+          }
+          const marks = (input.marks ?? []).map(m => m.value)
+          const top = marks.length === 0 ? hi : Math.max(hi ?? Number.NEGATIVE_INFINITY, ...marks)
+          return valueRange(
             filled && lo !== null ? Math.min(0, lo) : lo,
-            hi,
+            top,
             input.thresholds,
             input.min,
             input.max,
-          ),
+          )
+        },
       },
     },
     axes: [
@@ -242,10 +287,10 @@ export function buildOptions(input: ChartInput, hooks: ChartHooks = {}): uPlot.O
         font: FONT,
         size: axisWidth(input.unit, compact),
         space: 28,
-        incrs: increments(input.unit),
+        ...(input.log === true ? {} : { incrs: increments(input.unit) }),
         grid: { stroke: ink.grid, width: 1 },
         ticks: { show: false },
-        values: (_u, splits) => splits.map(v => formatUnit(v, input.unit, input.lang)),
+        values: (_u, splits) => splits.map(v => (v === null ? '' : formatUnit(v, input.unit, input.lang))),
       },
     ],
     series: [{}, ...visible.map(s => seriesOptions(input, s, hooks))],

@@ -29,11 +29,12 @@ export function promChart(
   legend: string,
   scheme: ColorScheme,
   firstColor = 0,
+  maxSeries = MAX_SERIES,
 ): PromChart {
   const times = gridTimes(request.startMs, request.endMs, request.stepS)
   const matrix = matrixOf(answer)
   const used = new Map<string, number>()
-  const series = matrix.slice(0, MAX_SERIES).map((s, i) => {
+  const series = matrix.slice(0, maxSeries).map((s, i) => {
     const text = legendText(legend, s.metric) || legendText('', s.metric)
     const n = used.get(text) ?? 0
     used.set(text, n + 1)
@@ -43,5 +44,5 @@ export function promChart(
       values: onGrid(s.values, request.startMs, request.stepS, times.length),
     }
   })
-  return { times, series, omitted: Math.max(0, matrix.length - MAX_SERIES) }
+  return { times, series, omitted: Math.max(0, matrix.length - maxSeries) }
 }
