@@ -24,10 +24,15 @@ export function exemplarsQuery(query: string, range: ResolvedRange) {
     queryKey: ['exemplars', query, range],
     queryFn: async ({ signal }): Promise<Exemplar[]> => {
       const body = (await unwrap(
-        http.GET('/api/v1/query_exemplars' as never, {
-          params: { query: { query, start: String(range.startMs / 1_000), end: String(range.endMs / 1_000) } },
-          signal,
-        } as never),
+        http.GET(
+          '/api/v1/query_exemplars' as never,
+          {
+            params: {
+              query: { query, start: String(range.startMs / 1_000), end: String(range.endMs / 1_000) },
+            },
+            signal,
+          } as never,
+        ),
       )) as Answer
       return (body.data ?? []).flatMap(s =>
         s.exemplars.map(e => ({

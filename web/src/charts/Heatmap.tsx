@@ -71,7 +71,12 @@ export function Heatmap({ label, data, unit, range, height = 340, onZoom }: Heat
   const rowH = plotH / Math.max(1, data.rows.length)
 
   const bound = useMemo(
-    () => (v: number) => (v === Number.NEGATIVE_INFINITY ? '-∞' : v === Number.POSITIVE_INFINITY ? '+∞' : formatUnit(v, unit, lang)),
+    () => (v: number) =>
+      v === Number.NEGATIVE_INFINITY
+        ? '-∞'
+        : v === Number.POSITIVE_INFINITY
+          ? '+∞'
+          : formatUnit(v, unit, lang),
     [unit, lang],
   )
 
@@ -99,7 +104,9 @@ export function Heatmap({ label, data, unit, range, height = 340, onZoom }: Heat
         if (n > 0) {
           ctx.fillStyle = rampColor(heatLevel(n, data.max), scheme)
           const y = TOP + plotH - (r + 1) * rowH
-          ctx.fillRect(x, y, cellW + 0.4, rowH + 0.4)
+          // whole pixels, or seams show between the cells
+          const [x0, y0] = [Math.round(x), Math.round(y)]
+          ctx.fillRect(x0, y0, Math.round(x + cellW) - x0, Math.round(y + rowH) - y0)
         }
       })
     })
@@ -122,7 +129,12 @@ export function Heatmap({ label, data, unit, range, height = 340, onZoom }: Heat
     for (let i = 0; i <= ticks; i++) {
       const s = start + ((end - start) * i) / ticks
       const text = day
-        ? new Intl.DateTimeFormat(lang, { month: 'numeric', day: 'numeric', hour: '2-digit', hourCycle: 'h23' }).format(s * 1_000)
+        ? new Intl.DateTimeFormat(lang, {
+            month: 'numeric',
+            day: 'numeric',
+            hour: '2-digit',
+            hourCycle: 'h23',
+          }).format(s * 1_000)
         : formatClock(s * 1_000, lang).slice(0, 5)
       ctx.textAlign = i === 0 ? 'left' : i === ticks ? 'right' : 'center'
       ctx.fillText(text, xOf(s), height - 8)

@@ -44,90 +44,90 @@ export function LegendTable({ series, unit, hidden, onChange }: LegendTableProps
     overscan: 10,
     initialRect: { width: 800, height: 220 },
   })
+  const items = virtual.getVirtualItems()
+  const before = items[0]?.start ?? 0
+  const after = virtual.getTotalSize() - (items.at(-1)?.end ?? 0)
+  const next = (key: Key) =>
+    order?.key !== key
+      ? { key, down: key !== 'name' }
+      : order.down === (key !== 'name')
+        ? { key, down: !order.down }
+        : null
   const head = (key: Key) => (
-    <button
-      type="button"
-      role="columnheader"
+    <th
       key={key}
-      className={key === 'name' ? classes.ltName : classes.ltNum}
-      aria-sort={order?.key === key ? (order.down ? 'descending' : 'ascending') : 'none'}
-      onClick={() =>
-        setOrder(
-          order?.key !== key
-            ? { key, down: key !== 'name' }
-            : order.down === (key !== 'name')
-              ? { key, down: !order.down }
-              : null,
-        )
-      }
+      className={key === 'name' ? undefined : classes.ltNum}
+      aria-sort={order?.key === key ? (order.down ? 'descending' : 'ascending') : undefined}
     >
-      {key === 'name' ? t('chart.series', { count: series.length }) : t(`chart.fig_${key}`)}
-      {order?.key === key && (order.down ? <IconChevronDown size={11} /> : <IconChevronUp size={11} />)}
-    </button>
+      <button type="button" onClick={() => setOrder(next(key))}>
+        {key === 'name' ? t('chart.series', { count: series.length }) : t(`chart.fig_${key}`)}
+        {order?.key === key && (order.down ? <IconChevronDown size={11} /> : <IconChevronUp size={11} />)}
+      </button>
+    </th>
   )
   return (
-    <div className={classes.lt} role="table" aria-label={t('chart.legend')} aria-rowcount={rows.length + 1}>
-      <div className={`${classes.ltRow} ${classes.ltHead}`} role="row">
-        <span className={classes.ltMark} role="columnheader">
-          <span className="visually-hidden">{t('chart.legend')}</span>
-        </span>
-        {head('name')}
-        {FIGURES.map(head)}
-      </div>
-      <div ref={scroll} className={classes.ltBody} role="rowgroup">
-        <div style={{ height: virtual.getTotalSize(), position: 'relative' }} role="presentation">
-          {virtual.getVirtualItems().map(v => {
+    <div ref={scroll} className={classes.ltBox}>
+      <table className={classes.lt} aria-label={t('chart.legend')} aria-rowcount={rows.length + 1}>
+        <thead>
+          <tr>
+            {head('name')}
+            {FIGURES.map(head)}
+          </tr>
+        </thead>
+        <tbody>
+          {before > 0 && (
+            <tr>
+              <td style={{ height: before, padding: 0 }} colSpan={5} />
+            </tr>
+          )}
+          {items.map(v => {
             const row = rows[v.index]
             if (row === undefined) {
               return null
             }
             const { s, sum } = row
             return (
-              <div
-                key={s.label}
-                role="row"
-                className={classes.ltRow}
-                style={{ position: 'absolute', top: 0, transform: `translateY(${v.start}px)` }}
-                data-hidden={hidden.has(s.label)}
-                onClick={e =>
-                  onChange(
-                    e.ctrlKey || e.shiftKey || e.metaKey
-                      ? toggle(s.label, hidden)
-                      : isolate(s.label, all, hidden),
-                  )
-                }
-                onKeyDown={() => {}}
-              >
-                <span className={classes.ltMark} role="cell">
-                  <span
-                    className={classes.swatch}
-                    style={
-                      s.dashed === true
-                        ? { background: `repeating-linear-gradient(90deg, ${s.color} 0 4px, transparent 4px 6px)` }
-                        : { background: s.color }
-                    }
-                  />
-                </span>
-                <span className={classes.ltName} role="cell">
+              <tr key={s.label} data-hidden={hidden.has(s.label)}>
+                <td className={classes.ltName}>
                   <button
                     type="button"
-                    className={classes.ltButton}
                     aria-pressed={!hidden.has(s.label)}
                     title={`${s.label}\n${t('chart.legendHint')}`}
+                    onClick={e =>
+                      onChange(
+                        e.ctrlKey || e.shiftKey || e.metaKey
+                          ? toggle(s.label, hidden)
+                          : isolate(s.label, all, hidden),
+                      )
+                    }
                   >
-                    {s.label}
+                    <span
+                      className={classes.swatch}
+                      style={{
+                        background:
+                          s.dashed === true
+                            ? `repeating-linear-gradient(90deg, ${s.color} 0 4px, transparent 4px 6px)`
+                            : s.color,
+                      }}
+                    />
+                    <span className={classes.itemLabel}>{s.label}</span>
                   </button>
-                </span>
+                </td>
                 {FIGURES.map(f => (
-                  <span key={f} className={classes.ltNum} role="cell">
+                  <td key={f} className={classes.ltNum}>
                     {formatUnit(sum[f], unit, i18n.language)}
-                  </span>
+                  </td>
                 ))}
-              </div>
+              </tr>
             )
           })}
-        </div>
-      </div>
+          {after > 0 && (
+            <tr>
+              <td style={{ height: after, padding: 0 }} colSpan={5} />
+            </tr>
+          )}
+        </tbody>
+      </table>
     </div>
   )
 }

@@ -3,8 +3,8 @@ import { useEffect, useMemo, useRef } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import { buildOptions, type ChartInput, type ChartMark, chartData, visibleSeries } from '@/charts/options'
-import classes from '@/charts/TimeSeries.module.css'
 import { CHART_INK } from '@/charts/palette'
+import classes from '@/charts/TimeSeries.module.css'
 import { formatDateTime, formatUnit } from '@/lib/format'
 
 export interface UPlotViewProps {
@@ -46,7 +46,12 @@ function drawMarks(u: uPlot, input: ChartInput): void {
   for (const m of input.marks ?? []) {
     const x = u.valToPos(m.time, 'x', true)
     const y = u.valToPos(m.value, 'y', true)
-    if (x < u.bbox.left || x > u.bbox.left + u.bbox.width || y < u.bbox.top || y > u.bbox.top + u.bbox.height) {
+    if (
+      x < u.bbox.left ||
+      x > u.bbox.left + u.bbox.width ||
+      y < u.bbox.top ||
+      y > u.bbox.top + u.bbox.height
+    ) {
       continue
     }
     ctx.save()

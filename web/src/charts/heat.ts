@@ -200,7 +200,9 @@ export function heatQuantile(data: HeatData, column: number, q: number): number 
     const n = c[i] ?? 0
     const row = data.rows[i]
     if (row !== undefined && n > 0 && left <= n) {
-      return Number.isFinite(row.hi) && Number.isFinite(row.lo) ? row.lo + (row.hi - row.lo) * (left / n) : row.lo
+      return Number.isFinite(row.hi) && Number.isFinite(row.lo)
+        ? row.lo + (row.hi - row.lo) * (left / n)
+        : row.lo
     }
     left -= n
   }

@@ -1,6 +1,15 @@
 // A query put together by choosing: metric, label filters, then a chain of steps, each applied to what the
 // one before it gives. Writes PromQL; reads back whatever parseBuilder() understands.
-import { ActionIcon, Autocomplete, Button, Menu, MultiSelect, Select, TextInput, Tooltip } from '@mantine/core'
+import {
+  ActionIcon,
+  Autocomplete,
+  Button,
+  Menu,
+  MultiSelect,
+  Select,
+  TextInput,
+  Tooltip,
+} from '@mantine/core'
 import { IconPlus, IconX } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { type ReactNode, useEffect, useState } from 'react'
@@ -90,7 +99,15 @@ function Choice(props: {
   )
 }
 
-function NumberBox({ value, label, onChange }: { value: number; label: string; onChange: (v: number) => void }) {
+function NumberBox({
+  value,
+  label,
+  onChange,
+}: {
+  value: number
+  label: string
+  onChange: (v: number) => void
+}) {
   const [text, setText] = useState(String(value))
   useEffect(() => setText(String(value)), [value])
   const good = text.trim() !== '' && Number.isFinite(Number(text))
@@ -114,7 +131,13 @@ function Chip({ title, onRemove, children }: { title: string; onRemove: () => vo
   return (
     <div className={classes.chip} role="group" aria-label={title}>
       {children}
-      <ActionIcon size="sm" variant="subtle" color="gray" aria-label={t('metrics.b_remove', { name: title })} onClick={onRemove}>
+      <ActionIcon
+        size="sm"
+        variant="subtle"
+        color="gray"
+        aria-label={t('metrics.b_remove', { name: title })}
+        onClick={onRemove}
+      >
         <IconX size={12} />
       </ActionIcon>
     </div>
@@ -237,7 +260,9 @@ function StepChip({
       )}
       {step.kind === 'agg' && (
         <>
-          {pick(AGG_OPS, step.op, 100, op => onChange({ kind: 'agg', op, grouping: step.grouping, labels: step.labels }))}
+          {pick(AGG_OPS, step.op, 100, op =>
+            onChange({ kind: 'agg', op, grouping: step.grouping, labels: step.labels }),
+          )}
           {step.op in aggParam && (
             <NumberBox
               value={step.param ?? aggParam[step.op] ?? 0}
@@ -276,7 +301,11 @@ function StepChip({
       {step.kind === 'math' && (
         <>
           {pick(MATH_OPS, step.op, 66, op => onChange({ ...step, op }))}
-          <NumberBox value={step.value} label={t('metrics.b_number')} onChange={value => onChange({ ...step, value })} />
+          <NumberBox
+            value={step.value}
+            label={t('metrics.b_number')}
+            onChange={value => onChange({ ...step, value })}
+          />
         </>
       )}
     </Chip>
@@ -287,7 +316,8 @@ function AddStep({ canRange, onAdd }: { canRange: boolean; onAdd: (s: BuilderSte
   const { t, i18n } = useTranslation()
   const item = (name: string, step: BuilderStep) => (
     <Menu.Item key={name} onClick={() => onAdd(step)}>
-      <span className="mono">{name}</span> <span className={classes.hint}>{functionDoc(name, i18n.language)?.text}</span>
+      <span className="mono">{name}</span>{' '}
+      <span className={classes.hint}>{functionDoc(name, i18n.language)?.text}</span>
     </Menu.Item>
   )
   return (
@@ -308,12 +338,17 @@ function AddStep({ canRange, onAdd }: { canRange: boolean; onAdd: (s: BuilderSte
         )}
         <Menu.Label>{t('metrics.b_aggregate')}</Menu.Label>
         {AGG_OPS.slice(0, 5).map(op => item(op, { kind: 'agg', op, grouping: 'by', labels: [] }))}
-        {['topk', 'bottomk', 'quantile'].map(op => item(op, { kind: 'agg', op, grouping: 'none', labels: [] }))}
+        {['topk', 'bottomk', 'quantile'].map(op =>
+          item(op, { kind: 'agg', op, grouping: 'none', labels: [] }),
+        )}
         <Menu.Label>{t('metrics.b_functions')}</Menu.Label>
         {Object.entries(VECTOR_FNS).map(([fn, d]) => item(fn, { kind: 'fn', fn, params: [...d.params] }))}
         <Menu.Label>{t('metrics.b_math')}</Menu.Label>
         {MATH_OPS.map(op => (
-          <Menu.Item key={op} onClick={() => onAdd({ kind: 'math', op, value: op === '*' || op === '/' ? 100 : 0 })}>
+          <Menu.Item
+            key={op}
+            onClick={() => onAdd({ kind: 'math', op, value: op === '*' || op === '/' ? 100 : 0 })}
+          >
             <span className="mono">{op}</span>
           </Menu.Item>
         ))}
@@ -378,7 +413,9 @@ export function Builder({ query, metadata, onChange }: BuilderProps) {
             metric={query.metric}
             others={others(i)}
             names={labels}
-            onChange={next => emit({ ...query, matchers: query.matchers.map((old, n) => (n === i ? next : old)) })}
+            onChange={next =>
+              emit({ ...query, matchers: query.matchers.map((old, n) => (n === i ? next : old)) })
+            }
             onRemove={() => emit({ ...query, matchers: others(i) })}
           />
         ))}
@@ -422,7 +459,9 @@ export function Builder({ query, metadata, onChange }: BuilderProps) {
         ))}
         <AddStep
           canRange={query.steps[0]?.kind !== 'range'}
-          onAdd={s => emit({ ...query, steps: s.kind === 'range' ? [s, ...query.steps] : [...query.steps, s] })}
+          onAdd={s =>
+            emit({ ...query, steps: s.kind === 'range' ? [s, ...query.steps] : [...query.steps, s] })
+          }
         />
       </div>
     </div>

@@ -24,11 +24,14 @@ export function ExplainTree({ expr, onClose }: { expr: string; onClose: () => vo
       </ActionIcon>
       <ol aria-label={t('metrics.explain')}>
         {rows.map((r, i) => {
-          const fn = r.kind === 'function' || r.kind === 'aggregate' ? functionDoc(r.name, i18n.language) : undefined
+          const fn =
+            r.kind === 'function' || r.kind === 'aggregate' ? functionDoc(r.name, i18n.language) : undefined
           return (
             <li key={i} style={{ paddingLeft: r.depth * 18 }}>
               <span className={classes.explainHead}>{r.name}</span>
-              <span className={classes.explainText}>{fn?.text ?? t(`metrics.ex_${r.kind}`, { detail: r.detail })}</span>
+              <span className={classes.explainText}>
+                {fn?.text ?? t(`metrics.ex_${r.kind}`, { detail: r.detail })}
+              </span>
               <code>{r.text}</code>
             </li>
           )

@@ -5,11 +5,26 @@ import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { MetricQuery } from '@/features/metrics/codec'
 import classes from '@/features/metrics/metrics.module.css'
-import { clearHistory, readHistory, readSaved, removeSaved, type Saved, saveAs } from '@/features/metrics/saved'
+import {
+  clearHistory,
+  readHistory,
+  readSaved,
+  removeSaved,
+  type Saved,
+  saveAs,
+} from '@/features/metrics/saved'
 import { formatAgo } from '@/lib/format'
 import { Empty } from '@/ui/States'
 
-function List({ items, onPick, onRemove }: { items: Saved[]; onPick: (s: Saved) => void; onRemove?: (s: Saved) => void }) {
+function List({
+  items,
+  onPick,
+  onRemove,
+}: {
+  items: Saved[]
+  onPick: (s: Saved) => void
+  onRemove?: (s: Saved) => void
+}) {
   const { t, i18n } = useTranslation()
   return (
     <div className={classes.historyList}>
@@ -40,7 +55,13 @@ function List({ items, onPick, onRemove }: { items: Saved[]; onPick: (s: Saved) 
   )
 }
 
-export function HistoryMenu({ queries, onPick }: { queries: MetricQuery[]; onPick: (queries: MetricQuery[]) => void }) {
+export function HistoryMenu({
+  queries,
+  onPick,
+}: {
+  queries: MetricQuery[]
+  onPick: (queries: MetricQuery[]) => void
+}) {
   const { t } = useTranslation()
   const [open, setOpen] = useState(false)
   const [history, setHistory] = useState<Saved[]>([])

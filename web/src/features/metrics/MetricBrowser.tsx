@@ -21,7 +21,13 @@ import { toneColor } from '@/charts/palette'
 import { matrixOf, promChart } from '@/charts/promChart'
 import { Sparkline } from '@/charts/Sparkline'
 import { selectorText } from '@/features/metrics/builder'
-import { type Metadata, matchMetrics, metadataOf, metricTree, suggestQuery } from '@/features/metrics/metricInfo'
+import {
+  type Metadata,
+  matchMetrics,
+  metadataOf,
+  metricTree,
+  suggestQuery,
+} from '@/features/metrics/metricInfo'
 import classes from '@/features/metrics/metrics.module.css'
 import { guessUnit } from '@/features/metrics/unit'
 import { formatShort, formatUnit } from '@/lib/format'
@@ -52,7 +58,15 @@ function useSource(by: string, value: string | null) {
 }
 
 /** The metric as it is best read, small, with its newest value. */
-function Preview({ name, type, metadata }: { name: string; type: string | undefined; metadata: Metadata | undefined }) {
+function Preview({
+  name,
+  type,
+  metadata,
+}: {
+  name: string
+  type: string | undefined
+  metadata: Metadata | undefined
+}) {
   const { t, i18n } = useTranslation()
   const scheme = useScheme()
   const { resolved } = useTimeRange()
@@ -61,7 +75,10 @@ function Preview({ name, type, metadata }: { name: string; type: string | undefi
   const suggested = isName ? suggestQuery(name, type) : selector
   const expr = type === 'histogram' || name.endsWith('_bucket') ? suggested : `avg(${suggested})`
   const stepS = stepFor(resolved, 220)
-  const request = useMemo(() => ({ query: expr, stepS, ...alignRange(resolved, stepS) }), [expr, stepS, resolved])
+  const request = useMemo(
+    () => ({ query: expr, stepS, ...alignRange(resolved, stepS) }),
+    [expr, stepS, resolved],
+  )
   const answer = useQuery(rangeQuery(request))
   const count = useQuery(instantQuery(`count(${selector})`, resolved.endMs))
   const chart = promChart(answer.data, request, '', scheme)
@@ -89,7 +106,17 @@ function Preview({ name, type, metadata }: { name: string; type: string | undefi
   )
 }
 
-function Detail({ name, metadata, onPick, onClose }: { name: string; metadata: Metadata | undefined; onPick: (expr: string) => void; onClose: () => void }) {
+function Detail({
+  name,
+  metadata,
+  onPick,
+  onClose,
+}: {
+  name: string
+  metadata: Metadata | undefined
+  onPick: (expr: string) => void
+  onClose: () => void
+}) {
   const { t } = useTranslation()
   const info = metadataOf(name, metadata)
   const labels = useQuery({
@@ -103,7 +130,13 @@ function Detail({ name, metadata, onPick, onClose }: { name: string; metadata: M
         <div className="mono" style={{ fontWeight: 600, overflowWrap: 'anywhere' }}>
           {name}
         </div>
-        <ActionIcon size="sm" variant="subtle" color="gray" aria-label={t('metrics.closeDetail')} onClick={onClose}>
+        <ActionIcon
+          size="sm"
+          variant="subtle"
+          color="gray"
+          aria-label={t('metrics.closeDetail')}
+          onClick={onClose}
+        >
           <IconX size={13} />
         </ActionIcon>
       </Group>
@@ -160,7 +193,10 @@ export function MetricBrowser({ onPick }: { onPick: (expr: string) => void }) {
     [list, open, find, mode],
   )
   const shown = useMemo(
-    () => (mode === 'list' ? list.map(n => ({ kind: 'metric' as const, key: n, name: n, short: n, depth: 0 })) : tree),
+    () =>
+      mode === 'list'
+        ? list.map(n => ({ kind: 'metric' as const, key: n, name: n, short: n, depth: 0 }))
+        : tree,
     [mode, list, tree],
   )
   const rows = useVirtualizer({
@@ -233,14 +269,23 @@ export function MetricBrowser({ onPick }: { onPick: (expr: string) => void }) {
         {pool !== undefined && list.length === 0 && (
           <Empty compact title={names.data?.length === 0 ? t('metrics.noMetrics') : t('metrics.noneFound')} />
         )}
-        <div ref={scroll} className={classes.browserList} onKeyDown={walk} role="group" aria-label={t('metrics.browser')}>
+        <div
+          ref={scroll}
+          className={classes.browserList}
+          onKeyDown={walk}
+          role="group"
+          aria-label={t('metrics.browser')}
+        >
           <div style={{ height: rows.getTotalSize(), position: 'relative' }}>
             {rows.getVirtualItems().map(v => {
               const row = shown[v.index]
               if (row === undefined) {
                 return null
               }
-              const style = { transform: `translateY(${v.start}px)`, paddingLeft: 12 + row.depth * 14 }
+              const style = {
+                transform: `translateY(${v.start}px)`,
+                paddingLeft: 12 + row.depth * 14 + (row.kind === 'metric' && mode === 'tree' ? 20 : 0),
+              }
               if (row.kind === 'group') {
                 const Chevron = row.open ? IconChevronDown : IconChevronRight
                 return (

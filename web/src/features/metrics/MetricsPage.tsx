@@ -36,9 +36,9 @@ import { ChartResult, HeatResult, JsonResult, StatResult, TableResult } from '@/
 import { chartCsv, planOf, stepOf, tableCsv } from '@/features/metrics/run'
 import { addHistory } from '@/features/metrics/saved'
 import { Toolbar } from '@/features/metrics/Toolbar'
+import { bucketUnitExpr, commonUnit } from '@/features/metrics/unit'
 import { type Answers, useAnswers } from '@/features/metrics/useAnswers'
 import { useExemplars } from '@/features/metrics/useExemplars'
-import { commonUnit } from '@/features/metrics/unit'
 import { copyText, csv, download, downloadBlob } from '@/lib/export'
 import { formatSpan } from '@/lib/format'
 import { usePageState } from '@/lib/pageState'
@@ -97,7 +97,15 @@ function ShortcutHelp() {
   )
 }
 
-function Exports({ answers, state, box }: { answers: Answers; state: MetricsState; box: React.RefObject<HTMLDivElement | null> }) {
+function Exports({
+  answers,
+  state,
+  box,
+}: {
+  answers: Answers
+  state: MetricsState
+  box: React.RefObject<HTMLDivElement | null>
+}) {
   const { t } = useTranslation()
   const none = answers.now.every(a => a === undefined)
   const ranged = state.view === 'chart' || state.view === 'stat' || state.view === 'heatmap'
@@ -179,9 +187,26 @@ export function MetricsPage() {
   const plan = useMemo(() => planOf(state.queries), [state.queries])
   const answers = useAnswers(plan, state, resolved, chartWidth)
   const exemplars = useExemplars(plan, state, resolved)
-  const autoUnit = useMemo(() => commonUnit(plan.active.map(a => a.expr), metadata.data), [plan, metadata.data])
+  const autoUnit = useMemo(
+    () =>
+      commonUnit(
+        plan.active.map(a => a.expr),
+        metadata.data,
+      ),
+    [plan, metadata.data],
+  )
+  // counts fall into ranges of what was measured, which is a time unless the name says otherwise
+  const heatUnit = useMemo(
+    () =>
+      commonUnit(
+        plan.active.map(a => bucketUnitExpr(a.expr)),
+        metadata.data,
+      ),
+    [plan, metadata.data],
+  )
   const unit = state.unit === 'auto' ? autoUnit : state.unit
-  const running = useIsFetching({ predicate: q => q.queryKey[0] === 'query_range' || q.queryKey[0] === 'query' }) > 0
+  const running =
+    useIsFetching({ predicate: q => q.queryKey[0] === 'query_range' || q.queryKey[0] === 'query' }) > 0
 
   const show = (queries: MetricQuery[], push = true) => {
     setDrafts(queries)
@@ -275,7 +300,12 @@ export function MetricsPage() {
                 broken={plan.broken.get(i)}
                 metadata={metadata.data}
                 onChange={next => setDrafts(d => d.map((old, n) => (n === i ? next : old)))}
-                onCommit={next => show(drafts.map((old, n) => (n === i ? next : old)), false)}
+                onCommit={next =>
+                  show(
+                    drafts.map((old, n) => (n === i ? next : old)),
+                    false,
+                  )
+                }
                 onRun={run}
                 onRemove={drafts.length > 1 ? () => show(removeQuery(drafts, i)) : undefined}
                 onToggle={() => flip(i)}
@@ -316,31 +346,33 @@ export function MetricsPage() {
               </span>
             </div>
           </Panel>
-          <Panel
-            label={t('metrics.result')}
-            title={
+          <Panel label={t('metrics.result')}>
+            <div className={classes.resultHead}>
               <SegmentedControl
                 value={state.view}
                 aria-label={t('metrics.result')}
                 onChange={v => change({ view: v as MetricsView })}
                 data={VIEWS.map(v => ({ value: v, label: t(`metrics.view_${v}`) }))}
               />
-            }
-            actions={
               <Toolbar
                 state={state}
-                autoUnit={autoUnit}
+                autoUnit={state.view === 'heatmap' ? heatUnit : autoUnit}
                 autoStepS={stepOf('', resolved, chartWidth)}
                 change={change}
               />
-            }
-          >
+            </div>
             <div ref={ref}>
               {active.length === 0 ? (
                 <Empty title={t('metrics.start')} text={t('metrics.startText')}>
                   <Group gap={6} justify="center" maw={760}>
                     {EXAMPLES.map(e => (
-                      <Button key={e} variant="default" size="compact-xs" className="mono" onClick={() => pick(e)}>
+                      <Button
+                        key={e}
+                        variant="default"
+                        size="compact-xs"
+                        className="mono"
+                        onClick={() => pick(e)}
+                      >
                         {e}
                       </Button>
                     ))}
@@ -356,7 +388,10 @@ export function MetricsPage() {
                   earlier={
                     answers.earlier === null
                       ? null
-                      : { ...answers.earlier, text: t('metrics.earlierBy', { span: formatSpan(state.compare, i18n.language) }) }
+                      : {
+                          ...answers.earlier,
+                          text: t('metrics.earlierBy', { span: formatSpan(state.compare, i18n.language) }),
+                        }
                   }
                   range={resolved}
                   state={state}
@@ -379,7 +414,7 @@ export function MetricsPage() {
                   answers={answers.now}
                   request={answers.requests[0]}
                   range={resolved}
-                  unit={autoUnit === 'count' || autoUnit === 'per_s' || autoUnit === 'number' ? 's' : unit}
+                  unit={state.unit === 'auto' ? heatUnit : state.unit}
                   box={box}
                   onZoom={zoomTo}
                 />

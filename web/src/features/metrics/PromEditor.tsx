@@ -119,7 +119,12 @@ function box(head: string, lines: string[]): HTMLElement {
 }
 
 /** The word under the mouse: a function's signature, or what is known of a metric. */
-function wordTooltip(view: EditorView, pos: number, lang: string, metadata: Metadata | undefined): Tooltip | null {
+function wordTooltip(
+  view: EditorView,
+  pos: number,
+  lang: string,
+  metadata: Metadata | undefined,
+): Tooltip | null {
   const word = view.state.wordAt(pos)
   if (word === null) {
     return null
@@ -151,7 +156,17 @@ function documented(result: CompletionResult | null, lang: string): CompletionRe
 }
 
 export default function PromEditor(props: PromEditorProps) {
-  const { value, label, hint, onChange, onRun, autoFocus = false, metadata, notes = NO_NOTES, formula = false } = props
+  const {
+    value,
+    label,
+    hint,
+    onChange,
+    onRun,
+    autoFocus = false,
+    metadata,
+    notes = NO_NOTES,
+    formula = false,
+  } = props
   const { t, i18n } = useTranslation()
   const lang = i18n.language
   const host = useRef<HTMLDivElement>(null)
@@ -188,7 +203,12 @@ export default function PromEditor(props: PromEditorProps) {
       for (const n of said) {
         const from = offsetAt(text, n.line, n.column)
         const word = v.state.wordAt(from)
-        out.push({ from: word?.from ?? from, to: word?.to ?? Math.min(text.length, from + 1), severity: n.severity, message: n.message })
+        out.push({
+          from: word?.from ?? from,
+          to: word?.to ?? Math.min(text.length, from + 1),
+          severity: n.severity,
+          message: n.message,
+        })
       }
       if (!out.some(d => d.severity === 'error')) {
         out.push(...(builtIn.promQL()(v) as readonly Diagnostic[]))
@@ -231,7 +251,11 @@ export default function PromEditor(props: PromEditorProps) {
           indentOnInput(),
           bracketMatching(),
           closeBrackets(),
-          autocompletion({ icons: false, maxRenderedOptions: 60, ...(formula ? { override: [] } : { override: [complete] }) }),
+          autocompletion({
+            icons: false,
+            maxRenderedOptions: 60,
+            ...(formula ? { override: [] } : { override: [complete] }),
+          }),
           keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap, ...lintKeymap]),
           syntaxHighlighting(highlight),
           EditorView.lineWrapping,

@@ -111,7 +111,10 @@ export function QueryRow(props: QueryRowProps) {
   const [explain, setExplain] = useState(false)
   const model = useMemo(() => (mode === 'builder' ? parseBuilder(query.expr) : null), [mode, query.expr])
   const sent = committed?.expr === query.expr
-  const notes = useMemo(() => (query.formula ? [] : notesOf(sent, answer, error)), [sent, answer, error, query.formula])
+  const notes = useMemo(
+    () => (query.formula ? [] : notesOf(sent, answer, error)),
+    [sent, answer, error, query.formula],
+  )
   const failed = error !== null && error !== undefined
   const format = async () => {
     try {
@@ -166,8 +169,27 @@ export function QueryRow(props: QueryRowProps) {
             <ToneMark tone="bad" /> {t(`metrics.formula_${broken.problem}`, { name: broken.name })}
           </div>
         )}
-        {failed && query.on && <QueryProblem expr={query.formula ? (request?.query ?? query.expr) : query.expr} error={error} />}
-        {answer !== undefined && !failed && query.on && <Statistics answer={answer} stepS={request?.stepS} />}
+        {failed && query.on && (
+          <QueryProblem expr={query.formula ? (request?.query ?? query.expr) : query.expr} error={error} />
+        )}
+        <div className={classes.editorFoot}>
+          {answer !== undefined && !failed && query.on ? (
+            <Statistics answer={answer} stepS={request?.stepS} />
+          ) : (
+            <span className="grow" />
+          )}
+          <TextInput
+            className={classes.legendInput}
+            variant="unstyled"
+            size="xs"
+            aria-label={t('metrics.legendOf', { name })}
+            placeholder={t('metrics.legendHint', { open: '{{', close: '}}' })}
+            value={query.legend}
+            onChange={e => onChange({ ...query, legend: e.currentTarget.value })}
+            onBlur={() => committed !== undefined && committed.legend !== query.legend && onRun()}
+            onKeyDown={e => e.key === 'Enter' && onRun()}
+          />
+        </div>
         {explain && (
           <Suspense>
             <ExplainTree expr={request?.query ?? query.expr} onClose={() => setExplain(false)} />
@@ -190,15 +212,6 @@ export function QueryRow(props: QueryRowProps) {
           ]}
         />
       )}
-      <TextInput
-        className={classes.legendInput}
-        aria-label={t('metrics.legendOf', { name })}
-        placeholder={t('metrics.legendHint', { open: '{{', close: '}}' })}
-        value={query.legend}
-        onChange={e => onChange({ ...query, legend: e.currentTarget.value })}
-        onBlur={() => committed?.legend !== query.legend && onRun()}
-        onKeyDown={e => e.key === 'Enter' && onRun()}
-      />
       <Menu position="bottom-end" width={220}>
         <Menu.Target>
           <ActionIcon variant="subtle" color="gray" size={30} aria-label={t('metrics.more', { name })}>
@@ -206,20 +219,36 @@ export function QueryRow(props: QueryRowProps) {
           </ActionIcon>
         </Menu.Target>
         <Menu.Dropdown>
-          <Menu.Item leftSection={<IconWand size={14} />} disabled={query.formula} onClick={() => void format()}>
+          <Menu.Item
+            leftSection={<IconWand size={14} />}
+            disabled={query.formula}
+            onClick={() => void format()}
+          >
             {t('metrics.format')}
           </Menu.Item>
           <Menu.Item leftSection={<IconBinaryTree2 size={14} />} onClick={() => setExplain(!explain)}>
             {t('metrics.explain')}
           </Menu.Item>
           <Menu.Divider />
-          <Menu.Item leftSection={<IconCopy size={14} />} disabled={onDuplicate === undefined} onClick={onDuplicate}>
+          <Menu.Item
+            leftSection={<IconCopy size={14} />}
+            disabled={onDuplicate === undefined}
+            onClick={onDuplicate}
+          >
             {t('metrics.duplicate')}
           </Menu.Item>
-          <Menu.Item leftSection={<IconArrowUp size={14} />} disabled={index === 0} onClick={() => onMove(-1)}>
+          <Menu.Item
+            leftSection={<IconArrowUp size={14} />}
+            disabled={index === 0}
+            onClick={() => onMove(-1)}
+          >
             {t('metrics.moveUp')}
           </Menu.Item>
-          <Menu.Item leftSection={<IconArrowDown size={14} />} disabled={index === count - 1} onClick={() => onMove(1)}>
+          <Menu.Item
+            leftSection={<IconArrowDown size={14} />}
+            disabled={index === count - 1}
+            onClick={() => onMove(1)}
+          >
             {t('metrics.moveDown')}
           </Menu.Item>
           <Menu.Item

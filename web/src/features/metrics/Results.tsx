@@ -47,7 +47,8 @@ interface ChartResultProps {
 }
 
 export function ChartResult(props: ChartResultProps) {
-  const { active, answers, requests, earlier, range, state, unit, marks, onMark, loading, onZoom, box } = props
+  const { active, answers, requests, earlier, range, state, unit, marks, onMark, loading, onZoom, box } =
+    props
   const { t } = useTranslation()
   const scheme = useScheme()
   const [all, setAll] = useState(false)

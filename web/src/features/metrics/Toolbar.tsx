@@ -10,8 +10,8 @@ import {
   NULLS,
   STEPS,
   STYLES,
-  type UnitChoice,
   UNITS,
+  type UnitChoice,
 } from '@/features/metrics/codec'
 import classes from '@/features/metrics/metrics.module.css'
 import { formatSpan, type Unit } from '@/lib/format'
@@ -30,13 +30,16 @@ function Step({ state, autoStepS, change }: Omit<ToolbarProps, 'autoUnit'>) {
   const own = state.step !== '' && !(STEPS as readonly string[]).includes(state.step)
   return (
     <Select
-      w={126}
+      w={128}
       value={state.step}
       aria-label={t('metrics.resolution')}
       withCheckIcon={false}
       data={[...STEPS, ...(own ? [state.step] : [])].map(s => ({
         value: s,
-        label: s === '' ? t('metrics.autoStep', { step: formatSpan(`${autoStepS}s`, i18n.language) }) : formatSpan(s, i18n.language),
+        label:
+          s === ''
+            ? t('metrics.autoStep', { step: formatSpan(`${autoStepS}s`, i18n.language) })
+            : formatSpan(s, i18n.language),
       }))}
       onChange={v => change({ step: v ?? '' })}
     />
@@ -97,13 +100,16 @@ export function Toolbar({ state, autoUnit, autoStepS, change }: ToolbarProps) {
       )}
       {state.view !== 'json' && (
         <Select
-          w={116}
+          w={136}
           value={state.unit}
           aria-label={t('metrics.unit')}
           withCheckIcon={false}
           data={UNITS.map(u => ({
             value: u,
-            label: u === 'auto' ? t('metrics.autoUnit', { unit: t(`unit.${autoUnit}`) }) : t(`unit.${u}`),
+            label:
+              u === 'auto'
+                ? t('metrics.autoUnit', { unit: t(`unit.${autoUnit === 'ns' ? 'number' : autoUnit}`) })
+                : t(`unit.${u}`),
           }))}
           onChange={v => change({ unit: (v ?? 'auto') as UnitChoice })}
         />
@@ -111,13 +117,16 @@ export function Toolbar({ state, autoUnit, autoStepS, change }: ToolbarProps) {
       {ranged && <Step state={state} autoStepS={autoStepS} change={change} />}
       {chart && (
         <Select
-          w={132}
+          w={140}
           value={state.compare}
           aria-label={t('metrics.compare')}
           withCheckIcon={false}
           data={COMPARE.map(c => ({
             value: c,
-            label: c === '' ? t('metrics.compareNone') : t('metrics.compareWith', { span: formatSpan(c, i18n.language) }),
+            label:
+              c === ''
+                ? t('metrics.compareNone')
+                : t('metrics.compareWith', { span: formatSpan(c, i18n.language) }),
           }))}
           onChange={v => change({ compare: v ?? '' })}
         />

@@ -65,7 +65,18 @@ export const VECTOR_FNS: Record<string, { params: number[]; first?: boolean }> =
   absent: { params: [] },
 }
 
-export const AGG_OPS = ['sum', 'avg', 'min', 'max', 'count', 'stddev', 'group', 'topk', 'bottomk', 'quantile'] as const
+export const AGG_OPS = [
+  'sum',
+  'avg',
+  'min',
+  'max',
+  'count',
+  'stddev',
+  'group',
+  'topk',
+  'bottomk',
+  'quantile',
+] as const
 export const MATH_OPS = ['*', '/', '+', '-', '%', '^', '>', '>=', '<', '<=', '==', '!='] as const
 
 export const aggParam: Record<string, number> = { topk: 5, bottomk: 5, quantile: 0.95 }
@@ -84,7 +95,9 @@ function labelText(name: string): string {
 }
 
 export function selectorText(metric: string, matchers: BuilderMatcher[]): string {
-  const inner = matchers.filter(m => m.name !== '').map(m => `${labelText(m.name)}${m.op}${JSON.stringify(m.value)}`)
+  const inner = matchers
+    .filter(m => m.name !== '')
+    .map(m => `${labelText(m.name)}${m.op}${JSON.stringify(m.value)}`)
   if (metric !== '' && !PLAIN_NAME.test(metric)) {
     return `{${[JSON.stringify(metric), ...inner].join(', ')}}`
   }

@@ -18,7 +18,18 @@ export type MetricsView = (typeof VIEWS)[number]
 export const STYLES = ['line', 'area', 'stacked', 'bars'] as const
 export type MetricsStyle = (typeof STYLES)[number]
 export const NULLS: readonly NullMode[] = ['gap', 'connect', 'zero']
-export const UNITS = ['auto', 'number', 'count', 'per_s', 'bytes', 'bytes_per_s', 'ratio', 'percent', 's', 'ms'] as const
+export const UNITS = [
+  'auto',
+  'number',
+  'count',
+  'per_s',
+  'bytes',
+  'bytes_per_s',
+  'ratio',
+  'percent',
+  's',
+  'ms',
+] as const
 export type UnitChoice = 'auto' | Unit
 export const COMPARE = ['', '1h', '1d', '7d', '28d'] as const
 export const STEPS = ['', '5s', '15s', '30s', '1m', '5m', '15m', '1h', '6h', '1d'] as const

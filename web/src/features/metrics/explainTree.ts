@@ -4,7 +4,18 @@ import { parser } from '@prometheus-io/lezer-promql'
 
 export interface ExplainRow {
   depth: number
-  kind: 'function' | 'aggregate' | 'binary' | 'selector' | 'range' | 'subquery' | 'offset' | 'at' | 'unary' | 'number' | 'text'
+  kind:
+    | 'function'
+    | 'aggregate'
+    | 'binary'
+    | 'selector'
+    | 'range'
+    | 'subquery'
+    | 'offset'
+    | 'at'
+    | 'unary'
+    | 'number'
+    | 'text'
   name: string
   detail: string
   text: string
@@ -21,7 +32,8 @@ function children(node: SyntaxNode): SyntaxNode[] {
 const one = (s: string) => s.replace(/\s+/g, ' ').trim()
 
 function visit(node: SyntaxNode, depth: number, text: string, out: ExplainRow[]): void {
-  const raw = (n: SyntaxNode | null | undefined) => (n === null || n === undefined ? '' : one(text.slice(n.from, n.to)))
+  const raw = (n: SyntaxNode | null | undefined) =>
+    n === null || n === undefined ? '' : one(text.slice(n.from, n.to))
   const parts = children(node)
   const add = (kind: ExplainRow['kind'], name: string, detail = '') =>
     out.push({ depth, kind, name, detail, text: raw(node) })
@@ -40,7 +52,11 @@ function visit(node: SyntaxNode, depth: number, text: string, out: ExplainRow[])
       }
       return
     case 'AggregateExpr': {
-      add('aggregate', raw(node.getChild('AggregateOp')).toLowerCase(), raw(node.getChild('AggregateModifier')))
+      add(
+        'aggregate',
+        raw(node.getChild('AggregateOp')).toLowerCase(),
+        raw(node.getChild('AggregateModifier')),
+      )
       const body = node.getChild('FunctionCallBody')
       for (const c of body === null ? [] : children(body)) {
         visit(c, depth + 1, text, out)

@@ -56,7 +56,7 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   return best
 }
 
-const COUNTER_FNS = new Set(['rate', 'irate', 'increase', 'resets', 'changes'])
+const COUNTER_FNS = new Set(['rate', 'irate', 'increase', 'resets'])
 
 /** Brackets that are opened and never closed, innermost last; null inside a broken string. */
 export function openBrackets(text: string): string | null {
@@ -96,16 +96,28 @@ function wrappedInRange(node: SyntaxNode): boolean {
   return node.parent?.name === 'MatrixSelector'
 }
 
+const THROUGH = new Set([
+  'FunctionCallBody',
+  'MatrixSelector',
+  'OffsetExpr',
+  'StepInvariantExpr',
+  'ParenExpr',
+])
+
+/** The function or aggregation this selector is an argument of. */
 function callOf(node: SyntaxNode, text: string): string | undefined {
   let up: SyntaxNode | null = node.parent
-  while (up !== null && (up.name === 'FunctionCallBody' || up.name === 'OffsetExpr' || up.name === 'ParenExpr')) {
+  while (up !== null && THROUGH.has(up.name)) {
     up = up.parent
   }
-  if (up?.name !== 'FunctionCall' || up.firstChild === null) {
+  if ((up?.name !== 'FunctionCall' && up?.name !== 'AggregateExpr') || up.firstChild === null) {
     return undefined
   }
-  return text.slice(up.firstChild.from, up.firstChild.to)
+  return text.slice(up.firstChild.from, up.firstChild.to).toLowerCase()
 }
+
+/** What adds up or shows raw counters is most often meant as a rate. */
+const SUMS = new Set([undefined, 'sum', 'avg', 'max', 'min', 'topk', 'bottomk'])
 
 export function findings(text: string, functions: readonly string[], metadata?: Metadata): Finding[] {
   const out: Finding[] = []
@@ -129,7 +141,7 @@ export function findings(text: string, functions: readonly string[], metadata?: 
               name: fn,
               fixes: [{ name: 'addRange', text: '[5m]', from: n.to, to: n.to, insert: '[5m]' }],
             })
-          } else if (type === 'counter' && metadata?.[name] !== undefined && fn === undefined) {
+          } else if (type === 'counter' && metadata?.[name] !== undefined && SUMS.has(fn)) {
             out.push({
               from: n.from,
               to: n.to,
@@ -137,11 +149,17 @@ export function findings(text: string, functions: readonly string[], metadata?: 
               kind: 'rawCounter',
               name,
               fixes: [
-                { name: 'wrapRate', text: `rate(${name}[5m])`, from: n.from, to: n.to, insert: `rate(${raw}[5m])` },
+                {
+                  name: 'wrapRate',
+                  text: `rate(${name}[5m])`,
+                  from: n.from,
+                  to: n.to,
+                  insert: `rate(${raw}[5m])`,
+                },
               ],
             })
           }
-        } else if (fn !== undefined && COUNTER_FNS.has(fn) && fn !== 'changes' && type === 'gauge') {
+        } else if (fn !== undefined && COUNTER_FNS.has(fn) && type === 'gauge') {
           out.push({ from: n.from, to: n.to, severity: 'warning', kind: 'rateOfGauge', name: fn, fixes: [] })
         }
       }
@@ -154,7 +172,8 @@ export function findings(text: string, functions: readonly string[], metadata?: 
           severity: 'error',
           kind: 'unknownFunction',
           name: raw,
-          fixes: near === undefined ? [] : [{ name: 'useName', text: near, from: n.from, to: n.to, insert: near }],
+          fixes:
+            near === undefined ? [] : [{ name: 'useName', text: near, from: n.from, to: n.to, insert: near }],
         })
       }
     },

@@ -77,7 +77,14 @@ function shared(names: string[]): string {
   return p.slice(0, cut + 1)
 }
 
-function walk(names: string[], prefix: string, depth: number, open: ReadonlySet<string>, all: boolean, out: TreeRow[]) {
+function walk(
+  names: string[],
+  prefix: string,
+  depth: number,
+  open: ReadonlySet<string>,
+  all: boolean,
+  out: TreeRow[],
+) {
   for (const node of split(names, prefix)) {
     const first = node.names[0] ?? ''
     if (node.names.length < SMALL || depth >= 3) {
@@ -88,7 +95,14 @@ function walk(names: string[], prefix: string, depth: number, open: ReadonlySet<
     }
     const p = shared(node.names) || first
     const isOpen = all || open.has(p)
-    out.push({ kind: 'group', key: p, name: p.slice(prefix.length), count: node.names.length, depth, open: isOpen })
+    out.push({
+      kind: 'group',
+      key: p,
+      name: p.slice(prefix.length),
+      count: node.names.length,
+      depth,
+      open: isOpen,
+    })
     if (isOpen) {
       walk(node.names, p, depth + 1, open, all, out)
     }

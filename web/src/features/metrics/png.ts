@@ -1,6 +1,10 @@
 // The chart on screen as a PNG with its queries above it.
 
-export function chartPng(box: HTMLElement, title: string[], colors: { background: string; ink: string }): Promise<Blob | null> {
+export function chartPng(
+  box: HTMLElement,
+  title: string[],
+  colors: { background: string; ink: string },
+): Promise<Blob | null> {
   const source = box.querySelector('canvas')
   if (source === null) {
     return Promise.resolve(null)

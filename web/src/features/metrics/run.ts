@@ -1,5 +1,12 @@
 // What the explorer asks for and how its answers become charts, tables and files; pure.
-import { legendText, type MatrixSeries, type PromAnswer, type RangeRequest, sampleNumber, seriesName } from '@/api/prom'
+import {
+  legendText,
+  type MatrixSeries,
+  type PromAnswer,
+  type RangeRequest,
+  sampleNumber,
+  seriesName,
+} from '@/api/prom'
 import type { ChartSeries } from '@/charts/options'
 import { type ColorScheme, seriesColor } from '@/charts/palette'
 import { matrixOf, promChart } from '@/charts/promChart'
@@ -160,10 +167,19 @@ export function tableRows(active: Active[], answers: (PromAnswer | undefined)[])
       )
     }
     if (data.resultType === 'matrix') {
-      return data.result.map((s, n) => row(n, s.metric, s.values.map(([t, v]) => `${v} @${t}`).join('\n'), true))
+      return data.result.map((s, n) =>
+        row(n, s.metric, s.values.map(([t, v]) => `${v} @${t}`).join('\n'), true),
+      )
     }
     return [
-      { key: `${index}`, query: letter(index), labels: {}, name: data.resultType, value: data.result[1], histogram: false },
+      {
+        key: `${index}`,
+        query: letter(index),
+        labels: {},
+        name: data.resultType,
+        value: data.result[1],
+        histogram: false,
+      },
     ]
   })
 }
@@ -221,7 +237,10 @@ export function chartCsv(
 export function tableCsv(active: Active[], answers: (PromAnswer | undefined)[]): string[][] {
   const rows = tableRows(active, answers)
   const keys = [...new Set(rows.flatMap(r => Object.keys(r.labels)))].sort()
-  return [['query', ...keys, 'value'], ...rows.map(r => [r.query, ...keys.map(k => r.labels[k] ?? ''), r.value])]
+  return [
+    ['query', ...keys, 'value'],
+    ...rows.map(r => [r.query, ...keys.map(k => r.labels[k] ?? ''), r.value]),
+  ]
 }
 
 export interface StatRow {

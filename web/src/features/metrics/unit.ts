@@ -28,7 +28,9 @@ export function guessUnit(expr: string, metadata: Metadata | undefined): Unit {
   if (first === undefined || new Set(metrics).size > 1 || /\*|\s\/\s|\^/.test(expr)) {
     return 'number'
   }
-  if (/\b(count|count_over_time|changes|resets|group|absent|histogram_count|count_values)\s*[(b]/.test(expr)) {
+  if (
+    /\b(count|count_over_time|changes|resets|group|absent|histogram_count|count_values)\s*[(b]/.test(expr)
+  ) {
     return 'count'
   }
   const quantile = /\bhistogram_(quantile|avg)\s*\(/.test(expr)
@@ -38,7 +40,13 @@ export function guessUnit(expr: string, metadata: Metadata | undefined): Unit {
     if (counted) {
       return 'per_s'
     }
-    return base === 'bytes' ? 'bytes_per_s' : base === 's' ? 'number' : base === undefined ? 'per_s' : 'number'
+    return base === 'bytes'
+      ? 'bytes_per_s'
+      : base === 's'
+        ? 'number'
+        : base === undefined
+          ? 'per_s'
+          : 'number'
   }
   if (counted) {
     return 'count'
@@ -51,4 +59,10 @@ export function commonUnit(exprs: string[], metadata: Metadata | undefined): Uni
   const units = new Set(exprs.map(e => guessUnit(e, metadata)))
   const [only] = units
   return units.size === 1 && only !== undefined ? only : 'number'
+}
+
+/** An expression whose unit is that of the bounds of the histogram a query reads. */
+export function bucketUnitExpr(expr: string): string {
+  const metric = metricsIn(expr)[0]
+  return metric === undefined ? expr : `histogram_quantile(0.5, ${metric})`
 }

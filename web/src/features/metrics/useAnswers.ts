@@ -43,9 +43,7 @@ export function useAnswers(plan: Plan, state: MetricsState, range: ResolvedRange
   // biome-ignore lint/correctness/useExhaustiveDependencies: `olderKey` changes with every new answer
   const earlier = useMemo(
     () =>
-      compare === ''
-        ? null
-        : { answers: older.map(r => (r.isError ? undefined : r.data)), requests: before },
+      compare === '' ? null : { answers: older.map(r => (r.isError ? undefined : r.data)), requests: before },
     [olderKey, before, compare],
   )
   return {

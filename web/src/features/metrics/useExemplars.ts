@@ -38,7 +38,11 @@ export function useExemplars(plan: Plan, state: MetricsState, range: ResolvedRan
   const key = results.map(r => r.dataUpdatedAt).join()
   // biome-ignore lint/correctness/useExhaustiveDependencies: `key` changes with every new answer
   return useMemo(
-    () => exemplarMarks(results.flatMap(r => r.data ?? []), toneColor('warn', scheme)),
+    () =>
+      exemplarMarks(
+        results.flatMap(r => r.data ?? []),
+        toneColor('warn', scheme),
+      ),
     [key, scheme],
   )
 }
