@@ -70,6 +70,21 @@ export function ChartResult(props: ChartResultProps) {
   )
   return (
     <div ref={box}>
+      {chart.omitted > 0 && (
+        <div className={classes.omitted} role="status">
+          {t('metrics.omitted', { count: chart.omitted })}
+          <Button size="compact-xs" variant="default" onClick={() => setAll(true)}>
+            {t('metrics.showAll')}
+          </Button>
+        </div>
+      )}
+      {all && (
+        <div className={classes.omitted}>
+          <Button size="compact-xs" variant="default" onClick={() => setAll(false)}>
+            {t('metrics.showFirst', { count: MAX_SERIES })}
+          </Button>
+        </div>
+      )}
       <TimeSeries
         label={t('metrics.chartLabel')}
         times={chart.times}
@@ -90,21 +105,6 @@ export function ChartResult(props: ChartResultProps) {
         empty={t('metrics.emptyResult')}
         onZoom={onZoom}
       />
-      {chart.omitted > 0 && (
-        <div className={classes.omitted} role="status">
-          {t('metrics.omitted', { count: chart.omitted })}
-          <Button size="compact-xs" variant="default" onClick={() => setAll(true)}>
-            {t('metrics.showAll')}
-          </Button>
-        </div>
-      )}
-      {all && (
-        <div className={classes.omitted}>
-          <Button size="compact-xs" variant="default" onClick={() => setAll(false)}>
-            {t('metrics.showFirst', { count: MAX_SERIES })}
-          </Button>
-        </div>
-      )}
     </div>
   )
 }

@@ -15,6 +15,7 @@ import {
   statsOf,
   stepOf,
   tableCsv,
+  telling,
   tierOf,
 } from '@/features/metrics/run'
 import { linkOf, parseSaved, remember } from '@/features/metrics/saved'
@@ -126,8 +127,17 @@ describe('answers', () => {
   })
   test('too many series: the rest is counted, over all queries', () => {
     const c = drawChart(plan.active, [matrix, matrix], [request, request], 'light', 3)
-    expect(c.series.map(s => s.label)).toEqual(['a', 'b', '{job="a"}'])
+    expect(c.series.map(s => s.label)).toEqual(['a', 'b', 'job="a"'])
     expect(c.omitted).toBe(1)
+  })
+  test('series are named by what tells them apart', () => {
+    expect(
+      telling([
+        { metric: { a: '1', b: 'x' }, values: [] },
+        { metric: { a: '2', b: 'x' }, values: [] },
+      ]),
+    ).toBe('a="{{a}}"')
+    expect(telling([{ metric: { a: '1' }, values: [] }])).toBe('')
   })
   test('csv has one column for each series and empty cells for gaps', () => {
     const rows = chartCsv(plan.active.slice(0, 1), [matrix], [request])

@@ -74,6 +74,20 @@ export interface DrawnChart {
   omitted: number
 }
 
+/** The labels that tell the series of one answer apart, as a legend template; empty for one series. */
+export function telling(matrix: MatrixSeries[]): string {
+  const first = matrix[0]
+  if (first === undefined || matrix.length < 2) {
+    return ''
+  }
+  const names = new Set(matrix.flatMap(s => Object.keys(s.metric)))
+  const differ = [...names].filter(k => matrix.some(s => s.metric[k] !== first.metric[k])).sort()
+  // a name among them needs the whole text, and a single label reads well with its name
+  return differ.length === 0 || differ.includes('__name__') || differ.some(k => !/^[\w.]+$/.test(k))
+    ? ''
+    : differ.map(k => `${k}="{{${k}}}"`).join(', ')
+}
+
 /** All queries in one chart; colours run on, so that A and B never start with the same one. */
 export function drawChart(
   active: Active[],
@@ -90,7 +104,8 @@ export function drawChart(
       return
     }
     const left = Math.max(0, maxSeries - out.series.length)
-    const c = promChart(answers[i], request, a.query.legend, scheme, 0, left)
+    const legend = a.query.legend || telling(matrixOf(answers[i]))
+    const c = promChart(answers[i], request, legend, scheme, 0, left)
     out.omitted += c.omitted
     out.times = c.times
     for (const s of c.series) {
