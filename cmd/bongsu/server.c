@@ -147,7 +147,10 @@ static int open_store(struct server *s, struct err *e)
                            .max_disk_bytes = c->max_size_bytes,
                            .min_free_bytes = c->min_free_bytes,
                            .max_memory_bytes = (int64_t)c->memory_bytes,
-                           .max_series = (size_t)c->max_series,
+                           .limits = {[TSDB_LIMIT_SERIES] = (uint64_t)c->max_series,
+                                      [TSDB_LIMIT_METRIC] = (uint64_t)c->limit_metric,
+                                      [TSDB_LIMIT_SOURCE] = (uint64_t)c->limit_source,
+                                      [TSDB_LIMIT_VALUES] = (uint64_t)c->limit_values},
                            .max_exemplars = (size_t)c->max_exemplars,
                            .stats = s->stats};
 

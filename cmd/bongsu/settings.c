@@ -140,6 +140,38 @@ static const struct conf_key METRICS[] = {
      .help = "Exemplars kept in memory, the newest of all series together. 0: none."},
 };
 
+static const struct conf_key LIMITS[] = {
+    {.key = "limits.series_per_metric",
+     .flag = "limit-series-per-metric",
+     .type = CONF_INT,
+     .offset = AT(limit_metric),
+     .default_value = "0",
+     .placeholder = "N",
+     .min = 0,
+     .max = 1000000000,
+     .help =
+         "Active series of one metric; new ones beyond are refused, the others go on. 0: no limit."},
+    {.key = "limits.series_per_source",
+     .flag = "limit-series-per-source",
+     .type = CONF_INT,
+     .offset = AT(limit_source),
+     .default_value = "0",
+     .placeholder = "N",
+     .min = 0,
+     .max = 1000000000,
+     .help = "Active series of one job. 0: no limit."},
+    {.key = "limits.values_per_label",
+     .flag = "limit-values-per-label",
+     .type = CONF_INT,
+     .offset = AT(limit_values),
+     .default_value = "0",
+     .placeholder = "N",
+     .min = 0,
+     .max = 1000000000,
+     .help =
+         "Distinct values of a label of one metric; a series with another one is refused. 0: no limit."},
+};
+
 static const struct conf_key QUERY[] = {
     {.key = "query.timeout",
      .flag = "query-timeout",
@@ -227,13 +259,10 @@ static const struct conf_key LOG[] = {
 };
 
 static const struct conf_table TABLES[] = {
-    {"Server", SERVER, ARRAY_LEN(SERVER)},
-    {"OTLP", OTLP, ARRAY_LEN(OTLP)},
-    {"Storage", STORAGE, ARRAY_LEN(STORAGE)},
-    {"Metrics", METRICS, ARRAY_LEN(METRICS)},
-    {"Query", QUERY, ARRAY_LEN(QUERY)},
-    {"Authentication", AUTH, ARRAY_LEN(AUTH)},
-    {"Log", LOG, ARRAY_LEN(LOG)},
+    {"Server", SERVER, ARRAY_LEN(SERVER)},     {"OTLP", OTLP, ARRAY_LEN(OTLP)},
+    {"Storage", STORAGE, ARRAY_LEN(STORAGE)},  {"Limits on series", LIMITS, ARRAY_LEN(LIMITS)},
+    {"Metrics", METRICS, ARRAY_LEN(METRICS)},  {"Query", QUERY, ARRAY_LEN(QUERY)},
+    {"Authentication", AUTH, ARRAY_LEN(AUTH)}, {"Log", LOG, ARRAY_LEN(LOG)},
 };
 
 const struct conf_spec SETTINGS_SPEC = {

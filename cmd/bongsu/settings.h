@@ -24,6 +24,7 @@ struct settings {
     uint64_t min_free_bytes;
     uint64_t memory_bytes;
     int64_t max_series;
+    int64_t limit_metric, limit_source, limit_values;
     int64_t max_exemplars;
     int fsync;
     /* query */

@@ -93,11 +93,11 @@ static int open_metrics(struct store *s, const struct store_opts *o, struct err 
     struct tsdb_opts t = {.dir = dir,
                           .wal_sync = o->wal_sync,
                           .retention_ms = o->retention_ms,
-                          .max_series = o->max_series,
                           .max_exemplars = o->max_exemplars,
                           .stats = o->stats,
                           .budget = &s->memory};
 
+    memcpy(t.limits, o->limits, sizeof(t.limits));
     return tsdb_open(&t, &s->metrics, reterr);
 }
 

@@ -24,8 +24,8 @@ struct store_opts {
     uint64_t
         min_free_bytes; /* of the file system: below it the oldest data goes; default 512 MiB */
     int64_t max_memory_bytes; /* of heads, in-memory parts and caches together; default 512 MiB */
-    size_t max_series;
-    size_t max_exemplars; /* kept in all; 0: none */
+    uint64_t limits[TSDB_LIMIT_COUNT]; /* on metric series */
+    size_t max_exemplars;              /* kept in all; 0: none */
     struct stats *stats;
 };
 

@@ -55,7 +55,41 @@ def test_counts(start):
     assert {**again['series'], 'active': 0} == {**c['series'], 'active': 0}
 
 
-def test_limits_are_listed(start):
-    s = start.server(args=['--max-series', '7'])
-    limits = {x['name']: x for x in s.json('/api/v1/cardinality/limits')['limits']}
-    assert limits['series']['max'] == 7
+def limits(server):
+    return {x['name']: x for x in server.json('/api/v1/cardinality/limits')['limits']}
+
+
+def test_limits_refuse_the_offender_only(start):
+    s = start.server(args=['--limit-series-per-metric', '150', '--limit-series-per-source', '1000',
+                           '--limit-values-per-label', '200'])
+    now = int(time.time() * 1000)
+    write(s, [series('m', [(now, 1.0)], job='a', user=str(i)) for i in range(150)])
+    r = write(s, [series('m', [(now + 1, 2.0)], job='a', user='0'), series('m', [(now, 1.0)], job='a', user='new'),
+                  series('n', [(now, 1.0)], job='a')], ok=False)
+    assert r.status_code == 422 and 'limit of 150 series reached by metric "m"' in r.text
+    assert s.value('m{user="0"}') == 2 and s.value('n') == 1 and s.query('m{user="new"}') == []
+    for i in range(120):
+        write(s, [series(f'x{i % 50}', [(now, 1.0)], id=str(i))], ok=False)
+    body = wire.metrics([wire.gauge('m', [(now * 10**6, 1.5, {'user': 'otlp'})])], {'service.name': 'a'})
+    partial = s.otlp('metrics', body)
+    assert partial.status_code == 200 and b'limit of 150 series reached by metric "m"' in partial.content
+    got = limits(s)
+    metric = got['series_per_metric']
+    assert (metric['max'], metric['used'], metric['used_by'], metric['refused']) == (150, 150, {'metric': 'm'}, 2)
+    assert [o['who'] for o in metric['offenders']] == [{'metric': 'm'}]
+    assert metric['offenders'][0]['refused'] == 2 and metric['offenders'][0]['example'].startswith('m{')
+    assert got['series_per_source']['refused'] == got['values_per_label']['refused'] == 0
+    assert s.metric('bongsu_tsdb_series_refused_total', limit='series_per_metric') == 2
+    assert s.metric('bongsu_ingest_rejected_total', reason='series_limit') == 2
+    assert 'new series refused' in s.log()
+
+
+def test_values_of_a_label(start):
+    s = start.server(args=['--limit-values-per-label', '50'])
+    now = int(time.time() * 1000)
+    r = write(s, [series('req', [(now, 1.0)], path=f'/{i}', code='200') for i in range(60)], ok=False)
+    assert r.status_code == 422 and 'limit of 50 values reached by label "path" of metric "req"' in r.text
+    assert s.value('count(req)') == 50
+    got = limits(s)['values_per_label']
+    assert got['used_by'] == {'metric': 'req', 'label': 'path'} and got['used'] == 50 and got['refused'] == 10
+    assert got['offenders'][0]['who'] == {'metric': 'req', 'label': 'path'}

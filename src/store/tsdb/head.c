@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "codec/chunk.h"
 #include "store/tsdb/head_internal.h"
+#include "store/tsdb/limiter.h"
 #include "store/tsdb/part.h"
 
 enum { FIRST_RAW = 4 };
@@ -234,17 +235,23 @@ static int place(struct shard *s, struct series *se)
 }
 
 static int create_locked(struct head *h, struct shard *s, struct labels labels, struct hash128 id,
-                         uint32_t epoch)
+                         bool force, uint32_t epoch, struct err *reterr)
 {
     size_t bytes = sizeof(struct series) + labels.n * sizeof(uint32_t);
     struct series *se;
     int rc;
 
     if (labels.n > PART_MAX_LABELS || s->next_number == UINT32_MAX) {
-        return -ERR_LIMIT;
+        return err_set(reterr, ERR_LIMIT, "too many labels, or series since the start");
+    }
+    rc = limiter_add(h->limiter, labels, atomic_load_explicit(&h->series_n, memory_order_relaxed),
+                     force, reterr);
+    if (rc < 0) {
+        return rc;
     }
     se = mem_try_calloc(1, bytes);
     if (se == NULL) {
+        limiter_remove(h->limiter, labels);
         return -ERR_NOMEM;
     }
     se->id = id;
@@ -259,6 +266,7 @@ static int create_locked(struct head *h, struct shard *s, struct labels labels, 
         }
     }
     if (rc < 0) {
+        limiter_remove(h->limiter, labels);
         mem_free(se);
         return rc;
     }
@@ -269,8 +277,8 @@ static int create_locked(struct head *h, struct shard *s, struct labels labels, 
     return 0;
 }
 
-int head_intern(struct head *h, struct labels labels, struct hash128 id, size_t max_series,
-                uint32_t epoch, struct series_ref *ret, struct err *reterr)
+int head_intern(struct head *h, struct labels labels, struct hash128 id, bool force, uint32_t epoch,
+                struct series_ref *ret, struct err *reterr)
 {
     unsigned n = (unsigned)(id.hi & (HEAD_SHARDS - 1));
     struct shard *s = &h->shards[n];
@@ -284,20 +292,21 @@ int head_intern(struct head *h, struct labels labels, struct hash128 id, size_t 
         return 0;
     }
     rwlock_unlock(&s->lock);
-    if (max_series != 0 && atomic_load_explicit(&h->series_n, memory_order_relaxed) >= max_series) {
-        struct str metric = labels_get(labels, STR(LABEL_NAME));
-
-        return err_set(reterr, ERR_LIMIT, "limit of %zu active series reached by metric \"%.*s\"",
-                       max_series, STR_ARG(str_take(metric, 100)));
+    if (!force) {
+        rc = limiter_check(h->limiter, labels,
+                           atomic_load_explicit(&h->series_n, memory_order_relaxed), reterr);
+        if (rc < 0) {
+            return rc;
+        }
     }
     rwlock_write(&s->lock);
     if (!keymap_get(&s->by_id, id, &number) || head_series_locked(s, (uint32_t)number) == NULL) {
         number = s->next_number;
-        rc = create_locked(h, s, labels, id, epoch);
+        rc = create_locked(h, s, labels, id, force, epoch, reterr);
     }
     rwlock_unlock(&s->lock);
     if (rc < 0) {
-        return err_set(reterr, (enum err_code) - rc, "new series");
+        return rc == -ERR_LIMIT ? rc : err_set(reterr, (enum err_code) - rc, "new series");
     }
     *ret = head_ref(n, (uint32_t)number);
     return 0;
@@ -311,6 +320,7 @@ static bool is_alive(void *arg, uint64_t number)
 size_t head_collect(struct head *h, unsigned shard, uint32_t epoch)
 {
     struct shard *s = &h->shards[shard];
+    struct label labels[PART_MAX_LABELS];
     size_t removed = 0;
 
     rwlock_write(&s->lock);
@@ -322,6 +332,7 @@ size_t head_collect(struct head *h, unsigned shard, uint32_t epoch)
                 atomic_load_explicit(&se->seen_epoch, memory_order_relaxed) >= epoch) {
                 continue;
             }
+            limiter_remove(h->limiter, head_labels_locked(s, se, labels));
             s->pages.v[p][k] = NULL;
             s->page_used.v[p]--;
             s->label_bytes -= sizeof(*se) + se->pairs_n * sizeof(uint32_t);
@@ -337,6 +348,7 @@ size_t head_collect(struct head *h, unsigned shard, uint32_t epoch)
     if (removed != 0) {
         head_index_sweep(s);
         keymap_filter(&s->by_id, is_alive, s);
+        limiter_sweep(h->limiter);
         s->series_n -= removed;
         atomic_fetch_sub_explicit(&h->series_n, removed, memory_order_relaxed);
         atomic_fetch_add_explicit(&h->collected_n, removed, memory_order_relaxed);

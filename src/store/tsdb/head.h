@@ -90,7 +90,10 @@ struct shard {
     uint64_t pairs_freed; /* rises for ever: pair numbers may have been used again */
 };
 
+struct limiter;
+
 struct head {
+    struct limiter *limiter; /* borrowed */
     struct shard shards[HEAD_SHARDS];
     _Atomic uint64_t samples_n;    /* relaxed counters */
     _Atomic uint64_t sample_bytes; /* raw buffers and chunks */
@@ -126,10 +129,10 @@ static inline struct series *head_series_locked(const struct shard *s, uint32_t 
 }
 
 /** Find by id, or make when `create` is set. Takes the shard's lock.
- * @return 0, -ERR_NOT_FOUND, -ERR_LIMIT (over max_series), -ERR_NOMEM */
-NODISCARD int head_intern(struct head *h, struct labels labels, struct hash128 id,
-                          size_t max_series, uint32_t epoch, struct series_ref *ret,
-                          struct err *reterr);
+ * @param force  whatever the limits say (replay)
+ * @return 0, -ERR_LIMIT, -ERR_NOMEM */
+NODISCARD int head_intern(struct head *h, struct labels labels, struct hash128 id, bool force,
+                          uint32_t epoch, struct series_ref *ret, struct err *reterr);
 /** Under the write lock. @return 0, -ERR_NOMEM */
 NODISCARD int head_append_locked(struct head *h, struct shard *s, struct series *se, int64_t t_ms,
                                  double v);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "store/tsdb/limiter.h"
 #include "store/tsdb/tsdb_internal.h"
 
 static const int64_t DEFAULT_FUTURE_MS = 10 * 60 * 1000;
@@ -96,7 +97,7 @@ static int replay_series(void *arg, uint64_t ref, struct str labels)
     if (rc < 0) {
         return rc;
     }
-    rc = head_intern(&r->db->head, ls, hash128(labels.p, labels.n), 0, 1, &now, &r->err);
+    rc = head_intern(&r->db->head, ls, hash128(labels.p, labels.n), true, 1, &now, &r->err);
     return rc < 0 ? rc : keymap_put(&r->refs, ref_key(ref), now.v);
 }
 
@@ -334,7 +335,6 @@ static struct tsdb *make(const struct tsdb_opts *opts)
     db->wal_sync = opts->wal_sync;
     db->retention_ms = opts->retention_ms;
     db->future_ms = opts->future_ms > 0 ? opts->future_ms : DEFAULT_FUTURE_MS;
-    db->max_series = opts->max_series;
     db->head_max_bytes = opts->head_max_bytes != 0 ? opts->head_max_bytes : DEFAULT_HEAD_BYTES;
     db->flush_interval_ms =
         opts->flush_interval_ms > 0 ? opts->flush_interval_ms : DEFAULT_FLUSH_MS;
@@ -342,6 +342,7 @@ static struct tsdb *make(const struct tsdb_opts *opts)
     db->next_seq = 1;
     atomic_init(&db->epoch, 1);
     head_init(&db->head);
+    db->head.limiter = limiter_new(opts->limits, opts->stats);
     doors_init(db);
     mutex_init(&db->epoch_gate, (enum lock_rank)(LOCK_RANK_STORE + 1));
     rwlock_init(&db->epoch_lock, (enum lock_rank)(LOCK_RANK_STORE + 2));
@@ -363,6 +364,7 @@ static void destroy(struct tsdb *db)
     exemplars_close(db);
     parts_done(db);
     head_done(&db->head);
+    limiter_free(db->head.limiter);
     doors_done(db);
     rwlock_done(&db->epoch_lock);
     mutex_done(&db->epoch_gate);
@@ -438,7 +440,7 @@ int tsdb_intern(struct tsdb *db, struct labels labels, const struct hash128 *doo
     if (rc < 0) {
         return err_set(reterr, (enum err_code) - rc, "labels of a series");
     }
-    rc = head_intern(&db->head, labels, id, db->max_series,
+    rc = head_intern(&db->head, labels, id, false,
                      atomic_load_explicit(&db->epoch, memory_order_relaxed), &ref, reterr);
     if (rc < 0) {
         return rc;

@@ -18,20 +18,30 @@
 struct tsdb;
 struct vfs;
 
+/** Limits on new series; limiter.h tells how far they are used. */
+enum tsdb_limit {
+    TSDB_LIMIT_SERIES, /* active ones in all */
+    TSDB_LIMIT_METRIC, /* of one metric */
+    TSDB_LIMIT_SOURCE, /* of one job */
+    TSDB_LIMIT_VALUES, /* distinct values of a label of one metric */
+    TSDB_LIMIT_COUNT,
+};
+
 struct tsdb_opts {
     const char *dir; /* made when missing; holds wal/, blocks, metadata */
     enum wal_sync wal_sync;
     int64_t
         retention_ms; /* samples older than now - retention are refused and blocks dropped; 0: keep */
     int64_t future_ms; /* samples later than now + this are refused; default 10 min */
-    size_t
-        max_series; /* active series in the head; more: -ERR_LIMIT naming the metric; 0: no limit */
-    size_t max_exemplars;      /* kept in all; 0: none */
-    uint64_t head_max_bytes;   /* flush the head above this; default 256 MiB */
-    int64_t flush_interval_ms; /* and at least this often; default 2 h */
-    const struct vfs *vfs;     /* NULL: real */
-    struct stats *stats;       /* may be NULL */
-    struct budget *budget;     /* memory of head and caches; may be NULL */
+    uint64_t
+        limits[TSDB_LIMIT_COUNT]; /* on series in the head; a new one beyond: -ERR_LIMIT naming the
+                                        * offender; 0: no limit */
+    size_t max_exemplars;         /* kept in all; 0: none */
+    uint64_t head_max_bytes;      /* flush the head above this; default 256 MiB */
+    int64_t flush_interval_ms;    /* and at least this often; default 2 h */
+    const struct vfs *vfs;        /* NULL: real */
+    struct stats *stats;          /* may be NULL */
+    struct budget *budget;        /* memory of head and caches; may be NULL */
 };
 
 /** Opens, replays the WAL (progress in the log), starts the background thread (flush, merge, retention).
@@ -54,7 +64,7 @@ bool tsdb_lookup(struct tsdb *db, struct hash128 door_key, struct series_ref *re
 /**
  * Find or create a series. Labels must be normalised (labels_normalize()) and valid.
  * @param door_key  remember this key for tsdb_lookup(); NULL: do not
- * @return 0; -ERR_LIMIT (max_series), -ERR_NOMEM. Thread-safe.
+ * @return 0; -ERR_LIMIT (a limit, named in reterr), -ERR_NOMEM. Thread-safe.
  */
 NODISCARD int tsdb_intern(struct tsdb *db, struct labels labels, const struct hash128 *door_key,
                           struct series_ref *ret, struct err *reterr);

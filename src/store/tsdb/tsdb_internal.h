@@ -38,7 +38,6 @@ struct tsdb {
     enum wal_sync wal_sync;
     int64_t retention_ms;
     int64_t future_ms;
-    size_t max_series;
     uint64_t head_max_bytes;
     int64_t flush_interval_ms;
 

@@ -322,7 +322,7 @@ static void test_max_series(void **state)
     struct series_ref ref;
     struct err e = {0};
 
-    f->opts.max_series = 2;
+    f->opts.limits[TSDB_LIMIT_SERIES] = 2;
     reopen(f);
     (void)series(f, "a=1");
     (void)series(f, "a=2");
