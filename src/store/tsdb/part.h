@@ -56,11 +56,12 @@ struct part_cursor {
     int64_t min_ms, max_ms; /* its samples */
     uint32_t pairs_n;
     uint32_t chunks_n;
-    uint32_t block;                 /* of its first chunk */
-    uint32_t offset;                /* of its first chunk in the unpacked block */
-    const uint8_t *sizes;           /* its chunk sizes, encoded */
-    const uint8_t *next;            /* the next series' entry */
-    uint32_t end_block, end_offset; /* behind its last chunk */
+    bool blob;                                 /* written by part_writer_add_blob() */
+    const uint8_t *chunks;                     /* its chunks, encoded */
+    const uint8_t *next;                       /* the next series' entry */
+    uint32_t block, offset;                    /* behind the chunk before its first */
+    uint32_t times;                            /* column behind the one used last before it */
+    uint32_t end_block, end_offset, end_times; /* the same behind its last chunk */
     uint32_t pairs[PART_MAX_LABELS];
 };
 

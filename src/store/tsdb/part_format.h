@@ -9,15 +9,17 @@
 
 #include "store/tsdb/part.h"
 
-#define PART_DATA_MAGIC  "BNGSDAT\x01"
-#define PART_INDEX_MAGIC "BNGSIDX\x01"
+/* Seven bytes name the file, the eighth is the version of the form. */
+#define PART_DATA_MAGIC  "BNGSDAT\x02"
+#define PART_INDEX_MAGIC "BNGSIDX\x02"
 
 enum {
     PART_MAGIC_SIZE = 8,
+    PART_VERSION = 2,
     PART_GROUP = 16,             /* series or pairs a restart point */
     PART_BLOCK_BYTES = 64 << 10, /* of chunks, before zstd */
     PART_BLOCK_MAX = 16 << 20,
-    PART_CHUNK_SAMPLES = 4096,
+    PART_CHUNK_SAMPLES = 1536, /* a reader of the last hour unpacks no more than this */
 };
 
 /** In front of every block of the data file. */
@@ -35,13 +37,27 @@ enum part_section {
     SECTION_SERIES,        /* entries in order of labels */
     SECTION_SERIES_GROUPS, /* struct part_group for every 16th series */
     SECTION_BLOCKS,        /* u64 offset of each block, and the end */
+    SECTION_TIMES,         /* columns of times, each once */
+    SECTION_TIMES_AT,      /* u32 offset of each column, and the end */
     SECTION_COUNT,
 };
 
 struct part_group {
     uint32_t entry;  /* offset in SERIES */
-    uint32_t block;  /* of the first chunk */
+    uint32_t block;  /* where the series before it ends, */
     uint32_t offset; /* in the unpacked block */
+};
+
+/* Of a chunk's size: size << 2 | flags. */
+enum {
+    PART_CHUNK_SAME = 1, /* values of an earlier chunk: its place follows, it is not stored again */
+    PART_CHUNK_STARTS = 2, /* begins a block */
+};
+
+/* Of a series' number of chunks: chunks << 1 | flag. */
+enum {
+    PART_SERIES_BLOB =
+        1, /* one chunk, the caller's bytes; instead of a column of times its range */
 };
 
 /** Last bytes of the index. All of the index before `crc` is covered by it. */
@@ -53,12 +69,13 @@ struct part_footer {
     int64_t min_ms, max_ms;
     uint64_t samples_n, chunks_n;
     uint64_t data_bytes;
-    uint32_t names_n, pairs_n, series_n, blocks_n;
+    uint32_t names_n, pairs_n, series_n, blocks_n, times_n;
+    uint32_t unused; /* 0 */
     uint32_t crc;
-    uint32_t version; /* 1 */
+    uint32_t version; /* PART_VERSION */
 };
 
-_Static_assert(sizeof(struct part_footer) == SECTION_COUNT * 16 + 64 + 24, "no padding on disk");
+_Static_assert(sizeof(struct part_footer) == SECTION_COUNT * 16 + 64 + 32, "no padding on disk");
 _Static_assert(sizeof(struct part_group) == 12 && sizeof(struct part_block_header) == 16, "");
 
 #endif

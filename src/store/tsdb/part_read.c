@@ -50,6 +50,14 @@ static int bad(const struct part *p, const char *what, struct err *reterr)
 
 /* ---- opening ---- */
 
+/** The form of another program version. */
+static bool other_version(const struct part *p)
+{
+    return p->index.n >= PART_MAGIC_SIZE &&
+           memcmp(p->index.p, PART_INDEX_MAGIC, PART_MAGIC_SIZE - 1) == 0 &&
+           p->index.p[PART_MAGIC_SIZE - 1] != PART_VERSION;
+}
+
 static bool take_footer(struct part *p)
 {
     uint64_t body;
@@ -66,12 +74,13 @@ static bool take_footer(struct part *p)
         }
         p->section[i] = p->index.p + p->f.at[i];
     }
-    return p->f.version == 1 &&
+    return p->f.version == PART_VERSION &&
            p->f.size[SECTION_PAIR_GROUPS] ==
                ((uint64_t)p->f.pairs_n + PART_GROUP - 1) / PART_GROUP * 4 &&
            p->f.size[SECTION_SERIES_GROUPS] == ((uint64_t)p->f.series_n + PART_GROUP - 1) /
                                                    PART_GROUP * sizeof(struct part_group) &&
-           p->f.size[SECTION_BLOCKS] == ((uint64_t)p->f.blocks_n + 1) * 8;
+           p->f.size[SECTION_BLOCKS] == ((uint64_t)p->f.blocks_n + 1) * 8 &&
+           p->f.size[SECTION_TIMES_AT] == ((uint64_t)p->f.times_n + 1) * 4;
 }
 
 static bool take_names(struct part *p)
@@ -123,7 +132,9 @@ int part_parse(struct mapping index, struct mapping data, bool check_crc, struct
     p->index = index;
     p->data = data;
     mutex_init(&p->lock, LOCK_RANK_LEAF);
-    if (!take_footer(p)) {
+    if (other_version(p)) {
+        wrong = "written in another version of the format, which this program does not read";
+    } else if (!take_footer(p)) {
         wrong = "index is not one, or cut off";
     } else if (check_crc && crc32c(0, p->index.p, p->index.n - 8) != p->f.crc) {
         wrong = "checksum of the index is wrong";
@@ -461,6 +472,116 @@ void part_cursor_init(struct part_cursor *c, const struct part *p)
     c->number = UINT32_MAX;
 }
 
+/** The bytes of a column of times. */
+static bool get_column(const struct part *p, uint64_t column, struct str *ret)
+{
+    uint32_t from;
+    uint32_t to;
+
+    if (column >= p->f.times_n) {
+        return false;
+    }
+    from = bits_get_u32(p->section[SECTION_TIMES_AT] + column * 4);
+    to = bits_get_u32(p->section[SECTION_TIMES_AT] + column * 4 + 4);
+    if (from > to || to > p->f.size[SECTION_TIMES]) {
+        return false;
+    }
+    *ret = str_of((const char *)p->section[SECTION_TIMES] + from, to - from);
+    return true;
+}
+
+/** A walk over the chunks of series in order. */
+struct chunk_walk {
+    struct bits_reader r;
+    uint32_t block, offset; /* behind the last stored one */
+    uint32_t times;         /* column behind the last used one */
+};
+
+struct chunk_at {
+    uint32_t times, block, offset, size;
+};
+
+/** Read where the next chunk is. */
+static bool next_chunk(struct chunk_walk *w, bool blob, struct chunk_at *ret)
+{
+    uint64_t size;
+
+    ret->times = 0;
+    if (!blob) {
+        ret->times = w->times + (uint32_t)bits_unzigzag(bits_read_varint(&w->r));
+        w->times = ret->times + 1;
+    }
+    size = bits_read_varint(&w->r);
+    if (w->r.bad || size >> 2 > PART_BLOCK_MAX || w->offset > PART_BLOCK_MAX) {
+        return false;
+    }
+    ret->size = (uint32_t)(size >> 2);
+    if ((size & PART_CHUNK_SAME) != 0) {
+        uint64_t back = bits_read_varint(&w->r);
+        uint64_t offset = bits_read_varint(&w->r);
+
+        ret->block = w->block - (uint32_t)back;
+        ret->offset = (uint32_t)offset;
+        return !w->r.bad && back <= w->block && offset <= PART_BLOCK_MAX;
+    }
+    if ((size & PART_CHUNK_STARTS) != 0) {
+        w->block++;
+        w->offset = 0;
+    }
+    ret->block = w->block;
+    ret->offset = w->offset;
+    w->offset += ret->size;
+    return true;
+}
+
+static struct chunk_walk walk_of(const struct part_cursor *c)
+{
+    return (struct chunk_walk){bits_reader_of(c->chunks, (size_t)(c->next - c->chunks)), c->block,
+                               c->offset, c->times};
+}
+
+/** The range of a series of samples is the one of its first and last column. */
+static bool range_of(struct part_cursor *c, uint32_t first, uint32_t last)
+{
+    struct chunk_times_info info;
+    struct str column;
+
+    if (!get_column(c->part, first, &column) || chunk_times_peek(column, &info) < 0) {
+        return false;
+    }
+    c->min_ms = info.first_ms;
+    if (last != first &&
+        (!get_column(c->part, last, &column) || chunk_times_peek(column, &info) < 0)) {
+        return false;
+    }
+    c->max_ms = info.last_ms;
+    return true;
+}
+
+/** Read the chunks at c->next: where they end and, for samples, their range. */
+static int decode_chunks(struct part_cursor *c, struct bits_reader r)
+{
+    struct chunk_walk w = {r, c->end_block, c->end_offset, c->end_times};
+    struct chunk_at at = {0};
+    uint32_t first = 0;
+
+    c->chunks = r.p;
+    c->block = w.block;
+    c->offset = w.offset;
+    c->times = w.times;
+    for (uint32_t i = 0; i < c->chunks_n; i++) {
+        if (!next_chunk(&w, c->blob, &at)) {
+            return -ERR_CORRUPT;
+        }
+        first = i == 0 ? at.times : first;
+    }
+    c->end_block = w.block;
+    c->end_offset = w.offset;
+    c->end_times = w.times;
+    c->next = w.r.p;
+    return c->blob || range_of(c, first, at.times) ? 0 : -ERR_CORRUPT;
+}
+
 /** Decode the entry at c->next as the one of c->number. */
 static int decode_entry(struct part_cursor *c, bool group_start)
 {
@@ -483,34 +604,18 @@ static int decode_entry(struct part_cursor *c, bool group_start)
         }
         c->pairs[i] = (uint32_t)pair;
     }
-    c->min_ms = (int64_t)((uint64_t)p->f.min_ms + bits_read_varint(&r));
-    c->max_ms = (int64_t)((uint64_t)p->f.max_ms - bits_read_varint(&r));
     chunks = bits_read_varint(&r);
-    if (r.bad || chunks > (uint64_t)(r.end - r.p)) {
+    c->blob = (chunks & PART_SERIES_BLOB) != 0;
+    chunks >>= 1;
+    if (c->blob) {
+        c->min_ms = (int64_t)((uint64_t)p->f.min_ms + bits_read_varint(&r));
+        c->max_ms = (int64_t)((uint64_t)p->f.max_ms - bits_read_varint(&r));
+    }
+    if (r.bad || chunks == 0 || chunks > (uint64_t)(r.end - r.p)) {
         return -ERR_CORRUPT;
     }
     c->chunks_n = (uint32_t)chunks;
-    c->sizes = r.p;
-    c->block = c->end_block;
-    c->offset = c->end_offset;
-    for (uint64_t i = 0; i < chunks; i++) {
-        uint64_t size = bits_read_varint(&r);
-
-        if ((size & 1) != 0 && !(i == 0 && group_start)) {
-            c->end_block++;
-            c->end_offset = 0;
-            if (i == 0) {
-                c->block = c->end_block;
-                c->offset = 0;
-            }
-        }
-        if (r.bad || size >> 1 > PART_BLOCK_MAX || c->end_offset > PART_BLOCK_MAX) {
-            return -ERR_CORRUPT;
-        }
-        c->end_offset += (uint32_t)(size >> 1);
-    }
-    c->next = r.p;
-    return 0;
+    return decode_chunks(c, r);
 }
 
 int part_seek(struct part_cursor *c, uint32_t number)
@@ -537,6 +642,7 @@ int part_seek(struct part_cursor *c, uint32_t number)
         c->next = p->section[SECTION_SERIES] + g.entry;
         c->end_block = g.block;
         c->end_offset = g.offset;
+        c->end_times = 0;
         rc = decode_entry(c, true);
         if (rc < 0) {
             return rc;
@@ -675,63 +781,59 @@ static int get_block(struct part *p, uint32_t number, struct str *ret, struct ho
     return 0;
 }
 
-/** Append a chunk unless it starts after max_ms; drops a chunk of this series that ended before min_ms, as
- * the start of this one shows. `base`: where the series starts in dst. */
-static int append_chunk(const struct part *p, struct str bytes, int64_t min_ms, int64_t max_ms,
+/** Append a chunk: the times of its column, the values in `bytes`. `base`: where the series starts in dst. */
+static int append_chunk(const struct part *p, struct str column, size_t n, struct str bytes,
                         size_t base, struct samples *dst, struct err *reterr)
 {
-    size_t n;
-    int64_t first;
-    int got;
-
-    if (chunk_peek(bytes, &n, &first) < 0) {
-        return bad(p, "malformed chunk", reterr);
-    }
-    if (first > max_ms) {
-        return 0;
-    }
-    if (dst->n > base && dst->t_ms[dst->n - 1] < min_ms) {
-        dst->n = base;
-    }
     if (samples_room(dst, n) < 0) {
         return err_set(reterr, ERR_NOMEM, "reading samples");
     }
-    got = chunk_decode(bytes, dst->t_ms + dst->n, dst->v + dst->n, n);
-    if (got < 0 || (dst->n > base && first <= dst->t_ms[dst->n - 1])) {
+    if (chunk_times_decode(column, dst->t_ms + dst->n, n) < 0 ||
+        chunk_values_decode(bytes, dst->v + dst->n, n) < 0 ||
+        (dst->n > base && dst->t_ms[dst->n] <= dst->t_ms[dst->n - 1])) {
         return bad(p, "malformed chunk", reterr);
     }
-    dst->n += (size_t)got;
+    dst->n += n;
     return 0;
 }
 
-struct chunk_at {
-    uint32_t block, offset, size;
+/** The block at hand of a reader. */
+struct open_block {
+    uint32_t number; /* UINT32_MAX: none */
+    struct str bytes;
+    struct hot_block *hot;
 };
 
-/** The next chunk's place. */
-static void step(struct bits_reader *r, bool first, struct chunk_at *at)
+/** Bytes of a chunk; `b` is kept open for the next. */
+static int chunk_bytes(struct part *p, const struct chunk_at *at, struct open_block *b,
+                       struct str *ret, struct err *reterr)
 {
-    uint64_t size = bits_read_varint(r);
+    if (at->block != b->number) {
+        int rc;
 
-    if (first) {
-        at->size = (uint32_t)(size >> 1);
-        return;
+        hot_unref(b->hot);
+        *b = (struct open_block){.number = UINT32_MAX};
+        rc = get_block(p, at->block, &b->bytes, &b->hot, reterr);
+        if (rc < 0) {
+            return rc;
+        }
+        b->number = at->block;
     }
-    at->offset += at->size;
-    if ((size & 1) != 0) {
-        at->block++;
-        at->offset = 0;
+    if (at->size == 0 || at->offset > b->bytes.n || at->size > b->bytes.n - at->offset) {
+        return bad(p, "chunk outside its block", reterr);
     }
-    at->size = (uint32_t)(size >> 1);
+    *ret = str_of(b->bytes.p + at->offset, at->size);
+    return 0;
 }
 
 uint64_t part_series_bytes(const struct part_cursor *c)
 {
-    struct bits_reader r = bits_reader_of(c->sizes, (size_t)(c->next - c->sizes));
+    struct chunk_walk w = walk_of(c);
+    struct chunk_at at;
     uint64_t bytes = 0;
 
-    for (uint32_t i = 0; i < c->chunks_n; i++) {
-        bytes += bits_read_varint(&r) >> 1;
+    for (uint32_t i = 0; i < c->chunks_n && next_chunk(&w, c->blob, &at); i++) {
+        bytes += at.size;
     }
     return bytes;
 }
@@ -740,34 +842,35 @@ int part_read(const struct part_cursor *c, int64_t min_ms, int64_t max_ms, struc
               struct err *reterr)
 {
     struct part *p = (struct part *)(uintptr_t)c->part; /* only the hot block changes */
-    struct bits_reader r = bits_reader_of(c->sizes, (size_t)(c->next - c->sizes));
-    struct chunk_at at = {c->block, c->offset, 0};
-    struct hot_block *hot = NULL;
-    struct str block = {NULL, 0};
-    uint32_t have = UINT32_MAX;
+    struct chunk_walk w = walk_of(c);
+    struct open_block open = {.number = UINT32_MAX};
     const size_t base = dst->n; /* what other parts gave lies before */
     int rc = 0;
 
     if (c->max_ms < min_ms || c->min_ms > max_ms) {
         return 0;
     }
-    for (uint32_t i = 0; rc == 0 && i < c->chunks_n; i++) {
-        step(&r, i == 0, &at);
-        if (at.block != have) {
-            hot_unref(hot);
-            hot = NULL;
-            rc = get_block(p, at.block, &block, &hot, reterr);
-            have = at.block;
-        }
-        if (rc == 0 && (at.size == 0 || at.offset > block.n || at.size > block.n - at.offset)) {
-            rc = bad(p, "chunk outside its block", reterr);
-        }
-        if (rc == 0) {
-            rc = append_chunk(p, str_of(block.p + at.offset, at.size), min_ms, max_ms, base, dst,
-                              reterr);
-        }
+    if (c->blob) {
+        return bad(p, "not a series of samples", reterr);
     }
-    hot_unref(hot);
+    for (uint32_t i = 0; rc == 0 && i < c->chunks_n; i++) {
+        struct chunk_times_info info = {0};
+        struct chunk_at at;
+        struct str column;
+        struct str bytes;
+
+        if (!next_chunk(&w, false, &at) || !get_column(p, at.times, &column) ||
+            chunk_times_peek(column, &info) < 0) {
+            rc = bad(p, "malformed list of chunks", reterr);
+            continue;
+        }
+        if (info.last_ms < min_ms || info.first_ms > max_ms) {
+            continue;
+        }
+        rc = chunk_bytes(p, &at, &open, &bytes, reterr);
+        rc = rc == 0 ? append_chunk(p, column, info.n, bytes, base, dst, reterr) : rc;
+    }
+    hot_unref(open.hot);
     return rc;
 }
 
@@ -775,24 +878,20 @@ int part_read_blob(const struct part_cursor *c, int (*fn)(void *arg, struct str 
                    struct err *reterr)
 {
     struct part *p = (struct part *)(uintptr_t)c->part; /* only the hot block changes */
-    struct bits_reader r = bits_reader_of(c->sizes, (size_t)(c->next - c->sizes));
-    struct chunk_at at = {c->block, c->offset, 0};
-    struct hot_block *hot = NULL;
-    struct str block = {NULL, 0};
+    struct chunk_walk w = walk_of(c);
+    struct open_block open = {.number = UINT32_MAX};
+    struct chunk_at at;
+    struct str bytes;
     int rc;
 
-    if (c->chunks_n != 1) {
+    if (!c->blob || c->chunks_n != 1 || !next_chunk(&w, true, &at)) {
         return bad(p, "not a series of one chunk", reterr);
     }
-    step(&r, true, &at);
-    rc = get_block(p, at.block, &block, &hot, reterr);
-    if (rc == 0 && (at.size == 0 || at.offset > block.n || at.size > block.n - at.offset)) {
-        rc = bad(p, "chunk outside its block", reterr);
-    }
+    rc = chunk_bytes(p, &at, &open, &bytes, reterr);
     if (rc == 0) {
-        rc = fn(arg, str_of(block.p + at.offset, at.size));
+        rc = fn(arg, bytes);
         rc = rc == -ERR_CORRUPT ? bad(p, "malformed roll-up", reterr) : rc;
     }
-    hot_unref(hot);
+    hot_unref(open.hot);
     return rc;
 }

@@ -9,10 +9,12 @@
 
 #include "base/err.h"
 #include "base/map.h"
+#include "base/random.h"
 #include "base/vec.h"
 #include "codec/bits.h"
 #include "codec/chunk.h"
 #include "codec/compress.h"
+#include "store/tsdb/keymap.h"
 #include "store/tsdb/part_format.h"
 
 struct new_pair {
@@ -22,12 +24,24 @@ struct new_pair {
 };
 
 struct new_series {
-    uint64_t pairs_at; /* in pair_ids */
-    uint64_t sizes_at; /* in sizes */
+    uint64_t pairs_at;  /* in pair_ids */
+    uint64_t chunks_at; /* in chunks */
     int64_t min_ms, max_ms;
     uint32_t pairs_n;
     uint32_t chunks_n;
-    uint32_t block, offset; /* of its first chunk */
+    bool blob;
+};
+
+struct new_chunk {
+    uint32_t times; /* number of its column */
+    uint32_t size;  /* 0: the same values as chunk `block` */
+    uint32_t block;
+    uint32_t offset; /* in the unpacked block */
+};
+
+enum {
+    SAME_MIN_BYTES = 32,  /* shorter values are written again: the reference would take as much */
+    PLAIN_AFTER_MISS = 7, /* blocks not tried with zstd after one where it did not pay */
 };
 
 struct part_writer {
@@ -41,11 +55,22 @@ struct part_writer {
     VEC(struct new_pair) pairs;
     VEC(struct new_series) series;
     VEC(uint32_t) pair_ids; /* of all series, in label order */
-    VEC(uint32_t) sizes;    /* of all chunks: bytes << 1 | starts a block */
+    VEC(struct new_chunk) chunks;
     VEC(uint64_t) blocks;   /* offsets */
-    struct buf block;       /* being filled */
-    struct buf out;         /* compressed block, later sections */
-    uint64_t at;            /* end of the data file */
+    struct keymap by_times; /* key of times -> column */
+    struct keymap by_value; /* key of encoded values -> chunk */
+    uint64_t seed;          /* of these keys */
+    struct buf times;       /* columns */
+    VEC(uint32_t) times_at; /* offsets in it */
+
+    /* The block being filled, and the same chunks fast-coded as long as zstd may do better with them. */
+    struct buf block, loose;
+    size_t block_chunks;       /* first chunk of it */
+    VEC(uint32_t) loose_sizes; /* of the chunks from there on */
+    bool try_loose;
+    unsigned plain_left; /* blocks until zstd is tried again */
+    struct buf out;      /* compressed block, later sections */
+    uint64_t at;         /* end of the data file */
 };
 
 static char *join(const char *dir, const char *name)
@@ -84,6 +109,10 @@ int part_writer_new(const struct vfs *vfs, const char *dir, const struct part_in
     w->fd = -1;
     arena_init(&w->arena, SIZE_MAX / 2);
     buf_init(&w->block, PART_BLOCK_MAX);
+    buf_init(&w->loose, PART_BLOCK_MAX);
+    buf_init(&w->times, UINT32_MAX);
+    random_bytes(&w->seed, sizeof(w->seed));
+    w->try_loose = true;
     buf_init(&w->out, (size_t)4 << 30);
     rc = vfs_mkdirs(vfs, dir, reterr);
     if (rc == 0) {
@@ -115,9 +144,15 @@ void part_writer_free(struct part_writer *w)
     vec_done(&w->pairs);
     vec_done(&w->series);
     vec_done(&w->pair_ids);
-    vec_done(&w->sizes);
+    vec_done(&w->chunks);
     vec_done(&w->blocks);
+    vec_done(&w->times_at);
+    vec_done(&w->loose_sizes);
+    keymap_done(&w->by_times);
+    keymap_done(&w->by_value);
+    buf_done(&w->times);
     buf_done(&w->block);
+    buf_done(&w->loose);
     buf_done(&w->out);
     arena_done(&w->arena);
     mem_free(w->dir);
@@ -126,23 +161,65 @@ void part_writer_free(struct part_writer *w)
 
 /* ---- data ---- */
 
+/** Two hashes that have nothing in common, one of them seeded: equal keys are equal bytes for as many samples. */
+static struct hash128 key_of(const struct part_writer *w, const void *p, size_t n, size_t samples)
+{
+    return (struct hash128){hash64_seed(p, n, w->seed + samples),
+                            (uint64_t)n << 32 | crc32c(0, p, n)};
+}
+
+/** Chunks of the block lie where the fast-coded ones do. */
+static void place_loose(struct part_writer *w)
+{
+    uint32_t at = 0;
+    size_t k = 0;
+
+    for (size_t i = w->block_chunks; i < w->chunks.n; i++) {
+        if (w->chunks.v[i].size != 0) {
+            w->chunks.v[i].offset = at;
+            w->chunks.v[i].size = w->loose_sizes.v[k];
+            at += w->loose_sizes.v[k++];
+        }
+    }
+}
+
+/** zstd over the fast-coded or the small chunks, only where that takes at least an eighth away: unpacking
+ * costs every reader. What Huffman codes leave does not compress, but repeats in bit-packed chunks do. */
+static struct str pack(struct part_writer *w, struct part_block_header *h)
+{
+    struct str payload = buf_str(&w->block);
+    size_t limit = payload.n - payload.n / 8;
+    bool won = false;
+
+    if (w->try_loose && !w->loose.failed) {
+        buf_clear(&w->out);
+        if (compress_to(COMPRESS_ZSTD, buf_str(&w->loose), 3, &w->out, NULL) == 0 &&
+            w->out.n < limit) {
+            place_loose(w);
+            payload = buf_str(&w->out);
+            h->raw = (uint32_t)w->loose.n;
+            h->codec = 1;
+            won = true;
+        }
+        w->plain_left = won ? 0 : PLAIN_AFTER_MISS;
+    } else {
+        w->plain_left -= w->plain_left > 0 ? 1 : 0;
+    }
+    w->try_loose = w->plain_left == 0;
+    return payload;
+}
+
 static int end_block(struct part_writer *w, struct err *reterr)
 {
-    struct part_block_header h = {.raw = (uint32_t)w->block.n, .stored = (uint32_t)w->block.n};
-    struct str payload = buf_str(&w->block);
+    struct part_block_header h = {.raw = (uint32_t)w->block.n};
+    struct str payload;
     int rc;
 
     if (w->block.n == 0) {
         return 0;
     }
-    buf_clear(&w->out);
-    /* zstd only where it takes at least an eighth away: unpacking costs every reader. */
-    if (compress_to(COMPRESS_ZSTD, payload, 3, &w->out, NULL) == 0 &&
-        w->out.n < payload.n - payload.n / 8) {
-        payload = buf_str(&w->out);
-        h.stored = (uint32_t)payload.n;
-        h.codec = 1;
-    }
+    payload = pack(w, &h);
+    h.stored = (uint32_t)payload.n;
     h.crc = crc32c(crc32c(0, (const char *)&h + 4, sizeof(h) - 4), payload.p, payload.n);
     rc = vfs_write_all(w->vfs, w->fd, &h, sizeof(h), reterr);
     rc = rc == 0 ? vfs_write_all(w->vfs, w->fd, payload.p, payload.n, reterr) : rc;
@@ -153,37 +230,99 @@ static int end_block(struct part_writer *w, struct err *reterr)
         return err_set(reterr, ERR_NOMEM, "index of a part");
     }
     w->at += sizeof(h) + payload.n;
+    w->block_chunks = w->chunks.n;
     buf_clear(&w->block);
+    buf_clear(&w->loose);
+    vec_clear(&w->loose_sizes);
     return 0;
 }
 
+/** The column of these times, written when it is new. */
+static int intern_times(struct part_writer *w, const int64_t *t_ms, size_t n, uint32_t *ret)
+{
+    struct hash128 key = key_of(w, t_ms, n * sizeof(*t_ms), n);
+    uint64_t found = 0;
+    int rc;
+
+    if (keymap_get(&w->by_times, key, &found)) {
+        *ret = (uint32_t)found;
+        return 0;
+    }
+    if (w->times_at.n >= UINT32_MAX - 1 || !vec_push(&w->times_at, (uint32_t)w->times.n)) {
+        return -ERR_NOMEM;
+    }
+    *ret = (uint32_t)w->times_at.n - 1;
+    rc = chunk_times_encode(t_ms, n, CHUNK_SMALL, &w->times);
+    return rc == 0 ? keymap_put(&w->by_times, key, *ret) : rc;
+}
+
+/** Keep what lies behind `before` in the block as the chunk, or refer to the same bytes written earlier. */
+static int place_values(struct part_writer *w, size_t before, size_t n, struct new_chunk *c)
+{
+    size_t size = w->block.n - before;
+    struct hash128 key;
+    uint64_t same = 0;
+
+    if (size >= SAME_MIN_BYTES) {
+        key = key_of(w, w->block.data + before, size, n);
+        if (keymap_get(&w->by_value, key, &same)) {
+            w->block.n = before;
+            c->size = 0;
+            c->block = (uint32_t)same;
+            return 0;
+        }
+        if (keymap_put(&w->by_value, key, w->chunks.n) < 0) {
+            return -ERR_NOMEM;
+        }
+    }
+    c->size = (uint32_t)size;
+    c->block = (uint32_t)w->blocks.n;
+    c->offset = (uint32_t)before;
+    return 0;
+}
+
+static int add_chunk(struct part_writer *w, const int64_t *t_ms, const double *v, size_t n)
+{
+    size_t before = w->block.n;
+    struct new_chunk c = {0};
+    int rc = intern_times(w, t_ms, n, &c.times);
+
+    rc = rc == 0 ? chunk_values_encode(v, n, CHUNK_SMALL, &w->block) : rc;
+    rc = rc == 0 ? place_values(w, before, n, &c) : rc;
+    if (rc == 0 && w->try_loose && c.size != 0) {
+        size_t loose = w->loose.n;
+
+        rc = chunk_values_encode(v, n, CHUNK_FAST, &w->loose);
+        rc =
+            rc == 0 && !vec_push(&w->loose_sizes, (uint32_t)(w->loose.n - loose)) ? -ERR_NOMEM : rc;
+    }
+    if (rc == 0 && (w->chunks.n >= UINT32_MAX || !vec_push(&w->chunks, c))) {
+        rc = -ERR_NOMEM;
+    }
+    return rc;
+}
+
+static int end_full_block(struct part_writer *w, struct err *reterr)
+{
+    return w->block.n >= PART_BLOCK_BYTES ? end_block(w, reterr) : 0;
+}
+
+/** In pieces of about the same size, so that series with the same times are cut alike. */
 static int add_chunks(struct part_writer *w, const int64_t *t_ms, const double *v, size_t n,
                       struct new_series *s, struct err *reterr)
 {
-    for (size_t from = 0; from < n; from += PART_CHUNK_SAMPLES) {
-        size_t k = n - from < PART_CHUNK_SAMPLES ? n - from : PART_CHUNK_SAMPLES;
-        size_t before = w->block.n;
-        bool starts = false;
-        int rc;
+    size_t pieces = (n + PART_CHUNK_SAMPLES - 1) / PART_CHUNK_SAMPLES;
+    size_t size = (n + pieces - 1) / pieces;
 
-        if (w->block.n >= PART_BLOCK_BYTES) {
-            rc = end_block(w, reterr);
-            if (rc < 0) {
-                return rc;
-            }
-            before = 0;
-            starts = true;
+    for (size_t from = 0; from < n; from += size) {
+        int rc = end_full_block(w, reterr);
+
+        if (rc < 0) {
+            return rc;
         }
-        if (from == 0) { /* a start at its first chunk is told by the entry before it, too */
-            s->block = (uint32_t)w->blocks.n;
-            s->offset = (uint32_t)before;
-        }
-        rc = chunk_encode(t_ms + from, v + from, k, &w->block);
+        rc = add_chunk(w, t_ms + from, v + from, n - from < size ? n - from : size);
         if (rc < 0) {
             return err_set(reterr, (enum err_code) - rc, "encoding a chunk");
-        }
-        if (!vec_push(&w->sizes, (uint32_t)(w->block.n - before) << 1 | (starts ? 1u : 0u))) {
-            return err_set(reterr, ERR_NOMEM, "index of a part");
         }
         s->chunks_n++;
         w->info.chunks_n++;
@@ -227,7 +366,7 @@ static int add_labels(struct part_writer *w, struct labels labels, struct new_se
                       struct err *reterr)
 {
     *s = (struct new_series){
-        .pairs_at = w->pair_ids.n, .sizes_at = w->sizes.n, .pairs_n = (uint32_t)labels.n};
+        .pairs_at = w->pair_ids.n, .chunks_at = w->chunks.n, .pairs_n = (uint32_t)labels.n};
     for (size_t i = 0; i < labels.n; i++) {
         uint32_t id;
 
@@ -276,8 +415,8 @@ int part_writer_add_blob(struct part_writer *w, struct labels labels, int64_t mi
                          int64_t max_ms, size_t n, struct str bytes, struct err *reterr)
 {
     struct new_series s;
-    bool starts = w->block.n >= PART_BLOCK_BYTES;
-    int rc = starts ? end_block(w, reterr) : 0;
+    struct new_chunk c;
+    int rc = end_full_block(w, reterr);
 
     rc = rc < 0 ? rc : add_labels(w, labels, &s, reterr);
     if (rc < 0) {
@@ -285,12 +424,16 @@ int part_writer_add_blob(struct part_writer *w, struct labels labels, int64_t mi
     }
     s.min_ms = min_ms;
     s.max_ms = max_ms;
-    s.block = (uint32_t)w->blocks.n;
-    s.offset = (uint32_t)w->block.n;
     s.chunks_n = 1;
+    s.blob = true;
+    c = (struct new_chunk){
+        .size = (uint32_t)bytes.n, .block = (uint32_t)w->blocks.n, .offset = (uint32_t)w->block.n};
     w->info.chunks_n++;
     buf_add_str(&w->block, bytes);
-    if (w->block.failed || !vec_push(&w->sizes, (uint32_t)bytes.n << 1 | (starts ? 1u : 0u))) {
+    if (w->try_loose) {
+        buf_add_str(&w->loose, bytes);
+    }
+    if (w->block.failed || !vec_push(&w->chunks, c) || !vec_push(&w->loose_sizes, c.size)) {
         return err_set(reterr, ERR_NOMEM, "index of a part");
     }
     return add_entry(w, &s, n, reterr);
@@ -398,9 +541,56 @@ static void build_pairs(const struct part_writer *w, struct index_build *x, stru
     }
 }
 
+/** Where the walk over all chunks is. */
+struct chunk_walk {
+    uint32_t block, offset; /* behind the last one that is stored */
+    uint32_t times;         /* column behind the last one used */
+};
+
+static void put_chunk(const struct part_writer *w, const struct new_chunk *c, bool blob,
+                      struct chunk_walk *at, struct buf *dst)
+{
+    const struct new_chunk *of = c->size != 0 ? c : &w->chunks.v[c->block];
+
+    if (!blob) {
+        bits_add_varint(dst, bits_zigzag((int64_t)c->times - (int64_t)at->times));
+        at->times = c->times + 1;
+    }
+    if (of != c) {
+        bits_add_varint(dst, (uint64_t)of->size << 2 | PART_CHUNK_SAME);
+        bits_add_varint(dst, at->block - of->block);
+        bits_add_varint(dst, of->offset);
+        return;
+    }
+    bits_add_varint(dst, (uint64_t)c->size << 2 | (c->block != at->block ? PART_CHUNK_STARTS : 0u));
+    at->block = c->block;
+    at->offset = c->offset + c->size;
+}
+
+static void put_series(const struct part_writer *w, const struct new_series *s, uint32_t shared,
+                       struct chunk_walk *at, struct buf *dst)
+{
+    const uint32_t *ids = w->pair_ids.v + s->pairs_at;
+
+    bits_add_varint(dst, shared);
+    bits_add_varint(dst, s->pairs_n - shared);
+    for (uint32_t k = shared; k < s->pairs_n; k++) {
+        bits_add_varint(dst, ids[k]);
+    }
+    bits_add_varint(dst, (uint64_t)s->chunks_n << 1 | (s->blob ? PART_SERIES_BLOB : 0u));
+    if (s->blob) {
+        bits_add_varint(dst, (uint64_t)(s->min_ms - w->info.min_ms));
+        bits_add_varint(dst, (uint64_t)(w->info.max_ms - s->max_ms));
+    }
+    for (uint32_t k = 0; k < s->chunks_n; k++) {
+        put_chunk(w, &w->chunks.v[s->chunks_at + k], s->blob, at, dst);
+    }
+}
+
 static void build_series(const struct part_writer *w, struct index_build *x)
 {
     struct buf *dst = &x->section[SECTION_SERIES];
+    struct chunk_walk at = {0};
 
     for (size_t i = 0; i < w->series.n; i++) {
         const struct new_series *s = &w->series.v[i];
@@ -408,9 +598,10 @@ static void build_series(const struct part_writer *w, struct index_build *x)
         uint32_t shared = 0;
 
         if (i % PART_GROUP == 0) {
-            struct part_group g = {(uint32_t)dst->n, s->block, s->offset};
+            struct part_group g = {(uint32_t)dst->n, at.block, at.offset};
 
             buf_add(&x->section[SECTION_SERIES_GROUPS], &g, sizeof(g));
+            at.times = 0;
         } else {
             const struct new_series *last = s - 1;
             const uint32_t *ids0 = w->pair_ids.v + last->pairs_at;
@@ -419,18 +610,17 @@ static void build_series(const struct part_writer *w, struct index_build *x)
                 shared++;
             }
         }
-        bits_add_varint(dst, shared);
-        bits_add_varint(dst, s->pairs_n - shared);
-        for (uint32_t k = shared; k < s->pairs_n; k++) {
-            bits_add_varint(dst, ids[k]);
-        }
-        bits_add_varint(dst, (uint64_t)(s->min_ms - w->info.min_ms));
-        bits_add_varint(dst, (uint64_t)(w->info.max_ms - s->max_ms));
-        bits_add_varint(dst, s->chunks_n);
-        for (uint32_t k = 0; k < s->chunks_n; k++) {
-            bits_add_varint(dst, w->sizes.v[s->sizes_at + k]);
-        }
+        put_series(w, s, shared, &at, dst);
     }
+}
+
+static void build_times(const struct part_writer *w, struct index_build *x)
+{
+    buf_add_str(&x->section[SECTION_TIMES], buf_str(&w->times));
+    for (size_t i = 0; i < w->times_at.n; i++) {
+        bits_add_u32(&x->section[SECTION_TIMES_AT], w->times_at.v[i]);
+    }
+    bits_add_u32(&x->section[SECTION_TIMES_AT], (uint32_t)w->times.n);
 }
 
 static int write_index(struct part_writer *w, struct index_build *x, struct err *reterr)
@@ -448,7 +638,8 @@ static int write_index(struct part_writer *w, struct index_build *x, struct err 
         .pairs_n = (uint32_t)w->pairs.n,
         .series_n = (uint32_t)w->series.n,
         .blocks_n = (uint32_t)w->blocks.n,
-        .version = 1,
+        .times_n = (uint32_t)w->times_at.n,
+        .version = PART_VERSION,
     };
     static const char PAD[8] = {0};
     int fd;
@@ -499,6 +690,7 @@ static int build_index(struct part_writer *w, struct index_build *x, struct err 
     w->block.max = (size_t)1 << 30; /* reused for postings */
     build_pairs(w, x, &w->block);
     build_series(w, x);
+    build_times(w, x);
     for (size_t i = 0; i < w->blocks.n; i++) {
         bits_add_u64(&x->section[SECTION_BLOCKS], w->blocks.v[i]);
     }
