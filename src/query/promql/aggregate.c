@@ -4,6 +4,7 @@
  * order of additions is the order of rows, as upstream's.
  */
 #include <stdlib.h>
+#include <xxhash.h>
 
 #include "query/promql/eval.h"
 #include "query/promql/gotext.h"
@@ -59,13 +60,46 @@ static int alloc_out(struct agg *s, struct mat *m)
 
 /* --- Folds: out, aux and aux2 rows of the group, then the value --- */
 
-static inline void fold_avg(double *mean, double *count, double v)
+/** a + b with what rounding lost added to *c (Knuth 1969: exact without a branch, so loops vectorise).
+ * When the sum is not finite *c means nothing. */
+static inline double add_exact(double a, double b, double *c)
 {
-    *count += 1;
-    if (isinf(*mean) && (isfinite(v) || (isinf(v) && (*mean > 0) == (v > 0)))) {
-        return; /* Inf - Inf would make it NaN */
+    double sum = a + b;
+    double from_b = sum - a;
+
+    *c += (a - (sum - from_b)) + (b - from_b);
+    return sum;
+}
+
+static inline double with_rest(double sum, double c)
+{
+    return isfinite(sum) ? sum + c : sum;
+}
+
+/** A sum and a count, until the sum overflows: from then on a running mean and minus the count. */
+static inline void fold_avg(double *acc, double *c, double *count, double v)
+{
+    double n = fabs(*count) + 1;
+    double rest = *c;
+    double sum;
+
+    if (*count > 0) {
+        sum = add_exact(*acc, v, &rest);
+        if (isfinite(sum) || isnan(sum)) {
+            *acc = sum;
+            *c = rest;
+            *count = n;
+            return;
+        }
+        *acc /= n - 1;
+        *c /= n - 1;
     }
-    *mean += v / *count - *mean / *count;
+    *count = -n;
+    *c *= (n - 1) / n;
+    *acc = add_exact(*acc * ((n - 1) / n), v / n, c);
+    if (!isfinite(*acc)) {
+        *c = 0;
+    }
 }
 
 static inline void fold_var(double *sum, double *mean, double *count, double v)
@@ -87,11 +121,12 @@ static inline void fold_first(const struct agg *s, size_t at, double v)
         break;
     case TOK_AVG:
         s->out.v[at] = v;
-        s->aux.v[at] = 1;
+        s->aux.v[at] = 0;
+        s->aux2.v[at] = 1;
         break;
     case TOK_STDVAR:
     case TOK_STDDEV:
-        s->out.v[at] = 0;
+        s->out.v[at] = isfinite(v) || !s->ev->left_open ? 0 : NAN;
         s->aux.v[at] = v;
         s->aux2.v[at] = 1;
         break;
@@ -106,14 +141,11 @@ static inline void fold_next(const struct agg *s, size_t at, double v)
     double *acc = &s->out.v[at];
 
     switch (s->a->op) {
-    case TOK_SUM:
-        *acc += v;
-        break;
     case TOK_COUNT:
         *acc += 1;
         break;
     case TOK_AVG:
-        fold_avg(acc, &s->aux.v[at], v);
+        fold_avg(acc, &s->aux.v[at], &s->aux2.v[at], v);
         break;
     case TOK_MAX:
         *acc = *acc < v || isnan(*acc) ? v : *acc;
@@ -131,37 +163,65 @@ static inline void fold_next(const struct agg *s, size_t at, double v)
 }
 
 /** Sum has a loop of its own: it is most of what is asked. */
-static void sum_row(double *acc, uint64_t *have, const double *v, const uint64_t *bits,
-                    size_t steps)
+static void sum_row(double *acc, double *rest, uint64_t *have, const double *v,
+                    const uint64_t *bits, size_t steps)
 {
     for (size_t w = 0; w * 64 < steps; w++) {
         size_t end = w * 64 + 64 < steps ? w * 64 + 64 : steps;
 
         if (bits[w] == ~0ull && have[w] == ~0ull) {
             for (size_t i = w * 64; i < end; i++) {
-                acc[i] += v[i];
+                acc[i] = add_exact(acc[i], v[i], &rest[i]);
             }
             continue;
         }
         for (uint64_t word = bits[w]; word != 0; word &= word - 1) {
             size_t i = w * 64 + (size_t)__builtin_ctzll(word);
 
-            acc[i] = (have[w] >> (i % 64)) & 1 ? acc[i] + v[i] : v[i];
+            if ((have[w] >> (i % 64)) & 1) {
+                acc[i] = add_exact(acc[i], v[i], &rest[i]);
+            } else {
+                acc[i] = v[i];
+                rest[i] = 0;
+            }
         }
         have[w] |= bits[w];
+    }
+}
+
+/** From accumulators to values; cells without a point hold no meaning. */
+static void fold_finish(struct agg *s)
+{
+    double *out = s->out.v;
+
+    for (size_t i = 0; i < s->groups.n * s->in.steps; i++) {
+        switch (s->a->op) {
+        case TOK_SUM:
+            out[i] = with_rest(out[i], s->aux.v[i]);
+            break;
+        case TOK_AVG:
+            out[i] = s->aux2.v[i] > 0 ? with_rest(out[i] / s->aux2.v[i], s->aux.v[i] / s->aux2.v[i])
+                                      : with_rest(out[i], s->aux.v[i]);
+            break;
+        default:
+            out[i] /= s->aux2.v[i];
+            out[i] = s->a->op == TOK_STDDEV ? sqrt(out[i]) : out[i];
+            break;
+        }
     }
 }
 
 static int fold(struct agg *s)
 {
     size_t steps = s->in.steps;
-    bool var = s->a->op == TOK_STDVAR || s->a->op == TOK_STDDEV;
+    bool three = s->a->op == TOK_STDVAR || s->a->op == TOK_STDDEV || s->a->op == TOK_AVG;
+    bool two = three || s->a->op == TOK_SUM;
     int rc = alloc_out(s, &s->out);
 
-    if (rc == 0 && (var || s->a->op == TOK_AVG)) {
+    if (rc == 0 && two) {
         rc = eval_alloc(s->ev, &s->aux, s->groups.n, steps);
     }
-    if (rc == 0 && var) {
+    if (rc == 0 && three) {
         rc = eval_alloc(s->ev, &s->aux2, s->groups.n, steps);
     }
     for (size_t r = 0; rc == 0 && r < s->in.n; r++) {
@@ -174,7 +234,7 @@ static int fold(struct agg *s)
             rc = eval_check(s->ev);
         }
         if (s->a->op == TOK_SUM) {
-            sum_row(s->out.v + base, have, v, bits, steps);
+            sum_row(s->out.v + base, s->aux.v + base, have, v, bits, steps);
             continue;
         }
         EACH_STEP(bits, steps, {
@@ -186,9 +246,8 @@ static int fold(struct agg *s)
             }
         })
     }
-    for (size_t i = 0; rc == 0 && var && i < s->groups.n * steps; i++) {
-        s->out.v[i] /= s->aux2.v[i]; /* cells without a point hold no meaning */
-        s->out.v[i] = s->a->op == TOK_STDDEV ? sqrt(s->out.v[i]) : s->out.v[i];
+    if (rc == 0 && two) {
+        fold_finish(s);
     }
     return rc;
 }
@@ -231,6 +290,12 @@ static int quantiles(struct agg *s)
     struct members m CLEANUP(members_done) = {0};
     double *values = NULL;
     int rc = alloc_out(s, &s->out);
+
+    for (size_t i = 0; i < s->in.steps; i++) {
+        if (!(s->param[i] >= 0 && s->param[i] <= 1)) {
+            eval_note_quantile(s->ev, s->a->param, s->param[i]);
+        }
+    }
 
     rc = rc != 0 ? rc : members_build(s, &m);
     if (rc == 0) {
@@ -348,14 +413,6 @@ static int top_step(struct agg *s, const struct members *m, struct top *t, uint6
 {
     double k = s->param[step];
 
-    if (isnan(k) || k >= 9223372036854775807.0 || k <= -9223372036854775808.0) {
-        struct buf b CLEANUP(buf_done) = {0};
-
-        buf_init(&b, 512);
-        go_add_f64_v(&b, k);
-        return err_set(s->ev->reterr, ERR_EXEC, "Scalar value %.*s overflows int64",
-                       STR_ARG(buf_str(&b)));
-    }
     for (size_t g = 0; k >= 1 && g < s->groups.n; g++) {
         size_t room = m->start[g + 1] - m->start[g];
 
@@ -379,6 +436,30 @@ static int top_step(struct agg *s, const struct members *m, struct top *t, uint6
     return 0;
 }
 
+/** How many to take must be a number that an int64 can hold. */
+static int check_counts(const struct agg *s)
+{
+    const double limit = 9223372036854775808.0;
+    struct err *e = s->ev->reterr;
+
+    for (size_t i = 0; i < s->in.steps; i++) {
+        double k = s->param[i];
+        struct buf b CLEANUP(buf_done) = {0};
+
+        if (k > -limit && k < limit) {
+            continue;
+        }
+        buf_init(&b, 512);
+        go_add_f64_v(&b, k);
+        if (isnan(k) && s->ev->left_open) {
+            return err_set(e, ERR_EXEC, "Parameter value is NaN");
+        }
+        return err_set(e, ERR_EXEC, "Scalar value %.*s %s int64", STR_ARG(buf_str(&b)),
+                       k < 0 && s->ev->left_open ? "underflows" : "overflows");
+    }
+    return 0;
+}
+
 static int tops(struct agg *s)
 {
     struct members m CLEANUP(members_done) = {0};
@@ -390,6 +471,7 @@ static int tops(struct agg *s)
 
     t.rows = mem_try_calloc(s->in.n + 1, sizeof(*t.rows));
     t.v = mem_try_calloc(s->in.n + 1, sizeof(*t.v));
+    rc = rc != 0 ? rc : check_counts(s);
     if (rc == 0 && (chosen == NULL || order == NULL || t.rows == NULL || t.v == NULL)) {
         rc = eval_no_memory(s->ev);
     }
@@ -409,6 +491,110 @@ static int tops(struct agg *s)
     mem_free(order);
     mem_free(t.rows);
     mem_free(t.v);
+    return rc;
+}
+
+/* --- limitk, limit_ratio --- */
+
+/** The first k series of every group at each step. */
+static int limit_counts(struct agg *s)
+{
+    double *taken = mem_try_calloc(s->groups.n * s->in.steps + 1, sizeof(*taken));
+    int rc = taken == NULL ? eval_no_memory(s->ev) : check_counts(s);
+
+    for (size_t r = 0; rc == 0 && r < s->in.n; r++) {
+        uint64_t *bits = mat_bits(&s->in, r);
+        double *of_group = taken + s->group[r] * s->in.steps;
+
+        EACH_STEP(bits, s->in.steps, {
+            of_group[i]++;
+            if (of_group[i] > floor(s->param[i])) {
+                bit_clear(bits, i);
+            }
+        })
+    }
+    mem_free(taken);
+    return rc;
+}
+
+/** As upstream spreads series over [0, 1): XXH64 of names and values, each behind its length. */
+static double ratio_offset(struct labels ls, struct buf *scratch)
+{
+    buf_clear(scratch);
+    for (size_t i = 0; i < 2 * ls.n; i++) {
+        struct str s = i % 2 == 0 ? ls.v[i / 2].name : ls.v[i / 2].value;
+
+        if (s.n < 255) {
+            buf_add_byte(scratch, (char)(unsigned char)s.n);
+        } else {
+            buf_add_byte(scratch, (char)0xff);
+            for (unsigned shift = 0; shift < 24; shift += 8) {
+                buf_add_byte(scratch, (char)(unsigned char)(s.n >> shift));
+            }
+        }
+        buf_add_str(scratch, s);
+    }
+    return (double)XXH64(scratch->data, scratch->n, 0) / 18446744073709551615.0;
+}
+
+static void note_ratio(struct agg *s, double ratio)
+{
+    struct buf b CLEANUP(buf_done) = {0};
+
+    buf_init(&b, 512);
+    go_add_f64_v(&b, ratio);
+    eval_note(s->ev, NOTE_WARNING, s->a->param,
+              "ratio value should be between -1 and 1, got %.*s, capping to %d",
+              STR_ARG(buf_str(&b)), ratio < 0 ? -1 : 1);
+}
+
+/** Every series whose offset is below the ratio; a negative ratio takes those the positive leaves. */
+static int limit_ratios(struct agg *s)
+{
+    struct buf scratch CLEANUP(buf_done) = {0};
+    double low = 0;
+    double high = 0;
+
+    buf_init(&scratch, 1 << 20);
+    for (size_t i = 0; i < s->in.steps; i++) {
+        double p = s->param[i];
+
+        if (isnan(p)) {
+            return err_set(s->ev->reterr, ERR_EXEC, "Ratio value is NaN");
+        }
+        low = p < low ? p : low;
+        high = p > high ? p : high;
+    }
+    if (high > 1) {
+        note_ratio(s, high);
+    }
+    if (low < -1) {
+        note_ratio(s, low);
+    }
+    for (size_t r = 0; r < s->in.n; r++) {
+        uint64_t *bits = mat_bits(&s->in, r);
+        double at = ratio_offset(s->in.labels[r], &scratch);
+
+        EACH_STEP(bits, s->in.steps, {
+            double p = fmax(-1, fmin(1, s->param[i]));
+
+            if (!(p >= 0 ? at < p : at >= 1 + p)) {
+                bit_clear(bits, i);
+            }
+        })
+    }
+    return 0;
+}
+
+static int limits(struct agg *s)
+{
+    int rc = s->a->op == TOK_LIMITK ? limit_counts(s) : limit_ratios(s);
+
+    if (rc == 0) {
+        s->out = s->in;
+        s->in = (struct mat){0};
+        mat_compact(&s->out);
+    }
     return rc;
 }
 
@@ -531,6 +717,9 @@ static int run(struct agg *s)
     case TOK_TOPK:
     case TOK_BOTTOMK:
         return tops(s);
+    case TOK_LIMITK:
+    case TOK_LIMIT_RATIO:
+        return limits(s);
     case TOK_QUANTILE:
         rc = quantiles(s);
         break;
@@ -556,7 +745,8 @@ int eval_aggregate(struct eval *ev, const struct node *n, const struct grid *g, 
         param = *node_strip_parens(a.param);
         a.param = &param;
         s.a = &a;
-        if (!label_name_is_valid(param.string)) {
+        if (!(s.ev->left_open ? param.string.n != 0 && str_is_utf8(param.string)
+                              : label_name_is_valid(param.string))) {
             struct buf b CLEANUP(buf_done) = {0};
 
             buf_init(&b, 4096);

@@ -45,10 +45,10 @@ static inline bool compare(enum tok op, double a, double b)
     }
 }
 
-/** Arithmetic drops the metric's name; comparison keeps it; atan2 keeps it too, as upstream 2.42 does. */
-static bool drops_name(enum tok op)
+/** Arithmetic drops the metric's name; comparison keeps it; in 2.x atan2 keeps it too. */
+static bool drops_name(const struct eval *ev, enum tok op)
 {
-    return op >= TOK_ADD && op <= TOK_POW;
+    return op >= TOK_ADD && op <= (ev->left_open ? TOK_ATAN2 : TOK_POW);
 }
 
 /** One cell. @return false when a filtering comparison drops it */
@@ -95,7 +95,7 @@ static int vector_scalar(struct eval *ev, const struct binary *b, struct mat *ve
             }
         })
     }
-    return drops_name(b->op) || b->return_bool ? mat_drop_names(ev, vec, false) : 0;
+    return drops_name(ev, b->op) || b->return_bool ? mat_drop_names(ev, vec, false) : 0;
 }
 
 /* --- Matching of series --- */
@@ -324,7 +324,7 @@ static int result_labels(const struct pairing *p, struct labels many, struct lab
         }
         ls = labels_pick(ls, b->match.sorted, b->match.sorted_n, b->on, true, v);
     }
-    if (drops_name(b->op) || b->return_bool) {
+    if (drops_name(ev, b->op) || b->return_bool) {
         rc = labels_drop_name(ev, ls, &ls);
     }
     for (size_t i = 0; rc == 0 && i < b->include.n; i++) {

@@ -185,6 +185,7 @@ static int query_start(struct query *q, const struct promql_engine *e, struct se
 
     *q = (struct query){.e = e, .started = clock_mono()};
     q->ev.opts = &e->opts;
+    q->ev.lookback_ms = e->opts.lookback_ms;
     q->ev.left_open = e->opts.syntax.compat == PROMQL_COMPAT_3;
     notes_init(&q->ev.notes);
     q->ev.src = src;

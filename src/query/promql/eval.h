@@ -100,6 +100,7 @@ struct notes {
 struct eval {
     const struct promql_opts *opts;
     bool left_open; /* 3.x: windows and lookback leave their left end out; 2.x: they include it */
+    int64_t lookback_ms;
     struct str query;
     struct notes notes;
     struct series_source src;
@@ -125,6 +126,7 @@ struct window {
     int64_t end_ms;
     int64_t eval_ms; /* the step's time, which offset and @ do not move */
     double range_s;
+    bool compat_2x;
     double arg[2];   /* scalar arguments, in order */
     double *scratch; /* room for n values */
     /* Only for functions of counters: indexes of the samples below their predecessor, counted from `first`
@@ -184,6 +186,9 @@ NODISCARD int eval_check(struct eval *ev);
 
 /* --- select.c --- */
 
+/** Series of `s` at the steps of `g`, with the sample's own times and not their values. */
+NODISCARD int eval_sample_times(struct eval *ev, const struct selector *s, const struct grid *g,
+                                struct mat *ret);
 /** Instant selector; with `sample_times` the cells hold the sample's own time in seconds. */
 NODISCARD int eval_vector(struct eval *ev, const struct node *n, const struct grid *g,
                           bool sample_times, struct mat *ret);
@@ -258,6 +263,8 @@ NODISCARD int eval_binary(struct eval *ev, const struct node *n, const struct gr
                           struct mat *ret);
 NODISCARD int eval_aggregate(struct eval *ev, const struct node *n, const struct grid *g,
                              struct mat *ret);
+NODISCARD int eval_info(struct eval *ev, const struct call *c, const struct grid *g,
+                        struct mat *ret);
 NODISCARD int eval_call(struct eval *ev, const struct node *n, const struct grid *g,
                         struct mat *ret);
 /** Linear interpolation between ranks; sorts `v`, NaN first. */

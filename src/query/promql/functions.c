@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "query/promql/eval.h"
+#include "query/promql/gotext.h"
 #include "query/promql/special.h"
 #include "query/promql/window.h"
 
@@ -219,12 +220,27 @@ static const struct function table[] = {
     WINDOW("delta", window_delta),
     WINDOW("deriv", window_deriv),
     {.name = "double_exponential_smoothing",
+     .experimental = true,
      .args = {TYPE_MATRIX, TYPE_SCALAR, TYPE_SCALAR},
      .args_n = 3,
      .ret = TYPE_VECTOR,
      .kind = FN_WINDOW,
      .window = window_holt_winters},
+    {.name = "end",
+     .args_n = 0,
+     .ret = TYPE_SCALAR,
+     .kind = FN_SPECIAL,
+     .experimental = true,
+     .constant = TOK_END,
+     .special = special_pi},
     MAP("exp", exp),
+    {.name = "first_over_time",
+     .args = {TYPE_MATRIX},
+     .args_n = 1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_WINDOW,
+     .keep_name = true,
+     .window = window_first},
     MAP("floor", floor),
     {.name = "histogram_count",
      .args = {TYPE_VECTOR},
@@ -259,7 +275,33 @@ static const struct function table[] = {
      .window = window_holt_winters},
     DATE("hour", date_hour),
     WINDOW("idelta", window_idelta),
-    COUNTER("increase", window_increase),
+    {.name = "increase",
+     .args = {TYPE_MATRIX},
+     .args_n = 1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_WINDOW,
+     .counter = true,
+     .counter_name = true,
+     .window = window_increase},
+    {.name = "info",
+     .args = {TYPE_VECTOR, TYPE_VECTOR},
+     .args_n = 2,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .variadic = 1,
+     .time_dependent = true,
+     .info = true,
+     .experimental = true,
+     .special = eval_info},
+    {.name = "integral",
+     .args = {TYPE_MATRIX, TYPE_SCALAR},
+     .args_n = 2,
+     .ret = TYPE_VECTOR,
+     .kind = FN_WINDOW,
+     .variadic = 1,
+     .experimental = true,
+     .default_arg = 2,
+     .window = window_integral},
     WINDOW("irate", window_irate),
     {.name = "label_join",
      .args = {TYPE_VECTOR, TYPE_STRING, TYPE_STRING, TYPE_STRING},
@@ -284,8 +326,28 @@ static const struct function table[] = {
     MAP("ln", log),
     MAP("log10", log10),
     MAP("log2", log2),
-    WINDOW("mad_over_time", window_mad),
+    {.name = "mad_over_time",
+     .args = {TYPE_MATRIX},
+     .args_n = 1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_WINDOW,
+     .experimental = true,
+     .window = window_mad},
+    {.name = "max_of",
+     .args = {TYPE_SCALAR, TYPE_SCALAR},
+     .args_n = 2,
+     .ret = TYPE_SCALAR,
+     .kind = FN_SPECIAL,
+     .experimental = true,
+     .special = special_max_of},
     REDUCED("max_over_time", window_max, extreme_max),
+    {.name = "min_of",
+     .args = {TYPE_SCALAR, TYPE_SCALAR},
+     .args_n = 2,
+     .ret = TYPE_SCALAR,
+     .kind = FN_SPECIAL,
+     .experimental = true,
+     .special = special_min_of},
     REDUCED("min_over_time", window_min, extreme_min),
     DATE("minute", date_minute),
     DATE("month", date_month),
@@ -305,7 +367,21 @@ static const struct function table[] = {
      .kind = FN_WINDOW,
      .window = window_quantile},
     MAP("rad", map_rad),
-    COUNTER("rate", window_rate),
+    {.name = "range",
+     .args_n = 0,
+     .ret = TYPE_SCALAR,
+     .kind = FN_SPECIAL,
+     .experimental = true,
+     .constant = TOK_RANGE,
+     .special = special_pi},
+    {.name = "rate",
+     .args = {TYPE_MATRIX},
+     .args_n = 1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_WINDOW,
+     .counter = true,
+     .counter_name = true,
+     .window = window_rate},
     COUNTER("resets", window_resets),
     {.name = "round",
      .args = {TYPE_VECTOR, TYPE_SCALAR},
@@ -328,16 +404,50 @@ static const struct function table[] = {
      .args_n = 1,
      .ret = TYPE_VECTOR,
      .kind = FN_SPECIAL,
+     .orders = true,
      .special = special_sort},
+    {.name = "sort_by_label",
+     .args = {TYPE_VECTOR, TYPE_STRING},
+     .args_n = 2,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .variadic = -1,
+     .experimental = true,
+     .orders = true,
+     .special = special_sort_by_label},
+    {.name = "sort_by_label_desc",
+     .args = {TYPE_VECTOR, TYPE_STRING},
+     .args_n = 2,
+     .ret = TYPE_VECTOR,
+     .kind = FN_SPECIAL,
+     .variadic = -1,
+     .experimental = true,
+     .orders = true,
+     .special = special_sort_by_label_desc},
     {.name = "sort_desc",
      .args = {TYPE_VECTOR},
      .args_n = 1,
      .ret = TYPE_VECTOR,
      .kind = FN_SPECIAL,
+     .orders = true,
      .special = special_sort_desc},
     MAP("sqrt", sqrt),
+    {.name = "start",
+     .args_n = 0,
+     .ret = TYPE_SCALAR,
+     .kind = FN_SPECIAL,
+     .experimental = true,
+     .constant = TOK_START,
+     .special = special_pi},
     WINDOW("stddev_over_time", window_stddev),
     WINDOW("stdvar_over_time", window_stdvar),
+    {.name = "step",
+     .args_n = 0,
+     .ret = TYPE_SCALAR,
+     .kind = FN_SPECIAL,
+     .experimental = true,
+     .constant = TOK_STEP,
+     .special = special_pi},
     WINDOW("sum_over_time", window_sum),
     MAP("tan", tan),
     MAP("tanh", tanh),
@@ -353,6 +463,34 @@ static const struct function table[] = {
      .kind = FN_SPECIAL,
      .time_dependent = true,
      .special = special_timestamp},
+    {.name = "ts_of_first_over_time",
+     .args = {TYPE_MATRIX},
+     .args_n = 1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_WINDOW,
+     .experimental = true,
+     .window = window_ts_first},
+    {.name = "ts_of_last_over_time",
+     .args = {TYPE_MATRIX},
+     .args_n = 1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_WINDOW,
+     .experimental = true,
+     .window = window_ts_last},
+    {.name = "ts_of_max_over_time",
+     .args = {TYPE_MATRIX},
+     .args_n = 1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_WINDOW,
+     .experimental = true,
+     .window = window_ts_max},
+    {.name = "ts_of_min_over_time",
+     .args = {TYPE_MATRIX},
+     .args_n = 1,
+     .ret = TYPE_VECTOR,
+     .kind = FN_WINDOW,
+     .experimental = true,
+     .window = window_ts_min},
     {.name = "vector",
      .args = {TYPE_SCALAR},
      .args_n = 1,
@@ -418,11 +556,43 @@ static int check_factors(struct eval *ev, const struct call *c, const struct gri
     return 0;
 }
 
+/** Warn of quantiles that are none, or of strategies of integral() that are none. */
+static int note_args(struct eval *ev, const struct node *arg, const struct grid *g, bool quantiles)
+{
+    struct mat m;
+    int rc = eval_node(ev, arg, g, &m);
+
+    for (size_t i = 0; rc == 0 && i < g->n; i++) {
+        double v = m.v[i];
+
+        if (quantiles && !(v >= 0 && v <= 1)) {
+            eval_note_quantile(ev, arg, v);
+        } else if (!quantiles && v != 0 && v != 1 && v != 2) {
+            struct buf b CLEANUP(buf_done) = {0};
+
+            buf_init(&b, 512);
+            go_add_f64_v(&b, v);
+            eval_note(ev, NOTE_WARNING, arg,
+                      "strategy should be 0, 1, or 2 (default), using 2, got %.*s",
+                      STR_ARG(buf_str(&b)));
+        }
+    }
+    mat_done(ev, &m);
+    return rc;
+}
+
 static int call_window(struct eval *ev, const struct call *c, const struct grid *g, struct mat *ret)
 {
     size_t arg = c->fn->args[0] == TYPE_MATRIX ? 0 : 1;
+    bool quantiles = c->fn->window == window_quantile;
     int rc = eval_window_call(ev, c, arg, g, ret);
 
+    if (rc == 0 && ret->n != 0 && (quantiles || (c->fn->window == window_integral && c->n == 2))) {
+        rc = note_args(ev, c->args[quantiles ? 0 : 1], g, quantiles);
+        if (rc != 0) {
+            mat_done(ev, ret);
+        }
+    }
     if (rc == 0 && c->fn->window == window_holt_winters && ret->n != 0) {
         rc = check_factors(ev, c, g);
         if (rc != 0) {
@@ -444,6 +614,11 @@ int eval_call(struct eval *ev, const struct node *n, const struct grid *g, struc
         return call_window(ev, c, g, ret);
     case FN_SPECIAL:
         break;
+    }
+    if (c->fn->orders && g->n > 1) {
+        eval_note(
+            ev, NOTE_WARNING, n,
+            "sort is ineffective for range queries since results are always ordered by labels");
     }
     return c->fn->special(ev, c, g, ret);
 }

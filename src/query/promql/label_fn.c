@@ -33,6 +33,12 @@ static struct str string_arg(const struct call *c, size_t i)
     return node_strip_parens(c->args[i])->string;
 }
 
+/** Any UTF-8 in 3.x. */
+static bool name_is_valid(const struct eval *ev, struct str s)
+{
+    return ev->left_open ? s.n != 0 && str_is_utf8(s) : label_name_is_valid(s);
+}
+
 static bool is_word(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -145,13 +151,14 @@ static int replace_compile(struct eval *ev, const struct call *c, struct replace
     r->src = string_arg(c, 3);
     r->re = pcre2_compile((PCRE2_SPTR)(regex.n != 0 ? regex.p : ""), regex.n,
                           PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_MATCH_INVALID_UTF |
-                              PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C,
+                              PCRE2_DOLLAR_ENDONLY | (ev->left_open ? PCRE2_DOTALL : 0) |
+                              PCRE2_NEVER_BACKSLASH_C,
                           &code, &at, NULL);
     if (r->re == NULL) {
         return err_set(ev->reterr, ERR_EXEC, "invalid regular expression in label_replace(): %.*s",
                        STR_ARG(regex));
     }
-    if (!label_name_is_valid(r->dst)) {
+    if (!name_is_valid(ev, r->dst)) {
         return err_set(ev->reterr, ERR_EXEC,
                        "invalid destination label name in label_replace(): %.*s", STR_ARG(r->dst));
     }
@@ -220,12 +227,12 @@ int special_label_join(struct eval *ev, const struct call *c, const struct grid 
 
     buf_init(&scratch, LABEL_MAX_BYTES);
     for (size_t k = 3; rc == 0 && k < c->n; k++) {
-        if (!label_name_is_valid(string_arg(c, k))) {
+        if (!name_is_valid(ev, string_arg(c, k))) {
             rc = err_set(ev->reterr, ERR_EXEC, "invalid source label name in label_join(): %.*s",
                          STR_ARG(string_arg(c, k)));
         }
     }
-    if (rc == 0 && !label_name_is_valid(string_arg(c, 1))) {
+    if (rc == 0 && !name_is_valid(ev, string_arg(c, 1))) {
         rc = err_set(ev->reterr, ERR_EXEC, "invalid destination label name in label_join(): %.*s",
                      STR_ARG(string_arg(c, 1)));
     }

@@ -163,7 +163,9 @@ static void walk_window(const struct pass *p, const struct samples *s, size_t ro
     double *v = mat_row(p->out, row);
     uint64_t *bits = mat_bits(p->out, row);
     int64_t open = p->ev->left_open ? 1 : 0;
-    struct window w = {.range_s = (double)p->range_ms / 1000, .scratch = scratch->v};
+    struct window w = {.range_s = (double)p->range_ms / 1000,
+                       .compat_2x = !p->ev->left_open,
+                       .scratch = scratch->v};
     const int64_t *resets_end =
         scratch->t_ms + (p->fn->counter ? find_resets(s, scratch->t_ms) : 0);
     size_t lo = 0;
@@ -188,7 +190,7 @@ static void walk_window(const struct pass *p, const struct samples *s, size_t ro
         w.v = s->v + lo;
         w.n = hi - lo;
         window_resets_in(&w, resets_end, lo, hi);
-        w.arg[0] = p->args[0] != NULL ? p->args[0][i] : 0;
+        w.arg[0] = p->args[0] != NULL ? p->args[0][i] : p->fn->default_arg;
         w.arg[1] = p->args[1] != NULL ? p->args[1][i] : 0;
         if (p->fn->window(&w, &v[i])) {
             bit_set(bits, i);
@@ -311,20 +313,32 @@ static int alloc_rows(struct eval *ev, const struct pass *p, size_t steps, struc
     return rc;
 }
 
-int eval_vector(struct eval *ev, const struct node *n, const struct grid *g, bool sample_times,
-                struct mat *ret)
+static int instant_rows(struct eval *ev, const struct selector *s, const struct grid *g,
+                        bool sample_times, struct mat *ret)
 {
     struct pass p = {.ev = ev,
                      .grid = g,
-                     .when = n->selector.when,
-                     .range_ms = ev->opts->lookback_ms,
+                     .when = s->when,
+                     .range_ms = ev->lookback_ms,
                      .sample_times = sample_times,
                      .out = ret};
-    int rc = select_series(ev, &n->selector, g, p.range_ms, g->n == 1 ? SERIES_LAST : SERIES_ALL,
-                           &p.selection);
+    int rc =
+        select_series(ev, s, g, p.range_ms, g->n == 1 ? SERIES_LAST : SERIES_ALL, &p.selection);
 
     rc = rc != 0 ? rc : alloc_rows(ev, &p, g->n, ret);
     return rc != 0 ? rc : pass_run(&p);
+}
+
+int eval_vector(struct eval *ev, const struct node *n, const struct grid *g, bool sample_times,
+                struct mat *ret)
+{
+    return instant_rows(ev, &n->selector, g, sample_times, ret);
+}
+
+int eval_sample_times(struct eval *ev, const struct selector *s, const struct grid *g,
+                      struct mat *ret)
+{
+    return instant_rows(ev, s, g, true, ret);
 }
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -376,6 +390,29 @@ static int window_rows(struct eval *ev, const struct node *n, struct pass *p, st
     return rc != 0 ? rc : pass_run(p);
 }
 
+/** Tell of metrics that do not look like counters. */
+static void note_names(struct eval *ev, const struct node *arg, const struct mat *m)
+{
+    static const char *const ends[] = {"_total", "_sum", "_count", "_bucket"};
+    struct str last = {0};
+
+    for (size_t i = 0; i < m->n; i++) {
+        struct str name = labels_get(m->labels[i], STR(LABEL_NAME));
+        bool fine = name.n == 0 || str_eq(name, last);
+
+        for (size_t k = 0; !fine && k < ARRAY_LEN(ends); k++) {
+            fine = str_ends(name, str_cstr(ends[k]));
+        }
+        last = name;
+        if (!fine) {
+            eval_note_name(ev, NOTE_INFO, arg,
+                           "metric might not be a counter, name does not end in "
+                           "_total/_sum/_count/_bucket:",
+                           name);
+        }
+    }
+}
+
 int eval_window_call(struct eval *ev, const struct call *c, size_t arg, const struct grid *g,
                      struct mat *ret)
 {
@@ -398,6 +435,9 @@ int eval_window_call(struct eval *ev, const struct call *c, size_t arg, const st
         mat_done(ev, &scalars[i]);
     }
     mat_done(ev, &inner);
+    if (rc == 0 && c->fn->counter_name) {
+        note_names(ev, c->args[arg], ret);
+    }
     if (rc != 0 || c->fn->keep_name) {
         return rc;
     }

@@ -18,6 +18,23 @@ static int fail(struct eval *ev, struct mat *m, int rc)
 
 /* --- Scalars --- */
 
+/** Like fmin and fmax, but as in Go: the winning infinity first, then NaN. */
+static double go_min(double a, double b)
+{
+    if ((isinf(a) && a < 0) || (isinf(b) && b < 0)) {
+        return -INFINITY;
+    }
+    return isnan(a) || isnan(b) ? NAN : a < b || (a == b && signbit(a)) ? a : b;
+}
+
+static double go_max(double a, double b)
+{
+    if ((isinf(a) && a > 0) || (isinf(b) && b > 0)) {
+        return INFINITY;
+    }
+    return isnan(a) || isnan(b) ? NAN : a > b || (a == b && !signbit(a)) ? a : b;
+}
+
 static int fill_row(struct eval *ev, const struct grid *g, struct mat *ret)
 {
     int rc = eval_alloc(ev, ret, 1, g->n);
@@ -48,6 +65,37 @@ int special_pi(struct eval *ev, const struct call *c, const struct grid *g, stru
         ret->v[i] = M_PI;
     }
     return rc;
+}
+
+/** NaN when either is: Go's math.Max and Min, except that an infinity wins over NaN there. */
+static int pick_of(struct eval *ev, const struct call *c, const struct grid *g,
+                   double (*pick)(double, double), struct mat *ret)
+{
+    struct mat other = {0};
+    int rc = eval_node(ev, c->args[0], g, ret);
+
+    if (rc != 0) {
+        return rc;
+    }
+    rc = eval_node(ev, c->args[1], g, &other);
+    if (rc != 0) {
+        return fail(ev, ret, rc);
+    }
+    for (size_t i = 0; i < g->n; i++) {
+        ret->v[i] = pick(ret->v[i], other.v[i]);
+    }
+    mat_done(ev, &other);
+    return 0;
+}
+
+int special_max_of(struct eval *ev, const struct call *c, const struct grid *g, struct mat *ret)
+{
+    return pick_of(ev, c, g, go_max, ret);
+}
+
+int special_min_of(struct eval *ev, const struct call *c, const struct grid *g, struct mat *ret)
+{
+    return pick_of(ev, c, g, go_min, ret);
 }
 
 int special_vector(struct eval *ev, const struct call *c, const struct grid *g, struct mat *ret)
@@ -117,23 +165,6 @@ static int map_with(struct eval *ev, const struct call *c, const struct grid *g,
         }
     }
     return rc;
-}
-
-/** Like fmin and fmax, but as in Go: the winning infinity first, then NaN. */
-static double go_min(double a, double b)
-{
-    if ((isinf(a) && a < 0) || (isinf(b) && b < 0)) {
-        return -INFINITY;
-    }
-    return isnan(a) || isnan(b) ? NAN : a < b || (a == b && signbit(a)) ? a : b;
-}
-
-static double go_max(double a, double b)
-{
-    if ((isinf(a) && a > 0) || (isinf(b) && b > 0)) {
-        return INFINITY;
-    }
-    return isnan(a) || isnan(b) ? NAN : a > b || (a == b && !signbit(a)) ? a : b;
 }
 
 static bool clamp(double *v, double lo, double hi)
@@ -288,82 +319,4 @@ int special_absent_over_time(struct eval *ev, const struct call *c, const struct
     int rc = eval_window_call(ev, &as_present, 0, g, &in);
 
     return rc != 0 ? rc : absence(ev, c->args[0], g, &in, ret);
-}
-
-/* --- Order --- */
-
-struct sort_entry {
-    double v;
-    size_t row;
-};
-
-/** NaN last either way; equal values keep their order. */
-static int order(const struct sort_entry *a, const struct sort_entry *b, bool desc)
-{
-    if (isnan(a->v) || isnan(b->v)) {
-        if (isnan(a->v) != isnan(b->v)) {
-            return isnan(a->v) ? 1 : -1;
-        }
-    } else if (a->v != b->v) {
-        return (a->v < b->v) != desc ? -1 : 1;
-    }
-    return (a->row > b->row) - (a->row < b->row);
-}
-
-static int ascending(const void *a, const void *b)
-{
-    return order(a, b, false);
-}
-
-static int descending(const void *a, const void *b)
-{
-    return order(a, b, true);
-}
-
-/** Order only means something for an instant query. */
-static int sort_rows(struct eval *ev, const struct call *c, const struct grid *g,
-                     int (*cmp)(const void *, const void *), struct mat *ret)
-{
-    struct sort_entry *entries;
-    struct mat sorted;
-    int rc = eval_node(ev, c->args[0], g, ret);
-
-    if (rc != 0 || g->n != 1 || ret->n < 2) {
-        return rc;
-    }
-    mat_compact(ret);
-    rc = eval_alloc(ev, &sorted, ret->n, 1);
-    if (rc != 0) {
-        return fail(ev, ret, rc);
-    }
-    entries = mem_try_calloc(ret->n + 1, sizeof(*entries));
-    if (entries == NULL) {
-        mat_done(ev, &sorted);
-        return fail(ev, ret, eval_no_memory(ev));
-    }
-    for (size_t i = 0; i < ret->n; i++) {
-        entries[i] = (struct sort_entry){ret->v[i], i};
-    }
-    if (ret->n != 0) {
-        qsort(entries, ret->n, sizeof(*entries), cmp);
-    }
-    for (size_t i = 0; i < ret->n; i++) {
-        sorted.labels[i] = ret->labels[entries[i].row];
-        sorted.v[i] = entries[i].v;
-        sorted.has[i] = 1;
-    }
-    mem_free(entries);
-    mat_done(ev, ret);
-    *ret = sorted;
-    return 0;
-}
-
-int special_sort(struct eval *ev, const struct call *c, const struct grid *g, struct mat *ret)
-{
-    return sort_rows(ev, c, g, ascending, ret);
-}
-
-int special_sort_desc(struct eval *ev, const struct call *c, const struct grid *g, struct mat *ret)
-{
-    return sort_rows(ev, c, g, descending, ret);
 }

@@ -44,6 +44,9 @@ static bool extrapolate(const struct window *w, bool counter, bool per_second, d
     sampled = (double)(w->t_ms[last] - w->t_ms[0]) / 1000;
     spacing = sampled / (double)last;
     covered = sampled;
+    if (!w->compat_2x && to_start >= spacing * 1.1) {
+        to_start = spacing / 2;
+    }
     if (counter && delta > 0 && w->v[0] >= 0) {
         double to_zero = sampled * (w->v[0] / delta); /* a counter does not begin below zero */
 
@@ -122,7 +125,8 @@ bool window_sum(const struct window *w, double *ret)
     return true;
 }
 
-bool window_avg(const struct window *w, double *ret)
+/** The mean as it goes, for sums that leave the range of a double. */
+static double running_mean(const struct window *w)
 {
     struct kahan mean = {0};
     double count = 0;
@@ -136,7 +140,18 @@ bool window_avg(const struct window *w, double *ret)
         }
         kahan_add(&mean, v / count - mean.sum / count);
     }
-    *ret = isinf(mean.sum) ? mean.sum : mean.sum + mean.c;
+    return isinf(mean.sum) ? mean.sum : mean.sum + mean.c;
+}
+
+bool window_avg(const struct window *w, double *ret)
+{
+    struct kahan k = {0};
+    double n = (double)w->n;
+
+    for (size_t i = 0; i < w->n; i++) {
+        kahan_add(&k, w->v[i]);
+    }
+    *ret = isfinite(k.sum) ? k.sum / n + k.c / n : running_mean(w);
     return true;
 }
 
@@ -223,6 +238,65 @@ bool window_count(const struct window *w, double *ret)
 bool window_last(const struct window *w, double *ret)
 {
     *ret = w->v[w->n - 1];
+    return true;
+}
+
+bool window_first(const struct window *w, double *ret)
+{
+    *ret = w->v[0];
+    return true;
+}
+
+bool window_ts_first(const struct window *w, double *ret)
+{
+    *ret = (double)w->t_ms[0] / 1000;
+    return true;
+}
+
+bool window_ts_last(const struct window *w, double *ret)
+{
+    *ret = (double)w->t_ms[w->n - 1] / 1000;
+    return true;
+}
+
+bool window_ts_max(const struct window *w, double *ret)
+{
+    size_t at = 0;
+
+    for (size_t i = 1; i < w->n; i++) {
+        at = w->v[i] >= w->v[at] || isnan(w->v[at]) ? i : at;
+    }
+    *ret = (double)w->t_ms[at] / 1000;
+    return true;
+}
+
+bool window_ts_min(const struct window *w, double *ret)
+{
+    size_t at = 0;
+
+    for (size_t i = 1; i < w->n; i++) {
+        at = w->v[i] <= w->v[at] || isnan(w->v[at]) ? i : at;
+    }
+    *ret = (double)w->t_ms[at] / 1000;
+    return true;
+}
+
+/** Area under the samples, NaN counting as 0: rectangles from the left (0) or right (1), or trapezoids (2). */
+bool window_integral(const struct window *w, double *ret)
+{
+    struct kahan k = {0};
+    double before = isnan(w->v[0]) ? 0 : w->v[0];
+
+    for (size_t i = 1; i < w->n; i++) {
+        double now = isnan(w->v[i]) ? 0 : w->v[i];
+        double value = w->arg[0] == 0 ? before : w->arg[0] == 1 ? now : before / 2 + now / 2;
+
+        if (value != 0) {
+            kahan_add(&k, value * ((double)(w->t_ms[i] - w->t_ms[i - 1]) / 1000));
+        }
+        before = now;
+    }
+    *ret = isinf(k.sum) ? k.sum : k.sum + k.c;
     return true;
 }
 

@@ -28,6 +28,13 @@ bool window_avg(const struct window *w, double *ret);
 bool window_min(const struct window *w, double *ret);
 bool window_max(const struct window *w, double *ret);
 bool window_count(const struct window *w, double *ret);
+bool window_first(const struct window *w, double *ret);
+bool window_ts_first(const struct window *w, double *ret);
+bool window_ts_last(const struct window *w, double *ret);
+bool window_ts_max(const struct window *w, double *ret);
+bool window_ts_min(const struct window *w, double *ret);
+/** arg[0]: 0, 1 or 2, checked by the caller */
+bool window_integral(const struct window *w, double *ret);
 bool window_last(const struct window *w, double *ret);
 bool window_present(const struct window *w, double *ret);
 bool window_stdvar(const struct window *w, double *ret);
