@@ -221,7 +221,7 @@ static void label_values(void *arg, struct http_exchange *x)
 {
     struct str name = http_path_param(x, "name");
 
-    if (!label_name_is_valid(name)) {
+    if (name.n == 0 || !str_is_utf8(name)) {
         http_respond_errorf(x, ERR_INVALID, "invalid label name: \"%.*s\"", STR_ARG(name));
         return;
     }

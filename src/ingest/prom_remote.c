@@ -173,13 +173,11 @@ static int parse_label(struct pb msg, struct label *ret, struct err *reterr)
 
 static int check_label(const struct ingest_limits *lim, const struct label *l, struct err *why)
 {
-    bool is_name = str_eq(l->name, STR(LABEL_NAME));
-
     if (l->name.n > lim->max_label_name_bytes) {
         return err_set(why, ERR_INVALID, "label name of %zu bytes, at most %zu are allowed",
                        l->name.n, lim->max_label_name_bytes);
     }
-    if (!label_name_is_valid(l->name)) {
+    if (l->name.n == 0 || !str_is_utf8(l->name)) { /* any UTF-8 is a name, as in Prometheus 3 */
         return err_set(why, ERR_INVALID, "invalid label name");
     }
     if (l->value.n > lim->max_label_value_bytes) {
@@ -190,9 +188,6 @@ static int check_label(const struct ingest_limits *lim, const struct label *l, s
     if (!str_is_utf8(l->value)) {
         return err_set(why, ERR_INVALID, "value of label %.*s is not valid UTF-8",
                        STR_ARG(l->name));
-    }
-    if (is_name && l->value.n != 0 && !metric_name_is_valid(l->value)) {
-        return err_set(why, ERR_INVALID, "invalid metric name");
     }
     return 0;
 }

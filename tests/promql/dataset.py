@@ -99,20 +99,21 @@ def build(base_ms, seed=7):
     return series
 
 
-def write(url, series, batch=20000):
-    """Remote write in order of labels, so that servers number the series alike."""
+def write(url, series, slice_ms=600000):
+    """Remote write slice of time by slice, each in order of labels, so that servers number the series alike."""
     rows = sorted(series.items())
-    pending, count = b'', 0
-    for labels, samples in rows:
-        pending += wire.blob(1, b''.join(wire.blob(1, wire.blob(1, k) + wire.blob(2, v)) for k, v in labels)
-                             + b''.join(wire.blob(2, wire.double(1, v) + wire.varint(2 << 3) + wire.varint(t))
-                                        for t, v in samples))
-        count += len(samples)
-        if count >= batch:
-            send(url, pending)
-            pending, count = b'', 0
-    if pending:
-        send(url, pending)
+    first = min(samples[0][0] for _, samples in rows)
+    last = max(samples[-1][0] for _, samples in rows)
+    for begin in range(first, last + 1, slice_ms):
+        body = b''
+        for labels, samples in rows:
+            here = [(t, v) for t, v in samples if begin <= t < begin + slice_ms]
+            if here:
+                body += wire.blob(1, b''.join(wire.blob(1, wire.blob(1, k) + wire.blob(2, v)) for k, v in labels)
+                                  + b''.join(wire.blob(2, wire.double(1, v) + wire.varint(2 << 3) + wire.varint(t))
+                                             for t, v in here))
+        if body:
+            send(url, body)
 
 
 def send(url, body):

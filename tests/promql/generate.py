@@ -15,6 +15,8 @@ WINDOWS = ['rate', 'increase', 'delta', 'irate', 'idelta', 'deriv', 'changes', '
            'stdvar_over_time', 'present_over_time', 'absent_over_time']
 WINDOWS_3 = ['mad_over_time', 'ts_of_first_over_time', 'ts_of_last_over_time', 'ts_of_max_over_time',
              'ts_of_min_over_time', 'first_over_time']
+# Without gaps: 3.5 mixes up series when one has no sample at a step.
+INFO_OF = ['up', 'up{instance!=""}', 'memory_free_bytes']
 FOLDS = ['sum', 'avg', 'min', 'max', 'count', 'group', 'stddev', 'stdvar']
 
 
@@ -56,7 +58,7 @@ class Generator:
     def scalar(self, d):
         x = self.r.random()
         if x < .6:
-            return self.pick('1', '2.5', '-3', '0', 'NaN', 'Inf', '1e3', '0.5', *(('5m', '1_0', '0b' and '1h30m')
+            return self.pick('1', '2.5', '-3', '0', 'NaN', 'Inf', '1e3', '0.5', *(('5m', '1_0', '1h30m')
                                                                               if self.modern else ()))
         if x < .7:
             return 'time()'
@@ -95,7 +97,7 @@ class Generator:
         if x < .5:
             return f'limit_ratio{self.grouping()} ({self.pick("0.3", "-0.5", "1", "2", "0")}, {self.name()})'
         if x < .7:
-            return f'info({self.name()}{self.pick("", ", {host=~`.+`}", ", {__name__=`build_info`}", ", {release=`6.1`}")})'
+            return f'info({self.r.choice(INFO_OF)}{self.pick("", ", {host=~`.+`}", ", {__name__=`build_info`}", ", {release=`6.1`}")})'
         if x < .85:
             return f'double_exponential_smoothing({self.window(0)}, 0.3, 0.7)'
         return f'sort_by_label({self.vector(d - 1)}, "n", "instance")'
@@ -111,7 +113,7 @@ class Generator:
         if x < .25:
             return f'{self.r.choice(self.windows)}({self.window(d - 1)})'
         if x < .3:
-            return f'quantile_over_time({self.scalar(0)}, {self.window(d - 1)})'
+            return f'quantile_over_time({self.pick("0.5", "0.9", "-1", "2", "NaN", "0")}, {self.window(d - 1)})'
         if x < .33:
             return f'predict_linear({self.name()}[{self.duration()}], {self.pick("60", "-3600", "0.5")})'
         if x < .43:
@@ -127,9 +129,9 @@ class Generator:
         if x < .68:
             return f'{self.r.choice(FOLDS)}{self.grouping()} ({self.vector(d - 1)})'
         if x < .72:
-            return f'quantile{self.grouping()} ({self.scalar(0)}, {self.vector(d - 1)})'
+            return f'quantile{self.grouping()} ({self.pick("0.5", "0.9", "NaN", "-1", "2", "0", "pi()", "scalar(one{a='1'}) / 100")}, {self.vector(d - 1)})'
         if x < .75:
-            return f'count_values{self.grouping()} ("v", {self.vector(d - 1)})'
+            return f'count_values{self.grouping()} ("v", {self.pick("round", "")}({self.name()}{self.modifier()}))'
         if x < .78:
             return f'(-{self.vector(d - 1)})'
         if x < .86:

@@ -14,7 +14,7 @@ import dataset
 from generate import Generator
 from harness.server import wait_for
 
-COUNT = int(os.environ.get('PROMQL_QUERIES', '1200'))  # for each of the two
+COUNT = int(os.environ.get('PROMQL_QUERIES', '1500'))  # for each of the two
 SEED = int(os.environ.get('PROMQL_SEED', '42'))
 BATCH = 100
 
@@ -83,6 +83,11 @@ def by_labels(result):
     return {tuple(sorted(s['metric'].items())): s.get('values') or [s['value']] for s in result}
 
 
+def texts(answer, kind):
+    """Annotations, without what differs among versions of 3.x."""
+    return sorted(t.replace(' for metric name ""', '') for t in answer.get(kind, []) if 'sort is ineffective' not in t)
+
+
 def difference(want, got, notes):
     if want['status'] != got['status'] or want.get('errorType') != got.get('errorType'):
         return f'Prometheus {json.dumps(want)[:300]}\n  Bongsu {json.dumps(got)[:300]}'
@@ -90,7 +95,7 @@ def difference(want, got, notes):
         return None
     if notes:
         for kind in ('warnings', 'infos'):
-            a, b = sorted(want.get(kind, [])), sorted(got.get(kind, []))
+            a, b = texts(want, kind), texts(got, kind)
             if a != b and len(a) < 10:
                 return f'{kind}: Prometheus {a}\n  Bongsu {b}'
     a, b = want['data'], got['data']
@@ -120,7 +125,7 @@ def ask(url, params):
 
 
 def cases(seed, base_s, modern):
-    g = Generator(seed, base_s, modern, newest=('first_over_time',))
+    g = Generator(seed, base_s, modern, newest=('first_over_time', 'ts_of_first_over_time'))
     for i in range(BATCH):
         expr = g.query()
         if i % 2:
@@ -130,10 +135,12 @@ def cases(seed, base_s, modern):
                    'end': base_s + 7200, 'step': g.r.choice([15, 60, 61, 300, 1800])}
 
 
-# Where upstream itself does not say what the answer is.
-def unspecified(params, want):
-    text = json.dumps(want)
-    return ('many-to-many' in text and want['status'] == 'error')
+def unspecified(params, want, modern):
+    """Where upstream does not say which series it names, and a bug of 2.42 that 3.x has not: `@` below a subquery
+    that looks into the future."""
+    query = params['query']
+    return (want['status'] == 'error' and 'many-to-many' in want['error']) or \
+        (not modern and ' @ ' in query and '] offset -' in query)
 
 
 def compare(servers, seed, modern):
@@ -145,7 +152,7 @@ def compare(servers, seed, modern):
             got = ask(ours, params)
             want = want.result()
             found = difference(want, got, modern)
-            if found is not None and not unspecified(params, want):
+            if found is not None and not unspecified(params, want, modern):
                 wrong.append(f'{params}\n  {found}')
     assert not wrong, f'{len(wrong)} of {BATCH} differ:\n' + '\n'.join(wrong[:10])
 

@@ -285,18 +285,36 @@ static int members_build(struct agg *s, struct members *m)
     return 0;
 }
 
+/** Warn of the outermost parameters that are no quantiles. */
+static void note_quantiles(struct agg *s)
+{
+    double low = INFINITY;
+    double high = -INFINITY;
+    bool nan = false;
+
+    for (size_t i = 0; i < s->in.steps; i++) {
+        low = fmin(low, s->param[i]);
+        high = fmax(high, s->param[i]);
+        nan = nan || isnan(s->param[i]);
+    }
+    if (nan) {
+        eval_note_quantile(s->ev, s->a->param, NAN);
+    }
+    if (high > 1) {
+        eval_note_quantile(s->ev, s->a->param, high);
+    }
+    if (low < 0) {
+        eval_note_quantile(s->ev, s->a->param, low);
+    }
+}
+
 static int quantiles(struct agg *s)
 {
     struct members m CLEANUP(members_done) = {0};
     double *values = NULL;
     int rc = alloc_out(s, &s->out);
 
-    for (size_t i = 0; i < s->in.steps; i++) {
-        if (!(s->param[i] >= 0 && s->param[i] <= 1)) {
-            eval_note_quantile(s->ev, s->a->param, s->param[i]);
-        }
-    }
-
+    note_quantiles(s);
     rc = rc != 0 ? rc : members_build(s, &m);
     if (rc == 0) {
         values = mem_try_calloc(s->in.n + 1, sizeof(*values));

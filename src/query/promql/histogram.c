@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "query/promql/eval.h"
+#include "query/promql/gotext.h"
 #include "query/promql/special.h"
 
 static int nan_first(const void *a, const void *b)
@@ -52,8 +53,22 @@ static int by_le(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/** Equal bounds become one bucket; counts never fall from one bucket to the next. */
-static size_t repair(struct bucket *b, size_t n)
+/** Nearly the same, as upstream decides what rounding may have done. */
+static bool almost_equal(double a, double b)
+{
+    const double least = 2.2250738585072014e-308;
+    double sum = fabs(a) + fabs(b);
+    double diff = fabs(a - b);
+
+    if (a == 0 || b == 0 || sum < least) {
+        return diff < 1e-12 * least;
+    }
+    return diff / fmin(sum, 1.7976931348623157e308) < 1e-12;
+}
+
+/** Equal bounds become one bucket; counts never fall from one bucket to the next.
+ * @param ret_forced  set when a count fell by more than rounding explains */
+static size_t repair(struct bucket *b, size_t n, bool *ret_forced)
 {
     double highest;
     size_t out = 0;
@@ -67,17 +82,20 @@ static size_t repair(struct bucket *b, size_t n)
     }
     highest = b[0].count;
     for (size_t i = 1; i <= out; i++) { /* NaN compares false and stays */
-        if (b[i].count > highest) {
+        if (almost_equal(b[i].count, highest)) {
+            b[i].count = highest;
+        } else if (b[i].count > highest) {
             highest = b[i].count;
         } else if (b[i].count < highest) {
             b[i].count = highest;
+            *ret_forced = true;
         }
     }
     return out + 1;
 }
 
 /** Linear interpolation inside the bucket that holds the rank. */
-static double bucket_quantile(double q, struct bucket *b, size_t n)
+static double bucket_quantile(double q, struct bucket *b, size_t n, bool *ret_forced)
 {
     double rank;
     double start = 0;
@@ -94,7 +112,7 @@ static double bucket_quantile(double q, struct bucket *b, size_t n)
     if (!(isinf(b[n - 1].le) && b[n - 1].le > 0)) {
         return NAN;
     }
-    n = repair(b, n);
+    n = repair(b, n, ret_forced);
     if (n < 2 || b[n - 1].count == 0) {
         return NAN;
     }
@@ -196,9 +214,12 @@ static int histograms_build(struct eval *ev, const struct mat *in, struct histog
     return eval_bill_arena(ev);
 }
 
-static void quantile_row(const struct mat *in, const struct histograms *h, size_t histogram,
+/** @return true when counts had to be made to rise */
+static bool quantile_row(const struct mat *in, const struct histograms *h, size_t histogram,
                          const double *q, struct mat *ret)
 {
+    bool forced = false;
+
     for (size_t i = 0; i < in->steps; i++) {
         size_t n = 0;
 
@@ -210,8 +231,39 @@ static void quantile_row(const struct mat *in, const struct histograms *h, size_
             }
         }
         if (n != 0) {
-            mat_row(ret, histogram)[i] = bucket_quantile(q[i], h->scratch, n);
+            mat_row(ret, histogram)[i] = bucket_quantile(q[i], h->scratch, n, &forced);
             bit_set(mat_bits(ret, histogram), i);
+        }
+    }
+    return forced;
+}
+
+static void note_quantiles(struct eval *ev, const struct node *arg, const double *q, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!(q[i] >= 0 && q[i] <= 1)) {
+            eval_note_quantile(ev, arg, q[i]);
+        }
+    }
+}
+
+/** Tell of rows without a usable "le". */
+static void note_buckets(struct eval *ev, const struct node *arg, const struct mat *in,
+                         const struct histograms *h)
+{
+    for (size_t i = 0; i < in->n; i++) {
+        struct buf b CLEANUP(buf_done) = {0};
+
+        if (h->of_row[i] != 0) {
+            continue;
+        }
+        buf_init(&b, 4096);
+        buf_add_cstr(&b, "bucket label \"le\" is missing or has a malformed value of ");
+        go_quote(str_take(labels_get(in->labels[i], STR("le")), 200), &b);
+        buf_add_byte(&b, '\0');
+        if (!b.failed) {
+            eval_note_maybe_name(ev, NOTE_WARNING, arg, b.data,
+                                 labels_get(in->labels[i], STR(LABEL_NAME)));
         }
     }
 }
@@ -227,9 +279,19 @@ int special_histogram_quantile(struct eval *ev, const struct call *c, const stru
     rc = rc != 0 ? rc : eval_node(ev, c->args[1], g, &in);
     rc = rc != 0 ? rc : histograms_build(ev, &in, &h);
     rc = rc != 0 ? rc : eval_alloc(ev, ret, h.table.n, g->n);
+    if (rc == 0) {
+        note_quantiles(ev, c->args[0], q.v, g->n);
+        note_buckets(ev, c->args[1], &in, &h);
+    }
     for (size_t i = 0; rc == 0 && i < h.table.n; i++) {
         ret->labels[i] = h.table.v[i];
-        quantile_row(&in, &h, i, q.v, ret);
+        if (quantile_row(&in, &h, i, q.v, ret)) {
+            eval_note_maybe_name(
+                ev, NOTE_INFO, c->args[1],
+                "input to histogram_quantile needed to be fixed for monotonicity (see "
+                "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)",
+                labels_get(h.table.v[i], STR(LABEL_NAME)));
+        }
         rc = i % 16 == 0 ? eval_check(ev) : 0;
     }
     mat_done(ev, &q);

@@ -85,6 +85,7 @@ static int info_matchers(struct info *s, const struct call *c)
     const struct selector *given = c->n > 1 ? &c->args[1]->selector : NULL;
     size_t n = given != NULL ? given->n : 0;
     bool named = false;
+    bool any = false;
 
     s->by.v = arena_array(&s->ev->arena, struct matcher *, n + 1);
     if (s->by.v == NULL) {
@@ -92,12 +93,15 @@ static int info_matchers(struct info *s, const struct call *c)
     }
     for (size_t i = 0; i < n; i++) {
         s->by.v[i] = given->v[i];
-        named = named || is_name(given->v[i]);
+        any = any || is_name(given->v[i]);
+        named = named || (is_name(given->v[i]) && (matcher_op(given->v[i]) == MATCH_EQ ||
+                                                   matcher_op(given->v[i]) == MATCH_RE));
     }
     s->by.n = n;
     first_when(c->args[0], &s->by.when);
     if (!named) {
-        int rc = matcher_new(MATCH_EQ, STR(LABEL_NAME), STR(TARGET_INFO), &s->own, s->ev->reterr);
+        int rc = matcher_new(any ? MATCH_RE : MATCH_EQ, STR(LABEL_NAME),
+                             any ? STR(".+_info") : STR(TARGET_INFO), &s->own, s->ev->reterr);
 
         if (rc != 0) {
             return rc;
@@ -113,11 +117,11 @@ static bool is_info(const struct info *s, struct labels ls)
     struct str name = labels_get(ls, STR(LABEL_NAME));
 
     for (size_t i = 0; i < s->by.n; i++) {
-        if (is_name(s->by.v[i]) && matcher_matches(s->by.v[i], name)) {
-            return true;
+        if (is_name(s->by.v[i]) && !matcher_matches(s->by.v[i], name)) {
+            return false;
         }
     }
-    return false;
+    return true;
 }
 
 /** Name, instance and job, as far as there are any, into `dst` [3]. */

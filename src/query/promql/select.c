@@ -394,6 +394,7 @@ static int window_rows(struct eval *ev, const struct node *n, struct pass *p, st
 static void note_names(struct eval *ev, const struct node *arg, const struct mat *m)
 {
     static const char *const ends[] = {"_total", "_sum", "_count", "_bucket"};
+    const struct node from_subquery = {.start = 0}; /* where upstream places it */
     struct str last = {0};
 
     for (size_t i = 0; i < m->n; i++) {
@@ -405,7 +406,7 @@ static void note_names(struct eval *ev, const struct node *arg, const struct mat
         }
         last = name;
         if (!fine) {
-            eval_note_name(ev, NOTE_INFO, arg,
+            eval_note_name(ev, NOTE_INFO, arg->kind == NODE_SUBQUERY ? &from_subquery : arg,
                            "metric might not be a counter, name does not end in "
                            "_total/_sum/_count/_bucket:",
                            name);
