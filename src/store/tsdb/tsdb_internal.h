@@ -161,6 +161,8 @@ void metadata_close(struct tsdb *db);
 
 /* ---- exemplars (exemplars.c) ---- */
 
+/** One exemplar as the log and the file have it: series, labels, time, value. */
+void exemplar_encode(struct buf *dst, struct str series, struct str labels, int64_t t_ms, double v);
 /** An EXEMPLARS record. @return 0, -ERR_CORRUPT, -ERR_NOMEM */
 NODISCARD int exemplars_replay(struct tsdb *db, struct str payload);
 NODISCARD int exemplars_save(struct tsdb *db, struct err *reterr);
