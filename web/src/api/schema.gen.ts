@@ -1007,7 +1007,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/import/prometheus/metrics/{labels}": {
+    "/api/v1/import/prometheus/metrics/{labels*}": {
         parameters: {
             query?: never;
             header?: never;
