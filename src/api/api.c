@@ -39,6 +39,7 @@ void api_routes(struct api *a, struct http_server *s)
     prom_query_routes(a, s);
     prom_labels_routes(a, s);
     cardinality_routes(a, s);
+    prom_admin_routes(a, s);
     traces_routes(a, s);
     logs_routes(a, s);
     tail_routes(a, s);
