@@ -50,7 +50,6 @@ struct server {
     struct sink sink;
     struct otlp *otlp;
     struct prom_remote *remote;
-    struct push_door *push;
     struct self_monitor *self;
 };
 
@@ -153,7 +152,11 @@ static int open_store(struct server *s, struct err *e)
                                       [TSDB_LIMIT_SOURCE] = (uint64_t)c->limit_source,
                                       [TSDB_LIMIT_VALUES] = (uint64_t)c->limit_values},
                            .max_exemplars = (size_t)c->max_exemplars,
+                           .rollups =
+                               c->query_rollups == 1 ? TSDB_ROLLUPS_FALLBACK : TSDB_ROLLUPS_AUTO,
                            .stats = s->stats};
+
+    memcpy(o.rollup_retention_ms, c->rollup_retention_ms, sizeof(o.rollup_retention_ms));
 
     return store_open(&o, &s->store, e);
 }
@@ -181,7 +184,6 @@ static void make_engines(struct server *s)
     ingest_limits_default(&s->sink.limits);
     s->otlp = otlp_new(&s->sink);
     s->remote = prom_remote_new(&s->sink);
-    s->push = push_door_new(&s->sink);
 }
 
 /* A token for agents of this machine, readable by the server's user only, made once. */
@@ -221,7 +223,6 @@ static void set_backend(struct server *s)
                                   .auth = s->auth,
                                   .otlp = s->otlp,
                                   .remote = s->remote,
-                                  .push = s->push,
                                   .conf = s->conf};
 
     api_set_backend(s->api, &b);
@@ -352,7 +353,6 @@ static void stop(struct server *s)
     http_server_free(s->otlp_http);
     http_server_free(s->http);
     api_free(s->api);
-    push_door_free(s->push);
     prom_remote_free(s->remote);
     otlp_free(s->otlp);
     ingest_stats_free(s->ingest_stats);

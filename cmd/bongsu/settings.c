@@ -10,6 +10,7 @@
 #define AT(field) offsetof(struct settings, field)
 
 static const char *const FSYNC[] = {"interval", "always", NULL};
+static const char *const ROLLUPS[] = {"auto", "only_when_raw_is_gone", NULL};
 static const char *const COMPAT[] = {"3", "2", NULL};
 static const char *const LEVELS[] = {"debug", "info", "warn", "error", NULL};
 static const char *const FORMATS[] = {"logfmt", "json", NULL};
@@ -85,7 +86,31 @@ static const struct conf_key STORAGE[] = {
      .offset = AT(retention_ms),
      .default_value = "30d",
      .placeholder = "DURATION",
-     .help = "Age after which data goes; 0 keeps it until the size budget needs the room."},
+     .help =
+         "Age after which raw metrics, traces and logs go (metrics stay rolled up); 0 keeps them "
+         "until the size budget needs the room."},
+    {.key = "storage.rollup.1m",
+     .flag = "rollup-1m",
+     .type = CONF_DURATION_MS,
+     .offset = AT(rollup_retention_ms[0]),
+     .default_value = "90d",
+     .placeholder = "DURATION",
+     .help = "Age after which metrics rolled up to 1 minute go; 0: when the size budget needs the "
+             "room."},
+    {.key = "storage.rollup.5m",
+     .flag = "rollup-5m",
+     .type = CONF_DURATION_MS,
+     .offset = AT(rollup_retention_ms[1]),
+     .default_value = "365d",
+     .placeholder = "DURATION",
+     .help = "The same of 5 minutes."},
+    {.key = "storage.rollup.1h",
+     .flag = "rollup-1h",
+     .type = CONF_DURATION_MS,
+     .offset = AT(rollup_retention_ms[2]),
+     .default_value = "1825d",
+     .placeholder = "DURATION",
+     .help = "The same of 1 hour."},
     {.key = "storage.max_size",
      .flag = "max-size",
      .type = CONF_BYTES,
@@ -93,7 +118,9 @@ static const struct conf_key STORAGE[] = {
      .default_value = "20GB",
      .placeholder = "BYTES",
      .reloadable = true,
-     .help = "Disk budget of all signals together; the oldest data goes first. 0: no budget."},
+     .help =
+         "Disk budget of all signals together: raw metrics give way to roll-ups, then the oldest "
+         "data goes. 0: no budget."},
     {.key = "storage.min_free",
      .flag = "min-free",
      .type = CONF_BYTES,
@@ -173,6 +200,16 @@ static const struct conf_key LIMITS[] = {
 };
 
 static const struct conf_key QUERY[] = {
+    {.key = "query.rollups",
+     .flag = "query-rollups",
+     .type = CONF_ENUM,
+     .offset = AT(query_rollups),
+     .default_value = "auto",
+     .placeholder = "MODE",
+     .choices = ROLLUPS,
+     .help =
+         "auto: long queries read roll-ups where the answer is the same; only_when_raw_is_gone: "
+         "raw samples as long as there are any."},
     {.key = "query.timeout",
      .flag = "query-timeout",
      .type = CONF_DURATION_MS,

@@ -27,6 +27,8 @@ struct settings {
     int64_t limit_metric, limit_source, limit_values;
     int64_t max_exemplars;
     int fsync;
+    int query_rollups;
+    int64_t rollup_retention_ms[3]; /* 1m, 5m, 1h */
     /* query */
     int64_t query_timeout_ms;
     int64_t query_max_samples;

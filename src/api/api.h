@@ -11,7 +11,6 @@
 #include "conf/conf.h"
 #include "ingest/otlp.h"
 #include "ingest/prom_remote.h"
-#include "ingest/push.h"
 #include "ingest/scrape/scrape.h"
 #include "net/grpc_server.h"
 #include "net/http_server.h"
@@ -61,7 +60,6 @@ struct api_backend {
     struct auth *auth;
     struct otlp *otlp;
     struct prom_remote *remote;
-    struct push_door *push;
     struct scrape *scrape; /* NULL: nothing is scraped */
     const struct conf *conf;
 };

@@ -292,6 +292,8 @@ static void write_tsdb_jobs(struct json_writer *w, struct tsdb *db)
             put_i64(w, "last_end_ms", jobs[i].last_ms);
         }
         put_u64(w, "runs", jobs[i].runs);
+        put_u64(w, "failures", jobs[i].failures);
+        put_u64(w, "waiting", jobs[i].waiting);
         json_object_end(w);
     }
 }

@@ -26,15 +26,7 @@ void ingest_limits_default(struct ingest_limits *l)
     };
 }
 
-#define DOOR_TABLE(X)            \
-    X("otlp_grpc")               \
-    X("otlp_http")               \
-    X("prometheus_remote_write") \
-    X("prometheus_import") X("influx") X("csv_import") X("json_import") X("other")
-
-#define DOOR_NAME(name)  name,
-#define DOOR_LABEL(name) "door=\"" name "\"",
-static const char *const DOORS[] = {DOOR_TABLE(DOOR_NAME)};
+static const char *const DOORS[] = {"otlp_grpc", "otlp_http", "prometheus_remote_write", "other"};
 
 /* What the lag and newest gauges of one signal read. */
 struct newest {
@@ -64,7 +56,9 @@ static const struct reason_row ALTERS[] = {ALTER_TABLE(REASON_ROW)};
 static const char SIGNAL_LETTERS[INGEST_SIGNAL_COUNT] = {'m', 't', 'l'};
 static const char *const SIGNAL_LABELS[INGEST_SIGNAL_COUNT] = {
     "signal=\"metrics\"", "signal=\"traces\"", "signal=\"logs\""};
-static const char *const DOOR_LABELS[ARRAY_LEN(DOORS)] = {DOOR_TABLE(DOOR_LABEL)};
+static const char *const DOOR_LABELS[ARRAY_LEN(DOORS)] = {
+    "door=\"otlp_grpc\"", "door=\"otlp_http\"", "door=\"prometheus_remote_write\"",
+    "door=\"other\""};
 
 static void register_reasons(struct stats *registry, const struct reason_row *rows, size_t n,
                              size_t signal, const char *name, const char *help,

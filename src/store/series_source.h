@@ -22,6 +22,39 @@ enum series_want {
     SERIES_LABELS, /* nothing: read() is not called */
 };
 
+/** What a query makes of the samples: decides whether roll-ups can stand in for them, and which of their
+ * columns. Where they do, values and times of read() are:
+ *   SAMPLES, LAST   a bucket's last sample at its own time
+ *   COUNTER         the same, and the samples around each reset
+ *   MIN, MAX        of a bucket, at the bucket's end
+ *   SUM, AVG        sum of a bucket, at its end; read_counts() gives the numbers of samples
+ *   COUNT           samples of a bucket, at its end; raw samples that are read count 1 each
+ * All but SAMPLES and COUNTER are exact for windows of whole buckets, (end - k * resolution, end]. */
+enum series_need {
+    SERIES_NEED_SAMPLES, /* anything else; roll-ups only where the samples are gone */
+    SERIES_NEED_LAST,    /* instant selectors, last_over_time */
+    SERIES_NEED_COUNTER, /* rate, increase, resets */
+    SERIES_NEED_MIN,
+    SERIES_NEED_MAX,
+    SERIES_NEED_SUM,
+    SERIES_NEED_COUNT,
+    SERIES_NEED_AVG,
+};
+
+struct series_hint {
+    enum series_need need;
+    int64_t range_ms; /* of the window; 0: instant selector */
+    int64_t step_ms;  /* between windows, whose last ends at max_ms; 0: one only */
+};
+
+/** From where to where read() gives buckets of one length instead of samples. */
+struct series_resolution {
+    int64_t until_ms;      /* inclusive; from there on the next one's, raw samples after the last */
+    int64_t resolution_ms; /* 0: raw samples */
+};
+
+enum { SERIES_RESOLUTIONS = 4 };
+
 /** What to read. All pointers borrowed for the call (`cancel`, `budget` until the selection is freed). */
 struct series_query {
     const struct matcher *const *matchers; /* all must match; at least one */
@@ -30,6 +63,7 @@ struct series_query {
     int64_t max_ms;    /* inclusive */
     size_t max_series; /* more: -ERR_LIMIT; 0: no limit */
     enum series_want want;
+    struct series_hint hint;
     struct cancel *cancel; /* may be NULL */
     struct budget *budget; /* memory of the query; may be NULL */
 };
@@ -46,6 +80,14 @@ struct series_source_ops {
      * replacing what `dst` held. Different i may be read by different threads at once. */
     int (*read)(struct series_selection *s, size_t i, struct samples *dst, struct err *reterr);
     void (*free)(struct series_selection *s); /* NULL is fine */
+
+    /** Resolutions the selection reads, by time. read() may then give samples from a few buckets before min_ms
+     * on. @return how many, at most SERIES_RESOLUTIONS; 0 (or op NULL): raw samples only */
+    size_t (*resolutions)(const struct series_selection *s,
+                          struct series_resolution dst[SERIES_RESOLUTIONS]);
+    /** For SERIES_NEED_AVG with resolutions: numbers of samples for each value read() gives. */
+    int (*read_counts)(struct series_selection *s, size_t i, struct samples *dst,
+                       struct err *reterr);
 
     /** May series i have native histograms in the range? NULL: the source never has. A series may have both kinds of
      * samples; read() then gives the floats only. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Opening and closing the engines of one directory, and the maintenance thread that keeps the whole inside
- * its disk budget: the part with the oldest newest-row goes first, whatever signal it is.
+ * its disk budget: the signal most above its share gives its oldest data, metrics their finest first.
  */
 #include "store/store.h"
 
@@ -27,7 +27,10 @@ static const int64_t TRIM_BYTES = 16 << 20;
 static const uint64_t DEFAULT_MIN_FREE = 512ull << 20;
 static const int64_t DEFAULT_MEMORY = 512ll << 20;
 
-enum { USAGE_KINDS = 6 };
+enum {
+    USAGE_KINDS = 6,
+    STUCK_ROUNDS = 3, /* then raw metrics go although they could not be rolled up */
+};
 
 /* The gauges of bongsu_store_disk_bytes and where their value is. */
 static const struct {
@@ -53,6 +56,7 @@ struct store {
     uint64_t min_free_bytes;
     struct counter *dropped_bytes;
     struct gauge *disk_bytes[USAGE_KINDS]; /* order of USAGE */
+    unsigned stuck; /* rounds that had to make room and could not; the maintenance thread's own */
     struct thread maintenance;
     struct mutex lock;
     struct cond wake;
@@ -93,11 +97,14 @@ static int open_metrics(struct store *s, const struct store_opts *o, struct err 
     struct tsdb_opts t = {.dir = dir,
                           .wal_sync = o->wal_sync,
                           .retention_ms = o->retention_ms,
+                          .rollups = o->rollups,
+                          .rollup_quiet_ms = o->rollup_quiet_ms,
                           .max_exemplars = o->max_exemplars,
                           .stats = o->stats,
                           .budget = &s->memory};
 
     memcpy(t.limits, o->limits, sizeof(t.limits));
+    memcpy(t.rollup_retention_ms, o->rollup_retention_ms, sizeof(t.rollup_retention_ms));
     return tsdb_open(&t, &s->metrics, reterr);
 }
 
@@ -178,69 +185,128 @@ static void make_stats(struct store *s, struct stats *stats)
                    "Memory taken from a budget, by subsystem", memory_used, &s->memory);
 }
 
-static const char *const SIGNALS[] = {"metrics", "traces", "logs"};
+/* Shares of the disk budget in percent. They only matter when the budget is reached: the signal that is most
+ * above its share gives; what one does not use the others may. */
+static const struct {
+    const char *name;
+    unsigned share;
+} SIGNALS[] = {{"metrics", 50}, {"traces", 30}, {"logs", 20}};
 
-/* The engine whose oldest part ends earliest. @return 0 metrics, 1 spans, 2 logs, -1: nothing is left */
-static int oldest_of(struct store *s, int64_t newest_ns[3], uint64_t bytes[3])
-{
-    int which = 0;
-
-    newest_ns[0] = tsdb_oldest_block_ms(s->metrics, &bytes[0]);
-    newest_ns[0] = newest_ns[0] > INT64_MAX / 1000000 ? INT64_MAX : newest_ns[0] * 1000000;
-    newest_ns[1] = columns_oldest_part_ns(s->spans, &bytes[1]);
-    newest_ns[2] = columns_oldest_part_ns(s->logs, &bytes[2]);
-    for (int i = 1; i < 3; i++) {
-        which = newest_ns[i] < newest_ns[which] ? i : which;
-    }
-    return newest_ns[which] == INT64_MAX ? -1 : which;
-}
+enum { SIGNAL_METRICS, SIGNAL_TRACES, SIGNAL_LOGS, SIGNALS_N };
 
 uint64_t store_min_free(const struct store *s)
 {
     return s->min_free_bytes;
 }
 
+/* What each signal would give next. */
+struct offers {
+    struct tsdb_shrink metrics;
+    int64_t day[SIGNALS_N];
+    uint64_t gives[SIGNALS_N]; /* bytes; 0: nothing */
+    uint64_t has[SIGNALS_N];   /* bytes on disk */
+};
+
+static void ask_engines(struct store *s, struct offers *o)
+{
+    struct columns *columns[SIGNALS_N] = {NULL, s->spans, s->logs};
+    struct tsdb_tier tiers[TSDB_TIERS];
+
+    *o = (struct offers){0};
+    tsdb_tiers(s->metrics, tiers);
+    for (int i = 0; i < TSDB_TIERS; i++) {
+        o->has[SIGNAL_METRICS] += tiers[i].bytes;
+    }
+    if (tsdb_shrink_next(s->metrics, &o->metrics)) {
+        o->gives[SIGNAL_METRICS] = o->metrics.bytes;
+        o->day[SIGNAL_METRICS] = o->metrics.day;
+    }
+    for (int i = SIGNAL_TRACES; i < SIGNALS_N; i++) {
+        struct columns_status st;
+        int64_t newest_ns = columns_oldest_part_ns(columns[i], &o->gives[i]);
+
+        columns_status(columns[i], &st);
+        o->has[i] = st.disk_bytes;
+        o->day[i] = newest_ns / 1000000 / 86400000;
+    }
+}
+
+/* The signal that is most above its share. Metrics of a day that still grows go only when metrics are above theirs,
+ * or nothing else is left. @return -1: nothing is left */
+static int choose_signal(const struct offers *o)
+{
+    uint64_t total = o->has[0] + o->has[1] + o->has[2];
+    double most = 0;
+    int chosen = -1;
+
+    for (int i = 0; i < SIGNALS_N; i++) {
+        double ratio = 100.0 * (double)o->has[i] / SIGNALS[i].share / (double)(total + 1);
+        bool last_resort = i == SIGNAL_METRICS && o->metrics.open_day && ratio <= 1;
+
+        if (o->gives[i] != 0 && !last_resort && ratio > most) {
+            most = ratio;
+            chosen = i;
+        }
+    }
+    return chosen < 0 && o->gives[SIGNAL_METRICS] != 0 ? SIGNAL_METRICS : chosen;
+}
+
 void store_next_victim(struct store *s, struct storage_victim *ret)
 {
     struct storage_victim v = {.tier = ""};
-    uint64_t bytes[3] = {0};
-    int64_t newest_ns[3];
-    int which = oldest_of(s, newest_ns, bytes);
+    struct tsdb_tier tiers[TSDB_TIERS];
+    struct offers o;
+    int which;
 
+    ask_engines(s, &o);
+    which = choose_signal(&o);
     if (which >= 0) {
-        v.signal = SIGNALS[which];
-        v.tier = which == 0 ? "raw" : "";
-        v.day = newest_ns[which] / 1000000 / 86400000;
-        v.bytes = bytes[which];
-        snprintf(v.reason, sizeof(v.reason), "it is the oldest data of all signals");
+        uint64_t total = o.has[0] + o.has[1] + o.has[2];
+
+        tsdb_tiers(s->metrics, tiers);
+        v.signal = SIGNALS[which].name;
+        v.tier = which == SIGNAL_METRICS ? tiers[o.metrics.tier].name : "";
+        v.day = o.day[which];
+        v.bytes = o.gives[which];
+        snprintf(
+            v.reason, sizeof(v.reason), "%s take %.0f %% of the data, their share is %u %%%s%s",
+            v.signal, 100.0 * (double)o.has[which] / (double)(total + 1), SIGNALS[which].share,
+            which == SIGNAL_METRICS ? "; " : "", which == SIGNAL_METRICS ? o.metrics.reason : "");
     }
     *ret = v;
 }
 
-/* @return bytes freed, 0 when nothing is left */
-static uint64_t drop_oldest(struct store *s)
+/* Most above its share gives first. @return bytes freed, 0 when nothing is left or it failed */
+static uint64_t drop_something(struct store *s)
 {
     struct err e = {0};
-    uint64_t bytes[3] = {0};
-    int64_t newest_ns[3];
-    int which = oldest_of(s, newest_ns, bytes);
-    int rc;
+    struct tsdb_shrink shrunk = {0};
+    struct offers o;
+    uint64_t bytes = 0;
+    int which;
+    int rc = 0;
 
+    ask_engines(s, &o);
+    which = choose_signal(&o);
     if (which < 0) {
         return 0;
     }
-    rc = which == 0   ? tsdb_drop_oldest_block(s->metrics, &e)
-         : which == 1 ? columns_drop_oldest_part(s->spans, &e)
-                      : columns_drop_oldest_part(s->logs, &e);
+    if (which == SIGNAL_METRICS) {
+        bytes = tsdb_shrink(s->metrics, s->stuck >= STUCK_ROUNDS, &shrunk, &e);
+        rc = bytes == 0 && e.code != 0 ? -1 : 0;
+    } else {
+        rc = columns_drop_oldest_part(which == SIGNAL_TRACES ? s->spans : s->logs, &e);
+        bytes = rc < 0 ? 0 : o.gives[which];
+    }
     if (rc < 0) {
-        log_error("store", "dropping the oldest data failed", L_CSTR("error", e.msg));
+        log_error("store", "making room failed, will be tried again", L_CSTR("error", e.msg));
         return 0;
     }
-    log_info("store", "oldest data dropped to stay inside the disk budget",
-             L_CSTR("signal", SIGNALS[which]), L_INT("bytes", bytes[which]),
-             L_INT("newest_ms", newest_ns[which] / 1000000));
-    counter_add(s->dropped_bytes, bytes[which]);
-    return bytes[which];
+    log_info("store", "data dropped to stay inside the disk budget",
+             L_CSTR("signal", SIGNALS[which].name), L_INT("bytes", bytes),
+             L_INT("day", o.day[which]));
+    counter_add(s->dropped_bytes, bytes);
+    return bytes;
 }
 
 static bool over_budget(const struct store *s, const struct store_usage *u)
@@ -262,6 +328,16 @@ static void flush_engines(struct store *s)
     }
 }
 
+static bool closing(struct store *s)
+{
+    bool yes;
+
+    mutex_lock(&s->lock);
+    yes = s->closing;
+    mutex_unlock(&s->lock);
+    return yes;
+}
+
 /* Logs cannot be dropped. Where they are a large share, their rows become parts first: smaller, and in line
  * by age with the parts there, which would all go for them otherwise. */
 static void enforce_budget(struct store *s, struct store_usage *u)
@@ -270,7 +346,12 @@ static void enforce_budget(struct store *s, struct store_usage *u)
         flush_engines(s);
         measure(s, u);
     }
-    while (over_budget(s, u) && drop_oldest(s) != 0) {
+    while (over_budget(s, u) && !closing(s)) {
+        if (drop_something(s) == 0) {
+            s->stuck++;
+            return;
+        }
+        s->stuck = 0;
         measure(s, u);
     }
 }
@@ -347,6 +428,9 @@ void store_close(struct store *s)
     s->closing = true;
     cond_broadcast(&s->wake);
     mutex_unlock(&s->lock);
+    if (s->metrics != NULL) { /* a roll-up the budget waits for */
+        tsdb_cancel_background(s->metrics);
+    }
     thread_join(&s->maintenance);
     tsdb_close(s->metrics);
     columns_close(s->spans);

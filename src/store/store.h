@@ -2,7 +2,7 @@
  *
  * A tenant's store: one directory with the three engines and the metadata, opened, budgeted and closed
  * together. It owns what they share: the lock on the directory, the memory budgets and the disk budget that
- * drops the oldest data, whichever signal it belongs to, before the disk or the setting is full.
+ * lets old data go, step by step, before the disk or the setting is full.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -19,8 +19,11 @@ struct err;
 struct store_opts {
     const char *dir; /* made when missing, mode 0700 */
     enum wal_sync wal_sync;
-    int64_t retention_ms;    /* of all signals; 0: no limit by age */
-    uint64_t max_disk_bytes; /* of all signals, WALs included; 0: no limit by size */
+    int64_t retention_ms; /* of raw metrics, traces, logs; 0: no limit by age */
+    enum tsdb_rollups rollups;
+    int64_t rollup_retention_ms[3]; /* of metrics at 1m, 5m, 1h; 0: no limit by age */
+    int64_t rollup_quiet_ms;        /* as tsdb_opts */
+    uint64_t max_disk_bytes;        /* of all signals, WALs included; 0: no limit by size */
     uint64_t
         min_free_bytes; /* of the file system: below it the oldest data goes; default 512 MiB */
     int64_t max_memory_bytes; /* of heads, in-memory parts and caches together; default 512 MiB */

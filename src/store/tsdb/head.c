@@ -317,7 +317,7 @@ static bool is_alive(void *arg, uint64_t number)
     return head_series_locked(arg, (uint32_t)number) != NULL;
 }
 
-size_t head_collect(struct head *h, unsigned shard, uint32_t epoch, const roaring_bitmap_t *set)
+size_t head_collect(struct head *h, unsigned shard, uint32_t epoch)
 {
     struct shard *s = &h->shards[shard];
     struct label labels[PART_MAX_LABELS];
@@ -329,8 +329,7 @@ size_t head_collect(struct head *h, unsigned shard, uint32_t epoch, const roarin
             struct series *se = s->pages.v[p][k];
 
             if (se == NULL || se->raw_n != 0 || se->first != NULL ||
-                atomic_load_explicit(&se->seen_epoch, memory_order_relaxed) >= epoch ||
-                (set != NULL && !roaring_bitmap_contains(set, se->number))) {
+                atomic_load_explicit(&se->seen_epoch, memory_order_relaxed) >= epoch) {
                 continue;
             }
             limiter_remove(h->limiter, head_labels_locked(s, se, labels));

@@ -25,6 +25,7 @@ static void selection_free(struct series_selection *s)
     vec_done(&s->heads);
     mem_free(s->groups);
     parts_release(s->parts, s->parts_n);
+    rollup_plan_free(s->plan);
     arena_done(&s->arena);
     if (s->taken != 0) {
         budget_give(s->budget, s->taken);
@@ -88,6 +89,7 @@ static int tsdb_select(void *impl, const struct series_query *q, struct series_s
     s->max_ms = q->max_ms;
     s->max_series = q->max_series;
     s->want = q->want;
+    s->need = q->hint.need;
     s->cancel = q->cancel;
     rc = selection_build(db, s, q);
     rc = rc == 0 ? group_entries(s) : rc;
@@ -187,6 +189,43 @@ static bool head_is_enough(const struct series_selection *s, const struct piece 
     return true;
 }
 
+/** Along the plan: buckets where roll-ups serve, samples elsewhere. */
+static int read_planned(struct series_selection *s, const struct entry *e,
+                        enum rollup_column column, struct samples *dst, struct err *reterr)
+{
+    const struct piece *v = s->pieces.v + e->first;
+    struct samples head = {0};
+    struct rollup_reader r;
+    int rc = cancel_check(s->cancel);
+
+    dst->n = 0;
+    rollup_read_begin(&r, s->plan, column, e->labels, dst);
+    if (rc == 0 && v[0].source == 0) {
+        rc = append_head(&s->heads.v[v[0].at], &head);
+        r.head = &head;
+    }
+    for (uint32_t i = v[0].source == 0 ? 1 : 0; rc == 0 && i < e->n; i++) {
+        struct part_cursor c;
+        int r1;
+
+        part_cursor_init(&c, s->parts[v[i].source - 1]);
+        rc = part_seek(&c, v[i].at);
+        r1 = rc == 0 ? rollup_read_part(&r, v[i].source - 1u, &c, reterr) : 0;
+        if (r1 < 0) {
+            ignore_result(rollup_read_end(&r, r1), "the first error counts");
+            samples_done(&head);
+            return r1;
+        }
+    }
+    rc = rollup_read_end(&r, rc);
+    samples_done(&head);
+    if (rc < 0) {
+        return err_set(reterr, (enum err_code) - rc, "reading a series: %s", err_text(rc));
+    }
+    samples_clip(dst, s->min_ms, s->max_ms);
+    return 0;
+}
+
 static int read_entry(struct series_selection *s, const struct entry *e, struct samples *dst,
                       struct err *reterr)
 {
@@ -195,6 +234,9 @@ static int read_entry(struct series_selection *s, const struct entry *e, struct 
     size_t i = head ? 1 : 0;
     int rc = cancel_check(s->cancel);
 
+    if (s->plan != NULL) {
+        return read_planned(s, e, rollup_column_of(s->need), dst, reterr);
+    }
     dst->n = 0;
     if (head && head_is_enough(s, v, e->n)) {
         i = e->n;
@@ -252,7 +294,8 @@ static int selection_read_histograms(struct series_selection *s, size_t i,
         const struct entry *e = &s->entries.v[g->first + k];
 
         v[k].code = e->labels.v[e->labels.n - 1].value;
-        rc = read_entry(s, e, &v[k].samples, reterr);
+        rc = s->plan != NULL ? read_planned(s, e, COLUMN_END_LAST, &v[k].samples, reterr)
+                             : read_entry(s, e, &v[k].samples, reterr);
     }
     if (rc == 0) {
         rc = native_assemble(v, g->n, dst);
@@ -265,6 +308,29 @@ static int selection_read_histograms(struct series_selection *s, size_t i,
     }
     mem_free(v);
     return rc;
+}
+
+static int selection_read_counts(struct series_selection *s, size_t i, struct samples *dst,
+                                 struct err *reterr)
+{
+    const struct entry *e = &s->entries.v[i];
+
+    dst->n = 0;
+    if (s->groups != NULL) {
+        if (s->groups[i].floats == 0) {
+            return 0;
+        }
+        e = &s->entries.v[s->groups[i].floats - 1];
+    }
+    return s->plan != NULL
+               ? read_planned(s, e, COLUMN_COUNT, dst, reterr)
+               : err_set(reterr, ERR_INVALID, "numbers of samples are of roll-ups only");
+}
+
+static size_t selection_resolutions(const struct series_selection *s,
+                                    struct series_resolution dst[SERIES_RESOLUTIONS])
+{
+    return s->plan != NULL ? rollup_resolutions(s->plan, dst) : 0;
 }
 
 static size_t selection_count(const struct series_selection *s)
@@ -286,6 +352,8 @@ struct series_source tsdb_source(struct tsdb *db)
         .read = selection_read,
         .has_histograms = selection_has_histograms,
         .read_histograms = selection_read_histograms,
+        .resolutions = selection_resolutions,
+        .read_counts = selection_read_counts,
         .free = selection_free,
         .label_names = select_label_names,
         .label_values = select_label_values,

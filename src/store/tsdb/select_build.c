@@ -357,7 +357,7 @@ static int add_part_series(struct build *b, struct part_cursor *at, uint32_t num
     struct piece p = {.seq = (uint32_t)s->seqs.n, .source = part, .at = number};
     int rc = part_seek(at, number);
 
-    if (rc < 0 || at->max_ms < s->min_ms || at->min_ms > s->max_ms || part_hides_series(at)) {
+    if (rc < 0 || at->max_ms < s->min_ms || at->min_ms > s->max_ms) {
         return rc;
     }
     rc = piece_room(s, at->pairs_n);
@@ -734,9 +734,11 @@ static int order(struct build *b)
 int selection_build(struct tsdb *db, struct series_selection *s, const struct series_query *q)
 {
     struct build b = {.s = s, .q = q};
-    int rc = build_head(&b, db);
+    int rc;
 
-    rc = rc == 0 ? parts_snapshot(db, q->min_ms, q->max_ms, &s->parts, &s->parts_n) : rc;
+    s->min_ms = rollup_reach(db, q);
+    rc = build_head(&b, db);
+    rc = rc == 0 ? rollup_plan(db, q, &s->plan, &s->parts, &s->parts_n) : rc;
     rc = rc == 0 ? build_parts(&b) : rc;
     rc = rc == 0 ? order(&b) : rc;
     vec_done(&b.symbols);

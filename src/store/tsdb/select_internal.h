@@ -7,6 +7,7 @@
 #define STORE_TSDB_SELECT_INTERNAL_H
 
 #include "store/tsdb/native.h"
+#include "store/tsdb/rollup_internal.h"
 #include "store/tsdb/select.h"
 #include "store/tsdb/tsdb_internal.h"
 
@@ -38,6 +39,8 @@ struct series_selection {
     int64_t min_ms, max_ms;
     size_t max_series;
     enum series_want want;
+    enum series_need need;
+    struct rollup_plan *plan; /* owned; NULL: raw parts only */
     struct cancel *cancel;
     struct part **parts;
     size_t parts_n;

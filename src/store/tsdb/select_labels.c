@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "store/tsdb/rollup_internal.h"
 #include "store/tsdb/select.h"
-#include "store/tsdb/tsdb_internal.h"
 
 /** A growing set of strings, copied into the caller's arena. */
 struct string_set {
@@ -186,6 +186,7 @@ static int ask_part(const struct part *p, const struct series_query *q, bool nam
 
 static int ask_all(struct tsdb *db, const struct series_query *q, bool names, struct ask *k)
 {
+    struct rollup_plan *plan = NULL; /* how to read the parts: of no interest here */
     struct part **parts = NULL;
     size_t n = 0;
     int rc = 0;
@@ -193,11 +194,12 @@ static int ask_all(struct tsdb *db, const struct series_query *q, bool names, st
     for (unsigned i = 0; rc == 0 && i < HEAD_SHARDS; i++) {
         rc = ask_shard(&db->head.shards[i], q, names, k);
     }
-    rc = rc == 0 ? parts_snapshot(db, q->min_ms, q->max_ms, &parts, &n) : rc;
+    rc = rc == 0 ? rollup_plan(db, q, &plan, &parts, &n) : rc;
     for (size_t i = 0; rc == 0 && i < n; i++) {
         rc = ask_part(parts[i], q, names, k);
     }
     parts_release(parts, n);
+    rollup_plan_free(plan);
     return rc;
 }
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "store/tsdb/tsdb_internal.h"
+#include "store/tsdb/rollup_internal.h"
 
 /** A table under construction: name -> count over all shards. */
 struct table {
@@ -135,6 +135,15 @@ static void head_range(struct tsdb *db, struct tsdb_status *st)
 static void part_figures(struct tsdb *db, struct tsdb_status *st)
 {
     rwlock_read(&db->parts_lock);
+    for (int k = TSDB_1M; k < TSDB_TIERS; k++) {
+        const part_list *l = &db->rollups->tiers[k].parts;
+
+        for (size_t i = 0; i < l->n; i++) {
+            st->disk_bytes += part_info(l->v[i])->bytes;
+            widen(st, part_info(l->v[i])->min_ms, part_info(l->v[i])->max_ms);
+        }
+        st->blocks += l->n;
+    }
     for (size_t i = 0; i < db->parts.n; i++) {
         const struct part_info *p = part_info(db->parts.v[i]);
 
@@ -142,7 +151,7 @@ static void part_figures(struct tsdb *db, struct tsdb_status *st)
         st->disk_bytes += p->bytes;
         widen(st, p->min_ms, p->max_ms);
     }
-    st->blocks = db->parts.n;
+    st->blocks += db->parts.n;
     rwlock_unlock(&db->parts_lock);
 }
 
@@ -202,6 +211,16 @@ size_t tsdb_jobs(struct tsdb *db, struct tsdb_job *dst, size_t cap)
                 (double)atomic_load_explicit(&db->merge_permille, memory_order_relaxed) / 1000,
             .last_ms = atomic_load_explicit(&db->merge_last_ms, memory_order_relaxed),
             .runs = atomic_load_explicit(&db->merge_runs, memory_order_relaxed),
+        },
+        {
+            .name = "rollup",
+            .running = atomic_load_explicit(&db->rollups->running, memory_order_relaxed),
+            .progress =
+                (double)atomic_load_explicit(&db->rollups->permille, memory_order_relaxed) / 1000,
+            .last_ms = atomic_load_explicit(&db->rollups->last_ms, memory_order_relaxed),
+            .runs = atomic_load_explicit(&db->rollups->runs, memory_order_relaxed),
+            .failures = atomic_load_explicit(&db->rollups->failures, memory_order_relaxed),
+            .waiting = atomic_load_explicit(&db->rollups->waiting, memory_order_relaxed),
         },
     };
     size_t n = cap < ARRAY_LEN(jobs) ? cap : ARRAY_LEN(jobs);

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/map.h"
-#include "store/tsdb/tsdb_internal.h"
+#include "store/tsdb/rollup_internal.h"
 
 enum { CHECK_EVERY = 1024 };
 
@@ -41,6 +41,14 @@ void tsdb_tiers(struct tsdb *db, struct tsdb_tier dst[TSDB_TIERS])
     rwlock_read(&db->parts_lock);
     for (size_t i = 0; i < db->parts.n; i++) {
         count_part(&dst[TSDB_RAW], part_info(db->parts.v[i]));
+    }
+    for (int k = TSDB_1M; k < TSDB_TIERS; k++) {
+        const struct tier *t = &db->rollups->tiers[k];
+
+        dst[k].retention_ms = t->retention_ms;
+        for (size_t i = 0; i < t->parts.n; i++) {
+            count_part(&dst[k], part_info(t->parts.v[i]));
+        }
     }
     rwlock_unlock(&db->parts_lock);
 }
@@ -83,6 +91,13 @@ int tsdb_days(struct tsdb *db, int64_t from_day, struct arena *a, struct tsdb_da
         const struct part_info *p = part_info(db->parts.v[i]);
 
         ok = p->day < from_day || add_day(&days, p, TSDB_RAW);
+    }
+    for (int k = TSDB_1M; k < TSDB_TIERS; k++) {
+        const part_list *l = &db->rollups->tiers[k].parts;
+
+        for (size_t i = 0; ok && i < l->n; i++) {
+            ok = part_info(l->v[i])->day < from_day || add_day(&days, part_info(l->v[i]), k);
+        }
     }
     rwlock_unlock(&db->parts_lock);
     if (ok) {

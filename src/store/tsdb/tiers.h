@@ -58,4 +58,24 @@ struct tsdb_sources {
 NODISCARD int tsdb_sources(struct tsdb *db, struct str label, size_t limit, struct cancel *cancel,
                            struct arena *a, struct tsdb_sources *ret, struct err *reterr);
 
+/** What the disk budget takes next from the metrics. Of days at rest the oldest raw one goes while raw days hold at
+ * least half of all bytes, then the oldest of 1m while that holds half of what is coarser and itself, and so on. */
+struct tsdb_shrink {
+    enum tsdb_tier_id tier;
+    bool open_day; /* nothing at rest is left: the oldest day that still grows */
+    int64_t day;
+    uint64_t bytes;
+    const char *reason; /* static */
+};
+
+/** @return false when there is nothing on disk */
+bool tsdb_shrink_next(struct tsdb *db, struct tsdb_shrink *ret);
+/** Take it. A raw day is rolled up before; when that fails it stays unless `must`.
+ * @return bytes freed, 0: nothing (detail in reterr when it failed) */
+uint64_t tsdb_shrink(struct tsdb *db, bool must, struct tsdb_shrink *ret, struct err *reterr);
+/** End merges and roll-ups that run, ahead of tsdb_close(). */
+void tsdb_cancel_background(struct tsdb *db);
+/** Roll up every day that has ended, now. @return days rolled up, or an error */
+NODISCARD int tsdb_rollup_now(struct tsdb *db, struct err *reterr);
+
 #endif

@@ -10,8 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "store/tsdb/limiter.h"
-#include "store/tsdb/tombstones.h"
-#include "store/tsdb/tsdb_internal.h"
+#include "store/tsdb/rollup_internal.h"
 
 static const int64_t DEFAULT_FUTURE_MS = 10 * 60 * 1000;
 static const uint64_t DEFAULT_HEAD_BYTES = 256ull << 20;
@@ -303,7 +302,7 @@ static void merge_loop(void *arg)
             }
         }
         if (clock_mono().ns >= next_retention.ns) {
-            retention_apply(db, clock_wall_ms());
+            rollups_retention(db, clock_wall_ms());
             next_retention = mono_add_ms(clock_mono(), 60000);
         }
         mutex_lock(&db->bg_lock);
@@ -321,6 +320,7 @@ static void stop_threads(struct tsdb *db)
     mutex_unlock(&db->bg_lock);
     thread_join(&db->bg);
     thread_join(&db->merger);
+    rollups_join(db);
 }
 
 /* ---- open and close ---- */
@@ -362,9 +362,9 @@ static void destroy(struct tsdb *db)
     budget_give(db->budget, atomic_load_explicit(&db->budget_taken, memory_order_relaxed));
     wal_close(db->wal);
     metadata_close(db);
-    tombstones_close(db);
     exemplars_close(db);
     parts_done(db);
+    rollups_close(db);
     head_done(&db->head);
     limiter_free(db->head.limiter);
     doors_done(db);
@@ -388,13 +388,14 @@ int tsdb_open(const struct tsdb_opts *opts, struct tsdb **ret, struct err *reter
 
     register_stats(db, opts->stats);
     rc = rc == 0 ? parts_load(db, reterr) : rc;
-    rc = rc == 0 ? tombstones_open(db, reterr) : rc;
+    rc = rc == 0 ? rollups_open(db, opts, reterr) : rc;
     rc = rc == 0 ? metadata_open(db, reterr) : rc;
     rc = rc == 0 ? exemplars_open(db, opts->max_exemplars, opts->stats, reterr) : rc;
     rc = rc == 0 ? open_wal(db, opts->stats, reterr) : rc;
     if (rc == 0) {
         rc = thread_start(&db->bg, "tsdb-flush", flush_loop, db);
         rc = rc == 0 ? thread_start(&db->merger, "tsdb-merge", merge_loop, db) : rc;
+        rc = rc == 0 ? rollups_start(db) : rc;
         if (rc < 0) {
             stop_threads(db);
             rc = err_set(reterr, ERR_UNAVAILABLE, "starting the background threads");

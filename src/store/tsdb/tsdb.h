@@ -27,6 +27,12 @@ enum tsdb_limit {
     TSDB_LIMIT_COUNT,
 };
 
+/** When queries read roll-ups. */
+enum tsdb_rollups {
+    TSDB_ROLLUPS_AUTO,     /* also for long ranges with long steps, where the answer is the same */
+    TSDB_ROLLUPS_FALLBACK, /* only where raw samples are gone */
+};
+
 struct tsdb_opts {
     const char *dir; /* made when missing; holds wal/, blocks, metadata */
     enum wal_sync wal_sync;
@@ -39,9 +45,12 @@ struct tsdb_opts {
     size_t max_exemplars;         /* kept in all; 0: none */
     uint64_t head_max_bytes;      /* flush the head above this; default 256 MiB */
     int64_t flush_interval_ms;    /* and at least this often; default 2 h */
-    const struct vfs *vfs;        /* NULL: real */
-    struct stats *stats;          /* may be NULL */
-    struct budget *budget;        /* memory of head and caches; may be NULL */
+    enum tsdb_rollups rollups;
+    int64_t rollup_retention_ms[3]; /* of 1m, 5m, 1h; 0: as long as the disk budget allows */
+    int64_t rollup_quiet_ms; /* a day is rolled up so long after its last flush; default 10 s */
+    const struct vfs *vfs;   /* NULL: real */
+    struct stats *stats;     /* may be NULL */
+    struct budget *budget;   /* memory of head and caches; may be NULL */
 };
 
 /** Opens, replays the WAL (progress in the log), starts the background thread (flush, merge, retention).
@@ -124,7 +133,7 @@ struct tsdb_status {
     uint64_t head_samples;
     uint64_t stored_samples; /* blocks + head */
     uint64_t head_bytes;     /* memory */
-    uint64_t disk_bytes;     /* blocks, without WAL */
+    uint64_t disk_bytes;     /* blocks of all tiers, without WAL */
     uint64_t wal_bytes;
     uint64_t blocks;
     int64_t oldest_ms; /* INT64_MAX when empty */
@@ -140,11 +149,13 @@ NODISCARD int tsdb_status(struct tsdb *db, size_t limit, struct arena *a, struct
 
 /** What a background job does, for status pages. */
 struct tsdb_job {
-    const char *name; /* "flush", "merge" */
+    const char *name; /* "flush", "merge", "rollup" */
     bool running;
     double progress; /* of the current or last run, 0..1 */
     int64_t last_ms; /* end of the last run, Unix ms; 0: none yet */
     uint64_t runs;
+    uint64_t failures; /* of "rollup" */
+    uint64_t waiting;  /* of "rollup": days that are due or wait for quiet */
 };
 
 /** @return jobs written to dst, at most cap */
@@ -154,8 +165,5 @@ size_t tsdb_jobs(struct tsdb *db, struct tsdb_job *dst, size_t cap);
 NODISCARD int tsdb_flush(struct tsdb *db, struct err *reterr);
 /** Merge all blocks of every range to their resting form and wait (for benches and `bongsu check`). */
 NODISCARD int tsdb_compact(struct tsdb *db, struct err *reterr);
-/** Newest sample time of the oldest block, INT64_MAX with none; and drop that block (size budget). */
-int64_t tsdb_oldest_block_ms(struct tsdb *db, uint64_t *ret_bytes);
-NODISCARD int tsdb_drop_oldest_block(struct tsdb *db, struct err *reterr);
 
 #endif

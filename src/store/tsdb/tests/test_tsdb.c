@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "io/vfs.h"
-#include "store/tsdb/tsdb_internal.h"
+#include "store/tsdb/rollup_internal.h"
 
 struct fixture {
     char dir[64];
@@ -551,6 +551,20 @@ static void test_special_values(void **state)
     matcher_free(m);
 }
 
+/** What the disk budget does, until nothing is left. */
+static void drop_all(struct fixture *f)
+{
+    struct tsdb_shrink shrunk;
+    struct err e = {0};
+    unsigned steps = 0;
+
+    while (tsdb_shrink(f->db, false, &shrunk, &e) != 0) {
+        steps++;
+    }
+    assert_int_equal(e.code, 0);
+    assert_true(steps >= 4); /* raw, 1m, 5m, 1h */
+}
+
 static void test_selection_outlives_changes(void **state)
 {
     struct fixture *f = *state;
@@ -559,6 +573,7 @@ static void test_selection_outlives_changes(void **state)
     struct series_query q = {.matchers_n = 1, .max_ms = 100000};
     struct series_selection *s = NULL;
     struct samples got = {0};
+    struct tsdb_shrink none;
 
     for (int i = 0; i < 300; i++) {
         put(f, "a=1", i, i);
@@ -570,14 +585,22 @@ static void test_selection_outlives_changes(void **state)
     q.matchers = (const struct matcher *const *)&m;
     assert_int_equal(src.ops->select(src.impl, &q, &s, NULL), 0);
     assert_int_equal(tsdb_compact(f->db, NULL), 0);
-    assert_int_equal(tsdb_drop_oldest_block(f->db, NULL), 0);
+    drop_all(f);
     assert_int_equal(src.ops->read(s, 0, &got, NULL), 0);
     assert_int_equal(got.n, 300);
     samples_done(&got);
     src.ops->free(s);
     assert_query(f, "a=1", 0, 100000, "");
-    assert_int_equal(tsdb_drop_oldest_block(f->db, NULL), -ERR_NOT_FOUND);
+    assert_false(tsdb_shrink_next(f->db, &none));
     matcher_free(m);
+}
+
+static int64_t oldest_raw_ms(struct fixture *f)
+{
+    struct tsdb_tier tiers[TSDB_TIERS];
+
+    tsdb_tiers(f->db, tiers);
+    return tiers[TSDB_RAW].oldest_ms;
 }
 
 static void test_retention(void **state)
@@ -588,13 +611,13 @@ static void test_retention(void **state)
     put(f, "a=1", now - 10 * 86400000LL, 1);
     put(f, "a=1", now - 1000, 2);
     assert_int_equal(tsdb_flush(f->db, NULL), 0);
-    assert_true(tsdb_oldest_block_ms(f->db, NULL) == now - 10 * 86400000LL);
+    assert_true(oldest_raw_ms(f) == now - 10 * 86400000LL);
     f->opts.retention_ms = 3 * 86400000LL;
     reopen(f);
-    retention_apply(f->db, now);
-    assert_true(tsdb_oldest_block_ms(f->db, NULL) == now - 1000);
-    retention_apply(f->db, now + 4 * 86400000LL);
-    assert_true(tsdb_oldest_block_ms(f->db, NULL) == INT64_MAX);
+    rollups_retention(f->db, now);
+    assert_true(oldest_raw_ms(f) == now - 1000);
+    rollups_retention(f->db, now + 4 * 86400000LL);
+    assert_true(oldest_raw_ms(f) == INT64_MAX);
 }
 
 static void test_metadata(void **state)
@@ -659,7 +682,7 @@ static void test_status(void **state)
     assert_int_equal(st.stored_samples, 5);
     assert_int_equal(st.blocks, 1);
     assert_true(st.disk_bytes > 0 && st.wal_bytes < 100);
-    assert_int_equal(tsdb_jobs(f->db, jobs, ARRAY_LEN(jobs)), 2);
+    assert_int_equal(tsdb_jobs(f->db, jobs, ARRAY_LEN(jobs)), 3);
     assert_string_equal(jobs[0].name, "flush");
     assert_int_equal(jobs[0].runs, 1);
     assert_true(jobs[0].last_ms > 0 && !jobs[0].running);

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Folding samples into buckets, buckets into coarser ones, and joining buckets. One walk serves both folds:
+ * the samples of a fold are the raw ones, or the finer roll-up's last samples and points; resets between
+ * neighbours are found the same way in either.
+ */
+#include "store/tsdb/rollup.h"
+
+#include <stdlib.h>
+
+#include "base/err.h"
+
+/* A series that falls at most once in so many samples (or this often at all) may be a counter with resets:
+ * keeping their points costs little and loses nothing if it is a gauge. */
+enum { RARE_FALLS = 4, RARE_SHARE = 64 };
+
+void rollup_done(struct rollup *r)
+{
+    vec_done(&r->buckets);
+    vec_done(&r->points);
+}
+
+void rollup_clear(struct rollup *r)
+{
+    vec_clear(&r->buckets);
+    vec_clear(&r->points);
+    r->counter = false;
+    r->known_counter = false;
+}
+
+bool rollup_is_counter(struct labels labels)
+{
+    static const struct str SUFFIXES[] = {
+        {"_total", 6}, {"_count", 6}, {"_sum", 4}, {"_bucket", 7}};
+
+    for (size_t i = 0; i < labels.n; i++) {
+        if (label_name_is_hidden(labels.v[i].name)) {
+            return true;
+        }
+        if (str_eq(labels.v[i].name, STR(LABEL_NAME))) {
+            for (size_t k = 0; k < ARRAY_LEN(SUFFIXES); k++) {
+                if (str_ends(labels.v[i].value, SUFFIXES[k])) {
+                    return true;
+                }
+            }
+        }
+    }
+    return false;
+}
+
+/* ---- points ---- */
+
+/** Sees the values of a fold in order of time and keeps those that must survive beside the buckets. */
+struct point_walk {
+    struct rollup *dst;
+    struct rollup_point last; /* value seen last */
+    bool any;                 /* `last` is one */
+    bool last_kept;           /* it is in dst->points already */
+};
+
+static int keep(struct point_walk *w, int64_t t_ms, double v)
+{
+    return vec_push(&w->dst->points, (struct rollup_point){t_ms, v}) ? 0 : -ERR_NOMEM;
+}
+
+static int walk_value(struct point_walk *w, int64_t t_ms, double v)
+{
+    bool fell = w->any && v < w->last.v;
+    int rc = 0;
+
+    if (w->dst->counter && (fell || (!w->any && w->dst->known_counter))) {
+        if (fell && !w->last_kept) {
+            rc = keep(w, w->last.t_ms, w->last.v);
+        }
+        rc = rc == 0 ? keep(w, t_ms, v) : rc;
+        w->last_kept = true;
+    } else {
+        w->last_kept = false;
+    }
+    w->last = (struct rollup_point){t_ms, v};
+    w->any = true;
+    return rc;
+}
+
+/** Points that a bucket's last sample is anyway go, and stale markers something follows in their bucket. */
+static void drop_needless(struct rollup *r, int64_t resolution_ms)
+{
+    size_t kept = 0;
+    size_t b = 0;
+
+    for (size_t i = 0; i < r->points.n; i++) {
+        struct rollup_point p = r->points.v[i];
+        bool stale = sample_is_stale(p.v);
+
+        while (b < r->buckets.n && r->buckets.v[b].end_ms < rollup_end(p.t_ms, resolution_ms)) {
+            b++;
+        }
+        if (b < r->buckets.n && r->buckets.v[b].end_ms == rollup_end(p.t_ms, resolution_ms) &&
+            (stale ? r->buckets.v[b].t_ms >= p.t_ms : r->buckets.v[b].t_ms == p.t_ms)) {
+            continue;
+        }
+        if (stale && i + 1 < r->points.n && sample_is_stale(r->points.v[i + 1].v)) {
+            continue; /* one marker after another says nothing new */
+        }
+        r->points.v[kept++] = p;
+    }
+    r->points.n = kept;
+}
+
+/** Too many resets for points to be kept: it is no counter worth the room. */
+static void give_up_counter(struct rollup *r)
+{
+    size_t kept = 0;
+
+    if (r->points.n <= ROLLUP_MAX_POINTS) {
+        return;
+    }
+    for (size_t i = 0; i < r->points.n; i++) {
+        if (sample_is_stale(r->points.v[i].v)) {
+            r->points.v[kept++] = r->points.v[i];
+        }
+    }
+    r->points.n = kept < ROLLUP_MAX_POINTS ? kept : ROLLUP_MAX_POINTS;
+    r->counter = r->known_counter = false;
+}
+
+/* ---- folding ---- */
+
+static bool less(double v, double than)
+{
+    return v < than || isnan(than);
+}
+
+static void widen(struct rollup_bucket *b, double min, double max)
+{
+    if (less(min, b->min)) {
+        b->min = min;
+    }
+    if (max > b->max || isnan(b->max)) {
+        b->max = max;
+    }
+}
+
+/** The bucket with this end, which is the last one or comes after it. NULL: no memory */
+static struct rollup_bucket *bucket_at(struct rollup *r, int64_t end_ms)
+{
+    if (r->buckets.n == 0 || r->buckets.v[r->buckets.n - 1].end_ms != end_ms) {
+        if (!vec_push(&r->buckets, (struct rollup_bucket){.end_ms = end_ms,
+                                                          .t_ms = INT64_MIN,
+                                                          .min = (double)NAN,
+                                                          .max = (double)NAN})) {
+            return NULL;
+        }
+    }
+    return &r->buckets.v[r->buckets.n - 1];
+}
+
+static bool falls_rarely(const struct samples *s)
+{
+    size_t falls = 0;
+    double last = -INFINITY;
+
+    for (size_t i = 0; i < s->n; i++) {
+        if (!isnan(s->v[i])) {
+            falls += s->v[i] < last ? 1 : 0;
+            last = s->v[i];
+        }
+    }
+    return falls <= RARE_FALLS || falls <= s->n / RARE_SHARE;
+}
+
+int rollup_fold(const struct samples *s, int64_t resolution_ms, bool known_counter,
+                struct rollup *dst)
+{
+    struct point_walk w = {.dst = dst};
+    double low = 0; /* of the sum (Neumaier) */
+    int rc = 0;
+
+    rollup_clear(dst);
+    dst->known_counter = known_counter;
+    dst->counter = known_counter || falls_rarely(s);
+    for (size_t i = 0; rc == 0 && i < s->n; i++) {
+        double v = s->v[i];
+        struct rollup_bucket *b;
+        double sum;
+
+        if (sample_is_stale(v)) {
+            rc = keep(&w, s->t_ms[i], v);
+            continue;
+        }
+        b = bucket_at(dst, rollup_end(s->t_ms[i], resolution_ms));
+        if (b == NULL) {
+            return -ERR_NOMEM;
+        }
+        low = b->count == 0 ? 0 : low;
+        b->t_ms = s->t_ms[i];
+        b->last = v;
+        widen(b, v, v);
+        b->count += 1;
+        b->sum -= low;
+        sum = b->sum + v;
+        low += fabs(b->sum) >= fabs(v) ? (b->sum - sum) + v : (v - sum) + b->sum;
+        low = isfinite(low) ? low : 0;
+        b->sum = sum + low;
+        rc = walk_value(&w, s->t_ms[i], v);
+    }
+    if (rc == 0) {
+        drop_needless(dst, resolution_ms);
+        give_up_counter(dst);
+    }
+    return rc;
+}
+
+int rollup_coarsen(const struct rollup *src, int64_t resolution_ms, struct rollup *dst)
+{
+    struct point_walk w = {.dst = dst};
+    size_t p = 0;
+    int rc = 0;
+
+    rollup_clear(dst);
+    dst->counter = src->counter;
+    dst->known_counter = src->known_counter;
+    for (size_t i = 0; rc == 0 && i <= src->buckets.n; i++) {
+        const struct rollup_bucket *in = i < src->buckets.n ? &src->buckets.v[i] : NULL;
+        struct rollup_bucket *b;
+
+        for (; rc == 0 && p < src->points.n && (in == NULL || src->points.v[p].t_ms < in->t_ms);
+             p++) {
+            rc = sample_is_stale(src->points.v[p].v)
+                     ? keep(&w, src->points.v[p].t_ms, src->points.v[p].v)
+                     : walk_value(&w, src->points.v[p].t_ms, src->points.v[p].v);
+        }
+        if (rc < 0 || in == NULL) {
+            break;
+        }
+        b = bucket_at(dst, rollup_end(in->end_ms, resolution_ms));
+        if (b == NULL) {
+            return -ERR_NOMEM;
+        }
+        b->t_ms = in->t_ms;
+        b->last = in->last;
+        widen(b, in->min, in->max);
+        b->sum += in->sum;
+        b->count += in->count;
+        rc = walk_value(&w, in->t_ms, in->last);
+    }
+    if (rc == 0) {
+        drop_needless(dst, resolution_ms);
+    }
+    return rc;
+}
+
+/* ---- joining ---- */
+
+/** Buckets of one end. Of a counter that was reset between the two, the earlier last sample stays as a point. */
+static int join_bucket(struct rollup *r, struct rollup_bucket *a, const struct rollup_bucket *b)
+{
+    const struct rollup_bucket *first = a->t_ms <= b->t_ms ? a : b;
+    const struct rollup_bucket *second = first == a ? b : a;
+    struct rollup_point p = {first->t_ms, first->last};
+
+    if (r->counter && first->t_ms < second->t_ms && second->last < first->last &&
+        !vec_push(&r->points, p)) {
+        return -ERR_NOMEM;
+    }
+    widen(a, b->min, b->max);
+    a->sum += b->sum;
+    a->count += b->count;
+    if (b->t_ms >= a->t_ms) { /* of equal times the later arrival */
+        a->t_ms = b->t_ms;
+        a->last = b->last;
+    }
+    return 0;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct rollup_point *x = a;
+    const struct rollup_point *y = b;
+
+    return (x->t_ms > y->t_ms) - (x->t_ms < y->t_ms);
+}
+
+/** The points of both by time; those joining the buckets left at the end of dst's, too. */
+static int join_points(struct rollup *dst, const struct rollup *src)
+{
+    size_t kept = 0;
+
+    if (!vec_reserve(&dst->points, src->points.n)) {
+        return -ERR_NOMEM;
+    }
+    if (src->points.n != 0) {
+        memcpy(dst->points.v + dst->points.n, src->points.v,
+               src->points.n * sizeof(*src->points.v));
+        dst->points.n += src->points.n;
+    }
+    if (dst->points.n == 0) {
+        return 0;
+    }
+    qsort(dst->points.v, dst->points.n, sizeof(*dst->points.v), by_time);
+    for (size_t i = 0; i < dst->points.n; i++) {
+        if (kept == 0 || dst->points.v[kept - 1].t_ms != dst->points.v[i].t_ms) {
+            dst->points.v[kept++] = dst->points.v[i];
+        }
+    }
+    dst->points.n = kept;
+    return 0;
+}
+
+static int append(struct rollup *dst, const struct rollup *src)
+{
+    if (!vec_reserve(&dst->buckets, src->buckets.n) || !vec_reserve(&dst->points, src->points.n)) {
+        return -ERR_NOMEM;
+    }
+    if (src->buckets.n != 0) {
+        memcpy(dst->buckets.v + dst->buckets.n, src->buckets.v,
+               src->buckets.n * sizeof(*src->buckets.v));
+        dst->buckets.n += src->buckets.n;
+    }
+    if (src->points.n != 0) {
+        memcpy(dst->points.v + dst->points.n, src->points.v,
+               src->points.n * sizeof(*src->points.v));
+        dst->points.n += src->points.n;
+    }
+    return 0;
+}
+
+/** Does everything of `b` come after everything of `a`? */
+static bool follows(const struct rollup *a, const struct rollup *b)
+{
+    int64_t last = INT64_MIN;
+
+    if (a->buckets.n != 0 && b->buckets.n != 0 &&
+        b->buckets.v[0].end_ms <= a->buckets.v[a->buckets.n - 1].end_ms) {
+        return false;
+    }
+    if (a->points.n != 0) {
+        last = a->points.v[a->points.n - 1].t_ms;
+    }
+    if (a->buckets.n != 0 && a->buckets.v[a->buckets.n - 1].t_ms > last) {
+        last = a->buckets.v[a->buckets.n - 1].t_ms;
+    }
+    return (b->points.n == 0 || b->points.v[0].t_ms > last) &&
+           (b->buckets.n == 0 || b->buckets.v[0].t_ms > last);
+}
+
+/** The buckets of both by end, from the back so that `dst` needs no copy. */
+static int merge_buckets(struct rollup *dst, const struct rollup *src)
+{
+    size_t both = 0;
+    size_t i = 0;
+    size_t a = dst->buckets.n;
+    size_t b = src->buckets.n;
+    size_t out;
+
+    if (!vec_reserve(&dst->buckets, src->buckets.n)) {
+        return -ERR_NOMEM;
+    }
+    for (size_t k = 0; k < src->buckets.n; k++) {
+        while (i < dst->buckets.n && dst->buckets.v[i].end_ms < src->buckets.v[k].end_ms) {
+            i++;
+        }
+        both += i < dst->buckets.n && dst->buckets.v[i].end_ms == src->buckets.v[k].end_ms ? 1 : 0;
+    }
+    out = a + b - both;
+    dst->buckets.n = out;
+    while (b > 0) {
+        const struct rollup_bucket *y = &src->buckets.v[b - 1];
+
+        if (a > 0 && dst->buckets.v[a - 1].end_ms > y->end_ms) {
+            dst->buckets.v[--out] = dst->buckets.v[--a];
+        } else if (a > 0 && dst->buckets.v[a - 1].end_ms == y->end_ms) {
+            struct rollup_bucket x = dst->buckets.v[--a];
+
+            if (join_bucket(dst, &x, y) < 0) {
+                return -ERR_NOMEM;
+            }
+            dst->buckets.v[--out] = x;
+            b--;
+        } else {
+            dst->buckets.v[--out] = *y;
+            b--;
+        }
+    }
+    return 0;
+}
+
+int rollup_combine(struct rollup *dst, const struct rollup *src)
+{
+    int rc;
+
+    dst->counter = dst->counter || src->counter;
+    if (follows(dst, src)) {
+        return append(dst, src);
+    }
+    rc = merge_buckets(dst, src);
+    return rc == 0 ? join_points(dst, src) : rc;
+}

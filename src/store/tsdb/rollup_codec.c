@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Roll-ups to bytes and back. The last samples are a chunk with their true times, which tell the buckets'
+ * ends; the other columns are chunks of values, and most of the time less: equal to another column, or the small
+ * difference to what another column lets expect. A difference is used only where adding it back gives every bit.
+ */
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "codec/bits.h"
+#include "codec/chunk.h"
+#include "store/tsdb/rollup.h"
+
+enum {
+    VERSION = 1,
+    FLAG_COUNTER = 1,
+    FLAG_KNOWN = 2,
+    FLAG_POINTS = 4,
+    COLUMNS = 4, /* count, min, max, sum: the order they are decoded in */
+};
+
+enum form {
+    FORM_SAME,   /* the expected value */
+    FORM_PLAIN,  /* values */
+    FORM_OFFSET, /* value - expected */
+    FORM_MIDDLE, /* of sums: value - (min + max) / 2 * count */
+    FORM_COUNT,
+};
+
+static const unsigned BIT_OF[COLUMNS] = {ROLLUP_COUNT, ROLLUP_MIN, ROLLUP_MAX, ROLLUP_SUM};
+
+static double get(const struct rollup_bucket *b, int column)
+{
+    return column == 0 ? b->count : column == 1 ? b->min : column == 2 ? b->max : b->sum;
+}
+
+static void set(struct rollup_bucket *b, int column, double v)
+{
+    *(column == 0 ? &b->count : column == 1 ? &b->min : column == 2 ? &b->max : &b->sum) = v;
+}
+
+/** What a column is expected to be, from those decoded before it. */
+static double expected(const struct rollup_bucket *b, int column, enum form form)
+{
+    if (column == 0) {
+        return 1;
+    }
+    if (column == 3) {
+        return (form == FORM_MIDDLE ? (b->min + b->max) * 0.5 : b->last) * b->count;
+    }
+    return b->last;
+}
+
+static bool same_bits(double a, double b)
+{
+    return memcmp(&a, &b, sizeof(a)) == 0;
+}
+
+/* ---- encoding ---- */
+
+struct columns {
+    int64_t *t_ms;
+    double *v;
+};
+
+static int put_chunk(struct buf *dst, const int64_t *t_ms, const double *v, size_t n,
+                     struct buf *scratch)
+{
+    int rc;
+
+    buf_clear(scratch);
+    rc = chunk_encode(t_ms, v, n, scratch);
+    if (rc == 0) {
+        bits_add_varint(dst, scratch->n);
+        buf_add_str(dst, buf_str(scratch));
+        rc = dst->failed ? -ERR_NOMEM : 0;
+    }
+    return rc;
+}
+
+/** Values of a column in a form. @return false when they do not come back bit by bit */
+static bool in_form(const struct rollup *r, int column, enum form form, double *dst)
+{
+    for (size_t i = 0; i < r->buckets.n; i++) {
+        const struct rollup_bucket *b = &r->buckets.v[i];
+        double v = get(b, column);
+        double e = expected(b, column, form);
+
+        dst[i] = form == FORM_PLAIN ? v : v - e;
+        if (form != FORM_PLAIN && !same_bits(form == FORM_SAME ? e : e + dst[i], v)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/** Append the form, and for all but SAME a chunk: the smallest there is. */
+static int put_column(const struct rollup *r, int column, const struct columns *c, struct buf *dst,
+                      struct buf scratch[2])
+{
+    struct buf *best = &scratch[0];
+    enum form chosen = FORM_COUNT;
+    size_t n = r->buckets.n;
+
+    if (in_form(r, column, FORM_SAME, c->v)) {
+        buf_add_byte(dst, FORM_SAME);
+        return dst->failed ? -ERR_NOMEM : 0;
+    }
+    buf_clear(best);
+    for (int form = FORM_PLAIN; form < (column == 3 ? FORM_COUNT : FORM_MIDDLE); form++) {
+        struct buf *try = best == &scratch[0] ? &scratch[1] : &scratch[0];
+        int rc;
+
+        if (!in_form(r, column, (enum form)form, c->v)) {
+            continue;
+        }
+        buf_clear(try);
+        rc = chunk_encode(c->t_ms, c->v, n, try);
+        if (rc < 0) {
+            return rc;
+        }
+        if (chosen == FORM_COUNT || try->n < best->n) {
+            best = try;
+            chosen = (enum form)form;
+        }
+    }
+    buf_add_byte(dst, (char)chosen);
+    bits_add_varint(dst, best->n);
+    buf_add_str(dst, buf_str(best));
+    return dst->failed ? -ERR_NOMEM : 0;
+}
+
+static int put_points(const struct rollup *r, const struct columns *c, struct buf *dst,
+                      struct buf *scratch)
+{
+    for (size_t i = 0; i < r->points.n; i++) {
+        c->t_ms[i] = r->points.v[i].t_ms;
+        c->v[i] = r->points.v[i].v;
+    }
+    return put_chunk(dst, c->t_ms, c->v, r->points.n, scratch);
+}
+
+static int put_buckets(const struct rollup *r, const struct columns *c, struct buf *dst,
+                       struct buf scratch[2])
+{
+    int rc;
+
+    for (size_t i = 0; i < r->buckets.n; i++) {
+        c->t_ms[i] = r->buckets.v[i].t_ms;
+        c->v[i] = r->buckets.v[i].last;
+    }
+    rc = put_chunk(dst, c->t_ms, c->v, r->buckets.n, &scratch[0]);
+    for (size_t i = 0; i < r->buckets.n; i++) {
+        c->t_ms[i] = (int64_t)i;
+    }
+    for (int i = 0; rc == 0 && i < COLUMNS; i++) {
+        rc = put_column(r, i, c, dst, scratch);
+    }
+    return rc;
+}
+
+int rollup_encode(const struct rollup *r, int64_t resolution_ms, struct buf *dst)
+{
+    size_t n = r->buckets.n > r->points.n ? r->buckets.n : r->points.n;
+    struct columns c = {mem_try_alloc(n * sizeof(int64_t)), mem_try_alloc(n * sizeof(double))};
+    struct buf scratch[2];
+    int rc = c.t_ms == NULL || c.v == NULL ? -ERR_NOMEM : 0;
+
+    (void)resolution_ms;
+    if (r->buckets.n > ROLLUP_MAX_BUCKETS || r->points.n > ROLLUP_MAX_POINTS || n == 0) {
+        rc = -ERR_TOO_LARGE;
+    }
+    buf_init(&scratch[0], ROLLUP_BLOB_MAX);
+    buf_init(&scratch[1], ROLLUP_BLOB_MAX);
+    buf_add_byte(dst, VERSION);
+    buf_add_byte(dst, (char)((r->counter ? FLAG_COUNTER : 0) | (r->known_counter ? FLAG_KNOWN : 0) |
+                             (r->points.n != 0 ? FLAG_POINTS : 0)));
+    bits_add_varint(dst, r->buckets.n);
+    if (rc == 0 && r->points.n != 0) {
+        rc = put_points(r, &c, dst, &scratch[0]);
+    }
+    if (rc == 0 && r->buckets.n != 0) {
+        rc = put_buckets(r, &c, dst, scratch);
+    }
+    buf_done(&scratch[0]);
+    buf_done(&scratch[1]);
+    mem_free(c.t_ms);
+    mem_free(c.v);
+    return rc == 0 && dst->failed ? -ERR_NOMEM : rc;
+}
+
+/* ---- decoding ---- */
+
+struct decode {
+    struct bits_reader r;
+    int64_t *t_ms; /* room for `cap` */
+    double *v;
+    size_t cap;
+};
+
+/** The bytes of the next chunk. */
+static int next_chunk(struct decode *d, struct str *ret)
+{
+    uint64_t n = bits_read_varint(&d->r);
+
+    if (d->r.bad || n > (uint64_t)(d->r.end - d->r.p)) {
+        return -ERR_CORRUPT;
+    }
+    *ret = str_of((const char *)d->r.p, (size_t)n);
+    d->r.p += n;
+    return 0;
+}
+
+/** @return samples in d->t_ms and d->v, 1..max, or an error */
+static int decode_chunk(struct decode *d, struct str bytes, size_t max)
+{
+    size_t n;
+    int64_t first;
+    int rc = chunk_peek(bytes, &n, &first);
+
+    if (rc < 0 || n > max) {
+        return -ERR_CORRUPT;
+    }
+    if (n > d->cap) {
+        mem_free(d->t_ms);
+        mem_free(d->v);
+        d->t_ms = mem_try_alloc(n * sizeof(*d->t_ms));
+        d->v = mem_try_alloc(n * sizeof(*d->v));
+        d->cap = d->t_ms != NULL && d->v != NULL ? n : 0;
+        if (d->cap == 0) {
+            return -ERR_NOMEM;
+        }
+    }
+    return chunk_decode(bytes, d->t_ms, d->v, n);
+}
+
+static int decode_points(struct decode *d, unsigned columns, struct rollup *dst)
+{
+    struct str bytes;
+    int n = next_chunk(d, &bytes);
+
+    if (n < 0 || (columns & ROLLUP_POINTS) == 0) {
+        return n;
+    }
+    n = decode_chunk(d, bytes, ROLLUP_MAX_POINTS);
+    if (n < 0 || !vec_reserve(&dst->points, (size_t)n)) {
+        return n < 0 ? n : -ERR_NOMEM;
+    }
+    for (int i = 0; i < n; i++) {
+        dst->points.v[i] = (struct rollup_point){d->t_ms[i], d->v[i]};
+    }
+    dst->points.n = (size_t)n;
+    return 0;
+}
+
+static int decode_last(struct decode *d, size_t n, int64_t resolution_ms, struct rollup *dst)
+{
+    struct str bytes;
+    int rc = next_chunk(d, &bytes);
+
+    rc = rc == 0 ? decode_chunk(d, bytes, n) : rc;
+    if (rc < 0 || (size_t)rc != n) {
+        return rc < 0 ? rc : -ERR_CORRUPT;
+    }
+    if (!vec_reserve(&dst->buckets, n)) {
+        return -ERR_NOMEM;
+    }
+    for (size_t i = 0; i < n; i++) {
+        int64_t t = d->t_ms[i];
+
+        if (t > INT64_MAX / 2 || t < INT64_MIN / 2 ||
+            (i != 0 && rollup_end(t, resolution_ms) <= dst->buckets.v[i - 1].end_ms)) {
+            return -ERR_CORRUPT;
+        }
+        dst->buckets.v[i] = (struct rollup_bucket){
+            .end_ms = rollup_end(t, resolution_ms), .t_ms = t, .last = d->v[i]};
+        dst->buckets.n = i + 1;
+    }
+    return 0;
+}
+
+/** @param wanted  decode it; else step over it */
+static int decode_column(struct decode *d, int column, bool wanted, struct rollup *dst)
+{
+    uint64_t form = bits_read_varint(&d->r);
+    size_t n = dst->buckets.n;
+    struct str bytes;
+    int rc;
+
+    if (d->r.bad || form >= FORM_COUNT || (form == FORM_MIDDLE && column != 3)) {
+        return -ERR_CORRUPT;
+    }
+    if (form == FORM_SAME) {
+        for (size_t i = 0; wanted && i < n; i++) {
+            set(&dst->buckets.v[i], column, expected(&dst->buckets.v[i], column, FORM_SAME));
+        }
+        return 0;
+    }
+    rc = next_chunk(d, &bytes);
+    if (rc < 0 || !wanted) {
+        return rc;
+    }
+    rc = decode_chunk(d, bytes, n);
+    if (rc < 0 || (size_t)rc != n) {
+        return rc < 0 ? rc : -ERR_CORRUPT;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct rollup_bucket *b = &dst->buckets.v[i];
+        double e = form == FORM_PLAIN ? 0 : expected(b, column, (enum form)form);
+
+        set(b, column, form == FORM_PLAIN ? d->v[i] : e + d->v[i]);
+    }
+    return 0;
+}
+
+static int decode_all(struct decode *d, int64_t resolution_ms, unsigned columns, struct rollup *dst)
+{
+    uint64_t version = bits_read_varint(&d->r);
+    uint64_t flags = bits_read_varint(&d->r);
+    uint64_t n = bits_read_varint(&d->r);
+    int rc = 0;
+
+    if (d->r.bad || version != VERSION || flags > 7 || n > ROLLUP_MAX_BUCKETS) {
+        return -ERR_CORRUPT;
+    }
+    dst->counter = (flags & FLAG_COUNTER) != 0;
+    dst->known_counter = (flags & FLAG_KNOWN) != 0;
+    if ((flags & FLAG_POINTS) != 0) {
+        rc = decode_points(d, columns, dst);
+    }
+    if (rc == 0 && n != 0) {
+        rc = decode_last(d, (size_t)n, resolution_ms, dst);
+        for (int i = 0; rc == 0 && i < COLUMNS; i++) { /* a sum may lean on all before it */
+            rc =
+                decode_column(d, i, (columns & BIT_OF[i]) != 0 || (columns & ROLLUP_SUM) != 0, dst);
+        }
+    }
+    return rc == 0 && d->r.p != d->r.end ? -ERR_CORRUPT : rc;
+}
+
+int rollup_decode(struct str src, int64_t resolution_ms, unsigned columns, struct rollup *dst)
+{
+    struct decode d = {.r = bits_reader_of(src.p, src.n)};
+    int rc;
+
+    rollup_clear(dst);
+    rc = decode_all(&d, resolution_ms, columns, dst);
+    mem_free(d.t_ms);
+    mem_free(d.v);
+    return rc;
+}

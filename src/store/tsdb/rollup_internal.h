@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tiers inside the engine. A tier part holds the buckets of one day's samples of the raw flushes [seq_lo, seq_hi];
+ * that range alone says what is covered:
+ *  - a raw part within the range of a tier part of its day is covered;
+ *  - a tier part within the range of an uncovered raw part is superseded: the raw part has its samples;
+ *  - a tier part that starts below the day's first raw part cannot be made again: its samples are gone.
+ * Tier lists change under parts_lock together with the raw list, so a query sees one state of both.
+ */
+#ifndef STORE_TSDB_ROLLUP_INTERNAL_H
+#define STORE_TSDB_ROLLUP_INTERNAL_H
+
+#include "store/tsdb/rollup.h"
+#include "store/tsdb/tiers.h"
+#include "store/tsdb/tsdb_internal.h"
+
+typedef VEC(struct part *) part_list;
+
+struct tier {
+    char *dir;
+    int64_t resolution_ms;
+    int64_t retention_ms;
+    part_list parts; /* by (day, seq_lo); guarded by: db->parts_lock */
+};
+
+/** A day the roll-up thread has seen uncovered parts of. */
+struct pending_day {
+    int64_t day;
+    uint64_t seq_hi; /* of its newest raw part */
+    struct mono since;
+    bool again;  /* there are tier parts already */
+    bool looked; /* seen in this round */
+};
+
+struct rollups {
+    struct tsdb *db;
+    struct tier tiers[TSDB_TIERS]; /* [TSDB_RAW] only for its retention */
+    int64_t bounds[TSDB_TIERS]; /* times after [k] are served by tier k or a finer one; guarded by:
+                                 * db->parts_lock */
+    enum tsdb_rollups mode;
+    int64_t quiet_ms;
+    struct thread thread;
+    struct mutex make_lock;          /* one roll-up at a time; taken before merge_lock */
+    VEC(struct pending_day) pending; /* the thread's own */
+    atomic_bool running;
+    _Atomic uint32_t permille;
+    _Atomic uint64_t runs, failures, waiting; /* waiting: days not yet rolled up */
+    _Atomic int64_t last_ms;
+    struct counter *days, *errors;
+    struct timing *time;
+};
+
+/** Open the tiers' parts, after parts_load(). */
+NODISCARD int rollups_open(struct tsdb *db, const struct tsdb_opts *opts, struct err *reterr);
+NODISCARD int rollups_start(struct tsdb *db);
+void rollups_join(struct tsdb *db); /* db->stop is set and bg_wake was signalled */
+void rollups_close(struct tsdb *db);
+
+/** Roll up what a day's raw parts have and its tiers have not. @return 1 done, 0 nothing to do, error
+ * (-ERR_CANCELED: closing) */
+NODISCARD int rollup_day(struct tsdb *db, int64_t day, struct err *reterr);
+/** Drop what is older than its tier's retention; raw days are rolled up before. */
+void rollups_retention(struct tsdb *db, int64_t now_ms);
+/** Do all tiers that still keep the day cover its raw parts? Under parts_lock. */
+bool rollup_covered_locked(const struct tsdb *db, int64_t day, int64_t now_ms);
+
+/* ---- lists of parts ---- */
+
+/** After a tier's list changed or raw parts went. Under parts_lock for writing. */
+void rollup_bounds_locked(struct tsdb *db);
+bool part_list_insert(part_list *l, struct part *p);
+/** Is `p` within the range of a part of its day in `l`? */
+bool part_list_covers(const part_list *l, const struct part_info *p);
+/** First index of a day (or of what comes after it). */
+size_t part_list_day(struct part *const *v, size_t n, int64_t day);
+char *tier_path(const struct tier *t, const struct part_info *info, const char *suffix);
+NODISCARD int tier_publish(struct tsdb *db, struct tier *t, const char *tmp,
+                           const struct part_info *info, struct err *reterr);
+/** Drop all parts of a day from a tier. @return bytes */
+uint64_t tier_drop_day(struct tsdb *db, struct tier *t, int64_t day, const char *why);
+/** Drop a day's raw parts, oldest flush first: an interrupted drop is seen and ended at the next start.
+ * Under merge_lock. @return bytes */
+uint64_t raw_drop_day_locked(struct tsdb *db, int64_t day, const char *why);
+
+/** Call fn with the joined samples of every series of some parts of a day (in flush order), in order of labels.
+ * @param progress  may be NULL: permille done */
+NODISCARD int parts_walk(struct tsdb *db, struct part *const *parts, size_t n,
+                         _Atomic uint32_t *progress,
+                         int (*fn)(void *arg, struct labels labels, const struct samples *s,
+                                   struct err *reterr),
+                         void *arg, struct err *reterr);
+
+/* ---- queries (rollup_plan.c, rollup_read.c) ---- */
+
+enum { PLAN_SEGMENTS = TSDB_TIERS };
+
+/** Times (lo_ms, hi_ms] that come from one tier. */
+struct plan_segment {
+    int64_t lo_ms, hi_ms;
+    enum tsdb_tier_id tier;
+};
+
+/** How one part of the selection is to be read. */
+struct plan_part {
+    uint8_t segment;
+    enum tsdb_tier_id tier; /* the part's own form */
+    int64_t lo_ms, hi_ms;   /* of samples' times or buckets' ends: (lo_ms, hi_ms] */
+};
+
+/** What a query reads, when it is not just the raw parts. */
+struct rollup_plan {
+    struct plan_segment segments[PLAN_SEGMENTS]; /* oldest first */
+    size_t segments_n;
+    struct plan_part *parts; /* for each part of the selection; owned */
+};
+
+/** Choose tiers for a query. *ret stays NULL when raw parts serve it: then ret_parts is as of parts_snapshot().
+ * @return 0, -ERR_NOMEM */
+NODISCARD int rollup_plan(struct tsdb *db, const struct series_query *q, struct rollup_plan **ret,
+                          struct part ***ret_parts, size_t *ret_n);
+void rollup_plan_free(struct rollup_plan *p);
+/** How far back a query's samples are wanted: its min_ms, or some buckets before it. */
+int64_t rollup_reach(struct tsdb *db, const struct series_query *q);
+size_t rollup_resolutions(const struct rollup_plan *p,
+                          struct series_resolution dst[SERIES_RESOLUTIONS]);
+
+enum rollup_column {
+    COLUMN_LAST,
+    COLUMN_END_LAST,
+    COLUMN_MIN,
+    COLUMN_MAX,
+    COLUMN_SUM,
+    COLUMN_COUNT
+};
+
+enum rollup_column rollup_column_of(enum series_need need);
+
+/** Reads one series of a selection with a plan: begin, its parts in order, end. */
+struct rollup_reader {
+    const struct rollup_plan *plan;
+    enum rollup_column column;
+    bool counter; /* by its labels */
+    const struct samples *head;
+    struct samples *dst;
+    size_t segment;
+    struct rollup acc, one;
+    struct samples raw;
+};
+
+void rollup_read_begin(struct rollup_reader *r, const struct rollup_plan *plan,
+                       enum rollup_column column, struct labels labels, struct samples *dst);
+/** @param index  of the part in the plan; @param c  at the series */
+NODISCARD int rollup_read_part(struct rollup_reader *r, size_t index, const struct part_cursor *c,
+                               struct err *reterr);
+/** All that is left; frees the reader. */
+NODISCARD int rollup_read_end(struct rollup_reader *r, int rc);
+
+#endif

@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Making roll-ups: a thread of lowest priority rolls up days at rest, one pass over the raw samples for all
+ * tiers (5m from 1m, 1h from 5m), and makes a day's again when something came late to it. Also what
+ * retention and the disk budget take from the metrics, since a day is rolled up before its raw parts go.
+ */
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "store/tsdb/rollup_internal.h"
+
+enum {
+    LATE_MS = 3600 * 1000, /* a day is at rest this long after its end, as for merges */
+    ROUND_MS = 1000,
+    AGAIN_FACTOR = 30, /* a day that has roll-ups already waits so many times longer for quiet */
+    NICE = 15,
+};
+
+static bool stopping(struct tsdb *db)
+{
+    return atomic_load_explicit(&db->stop, memory_order_relaxed);
+}
+
+/* ---- one day ---- */
+
+struct make {
+    struct tsdb *db;
+    int64_t day;
+    struct part **parts; /* raw ones of the day, those to roll up first */
+    size_t n;
+    struct part_writer *writers[TSDB_TIERS]; /* NULL: the tier has it or keeps it no more */
+    char *tmp[TSDB_TIERS];
+    struct rollup levels[TSDB_TIERS];
+    struct buf blob;
+};
+
+static bool expired(const struct tier *t, int64_t day, int64_t now_ms)
+{
+    return t->retention_ms > 0 && (day + 1) * PART_DAY_MS <= now_ms - t->retention_ms;
+}
+
+/** Which raw parts to roll up: from the first that no unrepeatable roll-up has. Leaves them at the front. */
+static void choose_parts(struct make *m)
+{
+    const struct rollups *r = m->db->rollups;
+    uint64_t from = 0;
+    size_t kept = 0;
+
+    rwlock_read(&m->db->parts_lock);
+    for (int k = TSDB_1M; m->n != 0 && k < TSDB_TIERS; k++) {
+        const part_list *l = &r->tiers[k].parts;
+
+        for (size_t i = part_list_day(l->v, l->n, m->day);
+             i < l->n && part_info(l->v[i])->day == m->day; i++) {
+            const struct part_info *p = part_info(l->v[i]);
+
+            if (p->seq_lo < part_info(m->parts[0])->seq_lo && p->seq_hi >= from) {
+                from = p->seq_hi + 1;
+            }
+        }
+    }
+    rwlock_unlock(&m->db->parts_lock);
+    for (size_t i = 0; i < m->n; i++) {
+        if (part_info(m->parts[i])->seq_lo >= from) {
+            struct part *p = m->parts[kept];
+
+            m->parts[kept++] = m->parts[i];
+            m->parts[i] = p;
+        }
+    }
+    for (size_t i = kept; i < m->n; i++) {
+        part_unref(m->parts[i]);
+    }
+    m->n = kept;
+}
+
+/** Is there a raw part of the day that tier k has not? */
+static bool lacks(const struct make *m, const struct tier *t)
+{
+    bool all = true;
+
+    rwlock_read(&m->db->parts_lock);
+    for (size_t i = 0; all && i < m->n; i++) {
+        all = part_list_covers(&t->parts, part_info(m->parts[i]));
+    }
+    rwlock_unlock(&m->db->parts_lock);
+    return !all;
+}
+
+static int open_writers(struct make *m, const struct part_info *info, bool *ret_any,
+                        struct err *reterr)
+{
+    struct rollups *r = m->db->rollups;
+    int64_t now = clock_wall_ms();
+    int rc = 0;
+
+    *ret_any = false;
+    for (int k = TSDB_1M; rc == 0 && k < TSDB_TIERS; k++) {
+        if (expired(&r->tiers[k], m->day, now) || !lacks(m, &r->tiers[k])) {
+            continue;
+        }
+        *ret_any = true;
+        m->tmp[k] = tier_path(&r->tiers[k], info, ".tmp");
+        rc = vfs_remove_tree(m->db->vfs, m->tmp[k], reterr);
+        rc = rc == 0 ? part_writer_new(m->db->vfs, m->tmp[k], info, &m->writers[k], reterr) : rc;
+    }
+    return rc;
+}
+
+static int write_level(struct make *m, int k, struct labels labels, struct err *reterr)
+{
+    const struct rollup *u = &m->levels[k];
+    int64_t min = INT64_MAX;
+    int64_t max = INT64_MIN;
+    int rc;
+
+    if (u->buckets.n != 0) {
+        min = u->buckets.v[0].t_ms;
+        max = u->buckets.v[u->buckets.n - 1].end_ms;
+    }
+    if (u->points.n != 0) {
+        int64_t first = u->points.v[0].t_ms;
+        int64_t last = u->points.v[u->points.n - 1].t_ms;
+
+        min = first < min ? first : min;
+        max = last > max ? last : max;
+    }
+    if (min > max) {
+        return 0;
+    }
+    buf_clear(&m->blob);
+    rc = rollup_encode(u, m->db->rollups->tiers[k].resolution_ms, &m->blob);
+    if (rc < 0) {
+        return err_set(reterr, (enum err_code) - rc, "encoding a roll-up");
+    }
+    return part_writer_add_blob(m->writers[k], labels, min, max, u->buckets.n + u->points.n,
+                                buf_str(&m->blob), reterr);
+}
+
+static int roll_series(void *arg, struct labels labels, const struct samples *s, struct err *reterr)
+{
+    struct make *m = arg;
+    const struct tier *tiers = m->db->rollups->tiers;
+    int rc = rollup_fold(s, tiers[TSDB_1M].resolution_ms, rollup_is_counter(labels),
+                         &m->levels[TSDB_1M]);
+
+    for (int k = TSDB_5M; rc == 0 && k < TSDB_TIERS; k++) {
+        rc = rollup_coarsen(&m->levels[k - 1], tiers[k].resolution_ms, &m->levels[k]);
+    }
+    if (rc < 0) {
+        return err_set(reterr, ERR_NOMEM, "roll-up");
+    }
+    for (int k = TSDB_1M; rc == 0 && k < TSDB_TIERS; k++) {
+        rc = m->writers[k] != NULL ? write_level(m, k, labels, reterr) : 0;
+    }
+    return rc;
+}
+
+/** Coarsest first: what a coarser tier lacks a finer one can still answer. */
+static int publish(struct make *m, uint64_t *ret_bytes, struct err *reterr)
+{
+    int rc = 0;
+
+    for (int k = TSDB_TIERS - 1; rc == 0 && k >= TSDB_1M; k--) {
+        struct part_info info;
+
+        if (m->writers[k] == NULL) {
+            continue;
+        }
+        rc = part_writer_finish(m->writers[k], &info, reterr);
+        if (rc == 0) {
+            rc = tier_publish(m->db, &m->db->rollups->tiers[k], m->tmp[k], &info, reterr);
+            *ret_bytes += info.bytes;
+        }
+    }
+    return rc;
+}
+
+static void make_done(struct make *m)
+{
+    for (int k = TSDB_1M; k < TSDB_TIERS; k++) {
+        part_writer_free(m->writers[k]);
+        mem_free(m->tmp[k]);
+        rollup_done(&m->levels[k]);
+    }
+    parts_release(m->parts, m->n);
+    buf_done(&m->blob);
+}
+
+static int make_day(struct make *m, struct err *reterr)
+{
+    struct rollups *r = m->db->rollups;
+    struct mono start = clock_mono();
+    int64_t cpu = clock_thread_cpu_ns();
+    uint64_t before = 0;
+    uint64_t bytes = 0;
+    struct part_info info = {.day = m->day};
+    bool any = false;
+    int rc = parts_snapshot(m->db, m->day * PART_DAY_MS, (m->day + 1) * PART_DAY_MS - 1, &m->parts,
+                            &m->n);
+
+    if (rc < 0) {
+        return err_set(reterr, ERR_NOMEM, "list of parts");
+    }
+    choose_parts(m);
+    if (m->n == 0) {
+        return 0;
+    }
+    info.seq_lo = part_info(m->parts[0])->seq_lo;
+    info.seq_hi = part_info(m->parts[m->n - 1])->seq_hi;
+    rc = open_writers(m, &info, &any, reterr);
+    if (rc < 0 || !any) {
+        return rc;
+    }
+    rc = parts_walk(m->db, m->parts, m->n, &r->permille, roll_series, m, reterr);
+    rc = rc == 0 ? publish(m, &bytes, reterr) : rc;
+    if (rc < 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < m->n; i++) {
+        before += part_info(m->parts[i])->bytes;
+    }
+    counter_add(r->days, 1);
+    timing_observe_ns(r->time, mono_since_ns(start));
+    log_info("tsdb", "day rolled up", L_INT("day", m->day), L_INT("raw_bytes", before),
+             L_INT("bytes", bytes), L_INT("ms", mono_since_ns(start) / 1000000),
+             L_INT("cpu_ms", (clock_thread_cpu_ns() - cpu) / 1000000));
+    return 1;
+}
+
+int rollup_day(struct tsdb *db, int64_t day, struct err *reterr)
+{
+    struct rollups *r = db->rollups;
+    struct make m = {.db = db, .day = day};
+    int rc;
+
+    buf_init(&m.blob, ROLLUP_BLOB_MAX);
+    mutex_lock(&r->make_lock);
+    atomic_store_explicit(&r->permille, 0, memory_order_relaxed);
+    atomic_store_explicit(&r->running, true, memory_order_relaxed);
+    rc = make_day(&m, reterr);
+    make_done(&m);
+    atomic_store_explicit(&r->running, false, memory_order_relaxed);
+    if (rc > 0) {
+        atomic_fetch_add_explicit(&r->runs, 1, memory_order_relaxed);
+        atomic_store_explicit(&r->last_ms, clock_wall_ms(), memory_order_relaxed);
+    } else if (rc < 0 && rc != -ERR_CANCELED) {
+        atomic_fetch_add_explicit(&r->failures, 1, memory_order_relaxed);
+        counter_add(r->errors, 1);
+    }
+    mutex_unlock(&r->make_lock);
+    return rc;
+}
+
+bool rollup_covered_locked(const struct tsdb *db, int64_t day, int64_t now_ms)
+{
+    for (size_t i = part_list_day(db->parts.v, db->parts.n, day);
+         i < db->parts.n && part_info(db->parts.v[i])->day == day; i++) {
+        for (int k = TSDB_1M; k < TSDB_TIERS; k++) {
+            const struct tier *t = &db->rollups->tiers[k];
+
+            if (!expired(t, day, now_ms) &&
+                !part_list_covers(&t->parts, part_info(db->parts.v[i]))) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* ---- the thread ---- */
+
+static struct pending_day *pending_of(struct rollups *r, int64_t day)
+{
+    for (size_t i = 0; i < r->pending.n; i++) {
+        if (r->pending.v[i].day == day) {
+            return &r->pending.v[i];
+        }
+    }
+    return vec_push(&r->pending, (struct pending_day){.day = day, .since = clock_mono()})
+               ? &r->pending.v[r->pending.n - 1]
+               : NULL;
+}
+
+/** Note a day that is not covered; a flush that adds to it starts its wait for quiet anew. */
+static void note_day_locked(struct rollups *r, int64_t day, uint64_t seq_hi)
+{
+    struct pending_day *p = pending_of(r, day);
+    const part_list *coarsest = &r->tiers[TSDB_1H].parts;
+    size_t at = part_list_day(coarsest->v, coarsest->n, day);
+
+    if (p == NULL) {
+        return; /* out of memory: the next round */
+    }
+    if (p->seq_hi != seq_hi) {
+        p->seq_hi = seq_hi;
+        p->since = clock_mono();
+    }
+    p->again = at < coarsest->n && part_info(coarsest->v[at])->day == day;
+    p->looked = true;
+}
+
+/** Bring the list of days that wait up to date. */
+static void look(struct rollups *r)
+{
+    struct tsdb *db = r->db;
+    int64_t now = clock_wall_ms();
+    size_t kept = 0;
+
+    for (size_t i = 0; i < r->pending.n; i++) {
+        r->pending.v[i].looked = false;
+    }
+    rwlock_read(&db->parts_lock);
+    for (size_t i = 0; i < db->parts.n;) {
+        int64_t day = part_info(db->parts.v[i])->day;
+        uint64_t hi = 0;
+
+        for (; i < db->parts.n && part_info(db->parts.v[i])->day == day; i++) {
+            hi = part_info(db->parts.v[i])->seq_hi;
+        }
+        if (now > (day + 1) * PART_DAY_MS + LATE_MS && !rollup_covered_locked(db, day, now)) {
+            note_day_locked(r, day, hi);
+        }
+    }
+    rwlock_unlock(&db->parts_lock);
+    for (size_t i = 0; i < r->pending.n; i++) {
+        if (r->pending.v[i].looked) {
+            r->pending.v[kept++] = r->pending.v[i];
+        }
+    }
+    r->pending.n = kept;
+    atomic_store_explicit(&r->waiting, kept, memory_order_relaxed);
+}
+
+static bool due(const struct rollups *r, const struct pending_day *p)
+{
+    return mono_since_ns(p->since) >=
+           r->quiet_ms * (p->again ? AGAIN_FACTOR : 1) * (int64_t)1000000;
+}
+
+static void roll_due_days(struct rollups *r)
+{
+    look(r);
+    for (size_t i = 0; i < r->pending.n && !stopping(r->db); i++) {
+        struct err e = {0};
+
+        if (!due(r, &r->pending.v[i])) {
+            continue;
+        }
+        if (rollup_day(r->db, r->pending.v[i].day, &e) < 0 && !stopping(r->db)) {
+            static struct log_limit limit;
+            int64_t suppressed;
+
+            r->pending.v[i].since = clock_mono(); /* and no sooner again */
+            r->pending.v[i].again = true;
+            if (log_limit_pass(&limit, &suppressed)) {
+                log_error("tsdb", "roll-up failed, will be tried again",
+                          L_INT("day", r->pending.v[i].day), L_CSTR("error", e.msg),
+                          L_INT("suppressed", suppressed));
+            }
+        }
+    }
+}
+
+static void rollup_loop(void *arg)
+{
+    struct rollups *r = arg;
+    struct tsdb *db = r->db;
+
+    /* Of this thread only (setpriority(2), notes). */
+    ignore_result(setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE), "no harm without");
+    mutex_lock(&db->bg_lock);
+    while (!db->closing) {
+        (void)cond_wait_ms(&db->merge_wake, &db->bg_lock, ROUND_MS);
+        mutex_unlock(&db->bg_lock);
+        roll_due_days(r);
+        mutex_lock(&db->bg_lock);
+    }
+    mutex_unlock(&db->bg_lock);
+}
+
+int rollups_start(struct tsdb *db)
+{
+    return thread_start(&db->rollups->thread, "tsdb-rollup", rollup_loop, db->rollups);
+}
+
+void rollups_join(struct tsdb *db)
+{
+    thread_join(&db->rollups->thread);
+}
+
+/* ---- retention ---- */
+
+/** Oldest day of raw parts at or after `from`. @return false with none */
+static bool next_raw_day(struct tsdb *db, int64_t from, int64_t *ret)
+{
+    size_t at;
+    bool found;
+
+    rwlock_read(&db->parts_lock);
+    at = part_list_day(db->parts.v, db->parts.n, from);
+    found = at < db->parts.n;
+    *ret = found ? part_info(db->parts.v[at])->day : 0;
+    rwlock_unlock(&db->parts_lock);
+    return found;
+}
+
+static bool next_tier_day(struct tsdb *db, const struct tier *t, int64_t *ret)
+{
+    bool found;
+
+    rwlock_read(&db->parts_lock);
+    found = t->parts.n != 0;
+    *ret = found ? part_info(t->parts.v[0])->day : 0;
+    rwlock_unlock(&db->parts_lock);
+    return found;
+}
+
+static uint64_t drop_raw_day(struct tsdb *db, int64_t day, const char *why)
+{
+    uint64_t bytes;
+
+    mutex_lock(&db->merge_lock);
+    bytes = raw_drop_day_locked(db, day, why);
+    mutex_unlock(&db->merge_lock);
+    return bytes;
+}
+
+void rollups_retention(struct tsdb *db, int64_t now_ms)
+{
+    struct rollups *r = db->rollups;
+    int64_t from = INT64_MIN;
+    int64_t day;
+
+    while (!stopping(db) && next_raw_day(db, from, &day) &&
+           expired(&r->tiers[TSDB_RAW], day, now_ms)) {
+        struct err e = {0};
+        int rc = rollup_day(db, day, &e);
+
+        from = day + 1;
+        if (rc < 0) { /* kept until it works; the budget may take it before */
+            if (rc != -ERR_CANCELED) {
+                log_warn("tsdb", "an expired day stays: it cannot be rolled up", L_INT("day", day),
+                         L_CSTR("error", e.msg));
+            }
+            continue;
+        }
+        drop_raw_day(db, day, "retention");
+    }
+    for (int k = TSDB_1M; k < TSDB_TIERS; k++) {
+        while (next_tier_day(db, &r->tiers[k], &day) && expired(&r->tiers[k], day, now_ms)) {
+            tier_drop_day(db, &r->tiers[k], day, "retention");
+        }
+    }
+}
+
+/* ---- the disk budget ---- */
+
+/** Bytes that may go, by tier; raw: of days at rest only. */
+static void bytes_by_tier(struct tsdb *db, uint64_t dst[TSDB_TIERS])
+{
+    int64_t now = clock_wall_ms();
+
+    memset(dst, 0, TSDB_TIERS * sizeof(*dst));
+    rwlock_read(&db->parts_lock);
+    for (size_t i = 0; i < db->parts.n; i++) {
+        const struct part_info *p = part_info(db->parts.v[i]);
+
+        dst[TSDB_RAW] += now > (p->day + 1) * PART_DAY_MS + LATE_MS ? p->bytes : 0;
+    }
+    for (int k = TSDB_1M; k < TSDB_TIERS; k++) {
+        for (size_t i = 0; i < db->rollups->tiers[k].parts.n; i++) {
+            dst[k] += part_info(db->rollups->tiers[k].parts.v[i])->bytes;
+        }
+    }
+    rwlock_unlock(&db->parts_lock);
+}
+
+/** Which tier gives its oldest day: the finest that holds at least half of itself and all coarser ones; so fine data
+ * goes first, but never all of it for the sake of coarse data that nobody could zoom into. -1: none */
+static int tier_to_shrink(const uint64_t bytes[TSDB_TIERS])
+{
+    uint64_t coarser = 0;
+    int last = -1;
+
+    for (int k = TSDB_TIERS - 1; k >= TSDB_RAW; k--) {
+        if (bytes[k] != 0 && (last < 0 || bytes[k] >= coarser)) {
+            last = k;
+        }
+        coarser += bytes[k];
+    }
+    return last;
+}
+
+static uint64_t day_bytes(struct tsdb *db, int tier, int64_t day)
+{
+    uint64_t bytes = 0;
+    struct part *const *v;
+    size_t n;
+
+    rwlock_read(&db->parts_lock);
+    v = tier == TSDB_RAW ? db->parts.v : db->rollups->tiers[tier].parts.v;
+    n = tier == TSDB_RAW ? db->parts.n : db->rollups->tiers[tier].parts.n;
+    for (size_t i = part_list_day(v, n, day); i < n && part_info(v[i])->day == day; i++) {
+        bytes += part_info(v[i])->bytes;
+    }
+    rwlock_unlock(&db->parts_lock);
+    return bytes;
+}
+
+bool tsdb_shrink_next(struct tsdb *db, struct tsdb_shrink *ret)
+{
+    static const char *const REASONS[TSDB_TIERS] = {
+        "raw samples go first; the day is rolled up and stays at 1m, 5m and 1h",
+        "raw days are fewer bytes than roll-ups; 5m and 1h of the day stay",
+        "finer data is fewer bytes than this; 1h of the day stays",
+        "only the coarsest roll-up is left to give"};
+    struct rollups *r = db->rollups;
+    uint64_t bytes[TSDB_TIERS];
+    struct tsdb_shrink s = {0};
+    int k;
+    bool found;
+
+    bytes_by_tier(db, bytes);
+    k = tier_to_shrink(bytes);
+    s.open_day = k < 0;
+    k = k < 0 ? TSDB_RAW : k; /* nothing else: the oldest day that still grows */
+    found = k == TSDB_RAW ? next_raw_day(db, INT64_MIN, &s.day)
+                          : next_tier_day(db, &r->tiers[k], &s.day);
+    s.tier = (enum tsdb_tier_id)k;
+    s.bytes = found ? day_bytes(db, k, s.day) : 0;
+    s.reason = s.open_day ? "there is nothing else of metrics" : REASONS[k];
+    *ret = s;
+    return found;
+}
+
+uint64_t tsdb_shrink(struct tsdb *db, bool must, struct tsdb_shrink *ret, struct err *reterr)
+{
+    struct rollups *r = db->rollups;
+    struct tsdb_shrink s;
+    int rc = 0;
+
+    if (!tsdb_shrink_next(db, &s)) {
+        return 0;
+    }
+    *ret = s;
+    if (s.tier != TSDB_RAW) {
+        return tier_drop_day(db, &r->tiers[s.tier], s.day, "disk budget");
+    }
+    rc = s.open_day ? 0 : rollup_day(db, s.day, reterr);
+    if (rc < 0 && (!must || rc == -ERR_CANCELED)) {
+        return 0;
+    }
+    if (rc < 0) {
+        log_error("tsdb", "a day goes without a roll-up: there is no room to make one",
+                  L_INT("day", s.day));
+    }
+    return drop_raw_day(db, s.day, "disk budget");
+}
+
+void tsdb_cancel_background(struct tsdb *db)
+{
+    atomic_store_explicit(&db->stop, true, memory_order_relaxed);
+}
+
+/** For tests and benches: everything at rest, now. */
+int tsdb_rollup_now(struct tsdb *db, struct err *reterr)
+{
+    int64_t from = INT64_MIN;
+    int64_t day;
+    int done = 0;
+
+    while (next_raw_day(db, from, &day)) {
+        int rc = clock_wall_ms() > (day + 1) * PART_DAY_MS ? rollup_day(db, day, reterr) : 0;
+
+        if (rc < 0) {
+            return rc;
+        }
+        done += rc;
+        from = day + 1;
+    }
+    return done;
+}

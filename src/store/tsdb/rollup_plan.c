@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which tier serves which time of a query. Raw parts serve whatever they still have, the finest tier that is left
+ * serves what they have not; a long query is served by buckets although raw parts are there, but only where the
+ * answer is the same (windows and steps of whole buckets) or differs by less than a tenth of a window (rates).
+ * Segments meet at midnights: a day's buckets and the next day's samples at exactly midnight are one bucket.
+ */
+#include "base/err.h"
+#include "store/tsdb/rollup_internal.h"
+
+enum {
+    LONG_RANGE_MS = 2 * PART_DAY_MS, /* shorter ones read raw parts while they are there */
+    STEP_BUCKETS = 5,                /* a step has at least so many buckets */
+    RATE_BUCKETS = 10,               /* and so has the window of a rate */
+    REACH_BUCKETS = 3, /* windows are widened to at most so many buckets: read that far back */
+};
+
+/* Beyond it are no samples, and sums of times do not overflow before. */
+static const int64_t FAR_MS = INT64_MAX / 4;
+
+/* ---- which days a tier cannot serve ---- */
+
+/** Start of the first day from which on all samples of a tier part of `t` can also be had from `finer`, a list that
+ * is sorted like it. INT64_MIN: of all. */
+static int64_t served_from(const part_list *t, struct part *const *finer, size_t finer_n)
+{
+    for (size_t i = t->n; i > 0; i--) {
+        const struct part_info *p = part_info(t->v[i - 1]);
+        size_t at = part_list_day(finer, finer_n, p->day);
+
+        if (at == finer_n || part_info(finer[at])->day != p->day ||
+            part_info(finer[at])->seq_lo > p->seq_lo) {
+            return (p->day + 1) * PART_DAY_MS;
+        }
+    }
+    return INT64_MIN;
+}
+
+void rollup_bounds_locked(struct tsdb *db)
+{
+    struct rollups *r = db->rollups;
+    int64_t until = INT64_MIN; /* what coarser tiers alone have */
+
+    r->bounds[TSDB_1H] = INT64_MIN;
+    for (int k = TSDB_5M; k >= TSDB_RAW; k--) {
+        struct part *const *finer = k == TSDB_RAW ? db->parts.v : r->tiers[k].parts.v;
+        size_t finer_n = k == TSDB_RAW ? db->parts.n : r->tiers[k].parts.n;
+
+        for (int c = k + 1; c < TSDB_TIERS; c++) {
+            int64_t from = served_from(&r->tiers[c].parts, finer, finer_n);
+
+            until = from > until ? from : until;
+        }
+        r->bounds[k] = until;
+    }
+}
+
+/* ---- long queries ---- */
+
+static bool aligned(const struct series_query *q, int64_t resolution_ms)
+{
+    const struct series_hint *h = &q->hint;
+
+    return q->max_ms % resolution_ms == 0 && h->step_ms % resolution_ms == 0 &&
+           h->range_ms % resolution_ms == 0;
+}
+
+/** May a tier stand in for raw samples that are there? */
+static bool good_enough(const struct series_query *q, int64_t resolution_ms)
+{
+    const struct series_hint *h = &q->hint;
+
+    if (q->min_ms < -FAR_MS || q->max_ms > FAR_MS || q->max_ms - q->min_ms < LONG_RANGE_MS ||
+        h->step_ms < STEP_BUCKETS * resolution_ms) {
+        return false;
+    }
+    switch (h->need) {
+    case SERIES_NEED_COUNTER:
+        return h->range_ms >= RATE_BUCKETS * resolution_ms;
+    case SERIES_NEED_LAST: /* a bucket's last sample is what a step at its end sees */
+        return aligned(q, resolution_ms);
+    case SERIES_NEED_MIN:
+    case SERIES_NEED_MAX:
+    case SERIES_NEED_SUM:
+    case SERIES_NEED_COUNT:
+    case SERIES_NEED_AVG:
+        return h->range_ms != 0 && aligned(q, resolution_ms);
+    default:
+        return false;
+    }
+}
+
+/** End of the newest day a tier has. */
+static int64_t newest_end(const struct tier *t)
+{
+    return t->parts.n != 0 ? (part_info(t->parts.v[t->parts.n - 1])->day + 1) * PART_DAY_MS
+                           : INT64_MIN;
+}
+
+/** Raise the bounds of finer tiers to where a tier that is good enough can serve. */
+static void prefer_coarse(const struct tsdb *db, const struct series_query *q,
+                          int64_t bounds[TSDB_TIERS])
+{
+    const struct rollups *r = db->rollups;
+
+    for (int k = TSDB_1H; r->mode == TSDB_ROLLUPS_AUTO && k >= TSDB_1M; k--) {
+        if (!good_enough(q, r->tiers[k].resolution_ms)) {
+            continue;
+        }
+        for (int f = TSDB_RAW; f < k; f++) {
+            int64_t end = newest_end(&r->tiers[k]);
+
+            bounds[f] = end > bounds[f] ? end : bounds[f];
+        }
+        return;
+    }
+}
+
+/* ---- the plan ---- */
+
+struct plan_build {
+    struct tsdb *db;
+    struct rollup_plan *plan;
+    int64_t max_ms;
+    VEC(struct part *) parts;
+    VEC(struct plan_part) how;
+};
+
+static bool add_part(struct plan_build *b, struct part *p, size_t segment, enum tsdb_tier_id tier,
+                     int64_t lo_ms, int64_t hi_ms)
+{
+    struct plan_part how = {(uint8_t)segment, tier, lo_ms, hi_ms};
+
+    if (!vec_reserve(&b->parts, 1) || !vec_push(&b->how, how)) {
+        return false;
+    }
+    b->parts.v[b->parts.n++] = part_ref(p);
+    return true;
+}
+
+/** A tier part whose samples an uncovered raw part of the day has, too. */
+static bool superseded(const struct tsdb *db, const struct tier *t, const struct part_info *p)
+{
+    for (size_t i = part_list_day(db->parts.v, db->parts.n, p->day);
+         i < db->parts.n && part_info(db->parts.v[i])->day == p->day; i++) {
+        const struct part_info *raw = part_info(db->parts.v[i]);
+
+        if (raw->seq_lo <= p->seq_lo && raw->seq_hi >= p->seq_hi &&
+            !part_list_covers(&t->parts, raw)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool in_range(const struct part_info *p, int64_t lo_ms, int64_t hi_ms)
+{
+    return p->max_ms > lo_ms && p->min_ms <= hi_ms;
+}
+
+/** Parts of a tier's segment: its own, and raw ones it does not cover yet. */
+static bool add_tier_segment(struct plan_build *b, size_t segment, const struct plan_segment *s)
+{
+    const struct tier *t = &b->db->rollups->tiers[s->tier];
+    const part_list *l = &t->parts;
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < l->n; i++) {
+        const struct part_info *p = part_info(l->v[i]);
+
+        ok = !in_range(p, s->lo_ms, s->hi_ms) || superseded(b->db, t, p) ||
+             add_part(b, l->v[i], segment, s->tier, s->lo_ms, s->hi_ms);
+    }
+    for (size_t i = 0; ok && i < b->db->parts.n; i++) {
+        const struct part_info *p = part_info(b->db->parts.v[i]);
+
+        ok = !in_range(p, s->lo_ms, s->hi_ms) || part_list_covers(&t->parts, p) ||
+             add_part(b, b->db->parts.v[i], segment, TSDB_RAW, s->lo_ms, s->hi_ms);
+    }
+    return ok;
+}
+
+/** Samples of the next day at exactly the segment's end, where only the next, finer tier has that day. */
+static bool add_midnight(struct plan_build *b, size_t segment, enum tsdb_tier_id next)
+{
+    const struct plan_segment *s = &b->plan->segments[segment];
+    const struct rollups *r = b->db->rollups;
+    const part_list *l = &r->tiers[next].parts;
+    int64_t day = day_of(s->hi_ms);
+    bool ok = true;
+
+    for (size_t i = part_list_day(l->v, l->n, day);
+         ok && i < l->n && part_info(l->v[i])->day == day; i++) {
+        const struct part_info *p = part_info(l->v[i]);
+
+        ok = p->min_ms > s->hi_ms || part_list_covers(&r->tiers[s->tier].parts, p) ||
+             add_part(b, l->v[i], segment, next, s->hi_ms - 1, s->hi_ms);
+    }
+    return ok;
+}
+
+static bool add_raw_segment(struct plan_build *b, size_t segment, const struct plan_segment *s)
+{
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < b->db->parts.n; i++) {
+        ok = !in_range(part_info(b->db->parts.v[i]), s->lo_ms, s->hi_ms) ||
+             add_part(b, b->db->parts.v[i], segment, TSDB_RAW, s->lo_ms, s->hi_ms);
+    }
+    return ok;
+}
+
+static int64_t reach(const struct rollups *r, const int64_t bounds[TSDB_TIERS], int64_t min_ms)
+{
+    min_ms = min_ms < -FAR_MS ? -FAR_MS : min_ms;
+    for (int k = TSDB_1M; k < TSDB_TIERS; k++) {
+        if (min_ms <= bounds[k - 1] && min_ms > bounds[k]) {
+            return min_ms - REACH_BUCKETS * r->tiers[k].resolution_ms;
+        }
+    }
+    return min_ms;
+}
+
+int64_t rollup_reach(struct tsdb *db, const struct series_query *q)
+{
+    int64_t bounds[TSDB_TIERS];
+
+    rwlock_read(&db->parts_lock);
+    memcpy(bounds, db->rollups->bounds, sizeof(bounds));
+    prefer_coarse(db, q, bounds);
+    rwlock_unlock(&db->parts_lock);
+    if (bounds[TSDB_RAW] == INT64_MIN || q->min_ms > bounds[TSDB_RAW]) {
+        return q->min_ms;
+    }
+    return reach(db->rollups, bounds, q->min_ms);
+}
+
+static void make_segments(const struct rollups *r, const int64_t bounds[TSDB_TIERS],
+                          const struct series_query *q, struct rollup_plan *p)
+{
+    int64_t lo = reach(r, bounds, q->min_ms) - 1; /* exclusive */
+
+    for (int k = TSDB_1H; k >= TSDB_RAW; k--) {
+        int64_t until = k == TSDB_RAW ? INT64_MAX : bounds[k - 1];
+
+        until = until < q->max_ms ? until : q->max_ms;
+        if (until > lo) {
+            p->segments[p->segments_n++] = (struct plan_segment){lo, until, (enum tsdb_tier_id)k};
+            lo = until;
+        }
+    }
+}
+
+static bool add_parts(struct plan_build *b)
+{
+    const struct rollup_plan *p = b->plan;
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < p->segments_n; i++) {
+        const struct plan_segment *s = &p->segments[i];
+
+        ok = s->tier == TSDB_RAW ? add_raw_segment(b, i, s) : add_tier_segment(b, i, s);
+        if (ok && i + 1 < p->segments_n && p->segments[i + 1].tier != TSDB_RAW) {
+            ok = add_midnight(b, i, p->segments[i + 1].tier);
+        }
+    }
+    return ok;
+}
+
+int rollup_plan(struct tsdb *db, const struct series_query *q, struct rollup_plan **ret,
+                struct part ***ret_parts, size_t *ret_n)
+{
+    struct plan_build b = {.db = db};
+    int64_t bounds[TSDB_TIERS];
+    bool ok = true;
+
+    rwlock_read(&db->parts_lock);
+    memcpy(bounds, db->rollups->bounds, sizeof(bounds));
+    prefer_coarse(db, q, bounds);
+    if (bounds[TSDB_RAW] == INT64_MIN || q->min_ms > bounds[TSDB_RAW]) {
+        rwlock_unlock(&db->parts_lock);
+        return parts_snapshot(db, q->min_ms, q->max_ms, ret_parts, ret_n);
+    }
+    b.plan = mem_try_calloc(1, sizeof(*b.plan));
+    if (b.plan != NULL) {
+        make_segments(db->rollups, bounds, q, b.plan);
+        ok = add_parts(&b);
+    }
+    rwlock_unlock(&db->parts_lock);
+    if (b.plan == NULL || !ok) {
+        parts_release(b.parts.v, b.parts.n);
+        vec_done(&b.how);
+        mem_free(b.plan);
+        return -ERR_NOMEM;
+    }
+    b.plan->parts = b.how.v;
+    *ret = b.plan;
+    *ret_parts = b.parts.v;
+    *ret_n = b.parts.n;
+    return 0;
+}
+
+size_t rollup_resolutions(const struct rollup_plan *p,
+                          struct series_resolution dst[SERIES_RESOLUTIONS])
+{
+    static const int64_t TIER_MS[TSDB_TIERS] = {0, 60000, 300000, 3600000};
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->segments_n && n < SERIES_RESOLUTIONS; i++) {
+        dst[n++] = (struct series_resolution){p->segments[i].hi_ms, TIER_MS[p->segments[i].tier]};
+    }
+    return n;
+}
+
+void rollup_plan_free(struct rollup_plan *p)
+{
+    if (p != NULL) {
+        mem_free(p->parts);
+        mem_free(p);
+    }
+}
