@@ -127,10 +127,29 @@ static void append_all(struct tsdb *db, size_t series, size_t samples, int64_t t
     free(state);
 }
 
+/** A figure of /proc/self/status in KiB. */
+static long status_kib(const char *key)
+{
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[256];
+    long kib = 0;
+
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+        if (strncmp(line, key, strlen(key)) == 0) {
+            kib = strtol(line + strlen(key) + 1, NULL, 10);
+        }
+    }
+    if (f != NULL) {
+        (void)fclose(f);
+    }
+    return kib;
+}
+
 static void report(const char *what, double seconds, uint64_t n)
 {
-    printf("%-10s %7.3f CPU-s  %8.3f CPU-s per million samples\n", what, seconds,
-           seconds / ((double)n / 1e6));
+    printf("%-10s %7.3f CPU-s  %8.3f CPU-s per million samples  RSS %ld MiB, peak %ld MiB\n", what,
+           seconds, seconds / ((double)n / 1e6), status_kib("VmRSS") / 1024,
+           status_kib("VmHWM") / 1024);
 }
 
 static uint64_t read_all(struct tsdb *db)

@@ -51,11 +51,27 @@ static int finish(struct buf *dst, size_t start)
 
 /* ---- times ---- */
 
+/** All the same distance apart, which does not overflow. */
+static bool fixed_interval(const int64_t *t_ms, size_t n)
+{
+    uint64_t step = (uint64_t)t_ms[1] - (uint64_t)t_ms[0];
+    uint64_t off = step >> 62; /* so large steps go the general way */
+
+    for (size_t i = 1; i < n; i++) {
+        off |= ((uint64_t)t_ms[i] - (uint64_t)t_ms[i - 1]) ^ step;
+    }
+    return off == 0;
+}
+
 /** Times behind the first one, relative to it so that small chunks have small starts. */
 static void put_times(const int64_t *t_ms, size_t n, enum chunk_effort effort,
                       const struct chunk_scratch *s, struct buf *dst)
 {
     if (n == 1) {
+        return;
+    }
+    if (fixed_interval(t_ms, n)) {
+        chunk_ints_put_steps(t_ms[1] - t_ms[0], dst);
         return;
     }
     for (size_t i = 0; i < n; i++) {

@@ -447,6 +447,14 @@ void chunk_ints_encode(const int64_t *v, size_t n, enum chunk_effort effort, uin
     put_best(v, n, effort, false, tmp, dst);
 }
 
+void chunk_ints_put_steps(int64_t step, struct buf *dst)
+{
+    static const int64_t ZERO = 0;
+
+    put_head(&ZERO, 1, CODING_FLAT, dst);
+    bits_add_varint(dst, bits_zigzag(step));
+}
+
 /* ---- reading ---- */
 
 static int get_groups(struct bits_reader *in, bool zigzag, uint64_t min, int64_t *v, size_t n)

@@ -15,6 +15,8 @@
 /** Append n integers. `tmp` has room for CHUNK_INTS_SCRATCH(n) words. */
 void chunk_ints_encode(const int64_t *v, size_t n, enum chunk_effort effort, uint64_t *tmp,
                        struct buf *dst);
+/** Append 0, step, 2 step, ...: what chunk_ints_encode() would write, without looking at them. */
+void chunk_ints_put_steps(int64_t step, struct buf *dst);
 /** Read n integers. @return 0, -ERR_CORRUPT */
 NODISCARD int chunk_ints_decode(struct bits_reader *r, int64_t *v, size_t n);
 

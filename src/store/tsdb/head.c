@@ -97,26 +97,78 @@ static void sub_bytes(struct head *h, uint64_t bytes)
     atomic_fetch_sub_explicit(&h->sample_bytes, bytes, memory_order_relaxed);
 }
 
-int head_seal_locked(struct head *h, struct shard *s, struct series *se)
+/** The last chunk may grow by n samples from t_ms on: it is short, before them and no flush has taken it. */
+static bool may_grow(const struct series *se, size_t n, int64_t t_ms)
 {
-    int64_t t[HEAD_RAW_MAX];
-    double v[HEAD_RAW_MAX];
-    size_t n = se->raw_n;
-    struct chunk *c;
-    int rc;
+    return se->last != NULL && se->chunks_n > se->flush_n && se->last->n + n <= HEAD_CHUNK_MAX &&
+           se->last->max_ms < t_ms;
+}
 
-    if (n == 0) {
-        return 0;
+static void unlink_last(struct head *h, struct series *se)
+{
+    struct chunk *c = se->last;
+
+    se->last = c->prev;
+    if (se->last != NULL) {
+        se->last->next = NULL;
+    } else {
+        se->first = NULL;
     }
+    se->chunks_n--;
+    sub_bytes(h, sizeof(*c) + c->bytes);
+    chunk_unref(c);
+}
+
+static void link_last(struct head *h, struct series *se, struct chunk *c)
+{
+    c->prev = se->last;
+    if (se->last != NULL) {
+        c->until_ms = c->until_ms > se->last->until_ms ? c->until_ms : se->last->until_ms;
+        se->last->next = c;
+    } else {
+        se->first = c;
+    }
+    se->last = c;
+    se->chunks_n++;
+    add_bytes(h, sizeof(*c) + c->bytes);
+}
+
+/** Sort the buffer, once. */
+static void sort_raw(struct head *h, struct series *se)
+{
     if (!se->raw_sorted) {
-        n = points_sort(se->raw, n);
+        size_t n = points_sort(se->raw, se->raw_n);
+
         atomic_fetch_sub_explicit(&h->samples_n, se->raw_n - n, memory_order_relaxed);
         se->raw_n = (uint8_t)n;
         se->raw_sorted = true;
     }
-    for (size_t i = 0; i < n; i++) {
-        t[i] = se->raw[i].t;
-        v[i] = se->raw[i].v;
+}
+
+int head_seal_locked(struct head *h, struct shard *s, struct series *se)
+{
+    int64_t t[HEAD_CHUNK_MAX];
+    double v[HEAD_CHUNK_MAX];
+    size_t n = 0;
+    bool grow;
+    struct chunk *c;
+    int rc;
+
+    if (se->raw_n == 0) {
+        return 0;
+    }
+    sort_raw(h, se);
+    grow = may_grow(se, se->raw_n, se->raw[0].t);
+    if (grow) {
+        rc = chunk_decode(str_of(se->last->data, se->last->bytes), t, v, HEAD_CHUNK_MAX);
+        if (rc < 0) {
+            return rc;
+        }
+        n = (size_t)rc;
+    }
+    for (size_t i = 0; i < se->raw_n; i++, n++) {
+        t[n] = se->raw[i].t;
+        v[n] = se->raw[i].v;
     }
     buf_clear(&s->scratch);
     rc = chunk_encode(t, v, n, &s->scratch);
@@ -132,19 +184,13 @@ int head_seal_locked(struct head *h, struct shard *s, struct series *se)
                         .bytes = (uint32_t)s->scratch.n,
                         .min_ms = t[0],
                         .max_ms = t[n - 1],
-                        .until_ms = t[n - 1],
-                        .prev = se->last};
+                        .until_ms = t[n - 1]};
     memcpy(c->data, s->scratch.data, s->scratch.n);
-    if (se->last != NULL) {
-        c->until_ms = c->until_ms > se->last->until_ms ? c->until_ms : se->last->until_ms;
-        se->last->next = c;
-    } else {
-        se->first = c;
+    if (grow) {
+        unlink_last(h, se);
     }
-    se->last = c;
-    se->chunks_n++;
+    link_last(h, se, c);
     se->raw_n = 0;
-    add_bytes(h, sizeof(*c) + c->bytes);
     return 0;
 }
 

@@ -19,7 +19,8 @@
 enum {
     HEAD_SHARDS = 4,     /* power of two; enough that a few ingest threads rarely meet */
     HEAD_SHARD_BITS = 8, /* of a series_ref */
-    HEAD_RAW_MAX = 64,   /* samples before sealing: the buffer's 1 KiB against chunk headers */
+    HEAD_RAW_MAX = 32,   /* samples before sealing: a buffer is at most 512 bytes */
+    HEAD_CHUNK_MAX = 64, /* a seal is joined with the chunk before it up to this: fewer headers */
     HEAD_PAGE = 1024,    /* series a page of the table */
 };
 
