@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { operations } from './mock-operations.mjs'
 
 const port = Number(process.env.PORT ?? 7800)
 const mode = process.env.MOCK_AUTH ?? 'on'
@@ -1061,6 +1062,8 @@ async function route(req, res, url, body) {
   }
   const empty = mode === 'empty'
   const query = q.get('query') ?? body?.query ?? ''
+  const operation = operations(p, url, mode === 'empty')
+  if (operation !== undefined) return operation
   if (p === '/api/v1/query_range' || p === '/api/v1/query') {
     const bad = parseError(query)
     if (bad) throw new Refused(400, 'bad_data', `invalid parameter "query": ${bad}`)

@@ -3,16 +3,19 @@ import { Tooltip } from '@mantine/core'
 import {
   IconActivityHeartbeat,
   IconBinaryTree2,
+  IconChartDots3,
   IconChartLine,
+  IconDatabase,
   IconFileText,
   IconLayoutDashboard,
   IconLayoutSidebarLeftCollapse,
   IconLayoutSidebarLeftExpand,
   IconServer2,
   IconSettings,
+  IconTargetArrow,
 } from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
-import { lazy, type ReactNode, Suspense, useState } from 'react'
+import { Fragment, lazy, type ReactNode, Suspense, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { Session } from '@/api/queries'
 import classes from '@/app/Shell.module.css'
@@ -25,14 +28,33 @@ const GlobalSearch = lazy(() => import('@/app/GlobalSearch'))
 
 const Menus = lazy(() => import('@/app/Menus'))
 
-const ITEMS = [
-  { to: '/', key: 'nav.overview', icon: IconLayoutDashboard },
-  { to: '/hosts', key: 'nav.hosts', icon: IconServer2 },
-  { to: '/explore', key: 'nav.metrics', icon: IconChartLine },
-  { to: '/traces', key: 'nav.traces', icon: IconBinaryTree2 },
-  { to: '/logs', key: 'nav.logs', icon: IconFileText },
-  { to: '/status', key: 'nav.status', icon: IconActivityHeartbeat },
-  { to: '/settings', key: 'nav.settings', icon: IconSettings },
+/** A group starts with a line and, in the wide menu, its name. */
+const GROUPS = [
+  {
+    key: undefined,
+    items: [
+      { to: '/', key: 'nav.overview', icon: IconLayoutDashboard },
+      { to: '/hosts', key: 'nav.hosts', icon: IconServer2 },
+      { to: '/explore', key: 'nav.metrics', icon: IconChartLine },
+      { to: '/traces', key: 'nav.traces', icon: IconBinaryTree2 },
+      { to: '/logs', key: 'nav.logs', icon: IconFileText },
+    ],
+  },
+  {
+    key: 'nav.data',
+    items: [
+      { to: '/targets', key: 'nav.targets', icon: IconTargetArrow },
+      { to: '/cardinality', key: 'nav.cardinality', icon: IconChartDots3 },
+      { to: '/storage', key: 'nav.storage', icon: IconDatabase },
+    ],
+  },
+  {
+    key: 'nav.system',
+    items: [
+      { to: '/status', key: 'nav.status', icon: IconActivityHeartbeat },
+      { to: '/settings', key: 'nav.settings', icon: IconSettings },
+    ],
+  },
 ] as const
 
 function Sidebar({ narrow, onToggle }: { narrow: boolean; onToggle: () => void }) {
@@ -45,18 +67,27 @@ function Sidebar({ narrow, onToggle }: { narrow: boolean; onToggle: () => void }
         {!narrow && <span>Bongsu</span>}
       </Link>
       <nav className={classes.nav} aria-label={t('nav.label')}>
-        {ITEMS.map(({ to, key, icon: Icon }) => (
-          <Tooltip key={to} label={t(key)} position="right" disabled={!narrow}>
-            <Link
-              to={to}
-              className={classes.navItem}
-              activeOptions={{ exact: to === '/', includeSearch: false }}
-              aria-label={t(key)}
-            >
-              <Icon size={18} stroke={1.6} />
-              {!narrow && <span>{t(key)}</span>}
-            </Link>
-          </Tooltip>
+        {GROUPS.map(group => (
+          <Fragment key={group.key ?? ''}>
+            {group.key !== undefined && (
+              <div className={classes.navGroup} aria-hidden="true">
+                {!narrow && t(group.key)}
+              </div>
+            )}
+            {group.items.map(({ to, key, icon: Icon }) => (
+              <Tooltip key={to} label={t(key)} position="right" disabled={!narrow}>
+                <Link
+                  to={to}
+                  className={classes.navItem}
+                  activeOptions={{ exact: to === '/', includeSearch: false }}
+                  aria-label={t(key)}
+                >
+                  <Icon size={18} stroke={1.6} />
+                  {!narrow && <span>{t(key)}</span>}
+                </Link>
+              </Tooltip>
+            ))}
+          </Fragment>
         ))}
       </nav>
       <div className={classes.foot}>

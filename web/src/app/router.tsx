@@ -51,6 +51,18 @@ const routeTree = rootRoute.addChildren([
     lazyRouteComponent(() => import('@/features/logs/LogsPage'), 'LogsPage'),
   ),
   page(
+    '/targets',
+    lazyRouteComponent(() => import('@/features/targets/TargetsPage'), 'TargetsPage'),
+  ),
+  page(
+    '/cardinality',
+    lazyRouteComponent(() => import('@/features/cardinality/CardinalityPage'), 'CardinalityPage'),
+  ),
+  page(
+    '/storage',
+    lazyRouteComponent(() => import('@/features/storage/StoragePage'), 'StoragePage'),
+  ),
+  page(
     '/status',
     lazyRouteComponent(() => import('@/features/status/StatusPage'), 'StatusPage'),
   ),

@@ -4,7 +4,8 @@ import { useTranslation } from 'react-i18next'
 import type { PromAnswer } from '@/api/prom'
 import classes from '@/features/metrics/metrics.module.css'
 import { statsOf, tierOf } from '@/features/metrics/run'
-import { formatDurationMs, formatShort, formatUptime } from '@/lib/format'
+import { formatDurationMs, formatShort, formatSpan, formatUptime } from '@/lib/format'
+import { durationText } from '@/lib/time'
 import { ToneMark } from '@/ui/Figures'
 
 export function Statistics({ answer, stepS }: { answer: PromAnswer; stepS: number | undefined }) {
@@ -17,7 +18,13 @@ export function Statistics({ answer, stepS }: { answer: PromAnswer; stepS: numbe
     ...(s.samples === null ? [] : [t('metrics.samples', { samples: formatShort(s.samples, lang) })]),
     ...(s.evalMs === null ? [] : [t('metrics.evalTime', { time: formatDurationMs(s.evalMs, lang) })]),
     ...(stepS === undefined ? [] : [t('metrics.step', { step: formatUptime(stepS, lang) })]),
-    ...(tier === null ? [] : [t('metrics.tier', { tier: tier === 'raw' ? t('metrics.tierRaw') : tier })]),
+    ...(tier === null
+      ? []
+      : [
+          t('metrics.tier', {
+            tier: tier === 0 ? t('metrics.tierRaw') : formatSpan(durationText(tier), lang),
+          }),
+        ]),
   ]
   return (
     <div className={classes.under}>

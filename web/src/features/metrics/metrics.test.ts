@@ -175,12 +175,13 @@ describe('answers', () => {
       answer('matrix', [], {
         timings: { evalTotalTime: 0.002 },
         samples: { totalQueryableSamples: 12, peakSamples: 5, totalQueryableSamplesPerStep: [[1, 2]] },
-        resolution: '5m',
+        resolution_ms: 300_000,
       }),
     )
     expect(s).toMatchObject({ evalMs: 2, samples: 12, peak: 5, series: 0 })
-    expect(s.all).toContainEqual(['resolution', '5m'])
-    expect(tierOf(answer('matrix', [], { resolution: '5m' }))).toBe('5m')
+    expect(s.all).toContainEqual(['resolution_ms', '300000'])
+    expect(tierOf(answer('matrix', [], { resolution_ms: 300_000 }))).toBe(300_000)
+    expect(tierOf(answer('matrix', []))).toBeNull()
   })
   test('curl quotes what a shell would read', () => {
     expect(curlOf({ ...request, query: `x{a='b'}` }, 'http://h')).toContain(`'query=x{a='\\''b'\\''}'`)

@@ -320,16 +320,11 @@ export function statsOf(answer: PromAnswer): StatsFigures {
   }
 }
 
-/** The resolution the answer was made from, when the server says so: "raw", "1m", "5m", "1h". */
-export function tierOf(answer: PromAnswer): string | null {
-  const s = answer.stats
-  for (const key of ['resolution', 'tier', 'rollup']) {
-    const v = s?.[key]
-    if (typeof v === 'string' && v !== '') {
-      return v
-    }
-  }
-  return null
+/** The resolution the answer was made from, when the server says so, in ms; 0 is every sample. */
+export function tierOf(answer: PromAnswer): number | null {
+  const samples = answer.stats?.samples as Record<string, unknown> | undefined
+  const v = answer.stats?.resolution_ms ?? samples?.resolution_ms
+  return typeof v === 'number' ? v : null
 }
 
 /** curl that asks the same. */
