@@ -12,12 +12,32 @@
 
 #include "base/compiler.h"
 #include "base/err.h"
+#include "ingest/scrape/scrape.h"
 
 static int version_main(int argc, char **argv)
 {
     (void)argc;
     (void)argv;
     printf("bongsu %s\n", BONGSU_VERSION);
+    return 0;
+}
+
+/* `bongsu check config --scrape FILE`: reads a Prometheus configuration as scraping would. */
+static int check_scrape(const char *path)
+{
+    struct buf jobs CLEANUP(buf_done);
+    struct buf notices CLEANUP(buf_done);
+    struct err e = {0};
+
+    buf_init(&jobs, 64 << 20);
+    buf_init(&notices, 1 << 20);
+    if (scrape_check(path, &jobs, &notices, &e) < 0) {
+        fprintf(stderr, "%s\n", e.msg);
+        return 1;
+    }
+    fwrite(notices.data, 1, notices.n, stderr);
+    fwrite(jobs.data, 1, jobs.n, stdout);
+    printf("%s: ok\n", path);
     return 0;
 }
 
@@ -30,8 +50,11 @@ static int check_main(int argc, char **argv)
     char *args[2] = {(char[]){"--config"}, NULL};
     int rc;
 
+    if (argc == 3 && strcmp(argv[0], "config") == 0 && strcmp(argv[1], "--scrape") == 0) {
+        return check_scrape(argv[2]);
+    }
     if (argc != 2 || strcmp(argv[0], "config") != 0) {
-        fprintf(stderr, "usage: bongsu check config FILE\n");
+        fprintf(stderr, "usage: bongsu check config [--scrape] FILE\n");
         return 2;
     }
     args[1] = argv[1];
@@ -66,7 +89,7 @@ static const struct verb {
 } VERBS[] = {
     {"server", "receive, keep, query and show (bongsu server --help)", server_main},
     {"query", "run a PromQL query against a server (bongsu query --help)", client_query_main},
-    {"check", "check config FILE: report errors with file, line and key", check_main},
+    {"check", "check config [--scrape] FILE: report errors with file, line and key", check_main},
     {"docs", "print the configuration reference as Markdown", docs_main},
     {"version", "print the version", version_main},
 };

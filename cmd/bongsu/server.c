@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -17,8 +18,10 @@
 #include "api/api.h"
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "ingest/scrape/scrape.h"
 #include "ingest/self.h"
 #include "io/vfs.h"
 #include "settings.h"
@@ -51,6 +54,8 @@ struct server {
     struct otlp *otlp;
     struct prom_remote *remote;
     struct self_monitor *self;
+    struct scrape *scrape;
+    struct mutex reload_lock; /* SIGHUP and POST /-/reload */
 };
 
 static bool find_asset(struct str path, struct api_asset *ret)
@@ -216,6 +221,24 @@ static int open_auth(struct server *s, struct err *e)
     return rc < 0 ? rc : make_agent_token(s, e);
 }
 
+static int start_scrape(struct server *s, struct err *e)
+{
+    const struct scrape_opts o = {.sink = &s->sink,
+                                  .version = BONGSU_VERSION,
+                                  .threads = (unsigned)s->settings.scrape_threads,
+                                  .max_connections = (unsigned)s->settings.scrape_connections,
+                                  .dns_server = s->settings.scrape_dns,
+                                  .stats = s->stats};
+
+    s->scrape = scrape_new(&o);
+    if (s->scrape == NULL) {
+        return err_set(e, ERR_UNAVAILABLE, "scrape threads could not be started");
+    }
+    return scrape_load(s->scrape, s->settings.scrape_config, e);
+}
+
+static int reload_for_api(void *arg, struct err *e);
+
 static void set_backend(struct server *s)
 {
     const struct api_backend b = {.store = s->store,
@@ -223,6 +246,9 @@ static void set_backend(struct server *s)
                                   .auth = s->auth,
                                   .otlp = s->otlp,
                                   .remote = s->remote,
+                                  .scrape = s->scrape,
+                                  .reload = reload_for_api,
+                                  .reload_arg = s,
                                   .conf = s->conf};
 
     api_set_backend(s->api, &b);
@@ -311,10 +337,23 @@ static void make_base(struct server *s)
     s->api = api_new(&o);
 }
 
+/* A connection is a descriptor, and the usual soft limit is 1024. */
+static void raise_descriptors(void)
+{
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+        l.rlim_cur = l.rlim_max;
+        ignore_result(setrlimit(RLIMIT_NOFILE, &l), "the soft limit works, with fewer connections");
+    }
+}
+
 static int start(struct server *s, struct err *e)
 {
     int rc;
 
+    mutex_init(&s->reload_lock, LOCK_RANK_API);
+    raise_descriptors();
     make_base(s);
     if (s->workers == NULL || s->query_pool == NULL) {
         return err_set(e, ERR_UNAVAILABLE, "worker threads could not be started");
@@ -326,6 +365,10 @@ static int start(struct server *s, struct err *e)
         return rc;
     }
     make_engines(s);
+    rc = start_scrape(s, e);
+    if (rc < 0) {
+        return rc;
+    }
     s->self = self_monitor_new(s->stats, store_metrics(s->store), http_server_address(s->http),
                                SELF_INTERVAL_MS);
     set_backend(s);
@@ -353,6 +396,7 @@ static void stop(struct server *s)
     http_server_free(s->otlp_http);
     http_server_free(s->http);
     api_free(s->api);
+    scrape_free(s->scrape);
     prom_remote_free(s->remote);
     otlp_free(s->otlp);
     ingest_stats_free(s->ingest_stats);
@@ -362,6 +406,7 @@ static void stop(struct server *s)
     pool_free(s->query_pool);
     stats_free(s->stats);
     conf_free(s->conf, &s->settings);
+    mutex_done(&s->reload_lock);
 }
 
 static void announce(struct server *s)
@@ -393,22 +438,35 @@ static void apply_live(struct server *s)
     }
 }
 
-static void reload(struct server *s)
+/* The settings, then what they name. Any thread. On failure the old ones stay. */
+static int reload(struct server *s, const char *cause, struct err *e)
 {
     struct settings fresh = {0};
     struct conf *conf = NULL;
-    struct err e = {0};
     size_t ignored = 0;
+    int rc;
 
-    if (conf_reload(s->conf, &fresh, &conf, &e) < 0) {
-        log_error("server", "settings not reloaded, the old ones stay", L_CSTR("error", e.msg));
-        return;
+    mutex_lock(&s->reload_lock);
+    rc = conf_reload(s->conf, &fresh, &conf, e);
+    rc = rc < 0 ? rc : scrape_load(s->scrape, fresh.scrape_config, e);
+    if (rc == 0) {
+        conf_apply_reloadable(s->conf, &s->settings, conf, &fresh, &ignored);
     }
-    conf_apply_reloadable(s->conf, &s->settings, conf, &fresh, &ignored);
     conf_free(conf, &fresh);
-    apply_live(s);
-    auth_audit(s->auth, "server", STR(""), "config_reloaded", STR(""), STR("SIGHUP"));
-    log_info("server", "settings reloaded", L_INT("need_restart", ignored));
+    if (rc == 0) {
+        apply_live(s);
+        auth_audit(s->auth, "server", STR(""), "config_reloaded", STR(""), str_cstr(cause));
+        log_info("server", "settings reloaded", L_INT("need_restart", ignored));
+    } else {
+        log_error("server", "settings not reloaded, the old ones stay", L_CSTR("error", e->msg));
+    }
+    mutex_unlock(&s->reload_lock);
+    return rc;
+}
+
+static int reload_for_api(void *arg, struct err *e)
+{
+    return reload(arg, "POST /-/reload", e);
 }
 
 /* SIGPIPE is ignored; the others are read from a descriptor by the main thread, blocked everywhere. */
@@ -436,7 +494,7 @@ static void wait_for_end(struct server *s, int signals)
             continue;
         }
         if (n == (ssize_t)sizeof(info) && info.ssi_signo == SIGHUP) {
-            reload(s);
+            ignore_result(reload(s, "SIGHUP", &(struct err){0}), "the log has it");
             continue;
         }
         log_info("server", "stopping", L_INT("signal", n > 0 ? (int64_t)info.ssi_signo : 0));

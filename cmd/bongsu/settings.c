@@ -259,6 +259,43 @@ static const struct conf_key QUERY[] = {
          "flags."},
 };
 
+static const struct conf_key SCRAPE[] = {
+    {.key = "scrape.config",
+     .flag = "scrape-config",
+     .type = CONF_STRING,
+     .reloadable = true,
+     .offset = AT(scrape_config),
+     .default_value = "",
+     .placeholder = "FILE",
+     .help = "Prometheus configuration whose global, scrape_configs and scrape_config_files "
+             "sections are scraped; read again on SIGHUP and POST /-/reload."},
+    {.key = "scrape.max_connections",
+     .flag = "scrape-max-connections",
+     .type = CONF_INT,
+     .offset = AT(scrape_connections),
+     .default_value = "1000",
+     .placeholder = "N",
+     .min = 1,
+     .max = 1000000,
+     .help = "Open connections to targets at once, kept ones included; each needs a descriptor."},
+    {.key = "scrape.threads",
+     .flag = "scrape-threads",
+     .type = CONF_INT,
+     .offset = AT(scrape_threads),
+     .default_value = "2",
+     .placeholder = "N",
+     .min = 1,
+     .max = 64,
+     .help = "Threads that fetch and parse pages."},
+    {.key = "scrape.dns_server",
+     .flag = "scrape-dns-server",
+     .type = CONF_STRING,
+     .offset = AT(scrape_dns),
+     .default_value = "",
+     .placeholder = "ADDR:PORT",
+     .help = "Name server of dns_sd_configs; empty takes those of the system."},
+};
+
 static const struct conf_key AUTH[] = {
     {.key = "auth.off",
      .flag = "no-auth",
@@ -296,10 +333,15 @@ static const struct conf_key LOG[] = {
 };
 
 static const struct conf_table TABLES[] = {
-    {"Server", SERVER, ARRAY_LEN(SERVER)},     {"OTLP", OTLP, ARRAY_LEN(OTLP)},
-    {"Storage", STORAGE, ARRAY_LEN(STORAGE)},  {"Limits on series", LIMITS, ARRAY_LEN(LIMITS)},
-    {"Metrics", METRICS, ARRAY_LEN(METRICS)},  {"Query", QUERY, ARRAY_LEN(QUERY)},
-    {"Authentication", AUTH, ARRAY_LEN(AUTH)}, {"Log", LOG, ARRAY_LEN(LOG)},
+    {"Server", SERVER, ARRAY_LEN(SERVER)},
+    {"OTLP", OTLP, ARRAY_LEN(OTLP)},
+    {"Storage", STORAGE, ARRAY_LEN(STORAGE)},
+    {"Limits on series", LIMITS, ARRAY_LEN(LIMITS)},
+    {"Metrics", METRICS, ARRAY_LEN(METRICS)},
+    {"Query", QUERY, ARRAY_LEN(QUERY)},
+    {"Scraping", SCRAPE, ARRAY_LEN(SCRAPE)},
+    {"Authentication", AUTH, ARRAY_LEN(AUTH)},
+    {"Log", LOG, ARRAY_LEN(LOG)},
 };
 
 const struct conf_spec SETTINGS_SPEC = {

@@ -36,6 +36,11 @@ struct settings {
     int64_t query_lookback_ms;
     int query_compat; /* enum promql_compat */
     bool query_experimental;
+    /* scrape */
+    char *scrape_config;
+    char *scrape_dns;
+    int64_t scrape_connections;
+    int64_t scrape_threads;
     /* auth */
     bool no_auth;
     int64_t session_ms;

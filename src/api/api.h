@@ -61,6 +61,9 @@ struct api_backend {
     struct otlp *otlp;
     struct prom_remote *remote;
     struct scrape *scrape; /* NULL: nothing is scraped */
+    /** Read the settings and the files they name again; for POST /-/reload. Thread-safe. */
+    int (*reload)(void *arg, struct err *reterr);
+    void *reload_arg;
     const struct conf *conf;
 };
 

@@ -163,12 +163,26 @@ static void config(void *arg, struct http_exchange *x)
     respond_json(x, 200, &b);
 }
 
+static void reload(void *arg, struct http_exchange *x)
+{
+    const struct api_backend *b = api_backend(arg);
+    struct err e = {0};
+
+    if (b->reload(b->reload_arg, &e) < 0) {
+        err_prefix(&e, "failed to reload config");
+        http_respond_error(x, &e);
+        return;
+    }
+    http_respond(x, 200, "text/plain; charset=utf-8", STR(""));
+}
+
 void status_routes(struct api *a, struct http_server *s)
 {
     const uint32_t need = NEED_READ | NEED_BACKEND;
     const struct http_route routes[] = {
         {"GET", "/-/healthy", healthy, a, HTTP_INLINE, 0, NEED_NOTHING},
         {"GET", "/-/ready", ready, a, HTTP_INLINE, 0, NEED_NOTHING},
+        {"POST", "/-/reload", reload, a, HTTP_WORKER, 0, NEED_ADMIN | NEED_BACKEND},
         {"GET", "/metrics", metrics, a, HTTP_WORKER, 0, need},
         {"GET", "/api/v1/status/buildinfo", buildinfo, a, HTTP_INLINE, 0, NEED_READ | NEED_BACKEND},
         {"GET", "/api/v1/status/flags", flags, a, HTTP_INLINE, 0, need},

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "ingest/ingest_internal.h"
 
 void ingest_limits_default(struct ingest_limits *l)
@@ -26,7 +27,15 @@ void ingest_limits_default(struct ingest_limits *l)
     };
 }
 
-static const char *const DOORS[] = {"otlp_grpc", "otlp_http", "prometheus_remote_write", "other"};
+#define DOOR_TABLE(X)            \
+    X("otlp_grpc")               \
+    X("otlp_http")               \
+    X("prometheus_remote_write") \
+    X("prometheus_import") X("influx") X("csv_import") X("json_import") X("scrape") X("other")
+
+#define DOOR_NAME(name)  name,
+#define DOOR_LABEL(name) "door=\"" name "\"",
+static const char *const DOORS[] = {DOOR_TABLE(DOOR_NAME)};
 
 /* What the lag and newest gauges of one signal read. */
 struct newest {
@@ -165,5 +174,17 @@ void ingest_note_newest(struct ingest_stats *s, enum ingest_signal signal, int64
     while (newest_ns > old &&
            !atomic_compare_exchange_weak_explicit(&n->newest_ns, &old, newest_ns,
                                                   memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+void ingest_count_scrape(struct ingest_stats *s, const struct ingest_scrape_count *c)
+{
+    ingest_count_accepted(s, INGEST_METRICS, "scrape", c->stored);
+    ingest_count_rejected(s, INGEST_METRICS, REJECT_TOO_OLD, c->too_old);
+    ingest_count_rejected(s, INGEST_METRICS, REJECT_TOO_NEW, c->too_new);
+    ingest_count_rejected(s, INGEST_METRICS, REJECT_SERIES_GONE, c->gone);
+    ingest_count_rejected(s, INGEST_METRICS, REJECT_STORE, c->lost);
+    if (c->stored != 0) {
+        ingest_note_newest(s, INGEST_METRICS, c->newest_ms * 1000000, clock_wall_ns());
     }
 }

@@ -45,4 +45,14 @@ struct sink {
 struct ingest_stats *ingest_stats_new(struct stats *registry);
 void ingest_stats_free(struct ingest_stats *s);
 
+/** What became of one scraped page. */
+struct ingest_scrape_count {
+    uint64_t stored, too_old, too_new, gone;
+    uint64_t lost;     /* the store could not write */
+    int64_t newest_ms; /* with stored != 0 */
+};
+
+/** Count a page under the door "scrape". NULL statistics are fine. Thread-safe. */
+void ingest_count_scrape(struct ingest_stats *s, const struct ingest_scrape_count *c);
+
 #endif

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/vec.h"
+#include "model/regex.h"
 
 enum {
     MAX_PATTERN = 64 << 10,
@@ -309,7 +310,7 @@ static bool is_possessive(struct str p, size_t i)
 }
 
 /** What PCRE2 has beyond RE2 and what backtracks without need is refused. @return its offset, -1: none */
-static int64_t foreign_syntax(struct str p)
+int64_t regex_foreign_syntax(struct str p)
 {
     bool in_class = false;
 
@@ -339,7 +340,7 @@ static int compile(struct matcher *m, struct str p, struct err *reterr)
     const uint32_t options = PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOTALL |
                              PCRE2_DOLLAR_ENDONLY | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF |
                              PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_AUTO_CAPTURE;
-    int64_t foreign = foreign_syntax(p);
+    int64_t foreign = regex_foreign_syntax(p);
     int code = 0;
     PCRE2_SIZE at = 0;
 
