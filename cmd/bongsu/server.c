@@ -53,6 +53,7 @@ struct server {
     struct sink sink;
     struct otlp *otlp;
     struct prom_remote *remote;
+    struct push_door *push;
     struct self_monitor *self;
     struct scrape *scrape;
     struct mutex reload_lock; /* SIGHUP and POST /-/reload */
@@ -189,6 +190,7 @@ static void make_engines(struct server *s)
     ingest_limits_default(&s->sink.limits);
     s->otlp = otlp_new(&s->sink);
     s->remote = prom_remote_new(&s->sink);
+    s->push = push_door_new(&s->sink);
 }
 
 /* A token for agents of this machine, readable by the server's user only, made once. */
@@ -249,6 +251,7 @@ static void set_backend(struct server *s)
                                   .scrape = s->scrape,
                                   .reload = reload_for_api,
                                   .reload_arg = s,
+                                  .push = s->push,
                                   .conf = s->conf};
 
     api_set_backend(s->api, &b);
@@ -397,6 +400,7 @@ static void stop(struct server *s)
     http_server_free(s->http);
     api_free(s->api);
     scrape_free(s->scrape);
+    push_door_free(s->push);
     prom_remote_free(s->remote);
     otlp_free(s->otlp);
     ingest_stats_free(s->ingest_stats);

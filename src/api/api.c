@@ -39,6 +39,7 @@ void api_routes(struct api *a, struct http_server *s)
     prom_query_routes(a, s);
     prom_labels_routes(a, s);
     cardinality_routes(a, s);
+    prom_admin_routes(a, s);
     traces_routes(a, s);
     logs_routes(a, s);
     tail_routes(a, s);
@@ -47,6 +48,7 @@ void api_routes(struct api *a, struct http_server *s)
     session_routes(a, s);
     accounts_routes(a, s);
     ingest_routes(a, s);
+    import_routes(a, s);
     exemplars_routes(a, s);
     status_routes(a, s);
     server_status_routes(a, s);

@@ -11,6 +11,7 @@
 #include "conf/conf.h"
 #include "ingest/otlp.h"
 #include "ingest/prom_remote.h"
+#include "ingest/push.h"
 #include "ingest/scrape/scrape.h"
 #include "net/grpc_server.h"
 #include "net/http_server.h"
@@ -60,6 +61,7 @@ struct api_backend {
     struct auth *auth;
     struct otlp *otlp;
     struct prom_remote *remote;
+    struct push_door *push;
     struct scrape *scrape; /* NULL: nothing is scraped */
     /** Read the settings and the files they name again; for POST /-/reload. Thread-safe. */
     int (*reload)(void *arg, struct err *reterr);

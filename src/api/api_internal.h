@@ -62,6 +62,7 @@ void respond_err(struct http_exchange *x, int rc, const struct err *e);
 /* Handlers, one file a family: each registers its own routes. */
 void prom_query_routes(struct api *a, struct http_server *s);    /* prom_query.c */
 void prom_labels_routes(struct api *a, struct http_server *s);   /* prom_labels.c */
+void prom_admin_routes(struct api *a, struct http_server *s);    /* prom_admin.c */
 void cardinality_routes(struct api *a, struct http_server *s);   /* cardinality.c */
 void traces_routes(struct api *a, struct http_server *s);        /* traces.c */
 void logs_routes(struct api *a, struct http_server *s);          /* logs.c */
@@ -71,6 +72,7 @@ void services_routes(struct api *a, struct http_server *s);      /* services.c *
 void session_routes(struct api *a, struct http_server *s);       /* session.c */
 void accounts_routes(struct api *a, struct http_server *s);      /* accounts.c */
 void ingest_routes(struct api *a, struct http_server *s);        /* ingest.c: main port */
+void import_routes(struct api *a, struct http_server *s);        /* import.c, influx.c */
 void exemplars_routes(struct api *a, struct http_server *s);     /* exemplars.c */
 void status_routes(struct api *a, struct http_server *s);        /* status.c */
 void server_status_routes(struct api *a, struct http_server *s); /* server_status.c */

@@ -89,6 +89,9 @@ static struct str bearer_of(struct http_exchange *x)
     if (h.n > 7 && str_eq_nocase(str_take(h, 7), STR("Bearer "))) {
         return str_trim(str_drop(h, 7));
     }
+    if (h.n > 6 && str_eq_nocase(str_take(h, 6), STR("Token "))) { /* InfluxDB 2 clients */
+        return str_trim(str_drop(h, 6));
+    }
     if (h.n <= 6 || !str_eq_nocase(str_take(h, 6), STR("Basic ")) ||
         !base64_decode(str_trim(str_drop(h, 6)), &b)) {
         return str_of(NULL, 0);

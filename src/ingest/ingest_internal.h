@@ -11,23 +11,25 @@
 enum ingest_signal { INGEST_METRICS, INGEST_TRACES, INGEST_LOGS, INGEST_SIGNAL_COUNT };
 
 /* X(enum, label value, signals it can happen to: m metrics, t traces, l logs) */
-#define REJECT_TABLE(X)                              \
-    X(REJECT_MALFORMED, "malformed_request", "mtl")  \
-    X(REJECT_STORE, "store_unavailable", "mtl")      \
-    X(REJECT_TRACE_ID, "invalid_trace_id", "t")      \
-    X(REJECT_SPAN_ID, "invalid_span_id", "t")        \
-    X(REJECT_TIME, "invalid_time", "mtl")            \
-    X(REJECT_TOO_OLD, "too_old", "mtl")              \
-    X(REJECT_TOO_NEW, "too_new", "mtl")              \
-    X(REJECT_NAME, "invalid_name", "m")              \
-    X(REJECT_LABELS, "invalid_labels", "m")          \
-    X(REJECT_POINT, "invalid_point", "m")            \
-    X(REJECT_SERIES_LIMIT, "series_limit", "m")      \
-    X(REJECT_SERIES_GONE, "series_gone", "m")        \
-    X(REJECT_DELTA_ORDER, "delta_out_of_order", "m") \
-    X(REJECT_DELTA_FULL, "delta_state_full", "m")    \
-    X(REJECT_METADATA, "metadata_not_stored", "m")   \
-    X(REJECT_EXEMPLAR, "unsupported_exemplar", "m")  \
+#define REJECT_TABLE(X)                                    \
+    X(REJECT_MALFORMED, "malformed_request", "mtl")        \
+    X(REJECT_STORE, "store_unavailable", "mtl")            \
+    X(REJECT_TRACE_ID, "invalid_trace_id", "t")            \
+    X(REJECT_SPAN_ID, "invalid_span_id", "t")              \
+    X(REJECT_TIME, "invalid_time", "mtl")                  \
+    X(REJECT_TOO_OLD, "too_old", "mtl")                    \
+    X(REJECT_TOO_NEW, "too_new", "mtl")                    \
+    X(REJECT_NAME, "invalid_name", "m")                    \
+    X(REJECT_LABELS, "invalid_labels", "m")                \
+    X(REJECT_POINT, "invalid_point", "m")                  \
+    X(REJECT_SERIES_LIMIT, "series_limit", "m")            \
+    X(REJECT_SERIES_GONE, "series_gone", "m")              \
+    X(REJECT_DELTA_ORDER, "delta_out_of_order", "m")       \
+    X(REJECT_DELTA_FULL, "delta_state_full", "m")          \
+    X(REJECT_METADATA, "metadata_not_stored", "m")         \
+    X(REJECT_NOT_A_NUMBER, "not_a_number", "m")            \
+    X(REJECT_EXEMPLAR_ORDER, "exemplar_out_of_order", "m") \
+    X(REJECT_EXEMPLAR, "exemplar_too_large", "m")          \
     X(REJECT_NATIVE_HISTOGRAM, "invalid_native_histogram", "m")
 
 enum ingest_reject {
@@ -67,6 +69,13 @@ void ingest_count_altered(struct ingest_stats *s, enum ingest_signal signal,
 /** Newest time a request carried (INT64_MIN: none), for lag and newest timestamp. */
 void ingest_note_newest(struct ingest_stats *s, enum ingest_signal signal, int64_t newest_ns,
                         int64_t arrival_ns);
+
+struct err;
+
+/** Check and normalise; *n may shrink. The names and values must be bytes of the request or the arena.
+ * @return 0, -ERR_INVALID with what is wrong */
+NODISCARD int ingest_check_labels(const struct ingest_limits *lim, struct label *v, size_t *n,
+                                  struct err *why);
 
 /** Working memory of one metrics request, kept for the next one. */
 struct work {

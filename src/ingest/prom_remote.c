@@ -171,49 +171,6 @@ static int parse_label(struct pb msg, struct label *ret, struct err *reterr)
     return rc;
 }
 
-static int check_label(const struct ingest_limits *lim, const struct label *l, struct err *why)
-{
-    if (l->name.n > lim->max_label_name_bytes) {
-        return err_set(why, ERR_INVALID, "label name of %zu bytes, at most %zu are allowed",
-                       l->name.n, lim->max_label_name_bytes);
-    }
-    if (l->name.n == 0 || !str_is_utf8(l->name)) { /* any UTF-8 is a name, as in Prometheus 3 */
-        return err_set(why, ERR_INVALID, "invalid label name");
-    }
-    if (l->value.n > lim->max_label_value_bytes) {
-        return err_set(why, ERR_INVALID,
-                       "value of label %.*s has %zu bytes, at most %zu are allowed",
-                       STR_ARG(l->name), l->value.n, lim->max_label_value_bytes);
-    }
-    if (!str_is_utf8(l->value)) {
-        return err_set(why, ERR_INVALID, "value of label %.*s is not valid UTF-8",
-                       STR_ARG(l->name));
-    }
-    return 0;
-}
-
-static int check_labels(const struct ingest_limits *lim, struct label *v, size_t *n,
-                        struct err *why)
-{
-    for (size_t i = 0; i < *n; i++) {
-        int rc = check_label(lim, &v[i], why);
-
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    if (!labels_normalize(v, n)) {
-        return err_set(why, ERR_INVALID, "a label name occurs twice");
-    }
-    if (*n == 0) {
-        return err_set(why, ERR_INVALID, "no labels");
-    }
-    if (labels_get((struct labels){v, *n}, STR(LABEL_NAME)).n == 0) {
-        return err_set(why, ERR_INVALID, "no metric name");
-    }
-    return 0;
-}
-
 /* Parsed and checked labels, in the work's arena. @return 0; 1 refused and counted; -ERR_TRUNCATED, -ERR_INVALID,
  * -ERR_NOMEM */
 static int parse_labels(struct request *r, const struct series *s, struct labels *ret,
@@ -249,7 +206,7 @@ static int parse_labels(struct request *r, const struct series *s, struct labels
         return rc;
     }
     *ret = (struct labels){v, n};
-    if (check_labels(lim, v, &n, &why) < 0) {
+    if (ingest_check_labels(lim, v, &n, &why) < 0) {
         return refuse(r, s, REJECT_LABELS, &why, *ret);
     }
     ret->n = n;
@@ -427,7 +384,7 @@ static int one_metadata(struct request *r, struct str raw, struct pb msg, struct
             break;
         }
     }
-    if (rc < 0 || !metric_name_is_valid(name) || !str_is_utf8(help) || !str_is_utf8(unit)) {
+    if (rc < 0 || name.n == 0 || !str_is_utf8(name) || !str_is_utf8(help) || !str_is_utf8(unit)) {
         return rc; /* metadata is a courtesy: what is unusable is left out */
     }
     rc = tsdb_set_metadata(r->p->sink->metrics, name,

@@ -65,9 +65,7 @@ static const struct reason_row ALTERS[] = {ALTER_TABLE(REASON_ROW)};
 static const char SIGNAL_LETTERS[INGEST_SIGNAL_COUNT] = {'m', 't', 'l'};
 static const char *const SIGNAL_LABELS[INGEST_SIGNAL_COUNT] = {
     "signal=\"metrics\"", "signal=\"traces\"", "signal=\"logs\""};
-static const char *const DOOR_LABELS[ARRAY_LEN(DOORS)] = {
-    "door=\"otlp_grpc\"", "door=\"otlp_http\"", "door=\"prometheus_remote_write\"",
-    "door=\"other\""};
+static const char *const DOOR_LABELS[ARRAY_LEN(DOORS)] = {DOOR_TABLE(DOOR_LABEL)};
 
 static void register_reasons(struct stats *registry, const struct reason_row *rows, size_t n,
                              size_t signal, const char *name, const char *help,

@@ -93,3 +93,38 @@ def test_values_of_a_label(start):
     got = limits(s)['values_per_label']
     assert got['used_by'] == {'metric': 'req', 'label': 'path'} and got['used'] == 50 and got['refused'] == 10
     assert got['offenders'][0]['who'] == {'metric': 'req', 'label': 'path'}
+
+
+def admin(server, what, method='post', **params):
+    return getattr(server.session, method)(f'{server.url}/api/v1/admin/tsdb/{what}', params=params, timeout=30)
+
+
+def test_delete(start):
+    s = start.server()
+    now = int(time.time() * 1000)
+    write(s, [series('del', [(now - 2000, 1.0), (now - 1000, 2.0)], room=str(i)) for i in range(4)])
+    assert admin(s, 'delete_series').status_code == 400
+    assert admin(s, 'delete_series', **{'match[]': '{'}).status_code == 400
+    assert admin(s, 'delete_series', **{'match[]': ['del{room="0"}', 'del{room="1"}']}).status_code == 204
+    assert admin(s, 'delete_series', 'put', **{'match[]': 'del{room="2"}', 'end': (now - 1500) / 1000}).status_code == 204
+    want = {'2': 1, '3': 2}
+
+    def check():
+        got = {r['metric']['room']: int(r['value'][1]) for r in s.query('count_over_time(del[1m])', now / 1000)}
+        assert got == want
+        assert s.json('/api/v1/cardinality', **{'match[]': 'del'})['series']['total'] == 2
+    check()
+    s.kill()
+    s = start.server(data=s.data)
+    check()
+    assert admin(s, 'clean_tombstones').status_code == 204
+    check()
+    assert s.json('/api/v1/label/room/values')['data'] == ['2', '3']
+    assert len(s.json('/api/v1/series', **{'match[]': 'del'})['data']) == 2
+    assert not (s.data / 'metrics/tombstones').exists()
+
+
+def test_delete_needs_the_admin(start):
+    s = start.server(auth=True)
+    assert admin(s, 'delete_series', **{'match[]': 'up'}).status_code == 401
+    assert admin(s, 'clean_tombstones').status_code == 401

@@ -129,7 +129,7 @@ class Generator:
         if x < .68:
             return f'{self.r.choice(FOLDS)}{self.grouping()} ({self.vector(d - 1)})'
         if x < .72:
-            return f'quantile{self.grouping()} ({self.pick("0.5", "0.9", "NaN", "-1", "2", "0", "pi()", "scalar(one{a='1'}) / 100")}, {self.vector(d - 1)})'
+            return f'quantile{self.grouping()} ({self.pick("0.5", "0.9", "NaN", "-1", "2", "0", "pi()")}, {self.vector(d - 1)})'
         if x < .75:
             return f'count_values{self.grouping()} ("v", {self.pick("round", "")}({self.name()}{self.modifier()}))'
         if x < .78:

@@ -25,6 +25,7 @@ struct fake_store {
     bool quiet;        /* count only: for benchmarks */
     size_t samples_n;
     size_t rows_n;
+    size_t exemplars_n;
     struct buf samples;  /* lines "series t v" in commit order */
     struct buf metadata; /* lines "metric|type|unit|help" */
     struct buf rows;     /* JSON objects of spans or logs separated by ',' */

@@ -156,7 +156,8 @@ static void test_bad_series(void **state)
         {"job=a", "series 1 {job=\"a\"}: no metric name"},
         {"__name__=", "series 1 {}: no labels"},
         {"__name__=a,b=1,b=2", "series 1 a{b=\"1\", b=\"2\"}: a label name occurs twice"},
-        {"__name__=a,\xff=1", "series 1 a{\"\xff\"=\"1\"}: invalid label name"},
+        {"__name__=\xff", "series 1 {\"\xEF\xBF\xBD\"}: invalid metric name"},
+        {"__name__=a,\xff=1", "series 1 a{\"\xEF\xBF\xBD\"=\"1\"}: invalid label name"},
         {"__name__=a,=1", "series 1 a{\"\"=\"1\"}: invalid label name"},
         {"__name__=a,x=\xff",
          "series 1 a{x=\"\xEF\xBF\xBD\"}: value of label x is not valid UTF-8"},
@@ -267,7 +268,7 @@ static void look(void *arg, const struct stats_sample *s)
     if (strstr(s->labels, "signal=\"metrics\",reason=\"invalid_native_histogram\"") != NULL) {
         g_native = s->value;
     }
-    if (strstr(s->labels, "signal=\"metrics\",reason=\"unsupported_exemplar\"") != NULL) {
+    if (strstr(s->labels, "signal=\"metrics\",reason=\"exemplar_too_large\"") != NULL) {
         g_exemplar = s->value;
     }
     if (strcmp(s->name, "bongsu_ingest_samples_total") == 0 &&

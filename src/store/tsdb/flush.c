@@ -295,7 +295,7 @@ static void collect_idle(struct tsdb *db)
             continue;
         }
         for (unsigned i = 0; i < HEAD_SHARDS; i++) { /* not seen since that epoch began */
-            removed += head_collect(&db->head, i, e);
+            removed += head_collect(&db->head, i, e, NULL);
         }
         break;
     }

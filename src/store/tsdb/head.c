@@ -363,7 +363,7 @@ static bool is_alive(void *arg, uint64_t number)
     return head_series_locked(arg, (uint32_t)number) != NULL;
 }
 
-size_t head_collect(struct head *h, unsigned shard, uint32_t epoch)
+size_t head_collect(struct head *h, unsigned shard, uint32_t epoch, const roaring_bitmap_t *set)
 {
     struct shard *s = &h->shards[shard];
     struct label labels[PART_MAX_LABELS];
@@ -375,7 +375,8 @@ size_t head_collect(struct head *h, unsigned shard, uint32_t epoch)
             struct series *se = s->pages.v[p][k];
 
             if (se == NULL || se->raw_n != 0 || se->first != NULL ||
-                atomic_load_explicit(&se->seen_epoch, memory_order_relaxed) >= epoch) {
+                atomic_load_explicit(&se->seen_epoch, memory_order_relaxed) >= epoch ||
+                (set != NULL && !roaring_bitmap_contains(set, se->number))) {
                 continue;
             }
             limiter_remove(h->limiter, head_labels_locked(s, se, labels));

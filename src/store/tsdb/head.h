@@ -141,8 +141,9 @@ NODISCARD int head_append_locked(struct head *h, struct shard *s, struct series 
 NODISCARD int head_seal_locked(struct head *h, struct shard *s, struct series *se);
 /** Drop the flush_n first chunks. Under the write lock. */
 void head_drop_flushed_locked(struct head *h, struct series *se);
-/** Remove series without samples whose last append was before `epoch`. Takes the lock. @return how many */
-size_t head_collect(struct head *h, unsigned shard, uint32_t epoch);
+/** Remove series without samples whose last append was before `epoch`, of `set` (NULL: of all). Takes the lock.
+ * @return how many */
+size_t head_collect(struct head *h, unsigned shard, uint32_t epoch, const roaring_bitmap_t *set);
 
 /** Labels of a series, strings borrowed from the shard (lock held), array of pairs_n given. */
 struct labels head_labels_locked(const struct shard *s, const struct series *se, struct label *dst);

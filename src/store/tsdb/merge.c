@@ -30,6 +30,7 @@ struct merge {
     struct samples samples;
     struct part_writer *writer;
     uint64_t series_done, series_all;
+    uint64_t written; /* series */
 };
 
 static int load(struct input *in, uint32_t number)
@@ -77,7 +78,11 @@ static int merge_one(struct merge *m, struct err *reterr)
     if (rc < 0) {
         return err_set(reterr, ERR_NOMEM, "merge");
     }
-    rc = part_writer_add(m->writer, labels, m->samples.t_ms, m->samples.v, m->samples.n, reterr);
+    if (m->samples.n != 0) { /* else all were deleted */
+        rc =
+            part_writer_add(m->writer, labels, m->samples.t_ms, m->samples.v, m->samples.n, reterr);
+        m->written++;
+    }
     if (rc < 0) {
         return rc;
     }
@@ -135,19 +140,21 @@ static int write_merged(struct merge *m, const char *tmp, struct part_info *info
 
     rc = rc == 0 ? part_writer_new(m->db->vfs, tmp, info, &m->writer, reterr) : rc;
     rc = rc == 0 ? merge_all(m, reterr) : rc;
-    rc = rc == 0 ? part_writer_finish(m->writer, info, reterr) : rc;
+    if (rc == 0 && m->written != 0) {
+        rc = part_writer_finish(m->writer, info, reterr);
+    }
     part_writer_free(m->writer);
     return rc;
 }
 
-/** Merge parts[0, n) of one day, neighbours. Under merge_lock. */
-static int merge_run(struct tsdb *db, struct part *const *parts, size_t n, struct err *reterr)
+/** Merge parts[0, n) of one day, neighbours, to what counts as flushed by `seq_hi`. Under merge_lock. */
+static int merge_run(struct tsdb *db, struct part *const *parts, size_t n, uint64_t seq_hi,
+                     struct err *reterr)
 {
     struct merge m = {.db = db, .parts = parts, .n = n};
     struct mono start = clock_mono();
-    struct part_info info = {.day = part_info(parts[0])->day,
-                             .seq_lo = part_info(parts[0])->seq_lo,
-                             .seq_hi = part_info(parts[n - 1])->seq_hi};
+    struct part_info info = {
+        .day = part_info(parts[0])->day, .seq_lo = part_info(parts[0])->seq_lo, .seq_hi = seq_hi};
     struct part *merged = NULL;
     char *tmp = parts_path(db, &info, ".tmp");
     uint64_t before = 0;
@@ -163,7 +170,9 @@ static int merge_run(struct tsdb *db, struct part *const *parts, size_t n, struc
     }
     mem_free(m.in);
     samples_done(&m.samples);
-    rc = rc == 0 ? parts_publish(db, tmp, &info, &merged, reterr) : rc;
+    if (rc == 0 && m.written != 0) { /* else everything was deleted */
+        rc = parts_publish(db, tmp, &info, &merged, reterr);
+    }
     if (rc == 0 && parts_replace(db, parts, n, merged) < 0) {
         part_unref(merged);
         rc = err_set(reterr, ERR_NOMEM, "list of parts");
@@ -178,6 +187,12 @@ static int merge_run(struct tsdb *db, struct part *const *parts, size_t n, struc
                  L_INT("samples", info.samples_n), L_INT("ms", mono_since_ns(start) / 1000000));
     }
     return rc;
+}
+
+int merge_rewrite(struct tsdb *db, struct part *const *parts, size_t n, uint64_t seq,
+                  struct err *reterr)
+{
+    return n == 0 ? 0 : merge_run(db, parts, n, seq, reterr);
 }
 
 /** Which tail of a day's parts (in flush order) to merge now: first index, n for none. Merging the tail whose
@@ -225,7 +240,7 @@ static int merge_next(struct tsdb *db, bool all, struct err *reterr)
                         clock_wall_ms() > (day + 1) * PART_DAY_MS + (int64_t)LATE_MS, all);
         if (from + 1 < end) {
             found = true;
-            rc = merge_run(db, v + from, end - from, reterr);
+            rc = merge_run(db, v + from, end - from, part_info(v[end - 1])->seq_hi, reterr);
         }
         i = end;
     }

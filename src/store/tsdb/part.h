@@ -81,6 +81,16 @@ NODISCARD int part_read(const struct part_cursor *c, int64_t min_ms, int64_t max
 NODISCARD int part_read_blob(const struct part_cursor *c, int (*fn)(void *arg, struct str bytes),
                              void *arg, struct err *reterr);
 
+/* ---- deletions ---- */
+
+/** Hide the samples in [min_ms, max_ms] of a set of series from part_read(), for as long as the part is open. Takes
+ * the set over, also on failure. Thread-safe beside readers. @return 0, -ERR_NOMEM */
+NODISCARD int part_hide(struct part *p, roaring_bitmap_t *set, int64_t min_ms, int64_t max_ms);
+/** Is anything hidden? */
+bool part_hides(const struct part *p);
+/** Is all of the series hidden? */
+bool part_hides_series(const struct part_cursor *c);
+
 /* ---- writing ---- */
 
 struct part_writer;

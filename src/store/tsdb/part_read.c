@@ -24,6 +24,13 @@ struct hot_block {
     struct buf bytes;
 };
 
+/** Samples that were deleted. */
+struct hidden {
+    roaring_bitmap_t *set; /* owned; series */
+    int64_t min_ms, max_ms;
+    struct hidden *next;
+};
+
 struct name_range {
     struct str name;
     uint32_t first, n;
@@ -37,8 +44,9 @@ struct part {
     struct part_info info;
     struct part_footer f;
     const uint8_t *section[SECTION_COUNT];
-    struct name_range *names;  /* owned, f.names_n */
-    _Atomic uint8_t *verified; /* owned; per block 1: its checksum was right; relaxed */
+    struct name_range *names;        /* owned, f.names_n */
+    _Atomic uint8_t *verified;       /* owned; per block 1: its checksum was right; relaxed */
+    _Atomic(struct hidden *) hidden; /* newest first; a node stays as long as the part */
     struct mutex lock;
     struct hot_block *hot; /* last one unpacked; guarded by: lock */
 };
@@ -243,6 +251,17 @@ int part_remove_dir(const struct vfs *vfs, const char *dir, struct err *reterr)
     return rc;
 }
 
+static void free_hidden(struct hidden *h)
+{
+    while (h != NULL) {
+        struct hidden *next = h->next;
+
+        roaring_bitmap_free(h->set);
+        mem_free(h);
+        h = next;
+    }
+}
+
 void part_unref(struct part *p)
 {
     if (p == NULL || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) {
@@ -258,6 +277,7 @@ void part_unref(struct part *p)
         }
     }
     hot_unref(p->hot);
+    free_hidden(atomic_load_explicit(&p->hidden, memory_order_acquire));
     mutex_done(&p->lock);
     mem_free(p->names);
     mem_free((void *)p->verified);
@@ -838,8 +858,70 @@ uint64_t part_series_bytes(const struct part_cursor *c)
     return bytes;
 }
 
-int part_read(const struct part_cursor *c, int64_t min_ms, int64_t max_ms, struct samples *dst,
-              struct err *reterr)
+/* ---- deletions ---- */
+
+int part_hide(struct part *p, roaring_bitmap_t *set, int64_t min_ms, int64_t max_ms)
+{
+    struct hidden *h;
+
+    if (roaring_bitmap_is_empty(set)) {
+        roaring_bitmap_free(set);
+        return 0;
+    }
+    h = mem_try_calloc(1, sizeof(*h));
+    if (h == NULL) {
+        roaring_bitmap_free(set);
+        return -ERR_NOMEM;
+    }
+    *h = (struct hidden){.set = set, .min_ms = min_ms, .max_ms = max_ms};
+    h->next = atomic_load_explicit(&p->hidden, memory_order_acquire);
+    while (!atomic_compare_exchange_weak_explicit(&p->hidden, &h->next, h, memory_order_acq_rel,
+                                                  memory_order_acquire)) {
+    }
+    return 0;
+}
+
+bool part_hides(const struct part *p)
+{
+    return atomic_load_explicit(&p->hidden, memory_order_acquire) != NULL;
+}
+
+bool part_hides_series(const struct part_cursor *c)
+{
+    const struct hidden *h = atomic_load_explicit(&c->part->hidden, memory_order_acquire);
+
+    for (; h != NULL; h = h->next) {
+        if (h->min_ms <= c->min_ms && h->max_ms >= c->max_ms &&
+            roaring_bitmap_contains(h->set, c->number)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** Take hidden samples out of dst[from, n). */
+static void drop_hidden(const struct part_cursor *c, struct samples *dst, size_t from)
+{
+    const struct hidden *h = atomic_load_explicit(&c->part->hidden, memory_order_acquire);
+
+    for (; h != NULL; h = h->next) {
+        size_t kept = from;
+
+        if (!roaring_bitmap_contains(h->set, c->number)) {
+            continue;
+        }
+        for (size_t i = from; i < dst->n; i++) {
+            if (dst->t_ms[i] < h->min_ms || dst->t_ms[i] > h->max_ms) {
+                dst->t_ms[kept] = dst->t_ms[i];
+                dst->v[kept++] = dst->v[i];
+            }
+        }
+        dst->n = kept;
+    }
+}
+
+static int read_chunks(const struct part_cursor *c, int64_t min_ms, int64_t max_ms,
+                       struct samples *dst, struct err *reterr)
 {
     struct part *p = (struct part *)(uintptr_t)c->part; /* only the hot block changes */
     struct chunk_walk w = walk_of(c);
@@ -871,6 +953,18 @@ int part_read(const struct part_cursor *c, int64_t min_ms, int64_t max_ms, struc
         rc = rc == 0 ? append_chunk(p, column, info.n, bytes, base, dst, reterr) : rc;
     }
     hot_unref(open.hot);
+    return rc;
+}
+
+int part_read(const struct part_cursor *c, int64_t min_ms, int64_t max_ms, struct samples *dst,
+              struct err *reterr)
+{
+    size_t from = dst->n;
+    int rc = read_chunks(c, min_ms, max_ms, dst, reterr);
+
+    if (rc == 0 && part_hides(c->part)) {
+        drop_hidden(c, dst, from);
+    }
     return rc;
 }
 

@@ -357,7 +357,7 @@ static int add_part_series(struct build *b, struct part_cursor *at, uint32_t num
     struct piece p = {.seq = (uint32_t)s->seqs.n, .source = part, .at = number};
     int rc = part_seek(at, number);
 
-    if (rc < 0 || at->max_ms < s->min_ms || at->min_ms > s->max_ms) {
+    if (rc < 0 || at->max_ms < s->min_ms || at->min_ms > s->max_ms || part_hides_series(at)) {
         return rc;
     }
     rc = piece_room(s, at->pairs_n);

@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "store/tsdb/limiter.h"
 #include "store/tsdb/rollup_internal.h"
+#include "store/tsdb/tombstones.h"
+#include "store/tsdb/tsdb_internal.h"
 
 static const int64_t DEFAULT_FUTURE_MS = 10 * 60 * 1000;
 static const uint64_t DEFAULT_HEAD_BYTES = 256ull << 20;
@@ -362,6 +364,7 @@ static void destroy(struct tsdb *db)
     budget_give(db->budget, atomic_load_explicit(&db->budget_taken, memory_order_relaxed));
     wal_close(db->wal);
     metadata_close(db);
+    tombstones_close(db);
     exemplars_close(db);
     parts_done(db);
     rollups_close(db);
@@ -389,6 +392,7 @@ int tsdb_open(const struct tsdb_opts *opts, struct tsdb **ret, struct err *reter
     register_stats(db, opts->stats);
     rc = rc == 0 ? parts_load(db, reterr) : rc;
     rc = rc == 0 ? rollups_open(db, opts, reterr) : rc;
+    rc = rc == 0 ? tombstones_open(db, reterr) : rc;
     rc = rc == 0 ? metadata_open(db, reterr) : rc;
     rc = rc == 0 ? exemplars_open(db, opts->max_exemplars, opts->stats, reterr) : rc;
     rc = rc == 0 ? open_wal(db, opts->stats, reterr) : rc;

@@ -26,6 +26,7 @@ struct tsdb_stats {
 };
 
 struct metadata_store;
+struct tombstones;
 struct exemplar_store;
 
 struct tsdb {
@@ -46,6 +47,7 @@ struct tsdb {
     struct door_shard doors[DOOR_SHARDS];
     struct metadata_store *metadata;
     struct rollups *rollups; /* rollup_internal.h */
+    struct tombstones *tombstones; /* guarded by: merge_lock */
     struct exemplar_store *exemplars;
 
     /* Read while a commit encodes, writes and applies; written to start a new epoch, so that every record
@@ -147,6 +149,10 @@ NODISCARD int parts_publish(struct tsdb *db, const char *tmp, const struct part_
 NODISCARD int flush_head(struct tsdb *db, struct err *reterr);
 /** Merge where it pays, or everything with `all`. Takes merge_lock. @return merges done or error */
 NODISCARD int merge_parts(struct tsdb *db, bool all, struct err *reterr);
+/** Merge parts[0, n), all of a day up to flush `seq`, which no part has, into one that counts as of `seq`; hidden
+ * samples are left out. Under merge_lock. */
+NODISCARD int merge_rewrite(struct tsdb *db, struct part *const *parts, size_t n, uint64_t seq,
+                            struct err *reterr);
 
 /* ---- metadata (metadata.c) ---- */
 
@@ -160,6 +166,8 @@ void metadata_close(struct tsdb *db);
 
 /* ---- exemplars (exemplars.c) ---- */
 
+/** One exemplar as the log and the file have it: series, labels, time, value. */
+void exemplar_encode(struct buf *dst, struct str series, struct str labels, int64_t t_ms, double v);
 /** An EXEMPLARS record. @return 0, -ERR_CORRUPT, -ERR_NOMEM */
 NODISCARD int exemplars_replay(struct tsdb *db, struct str payload);
 NODISCARD int exemplars_save(struct tsdb *db, struct err *reterr);

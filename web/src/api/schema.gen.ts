@@ -368,6 +368,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/tsdb/delete_series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete samples of series (Prometheus form; also PUT; role admin)
+         * @description Hides matching samples that are there now, at once and for good; they leave the disk with the next merge of their day, or with clean_tombstones. Samples that arrive later are not touched.
+         */
+        post: operations["deleteSeries"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/tsdb/clean_tombstones": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Rewrite the days with deleted samples (Prometheus form; also PUT; role admin) */
+        post: operations["cleanTombstones"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/cardinality": {
         parameters: {
             query?: never;
@@ -1001,6 +1038,125 @@ export interface paths {
         put?: never;
         /** Prometheus remote write 1.0 (snappy-compressed protobuf) */
         post: operations["remoteWrite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/import/prometheus": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Push an exposition (Prometheus text, OpenMetrics or protobuf by Content-Type; Content-Encoding gzip, deflate, zstd or snappy) */
+        post: operations["importPrometheus"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/import/prometheus/metrics/{labels*}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The same with labels in the path, as the Pushgateway takes them: job/JOB/LABEL/VALUE..., LABEL@base64 for values in base64url (also PUT) */
+        post: operations["importPushgateway"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/write": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Influx line protocol (InfluxDB 1.x clients, Telegraf): fields become MEASUREMENT_FIELD, tags labels */
+        post: operations["influxWrite1"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/write": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The same for InfluxDB 2.x clients (Authorization: Token TOKEN); bucket takes the place of db */
+        post: operations["influxWrite2"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** InfluxDB's sign of life */
+        get: operations["influxPing"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** InfluxDB 2's sign of life */
+        get: operations["influxHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The InfluxQL statements writers send first (CREATE DATABASE, SHOW DATABASES; also POST) */
+        get: operations["influxQuery"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1780,6 +1936,10 @@ export interface components {
         end: string;
         /** @description 0 or absent means no limit */
         limit: number;
+        /** @description NAME=VALUE put on every series, over its own label of that name; repeatable */
+        extra_label: string[];
+        /** @description Unix ms of samples without a time; default the time of arrival */
+        import_time: number;
         /** @description Unix ms */
         start_ms: number;
         /** @description Unix ms */
@@ -2503,6 +2663,46 @@ export interface operations {
             };
         };
     };
+    deleteSeries: {
+        parameters: {
+            query: {
+                "match[]": string[];
+                start?: components["parameters"]["start"];
+                end?: components["parameters"]["end"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cleanTombstones: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     cardinality: {
         parameters: {
             query?: {
@@ -3035,6 +3235,298 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    importPrometheus: {
+        parameters: {
+            query?: {
+                /** @description NAME=VALUE put on every series, over its own label of that name; repeatable */
+                extra_label?: components["parameters"]["extra_label"];
+                /** @description Unix ms of samples without a time; default the time of arrival */
+                timestamp?: components["parameters"]["import_time"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of it is stored */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A line cannot be read (line and column; what came before is stored), or the first thing left out */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The limit of series */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    importPushgateway: {
+        parameters: {
+            query?: {
+                /** @description NAME=VALUE put on every series, over its own label of that name; repeatable */
+                extra_label?: components["parameters"]["extra_label"];
+                /** @description Unix ms of samples without a time; default the time of arrival */
+                timestamp?: components["parameters"]["import_time"];
+            };
+            header?: never;
+            path: {
+                labels: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of it is stored */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A line cannot be read (line and column; what came before is stored), or the first thing left out */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The limit of series */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    influxWrite1: {
+        parameters: {
+            query?: {
+                /** @description Put on every series as label db */
+                db?: string;
+                /** @description Another name for that label; empty leaves it out */
+                db_label?: string;
+                /** @description Unit of times; ns when absent */
+                precision?: "ns" | "n" | "us" | "u" | "ms" | "s" | "m" | "h";
+                /** @description NAME=VALUE put on every series, over its own label of that name; repeatable */
+                extra_label?: components["parameters"]["extra_label"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of it is stored */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description partial write: the first line left out and why, the others are stored */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        error: string;
+                    };
+                };
+            };
+            /** @description Try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    influxWrite2: {
+        parameters: {
+            query?: {
+                /** @description Ignored */
+                org?: string;
+                /** @description Put on every series as label db */
+                bucket?: string;
+                precision?: "ns" | "us" | "ms" | "s";
+                /** @description NAME=VALUE put on every series, over its own label of that name; repeatable */
+                extra_label?: components["parameters"]["extra_label"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of it is stored */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description partial write: the first line left out and why, the others are stored */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        code: string;
+                        message: string;
+                        line?: number;
+                    };
+                };
+            };
+            /** @description Try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    influxPing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    influxHealth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Here */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status: string;
+                    };
+                };
+            };
+        };
+    };
+    influxQuery: {
+        parameters: {
+            query: {
+                q: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        results: Record<string, never>[];
+                    };
+                };
+            };
+            /** @description Another statement */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        error: string;
+                    };
+                };
             };
         };
     };

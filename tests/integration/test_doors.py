@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ways in and out for metrics beside OTLP and remote write: pushed expositions, Influx lines, CSV, JSON lines."""
+import gzip
+import time
+
+import pytest
+import requests
+
+from harness.server import wait_for
+
+pytestmark = pytest.mark.asan
+
+NOW = int(time.time()) * 1000 - 60000
+
+
+@pytest.fixture(scope='module')
+def server(start_shared):
+    return start_shared.server()
+
+
+def post(server, path, body, status=204, **kw):
+    answer = server.session.post(server.url + path, data=body, timeout=30, **kw)
+    assert answer.status_code == status, answer.text
+    return answer
+
+
+def values(server, query, at=NOW + 1000):
+    got = server.session.get(server.url + '/api/v1/query', params={'query': query, 'time': at / 1000}, timeout=10)
+    assert got.status_code == 200, got.text
+    return {tuple(sorted(r['metric'].items())): r['value'][1] for r in got.json()['data']['result']}
+
+
+def one(server, query, at=NOW + 1000):
+    got = values(server, query, at)
+    assert len(got) == 1, got
+    return next(iter(got.values()))
+
+
+def test_import_text(server):
+    text = f'# TYPE door_total counter\n# HELP door_total Text.\ndoor_total{{a="b"}} 5 {NOW}\n{{"door.utf8",x="1"}} 7 {NOW}\n'
+    post(server, '/api/v1/import/prometheus?extra_label=env%3Dprod', gzip.compress(text.encode()),
+         headers={'Content-Encoding': 'gzip'})
+    assert values(server, 'door_total') == {(('__name__', 'door_total'), ('a', 'b'), ('env', 'prod')): '5'}
+    assert values(server, '{"door.utf8"}') == {(('__name__', 'door.utf8'), ('env', 'prod'), ('x', '1')): '7'}
+    meta = server.session.get(server.url + '/api/v1/metadata?metric=door_total', timeout=10).json()['data']
+    assert meta['door_total'][0]['type'] == 'counter'
+    broken = post(server, '/api/v1/import/prometheus', 'door_ok 1\ndoor_bad x\n', status=400)
+    assert broken.json()['error'].startswith('line 2:10: expected value after metric, got "x"')
+    assert one(server, 'door_ok', int(time.time() * 1000)) == '1'
+
+
+def test_import_time_and_pushgateway(server):
+    post(server, f'/api/v1/import/prometheus/metrics/job/j1/instance/i1?timestamp={NOW}', 'door_push{job="other"} 3\n')
+    assert values(server, 'door_push') == {(('__name__', 'door_push'), ('instance', 'i1'), ('job', 'j1')): '3'}
+    post(server, f'/api/v1/import/prometheus/metrics/job@base64/YS9i?timestamp={NOW}', 'door_push64 3\n')
+    assert values(server, 'door_push64') == {(('__name__', 'door_push64'), ('job', 'a/b')): '3'}
+    post(server, '/api/v1/import/prometheus/metrics/job', 'x 1\n', status=400)
+
+
+def test_openmetrics_exemplars(server):
+    text = (f'# TYPE door_om counter\ndoor_om_total{{a="b"}} 5 {NOW / 1000} # {{trace_id="0af7"}} 0.5 {NOW / 1000}\n'
+            f'# TYPE door_lat histogram\ndoor_lat_bucket{{le="1"}} 1 {NOW / 1000} # {{trace_id="1af7"}} 0.7 {NOW / 1000}\n'
+            '# EOF\n')
+    post(server, '/api/v1/import/prometheus', text,
+         headers={'Content-Type': 'application/openmetrics-text; version=1.0.0; charset=utf-8'})
+    got = server.session.get(server.url + '/api/v1/query_exemplars', timeout=10,
+                             params={'query': 'rate(door_om_total[5m]) + on() histogram_quantile(0.9, door_lat_bucket)',
+                                     'start': NOW / 1000 - 60, 'end': NOW / 1000 + 60}).json()
+    assert got == {'status': 'success', 'data': [
+        {'seriesLabels': {'__name__': 'door_lat_bucket', 'le': '1.0'},
+         'exemplars': [{'labels': {'trace_id': '1af7'}, 'value': '0.7', 'timestamp': NOW / 1000}]},
+        {'seriesLabels': {'__name__': 'door_om_total', 'a': 'b'},
+         'exemplars': [{'labels': {'trace_id': '0af7'}, 'value': '0.5', 'timestamp': NOW / 1000}]}]}
+    bad = server.session.get(server.url + '/api/v1/query_exemplars', params={'query': 'sum('}, timeout=10)
+    assert bad.status_code == 400 and bad.json()['error'].startswith('invalid parameter "query"')
+
+
+def test_exemplars_survive_kill(start_shared, server):
+    server.signal(9)
+    server.child.wait()
+    again = start_shared.server(data=server.data)
+    got = again.session.get(again.url + '/api/v1/query_exemplars', timeout=10,
+                            params={'query': 'door_om_total', 'start': NOW / 1000 - 60, 'end': NOW / 1000 + 60}).json()
+    assert [e['labels'] for e in got['data'][0]['exemplars']] == [{'trace_id': '0af7'}]
+    again.stop()
+
+
+def test_influx(start):
+    server = start.server()
+    line = f'door,host=a,cpu=0 usage=1.5,n=2i,u=3u,ok=true,text="x" {NOW}000000\n'
+    post(server, '/write?db=telegraf', line)
+    assert values(server, '{__name__=~"door_.*"}') == {
+        (('__name__', f'door_{k}'), ('cpu', '0'), ('db', 'telegraf'), ('host', 'a')): v
+        for k, v in (('usage', '1.5'), ('n', '2'), ('u', '3'), ('ok', '1'))}
+    post(server, '/api/v2/write?org=o&bucket=b&precision=s', f'door2 v=4 {NOW // 1000}\n')
+    assert values(server, 'door2_v') == {(('__name__', 'door2_v'), ('db', 'b')): '4'}
+    post(server, '/api/v2/write?bucket=b&db_label=&precision=ms', f'door3 v=4 {NOW}\n')
+    assert values(server, 'door3_v') == {(('__name__', 'door3_v'),): '4'}
+    part = post(server, '/write?precision=ms', f'door4 v=1 {NOW}\ndoor4\ndoor4 w=1 {NOW}\n', status=400)
+    assert part.json() == {'error': "partial write: line 2: unable to parse 'door4': missing fields dropped=1"}
+    assert one(server, 'door4_w') == '1'
+    part = post(server, '/api/v2/write?precision=ms', 'door4 v=\n', status=400).json()
+    assert part['code'] == 'invalid' and part['line'] == 1
+    assert server.session.get(server.url + '/ping', timeout=5).status_code == 204
+    made = server.session.post(server.url + '/query', data={'q': 'CREATE DATABASE "telegraf"'}, timeout=5)
+    assert made.json() == {'results': [{'statement_id': 0}]}
+    assert 'databases' in server.session.get(server.url + '/query?q=SHOW+DATABASES', timeout=5).text
+    metrics = server.session.get(server.url + '/metrics', timeout=5).text
+    assert 'bongsu_ingest_rejected_total{signal="metrics",reason="not_a_number"} 1' in metrics
