@@ -397,10 +397,12 @@ static struct native_range range_of(const struct native_histogram *h, const stru
 
         r.upper = i < h->bounds_n ? h->bounds[i] : INFINITY;
         r.lower = i > 0 && i - 1 < h->bounds_n ? h->bounds[i - 1] : -INFINITY;
+        r.ends = i == 0 ? NATIVE_BOTH : NATIVE_UPPER;
         return r;
     }
     r.upper = native_bound(b->index, h->schema);
     r.lower = native_bound(b->index - 1, h->schema);
+    r.ends = NATIVE_UPPER;
     return r;
 }
 
@@ -418,10 +420,10 @@ static bool take(struct native_iter *it, const struct native_buckets *b, bool ne
     }
     r = range_of(h, &b->v[outward ? it->at : b->n - 1 - it->at]);
     it->at++;
-    if (r.lower > 0 && r.lower < h->zero_threshold) {
+    if (!it->raw && r.lower > 0 && r.lower < h->zero_threshold) {
         r.lower = h->zero_threshold; /* the zero bucket reaches into it */
     }
-    *ret = negative ? (struct native_range){-r.upper, -r.lower, r.count} : r;
+    *ret = negative ? (struct native_range){-r.upper, -r.lower, r.count, NATIVE_LOWER} : r;
     return true;
 }
 
@@ -435,20 +437,10 @@ bool native_next(struct native_iter *it, struct native_range *ret)
     if (it->stage == 1) {
         it->stage = 2;
         if (h->zero_count > 0) {
-            *ret = (struct native_range){-h->zero_threshold, h->zero_threshold, h->zero_count};
+            *ret = (struct native_range){-h->zero_threshold, h->zero_threshold, h->zero_count,
+                                         NATIVE_BOTH};
             return true;
         }
     }
     return it->stage == 2 && take(it, it->down ? &h->negative : &h->positive, it->down, ret);
-}
-
-int native_boundaries(const struct native_range *r)
-{
-    bool lower = r->lower < 0;
-    bool upper = r->upper > 0;
-
-    if (lower && upper) {
-        return 3;
-    }
-    return lower ? 1 : upper ? 0 : 2;
 }

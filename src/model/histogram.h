@@ -132,15 +132,20 @@ bool native_is_reset(const struct native_histogram *now, const struct native_his
 
 /* ---- looking at buckets ---- */
 
+/** Which ends of a bucket belong to it, numbered as the HTTP API does. */
+enum native_ends { NATIVE_UPPER, NATIVE_LOWER, NATIVE_NONE, NATIVE_BOTH };
+
 struct native_range {
     double lower, upper;
     double count;
+    enum native_ends ends;
 };
 
 /** Walk over all buckets by rising value: negative, zero (when its count is above 0), positive. */
 struct native_iter {
     const struct native_histogram *h;
     bool down; /* by falling value instead */
+    bool raw;  /* buckets that the zero bucket reaches into keep their own bounds */
     int stage;
     size_t at;
 };
@@ -155,9 +160,8 @@ bool native_next(struct native_iter *it, struct native_range *ret);
 /** Upper bound of bucket `index` of an exponential schema. */
 double native_bound(int32_t index, int32_t schema);
 
-/** Which ends of a bucket belong to it, as the HTTP API numbers it: 0 upper, 1 lower, 2 none, 3 both. */
-int native_boundaries(const struct native_range *r);
-
+/** Were NaN values observed? They are counted, but in no bucket. */
+bool native_has_nan(const struct native_histogram *h);
 double native_quantile(const struct native_histogram *h, double q);
 double native_fraction(const struct native_histogram *h, double lower, double upper);
 /** Estimated variance of the observations. */

@@ -403,6 +403,23 @@ static double inside(const struct native_histogram *h, const struct native_range
                         : -exp2(upper + (lower - upper) * (1 - part));
 }
 
+static double count_all(const struct native_histogram *h)
+{
+    struct native_iter it = native_iter(h, false);
+    struct native_range r;
+    double sum = 0;
+
+    while (native_next(&it, &r)) {
+        sum += r.count;
+    }
+    return sum;
+}
+
+bool native_has_nan(const struct native_histogram *h)
+{
+    return isnan(h->sum) && count_all(h) < h->count;
+}
+
 double native_quantile(const struct native_histogram *h, double q)
 {
     /* NaN observations are in no bucket, so that only counting from below finds the rank. */
@@ -441,7 +458,7 @@ double native_quantile(const struct native_histogram *h, double q)
     }
     count = count > h->count ? h->count : count;
     if (count < rank) {
-        return r.upper;
+        return isnan(h->sum) ? NAN : r.upper;
     }
     rank = up ? rank - (count - r.count) : count - rank;
     return inside(h, &r, rank / r.count);
@@ -469,7 +486,8 @@ double native_fraction(const struct native_histogram *h, double lower, double up
     struct native_iter it = native_iter(h, false);
     struct native_range r;
     const double limit[2] = {lower, upper};
-    double rank[2] = {h->count, h->count};
+    double most = isnan(h->sum) ? count_all(h) : h->count;
+    double rank[2] = {most, most};
     bool set[2] = {false, false};
     double below = 0;
 
@@ -497,7 +515,7 @@ double native_fraction(const struct native_histogram *h, double lower, double up
         below += r.count;
     }
     for (int i = 0; i < 2; i++) {
-        rank[i] = rank[i] > h->count ? h->count : rank[i];
+        rank[i] = rank[i] > most ? most : rank[i];
     }
     return (rank[1] - rank[0]) / h->count;
 }

@@ -13,6 +13,7 @@
 struct agg {
     struct eval *ev;
     const struct aggregate *a;
+    const struct node *n;
     struct mat in;
     const double *param; /* per step; NULL for most */
     struct label_table groups;
@@ -622,12 +623,17 @@ static int limits(struct agg *s)
 static int64_t value_group(struct agg *s, struct label_table *t, const struct names *by, size_t row,
                            double v, struct label *scratch)
 {
+    const struct native_histogram *h = hist_get(s->ev, v);
     struct buf b CLEANUP(buf_done) = {0};
     struct labels ls;
     struct str text;
 
-    buf_init(&b, 512);
-    go_add_f64(&b, v);
+    buf_init(&b, 1 << 20);
+    if (h != NULL) {
+        hist_add_text(h, &b);
+    } else {
+        go_add_f64(&b, v);
+    }
     text = arena_str_dup(&s->ev->arena, buf_str(&b));
     if (text.p == NULL ||
         labels_set(s->ev, s->in.labels[row], s->a->param->string, text, &ls) != 0) {
@@ -724,6 +730,22 @@ static int count_values(struct agg *s)
     return rc;
 }
 
+static bool takes_histograms(enum tok op)
+{
+    switch (op) {
+    case TOK_MAX:
+    case TOK_MIN:
+    case TOK_STDDEV:
+    case TOK_STDVAR:
+    case TOK_QUANTILE:
+    case TOK_TOPK:
+    case TOK_BOTTOMK:
+        return false;
+    default:
+        return true;
+    }
+}
+
 static int run(struct agg *s)
 {
     int rc = group_rows(s);
@@ -746,6 +768,9 @@ static int run(struct agg *s)
         break;
     default:
         rc = fold(s);
+        if (rc == 0 && (s->a->op == TOK_SUM || s->a->op == TOK_AVG) && hist_in(s->ev, &s->in)) {
+            rc = hist_sum_avg(s->ev, s->n, &s->in, s->group, s->groups.n, &s->out);
+        }
         break;
     }
     return rc != 0 ? rc : mat_sort(s->ev, &s->out);
@@ -753,7 +778,7 @@ static int run(struct agg *s)
 
 int eval_aggregate(struct eval *ev, const struct node *n, const struct grid *g, struct mat *ret)
 {
-    struct agg s = {.ev = ev, .a = &n->agg};
+    struct agg s = {.ev = ev, .a = &n->agg, .n = n};
     struct node param = {0};
     struct aggregate a = n->agg;
     struct mat scalar = {0};
@@ -776,6 +801,9 @@ int eval_aggregate(struct eval *ev, const struct node *n, const struct grid *g, 
         s.param = scalar.v;
     }
     rc = rc != 0 ? rc : eval_node(ev, a.expr, g, &s.in);
+    if (rc == 0 && !takes_histograms(a.op)) {
+        hist_note_ignored(ev, n, &s.in);
+    }
     rc = rc != 0 ? rc : run(&s);
     mat_done(ev, &s.in);
     mat_done(ev, &s.aux);

@@ -65,6 +65,28 @@ static inline bool cell(const struct binary *b, double l, double r, double *ret)
     return yes || b->return_bool;
 }
 
+/** One cell that may be a histogram; `hists`: the query has met any. @return 0 or an error */
+static inline int any_cell(struct eval *ev, const struct node *n, bool hists, double l, double r,
+                           double *ret, bool *keep)
+{
+    int rc;
+
+    if (LIKELY(!hists) || (hist_get(ev, l) == NULL && hist_get(ev, r) == NULL)) {
+        *keep = cell(&n->bin, l, r, ret);
+        return 0;
+    }
+    rc = hist_binary(ev, n, l, r, ret, keep);
+    if (rc > 0) {
+        *keep = false;
+        return 0;
+    }
+    if (n->bin.return_bool) {
+        *ret = *keep ? 1 : 0;
+        *keep = true;
+    }
+    return rc;
+}
+
 /* --- With a scalar --- */
 
 static void scalars(const struct binary *b, struct mat *l, const struct mat *r)
@@ -75,10 +97,13 @@ static void scalars(const struct binary *b, struct mat *l, const struct mat *r)
     }
 }
 
-static int vector_scalar(struct eval *ev, const struct binary *b, struct mat *vec,
+static int vector_scalar(struct eval *ev, const struct node *n, struct mat *vec,
                          const struct mat *scalar, bool scalar_left)
 {
+    const struct binary *b = &n->bin;
     bool is_compare = tok_is_comparison(b->op);
+    bool hists = hist_any(ev);
+    int rc = 0;
 
     for (size_t r = 0; r < vec->n; r++) {
         double *v = mat_row(vec, r);
@@ -86,14 +111,21 @@ static int vector_scalar(struct eval *ev, const struct binary *b, struct mat *ve
 
         EACH_STEP(bits, vec->steps, {
             double s = scalar->v[i];
-            double out;
+            double out = 0;
+            bool keep = true;
+            int failed = scalar_left ? any_cell(ev, n, hists, s, v[i], &out, &keep)
+                                     : any_cell(ev, n, hists, v[i], s, &out, &keep);
 
-            if (!(scalar_left ? cell(b, s, v[i], &out) : cell(b, v[i], s, &out))) {
+            rc = rc == 0 ? failed : rc;
+            if (!keep) {
                 bit_clear(bits, i);
             } else if (!is_compare || b->return_bool) {
                 v[i] = out; /* a filter keeps the vector's value */
             }
         })
+    }
+    if (rc != 0) {
+        return rc;
     }
     return drops_name(ev, b->op) || b->return_bool ? mat_drop_names(ev, vec, false) : 0;
 }
@@ -231,7 +263,8 @@ static int set_operator(struct eval *ev, const struct binary *b, struct mat *l, 
 /** Working state of one vector-to-vector operation; `l` is the "many" side, `r` the "one" side. */
 struct pairing {
     struct eval *ev;
-    const struct binary *b;
+    const struct node *n;
+    const struct binary *b; /* of n */
     const struct mat *l;
     const struct mat *r;
     struct matching m;
@@ -369,6 +402,7 @@ static int pair_rows(struct pairing *p, size_t many, size_t one, size_t group)
     const double *lv = mat_row(p->l, many);
     const double *rv = mat_row(p->r, one);
     size_t row = p->out.n;
+    bool hists = hist_any(p->ev);
     uint64_t *bits;
     double *v;
     int rc = grow_out(p);
@@ -382,10 +416,18 @@ static int pair_rows(struct pairing *p, size_t many, size_t one, size_t group)
         bits[w] = lb[w] & rb[w];
     }
     EACH_STEP(bits, p->out.steps, {
-        if (!(swapped ? cell(b, rv[i], lv[i], &v[i]) : cell(b, lv[i], rv[i], &v[i]))) {
+        bool keep = true;
+        int failed = swapped ? any_cell(p->ev, p->n, hists, rv[i], lv[i], &v[i], &keep)
+                             : any_cell(p->ev, p->n, hists, lv[i], rv[i], &v[i], &keep);
+
+        rc = rc == 0 ? failed : rc;
+        if (!keep) {
             bit_clear(bits, i);
         }
     })
+    if (rc != 0) {
+        return rc;
+    }
     if (!bits_any(bits, p->out.words)) {
         return 0;
     }
@@ -469,11 +511,13 @@ static int pair_all(struct pairing *p)
     return rc;
 }
 
-static int vectors(struct eval *ev, const struct binary *b, const struct mat *l,
-                   const struct mat *r, struct mat *ret)
+static int vectors(struct eval *ev, const struct node *n, const struct mat *l, const struct mat *r,
+                   struct mat *ret)
 {
+    const struct binary *b = &n->bin;
     bool swapped = b->card == CARD_ONE_TO_MANY;
-    struct pairing p = {.ev = ev, .b = b, .l = swapped ? r : l, .r = swapped ? l : r, .m.b = b};
+    struct pairing p = {
+        .ev = ev, .n = n, .b = b, .l = swapped ? r : l, .r = swapped ? l : r, .m.b = b};
     int rc = matching_build(ev, &p.m, p.l, p.r);
 
     rc = rc != 0 ? rc : check_duplicates(&p);
@@ -511,17 +555,17 @@ int eval_binary(struct eval *ev, const struct node *n, const struct grid *g, str
             *ret = l;
             l = (struct mat){0};
         } else if (right) {
-            rc = vector_scalar(ev, b, &l, &r, false);
+            rc = vector_scalar(ev, n, &l, &r, false);
             *ret = l;
             l = (struct mat){0};
         } else if (left) {
-            rc = vector_scalar(ev, b, &r, &l, true);
+            rc = vector_scalar(ev, n, &r, &l, true);
             *ret = r;
             r = (struct mat){0};
         } else if (tok_is_set_operator(b->op)) {
             rc = set_operator(ev, b, &l, &r, ret);
         } else {
-            rc = vectors(ev, b, &l, &r, ret);
+            rc = vectors(ev, n, &l, &r, ret);
         }
     }
     mat_done(ev, &l);

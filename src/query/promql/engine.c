@@ -101,8 +101,30 @@ static bool result_add(struct promql_result *r, struct labels ls, size_t points)
     return s->t_ms != NULL && s->v != NULL;
 }
 
+/** Histograms of the last series' points, copied into the result. */
+static bool result_hists(struct promql_result *r, const struct eval *ev)
+{
+    struct promql_series *s = &r->series[r->series_n - 1];
+
+    for (size_t i = 0; hist_any(ev) && i < s->n; i++) {
+        const struct native_histogram *h = hist_get(ev, s->v[i]);
+
+        if (h == NULL) {
+            continue;
+        }
+        if (s->h == NULL) {
+            s->h = arena_calloc(&r->impl->arena, s->n, sizeof(*s->h));
+        }
+        if (s->h == NULL || (s->h[i] = native_dup(h, &r->impl->arena)) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /** Rows as series with the grid's times; without points none, unless a scalar. */
-static bool result_from_mat(struct promql_result *r, const struct mat *m, const struct grid *g)
+static bool result_from_mat(struct promql_result *r, const struct eval *ev, const struct mat *m,
+                            const struct grid *g)
 {
     if (!result_alloc(r, m->n)) {
         return false;
@@ -124,6 +146,9 @@ static bool result_from_mat(struct promql_result *r, const struct mat *m, const 
             s->t_ms[at] = grid_at(g, i);
             s->v[at++] = row[i];
         })
+        if (!result_hists(r, ev)) {
+            return false;
+        }
     }
     return true;
 }
@@ -134,7 +159,7 @@ static int by_labels(const void *a, const void *b)
                       ((const struct point_series *)b)->labels);
 }
 
-static bool result_from_points(struct promql_result *r, struct point_list *l)
+static bool result_from_points(struct promql_result *r, const struct eval *ev, struct point_list *l)
 {
     if (l->n > 1) {
         qsort(l->v, l->n, sizeof(*l->v), by_labels);
@@ -150,6 +175,9 @@ static bool result_from_points(struct promql_result *r, struct point_list *l)
         }
         memcpy(r->series[i].t_ms, s->t_ms, s->n * sizeof(int64_t));
         memcpy(r->series[i].v, s->v, s->n * sizeof(double));
+        if (!result_hists(r, ev)) {
+            return false;
+        }
     }
     return true;
 }
@@ -173,6 +201,7 @@ static void query_done(struct query *q)
     }
     vec_done(&ev->selections);
     notes_done(&ev->notes);
+    hist_table_done(&ev->hists, &ev->mem);
     budget_give(&ev->mem, (int64_t)ev->arena_billed);
     arena_done(&ev->arena);
     ast_done(&q->ast);
@@ -188,6 +217,7 @@ static int query_start(struct query *q, const struct promql_engine *e, struct se
     q->ev.lookback_ms = e->opts.lookback_ms;
     q->ev.left_open = e->opts.syntax.compat == PROMQL_COMPAT_3;
     notes_init(&q->ev.notes);
+    hist_table_init(&q->ev.hists, (size_t)e->opts.max_memory_bytes);
     q->ev.src = src;
     q->ev.cancel = cancel;
     q->ev.reterr = reterr;
@@ -250,7 +280,7 @@ static int instant_points(struct query *q, const struct node *root, int64_t t_ms
     bool made = false;
 
     if (rc == 0) {
-        made = result_from_points(r, &list);
+        made = result_from_points(r, &q->ev, &list);
         point_list_done(&q->ev, &list);
     }
     return query_finish(q, rc, made, r, ret);
@@ -290,7 +320,7 @@ int promql_instant(struct promql_engine *e, struct series_source src, struct str
     if (rc != 0) {
         return query_finish(&q, rc, false, r, ret);
     }
-    rc = query_finish(&q, 0, result_from_mat(r, &m, &g), r, ret);
+    rc = query_finish(&q, 0, result_from_mat(r, &q.ev, &m, &g), r, ret);
     mat_done(&q.ev, &m);
     return rc;
 }
@@ -339,7 +369,7 @@ int promql_range(struct promql_engine *e, struct series_source src, struct str t
     rc = eval_node(&q.ev, q.ast.root, &g, &m);
     if (rc == 0) {
         rc = mat_sort(&q.ev, &m);
-        rc = query_finish(&q, rc, rc == 0 && result_from_mat(r, &m, &g), r, ret);
+        rc = query_finish(&q, rc, rc == 0 && result_from_mat(r, &q.ev, &m, &g), r, ret);
         mat_done(&q.ev, &m);
         return rc;
     }

@@ -115,6 +115,16 @@ static int eval_number(struct eval *ev, double v, const struct grid *g, struct m
     return 0;
 }
 
+/** Cells without their bit hold anything, also what looks like a histogram. */
+static int negate_hist(struct eval *ev, struct mat *m, size_t cell)
+{
+    size_t row = cell / m->steps;
+
+    return bit_get(mat_bits(m, row), cell % m->steps) && hist_get(ev, m->v[cell]) != NULL
+               ? hist_negate(ev, &m->v[cell])
+               : 0;
+}
+
 static int eval_unary(struct eval *ev, const struct node *n, const struct grid *g, struct mat *ret)
 {
     int rc = eval_node(ev, n->unary.expr, g, ret);
@@ -122,10 +132,14 @@ static int eval_unary(struct eval *ev, const struct node *n, const struct grid *
     if (rc != 0 || n->unary.op == TOK_ADD) {
         return rc;
     }
-    for (size_t i = 0; i < ret->n * ret->steps; i++) {
-        ret->v[i] = -ret->v[i];
+    for (size_t i = 0; rc == 0 && i < ret->n * ret->steps; i++) {
+        if (hist_any(ev) && cell_is_hist(ret->v[i])) {
+            rc = negate_hist(ev, ret, i);
+        } else {
+            ret->v[i] = -ret->v[i];
+        }
     }
-    rc = mat_drop_names(ev, ret, true);
+    rc = rc != 0 ? rc : mat_drop_names(ev, ret, true);
     if (rc != 0) {
         mat_done(ev, ret);
     }

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "query/promql/ast.h"
+#include "query/promql/hist.h"
 #include "query/promql/promql.h"
 
 /** The times an expression is evaluated at: start_ms + i * step_ms, i in [0, n). */
@@ -103,6 +104,7 @@ struct eval {
     int64_t lookback_ms;
     struct str query;
     struct notes notes;
+    struct hist_table hists;
     struct series_source src;
     struct cancel *cancel;
     struct err *reterr;

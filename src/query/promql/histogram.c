@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Quantiles: of sets of values, and of classic histograms, whose buckets are series that differ in "le".
+ * Quantiles: of sets of values, of classic histograms, whose buckets are series that differ in "le", and of native ones;
+ * and what else is asked of histograms.
  */
+#include <float.h>
 #include <stdlib.h>
 
 #include "query/promql/eval.h"
@@ -53,24 +55,9 @@ static int by_le(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/** Nearly the same, as upstream decides what rounding may have done. */
-static bool almost_equal(double a, double b)
+/** Equal bounds become one bucket. */
+static size_t join_equal(struct bucket *b, size_t n)
 {
-    const double least = 2.2250738585072014e-308;
-    double sum = fabs(a) + fabs(b);
-    double diff = fabs(a - b);
-
-    if (a == 0 || b == 0 || sum < least) {
-        return diff < 1e-12 * least;
-    }
-    return diff / fmin(sum, 1.7976931348623157e308) < 1e-12;
-}
-
-/** Equal bounds become one bucket; counts never fall from one bucket to the next.
- * @param ret_forced  set when a count fell by more than rounding explains */
-static size_t repair(struct bucket *b, size_t n, bool *ret_forced)
-{
-    double highest;
     size_t out = 0;
 
     for (size_t i = 1; i < n; i++) {
@@ -80,22 +67,42 @@ static size_t repair(struct bucket *b, size_t n, bool *ret_forced)
             b[++out] = b[i];
         }
     }
-    highest = b[0].count;
-    for (size_t i = 1; i <= out; i++) { /* NaN compares false and stays */
-        if (almost_equal(b[i].count, highest)) {
+    return out + 1;
+}
+
+/** Relative difference below what float sums lose. */
+static bool almost_equal(double a, double b)
+{
+    double sum = fabs(a) + fabs(b);
+    double diff = fabs(a - b);
+
+    if (a == 0 || b == 0 || sum < DBL_MIN) {
+        return diff < 1e-12 * DBL_MIN;
+    }
+    return diff / fmin(sum, DBL_MAX) < 1e-12;
+}
+
+/** Counts never fall from one bucket to the next. @return whether one did, by more than rounding explains */
+static bool force_rising(struct bucket *b, size_t n)
+{
+    double highest = b[0].count;
+    bool forced = false;
+
+    for (size_t i = 1; i < n; i++) { /* NaN compares false and stays */
+        if (b[i].count != highest && almost_equal(highest, b[i].count)) {
             b[i].count = highest;
         } else if (b[i].count > highest) {
             highest = b[i].count;
         } else if (b[i].count < highest) {
             b[i].count = highest;
-            *ret_forced = true;
+            forced = true;
         }
     }
-    return out + 1;
+    return forced;
 }
 
 /** Linear interpolation inside the bucket that holds the rank. */
-static double bucket_quantile(double q, struct bucket *b, size_t n, bool *ret_forced)
+static double bucket_quantile(double q, struct bucket *b, size_t n, bool *forced)
 {
     double rank;
     double start = 0;
@@ -112,7 +119,8 @@ static double bucket_quantile(double q, struct bucket *b, size_t n, bool *ret_fo
     if (!(isinf(b[n - 1].le) && b[n - 1].le > 0)) {
         return NAN;
     }
-    n = repair(b, n, ret_forced);
+    n = join_equal(b, n);
+    *forced |= force_rising(b, n);
     if (n < 2 || b[n - 1].count == 0) {
         return NAN;
     }
@@ -141,6 +149,48 @@ static double bucket_quantile(double q, struct bucket *b, size_t n, bool *ret_fo
     return start + (b[i].le - start) * (rank / count);
 }
 
+/** Share of the observations between two values. */
+static double bucket_fraction(double lower, double upper, struct bucket *b, size_t n)
+{
+    const double limit[2] = {lower, upper};
+    double rank[2];
+    bool set[2] = {false, false};
+    double below = 0;
+    double count;
+
+    qsort(b, n, sizeof(*b), by_le);
+    if (!(isinf(b[n - 1].le) && b[n - 1].le > 0)) {
+        return NAN;
+    }
+    n = join_equal(b, n);
+    count = b[n - 1].count;
+    if (count == 0 || isnan(lower) || isnan(upper)) {
+        return NAN;
+    }
+    if (lower >= upper) {
+        return 0;
+    }
+    rank[0] = rank[1] = count;
+    for (size_t i = 0; i < n && !(set[0] && set[1]); i++) {
+        double start = i > 0 ? b[i - 1].le : b[0].le > 0 ? 0 : -INFINITY;
+
+        for (int k = 0; k < 2; k++) {
+            if (!set[k] && start >= limit[k]) {
+                rank[k] = below;
+                set[k] = true;
+            } else if (!set[k] && b[i].le > limit[k]) {
+                rank[k] = below + (b[i].count - below) * (limit[k] - start) / (b[i].le - start);
+                set[k] = true;
+            }
+        }
+        below = b[i].count;
+    }
+    for (int k = 0; k < 2; k++) {
+        rank[k] = rank[k] > count ? count : rank[k];
+    }
+    return (rank[1] - rank[0]) / count;
+}
+
 /** Bucket rows of `in` by histogram. */
 struct histograms {
     struct label_table table;
@@ -161,7 +211,27 @@ static void histograms_done(struct histograms *h)
     mem_free(h->scratch);
 }
 
-static bool group_buckets(const struct mat *in, struct histograms *h, struct label *scratch)
+/** A row without a bound; only its floats are buckets. */
+static void note_bad_bound(struct eval *ev, const struct node *at, const struct mat *in, size_t row,
+                           struct str text)
+{
+    const uint64_t *bits = mat_bits(in, row);
+    bool floats = false;
+    struct buf b CLEANUP(buf_done) = {0};
+
+    EACH_STEP(bits, in->steps, { floats |= hist_get(ev, mat_row(in, row)[i]) == NULL; })
+    if (floats) {
+        buf_init(&b, 4096);
+        buf_add_cstr(&b, "bucket label \"le\" is missing or has a malformed value of ");
+        go_quote(str_take(text, 500), &b);
+        buf_add_byte(&b, '\0');
+        eval_note_maybe_name(ev, NOTE_WARNING, at, b.data,
+                             labels_get(in->labels[row], STR(LABEL_NAME)));
+    }
+}
+
+static bool group_buckets(struct eval *ev, const struct node *at_node, const struct mat *in,
+                          struct histograms *h, struct label *scratch)
 {
     const struct str le = STR("le");
 
@@ -170,6 +240,7 @@ static bool group_buckets(const struct mat *in, struct histograms *h, struct lab
         int64_t at;
 
         if (!str_to_f64(text, &h->le[i])) {
+            note_bad_bound(ev, at_node, in, i, text);
             continue;
         }
         at = label_table_add(&h->table, labels_pick(in->labels[i], &le, 1, false, true, scratch),
@@ -182,7 +253,8 @@ static bool group_buckets(const struct mat *in, struct histograms *h, struct lab
     return true;
 }
 
-static int histograms_build(struct eval *ev, const struct mat *in, struct histograms *h)
+static int histograms_build(struct eval *ev, const struct node *at, const struct mat *in,
+                            struct histograms *h)
 {
     struct label *scratch = mem_try_calloc(mat_max_labels(in) + 1, sizeof(*scratch));
     bool ok;
@@ -193,7 +265,7 @@ static int histograms_build(struct eval *ev, const struct mat *in, struct histog
     h->rows = mem_try_calloc(in->n + 1, sizeof(*h->rows));
     h->scratch = mem_try_calloc(in->n + 1, sizeof(*h->scratch));
     ok = scratch != NULL && h->of_row != NULL && h->le != NULL && h->rows != NULL &&
-         h->scratch != NULL && group_buckets(in, h, scratch);
+         h->scratch != NULL && group_buckets(ev, at, in, h, scratch);
     mem_free(scratch);
     h->start = ok ? mem_try_calloc(h->table.n + 2, sizeof(*h->start)) : NULL;
     if (h->start == NULL) {
@@ -214,10 +286,27 @@ static int histograms_build(struct eval *ev, const struct mat *in, struct histog
     return eval_bill_arena(ev);
 }
 
-/** @return true when counts had to be made to rise */
-static bool quantile_row(const struct mat *in, const struct histograms *h, size_t histogram,
-                         const double *q, struct mat *ret)
+/** histogram_quantile() and histogram_fraction(): scalar arguments first, the vector last. */
+struct estimate {
+    struct eval *ev;
+    const struct call *c;
+    struct mat args[2];
+    struct mat in;
+    struct histograms h;
+    bool fraction;
+};
+
+static double classic(const struct estimate *e, size_t step, size_t n, bool *forced)
 {
+    return e->fraction ? bucket_fraction(e->args[0].v[step], e->args[1].v[step], e->h.scratch, n)
+                       : bucket_quantile(e->args[0].v[step], e->h.scratch, n, forced);
+}
+
+static void classic_row(const struct estimate *e, size_t histogram, struct mat *ret)
+{
+    const struct mat *in = &e->in;
+    const struct histograms *h = &e->h;
+    bool hists = hist_any(e->ev);
     bool forced = false;
 
     for (size_t i = 0; i < in->steps; i++) {
@@ -226,76 +315,133 @@ static bool quantile_row(const struct mat *in, const struct histograms *h, size_
         for (uint32_t k = h->start[histogram]; k < h->start[histogram + 1]; k++) {
             uint32_t row = h->rows[k];
 
-            if (bit_get(mat_bits(in, row), i)) {
+            if (bit_get(mat_bits(in, row), i) &&
+                !(hists && hist_get(e->ev, mat_row(in, row)[i]) != NULL)) {
                 h->scratch[n++] = (struct bucket){h->le[row], mat_row(in, row)[i]};
             }
         }
         if (n != 0) {
-            mat_row(ret, histogram)[i] = bucket_quantile(q[i], h->scratch, n, &forced);
+            mat_row(ret, histogram)[i] = classic(e, i, n, &forced);
             bit_set(mat_bits(ret, histogram), i);
         }
     }
-    return forced;
+    if (forced) {
+        eval_note_maybe_name(
+            e->ev, NOTE_INFO, e->c->args[1],
+            "input to histogram_quantile needed to be fixed for monotonicity (see "
+            "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)",
+            labels_get(h->table.v[histogram], STR(LABEL_NAME)));
+    }
 }
 
-static void note_quantiles(struct eval *ev, const struct node *arg, const double *q, size_t n)
+static void note_nan(const struct estimate *e, const struct native_histogram *h, size_t step,
+                     double result)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (!(q[i] >= 0 && q[i] <= 1)) {
-            eval_note_quantile(ev, arg, q[i]);
+    double a = e->args[0].v[step];
+    const char *text;
+
+    if (LIKELY(!isnan(h->sum)) || isnan(a) || !native_has_nan(h)) {
+        return;
+    }
+    if (e->fraction) {
+        if (!(a < e->args[1].v[step])) {
+            return;
+        }
+        text = "input to histogram_fraction has NaN observations, which are excluded from all "
+               "fractions for metric name";
+    } else if (a < 0 || a > 1) {
+        return;
+    } else if (isnan(result)) {
+        text = "input to histogram_quantile has NaN observations, result is NaN for metric name";
+    } else {
+        text = "input to histogram_quantile has NaN observations, result is skewed higher for "
+               "metric name";
+    }
+    eval_note_name(e->ev, NOTE_INFO, e->c->args[0], text, STR(""));
+}
+
+/** The estimate of one native histogram. Where the classic form of the same series has a value, neither stays. */
+static void native_cell(const struct estimate *e, size_t row, size_t i, int64_t twin, size_t to,
+                        struct mat *ret)
+{
+    const struct native_histogram *h = hist_get(e->ev, mat_row(&e->in, row)[i]);
+
+    if (h == NULL) {
+        return;
+    }
+    if (twin >= 0 && bit_get(mat_bits(ret, (size_t)twin), i)) {
+        bit_clear(mat_bits(ret, (size_t)twin), i);
+        eval_note_name(e->ev, NOTE_WARNING, e->c->args[e->c->n - 1],
+                       "vector contains a mix of classic and native histograms for metric name",
+                       labels_get(e->in.labels[row], STR(LABEL_NAME)));
+        return;
+    }
+    mat_row(ret, to)[i] = e->fraction ? native_fraction(h, e->args[0].v[i], e->args[1].v[i])
+                                      : native_quantile(h, e->args[0].v[i]);
+    bit_set(mat_bits(ret, to), i);
+    note_nan(e, h, i, mat_row(ret, to)[i]);
+}
+
+static void native_row(const struct estimate *e, size_t row, size_t to, struct mat *ret)
+{
+    const uint64_t *bits = mat_bits(&e->in, row);
+    int64_t twin = label_table_find(&e->h.table, e->in.labels[row]);
+
+    EACH_STEP(bits, e->in.steps, { native_cell(e, row, i, twin, to, ret); })
+}
+
+static void note_quantiles(const struct estimate *e, size_t steps)
+{
+    for (size_t i = 0; i < steps; i++) {
+        double q = e->args[0].v[i];
+
+        if (isnan(q) || q < 0 || q > 1) {
+            eval_note_quantile(e->ev, e->c->args[0], q);
         }
     }
 }
 
-/** Tell of rows without a usable "le". */
-static void note_buckets(struct eval *ev, const struct node *arg, const struct mat *in,
-                         const struct histograms *h)
+static int estimate_rows(struct estimate *e, const struct grid *g, struct mat *ret)
 {
-    for (size_t i = 0; i < in->n; i++) {
-        struct buf b CLEANUP(buf_done) = {0};
+    struct eval *ev = e->ev;
+    size_t groups = e->h.table.n;
+    bool hists = hist_in(ev, &e->in);
+    int rc = eval_alloc(ev, ret, groups + (hists ? e->in.n : 0), g->n);
 
-        if (h->of_row[i] != 0) {
-            continue;
-        }
-        buf_init(&b, 4096);
-        buf_add_cstr(&b, "bucket label \"le\" is missing or has a malformed value of ");
-        go_quote(str_take(labels_get(in->labels[i], STR("le")), 200), &b);
-        buf_add_byte(&b, '\0');
-        if (!b.failed) {
-            eval_note_maybe_name(ev, NOTE_WARNING, arg, b.data,
-                                 labels_get(in->labels[i], STR(LABEL_NAME)));
-        }
-    }
-}
-
-int special_histogram_quantile(struct eval *ev, const struct call *c, const struct grid *g,
-                               struct mat *ret)
-{
-    struct histograms h CLEANUP(histograms_done) = {0};
-    struct mat q = {0};
-    struct mat in = {0};
-    int rc = eval_node(ev, c->args[0], g, &q);
-
-    rc = rc != 0 ? rc : eval_node(ev, c->args[1], g, &in);
-    rc = rc != 0 ? rc : histograms_build(ev, &in, &h);
-    rc = rc != 0 ? rc : eval_alloc(ev, ret, h.table.n, g->n);
-    if (rc == 0) {
-        note_quantiles(ev, c->args[0], q.v, g->n);
-        note_buckets(ev, c->args[1], &in, &h);
-    }
-    for (size_t i = 0; rc == 0 && i < h.table.n; i++) {
-        ret->labels[i] = h.table.v[i];
-        if (quantile_row(&in, &h, i, q.v, ret)) {
-            eval_note_maybe_name(
-                ev, NOTE_INFO, c->args[1],
-                "input to histogram_quantile needed to be fixed for monotonicity (see "
-                "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)",
-                labels_get(h.table.v[i], STR(LABEL_NAME)));
-        }
+    for (size_t i = 0; rc == 0 && i < groups; i++) {
+        ret->labels[i] = e->h.table.v[i];
+        classic_row(e, i, ret);
         rc = i % 16 == 0 ? eval_check(ev) : 0;
     }
-    mat_done(ev, &q);
-    mat_done(ev, &in);
+    for (size_t i = 0; rc == 0 && hists && i < e->in.n; i++) {
+        ret->labels[groups + i] = e->in.labels[i];
+        native_row(e, i, groups + i, ret);
+        rc = i % 16 == 0 ? eval_check(ev) : 0;
+    }
+    if (rc == 0 && hists) {
+        mat_compact(ret);
+    }
+    return rc;
+}
+
+static int estimate(struct eval *ev, const struct call *c, const struct grid *g, struct mat *ret)
+{
+    struct estimate e = {.ev = ev, .c = c, .fraction = c->n == 3};
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i + 1 < c->n; i++) {
+        rc = eval_node(ev, c->args[i], g, &e.args[i]);
+    }
+    if (rc == 0 && !e.fraction) {
+        note_quantiles(&e, g->n);
+    }
+    rc = rc != 0 ? rc : eval_node(ev, c->args[c->n - 1], g, &e.in);
+    rc = rc != 0 ? rc : histograms_build(ev, c->args[c->n - 1], &e.in, &e.h);
+    rc = rc != 0 ? rc : estimate_rows(&e, g, ret);
+    mat_done(ev, &e.args[0]);
+    mat_done(ev, &e.args[1]);
+    mat_done(ev, &e.in);
+    histograms_done(&e.h);
     rc = rc != 0 ? rc : mat_drop_names(ev, ret, false);
     if (rc != 0) {
         mat_done(ev, ret);
@@ -303,14 +449,95 @@ int special_histogram_quantile(struct eval *ev, const struct call *c, const stru
     return rc;
 }
 
-/** histogram_count and the like only look at native histograms; floats give nothing. */
-int special_histogram_of_floats(struct eval *ev, const struct call *c, const struct grid *g,
-                                struct mat *ret)
+int special_histogram_quantile(struct eval *ev, const struct call *c, const struct grid *g,
+                               struct mat *ret)
 {
-    int rc = eval_node(ev, c->args[c->n - 1], g, ret);
+    return estimate(ev, c, g, ret);
+}
 
-    if (rc == 0) {
-        ret->n = 0;
+int special_histogram_fraction(struct eval *ev, const struct call *c, const struct grid *g,
+                               struct mat *ret)
+{
+    return estimate(ev, c, g, ret);
+}
+
+/** histogram_count() and the like look at native histograms only. */
+static int map_histograms(struct eval *ev, const struct call *c, const struct grid *g,
+                          double (*fn)(const struct native_histogram *h), struct mat *ret)
+{
+    int rc = eval_node(ev, c->args[0], g, ret);
+
+    if (rc != 0) {
+        return rc;
+    }
+    for (size_t r = 0; r < ret->n; r++) {
+        uint64_t *bits = mat_bits(ret, r);
+        double *v = mat_row(ret, r);
+
+        EACH_STEP(bits, ret->steps, {
+            const struct native_histogram *h = hist_get(ev, v[i]);
+
+            if (h == NULL) {
+                bit_clear(bits, i);
+            } else {
+                v[i] = fn(h);
+            }
+        })
+    }
+    mat_compact(ret);
+    rc = mat_drop_names(ev, ret, false);
+    if (rc != 0) {
+        mat_done(ev, ret);
     }
     return rc;
+}
+
+static double count_of(const struct native_histogram *h)
+{
+    return h->count;
+}
+
+static double sum_of(const struct native_histogram *h)
+{
+    return h->sum;
+}
+
+static double avg_of(const struct native_histogram *h)
+{
+    return h->sum / h->count;
+}
+
+static double stddev_of(const struct native_histogram *h)
+{
+    return sqrt(native_variance(h));
+}
+
+int special_histogram_count(struct eval *ev, const struct call *c, const struct grid *g,
+                            struct mat *ret)
+{
+    return map_histograms(ev, c, g, count_of, ret);
+}
+
+int special_histogram_sum(struct eval *ev, const struct call *c, const struct grid *g,
+                          struct mat *ret)
+{
+    return map_histograms(ev, c, g, sum_of, ret);
+}
+
+int special_histogram_avg(struct eval *ev, const struct call *c, const struct grid *g,
+                          struct mat *ret)
+{
+    return map_histograms(ev, c, g, avg_of, ret);
+}
+
+int special_histogram_stddev(struct eval *ev, const struct call *c, const struct grid *g,
+                             struct mat *ret)
+{
+    return map_histograms(ev, c, g, stddev_of, ret);
+}
+
+int special_histogram_stdvar(struct eval *ev, const struct call *c, const struct grid *g,
+                             struct mat *ret)
+{
+    return map_histograms(ev, c, g, native_variance, ret);
 }

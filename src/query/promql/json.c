@@ -3,6 +3,7 @@
  * A result as the HTTP API's "data" member, byte for byte as Prometheus 2.x writes it.
  */
 #include "query/promql/gotext.h"
+#include "query/promql/hist.h"
 #include "query/promql/promql.h"
 
 /** A JSON string with the escapes of Go's encoder, which also escapes what HTML minds. */
@@ -78,10 +79,55 @@ static void add_point(int64_t t_ms, double v, struct buf *dst)
     buf_add(dst, text, n + 2);
 }
 
+static void add_histogram(int64_t t_ms, const struct native_histogram *h, struct buf *dst)
+{
+    char time[32];
+
+    buf_add_byte(dst, '[');
+    buf_add(dst, time, time_text(t_ms, time));
+    buf_add_byte(dst, ',');
+    hist_add_json(h, dst);
+    buf_add_byte(dst, ']');
+}
+
+/** Floats and histograms of a series are members of their own. */
+static void add_mixed(const struct promql_series *s, bool vector, struct buf *dst)
+{
+    bool any = false;
+
+    if (vector) {
+        buf_add_cstr(dst, ",\"histogram\":");
+        add_histogram(s->t_ms[0], s->h[0], dst);
+        buf_add_byte(dst, '}');
+        return;
+    }
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->h[i] == NULL) {
+            buf_add_cstr(dst, any ? "," : ",\"values\":[");
+            add_point(s->t_ms[i], s->v[i], dst);
+            any = true;
+        }
+    }
+    buf_add_cstr(dst, any ? "],\"histograms\":[" : ",\"histograms\":[");
+    any = false;
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->h[i] != NULL) {
+            buf_add_cstr(dst, any ? "," : "");
+            add_histogram(s->t_ms[i], s->h[i], dst);
+            any = true;
+        }
+    }
+    buf_add_cstr(dst, "]}");
+}
+
 static void add_series(const struct promql_series *s, bool vector, struct buf *dst)
 {
     buf_add_cstr(dst, "{\"metric\":");
     add_labels(s->labels, dst);
+    if (s->h != NULL) {
+        add_mixed(s, vector, dst);
+        return;
+    }
     buf_add_cstr(dst, vector ? ",\"value\":" : ",\"values\":[");
     for (size_t i = 0; i < s->n; i++) {
         buf_add_cstr(dst, i == 0 ? "" : ",");

@@ -49,6 +49,7 @@ struct promql_series {
     struct labels labels;
     int64_t *t_ms; /* points in time order */
     double *v;
+    const struct native_histogram **h; /* of each point, NULL: it is a float; NULL: all are */
     size_t n;
 };
 

@@ -20,6 +20,7 @@ struct pass {
     int64_t range_ms; /* or the lookback */
     bool sample_times;
     const struct function *fn; /* NULL: instant selector */
+    const struct node *at;     /* what notes about the function point at */
     const double *args[2];     /* per step */
     struct mat *out;
     atomic_int rc; /* first error, relaxed */
@@ -216,6 +217,68 @@ static int row_samples(const struct mat *m, size_t row, const struct grid *g, st
     return 0;
 }
 
+/** The function over windows of which some hold histograms. */
+static int walk_histograms(const struct pass *p, const struct samples *s, size_t row,
+                           struct samples *scratch, struct err *e)
+{
+    const struct grid *g = p->grid;
+    int64_t open = p->ev->left_open ? 1 : 0;
+    struct str name = labels_get(p->out->labels[row], STR(LABEL_NAME));
+    struct window w = {.range_s = (double)p->range_ms / 1000, .scratch = scratch->v};
+    struct hist_scratch hs = {0};
+    size_t lo = 0;
+    size_t hi = 0;
+    int rc = 0;
+
+    for (size_t i = 0; rc >= 0 && i < g->n; i++) {
+        w.eval_ms = grid_at(g, i);
+        w.end_ms = ref_time(&p->when, w.eval_ms);
+        w.start_ms = w.end_ms - p->range_ms;
+        while (hi < s->n && s->t_ms[hi] <= w.end_ms) {
+            hi++;
+        }
+        while (lo < hi && s->t_ms[lo] < w.start_ms + open) {
+            lo++;
+        }
+        if (lo == hi) {
+            continue;
+        }
+        w.t_ms = s->t_ms + lo;
+        w.v = s->v + lo;
+        w.n = hi - lo;
+        w.arg[0] = p->args[0] != NULL ? p->args[0][i] : 0;
+        w.arg[1] = p->args[1] != NULL ? p->args[1][i] : 0;
+        rc = hist_window(p->ev, p->fn, p->at, name, &w, &hs, &mat_row(p->out, row)[i], e);
+        if (rc > 0) {
+            bit_set(mat_bits(p->out, row), i);
+        }
+    }
+    hist_scratch_done(&hs);
+    return rc < 0 ? rc : 0;
+}
+
+/** Samples of a series of a selection, histograms as cells among them. */
+static int read_series(struct eval *ev, struct series_selection *selection, size_t i,
+                       struct samples *s, struct err *e)
+{
+    const struct series_source_ops *ops = ev->src.ops;
+    struct native_samples ns = {0};
+    int rc = ops->read(selection, i, s, e);
+
+    if (rc != 0 || ops->has_histograms == NULL || !ops->has_histograms(selection, i)) {
+        return rc;
+    }
+    rc = ops->read_histograms(selection, i, &ns, e);
+    if (rc == 0) {
+        rc = hist_adopt(ev, &ns, s);
+        if (rc != 0) {
+            hist_no_room(ev, rc, e);
+        }
+    }
+    native_samples_done(&ns);
+    return rc;
+}
+
 static int pass_row(struct pass *p, size_t row, struct samples *s, struct samples *scratch,
                     struct err *e)
 {
@@ -225,7 +288,7 @@ static int pass_row(struct pass *p, size_t row, struct samples *s, struct sample
     if (p->inner != NULL) {
         rc = row_samples(p->inner, row, &p->inner_grid, s);
     } else {
-        rc = ev->src.ops->read(p->selection, row, s, e);
+        rc = read_series(ev, p->selection, row, s, e);
         atomic_fetch_add_explicit(&ev->samples_read, s->n, memory_order_relaxed);
     }
     if (rc != 0) {
@@ -241,6 +304,9 @@ static int pass_row(struct pass *p, size_t row, struct samples *s, struct sample
     drop_stale(s);
     if (!samples_reserve(scratch, s->n + 1)) {
         return err_set(e, ERR_NOMEM, "out of memory");
+    }
+    if (hist_any(ev) && hist_has(s)) {
+        return walk_histograms(p, s, row, scratch, e);
     }
     walk_window(p, s, row, scratch);
     return 0;
@@ -417,8 +483,14 @@ static void note_names(struct eval *ev, const struct node *arg, const struct mat
 int eval_window_call(struct eval *ev, const struct call *c, size_t arg, const struct grid *g,
                      struct mat *ret)
 {
+    static const struct node nowhere = {
+        0}; /* notes about a subquery point at the query, as upstream's */
     const struct node *n = node_strip_parens(c->args[arg]);
-    struct pass p = {.ev = ev, .grid = g, .fn = c->fn, .out = ret};
+    struct pass p = {.ev = ev,
+                     .grid = g,
+                     .fn = c->fn,
+                     .at = arg == 0 && n->kind == NODE_SUBQUERY ? &nowhere : c->args[0],
+                     .out = ret};
     struct mat inner = {0};
     struct mat scalars[FUNCTION_ARGS_MAX] = {0};
     size_t k = 0;
@@ -493,7 +565,7 @@ static int read_points(struct eval *ev, const struct node *n, const struct grid 
         struct point_series *s = &ret->v[ret->n];
 
         rc = eval_check(ev);
-        rc = rc != 0 ? rc : ops->read(sel, i, &s->samples, ev->reterr);
+        rc = rc != 0 ? rc : read_series(ev, sel, i, &s->samples, ev->reterr);
         ret->n++; /* also on failure, to be freed */
         if (rc != 0) {
             return rc;

@@ -109,6 +109,9 @@ static int sort_rows(struct eval *ev, const struct call *c, const struct grid *g
     struct mat sorted;
     int rc = eval_node(ev, c->args[0], g, ret);
 
+    if (rc == 0 && (cmp == ascending || cmp == descending)) {
+        hist_drop(ev, ret); /* histograms have no order */
+    }
     if (rc != 0 || g->n != 1 || ret->n < 2) {
         return rc;
     }

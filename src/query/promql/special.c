@@ -116,7 +116,7 @@ int special_scalar(struct eval *ev, const struct call *c, const struct grid *g, 
         size_t found = 0;
 
         for (size_t r = 0; r < in.n; r++) {
-            if (bit_get(mat_bits(&in, r), i)) {
+            if (bit_get(mat_bits(&in, r), i) && hist_get(ev, mat_row(&in, r)[i]) == NULL) {
                 ret->v[i] = mat_row(&in, r)[i];
                 found++;
             }
@@ -143,6 +143,9 @@ static int map_with(struct eval *ev, const struct call *c, const struct grid *g,
         if (rc != 0) {
             mat_done(ev, ret);
         }
+    }
+    if (rc == 0) {
+        hist_drop(ev, ret);
     }
     for (size_t r = 0; rc == 0 && r < ret->n; r++) {
         uint64_t *bits = mat_bits(ret, r);
