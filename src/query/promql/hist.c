@@ -227,6 +227,18 @@ bool hist_drop(const struct eval *ev, struct mat *m)
     return dropped;
 }
 
+bool hist_row_has_floats(const struct eval *ev, const struct mat *m, size_t row)
+{
+    const uint64_t *bits = mat_bits(m, row);
+    const double *v = mat_row(m, row);
+    bool found = !hist_any(ev);
+
+    if (!found) {
+        EACH_STEP(bits, m->steps, { found |= hist_get(ev, v[i]) == NULL; })
+    }
+    return found;
+}
+
 bool hist_in(const struct eval *ev, const struct mat *m)
 {
     bool found = false;

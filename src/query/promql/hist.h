@@ -67,6 +67,8 @@ bool hist_any(const struct eval *ev);
 /** Remove cells with histograms: functions of floats do not see them. @return whether there were any */
 bool hist_drop(const struct eval *ev, struct mat *m);
 bool hist_has(const struct samples *s);
+/** Has any point of a row a float? */
+bool hist_row_has_floats(const struct eval *ev, const struct mat *m, size_t row);
 /** Has any point of the matrix a histogram? */
 bool hist_in(const struct eval *ev, const struct mat *m);
 

@@ -467,6 +467,9 @@ static void note_names(struct eval *ev, const struct node *arg, const struct mat
         struct str name = labels_get(m->labels[i], STR(LABEL_NAME));
         bool fine = name.n == 0 || str_eq(name, last);
 
+        if (!fine && !hist_row_has_floats(ev, m, i)) {
+            continue; /* histograms are named without a suffix */
+        }
         for (size_t k = 0; !fine && k < ARRAY_LEN(ends); k++) {
             fine = str_ends(name, str_cstr(ends[k]));
         }
