@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "base/budget.h"
+#include "base/buf.h"
 #include "base/vec.h"
 #include "model/histogram.h"
 #include "model/samples.h"
@@ -84,11 +85,19 @@ struct hist_scratch {
 };
 
 void hist_scratch_done(struct hist_scratch *s);
-/** A range function over a window that may hold histograms. `at` is its range argument.
+
+/** A range function over one series. `at` is its range argument. */
+struct hist_call {
+    struct eval *ev;
+    const struct function *fn;
+    const struct node *at;
+    struct str metric;
+};
+
+/** The function over a window that may hold histograms.
  * @return 1: a value; 0: none; errors with their text in `e` */
-NODISCARD int hist_window(struct eval *ev, const struct function *fn, const struct node *at,
-                          struct str metric, const struct window *w, struct hist_scratch *scratch,
-                          double *ret, struct err *e);
+NODISCARD int hist_window(const struct hist_call *c, const struct window *w,
+                          struct hist_scratch *scratch, double *ret, struct err *e);
 
 /* --- hist_binary.c --- */
 

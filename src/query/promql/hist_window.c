@@ -366,12 +366,11 @@ static int floats_only(const struct mixed *m, bool regression, double *ret)
     return regression && floats < 2 ? 0 : over_floats(m, ret);
 }
 
-int hist_window(struct eval *ev, const struct function *fn, const struct node *at,
-                struct str metric, const struct window *w, struct hist_scratch *scratch,
+int hist_window(const struct hist_call *c, const struct window *w, struct hist_scratch *scratch,
                 double *ret, struct err *e)
 {
-    const struct mixed m = {ev, fn, at, metric, w, scratch};
-    enum kind kind = kind_of(fn);
+    const struct mixed m = {c->ev, c->fn, c->at, c->metric, w, scratch};
+    enum kind kind = kind_of(c->fn);
     bool mix;
     int rc = split(&m);
 
@@ -406,7 +405,7 @@ int hist_window(struct eval *ev, const struct function *fn, const struct node *a
             rc = transitions(&m, kind == KIND_RESETS, ret);
             break;
         case KIND_SAMPLES:
-            rc = fn->window(w, ret) ? 1 : 0;
+            rc = c->fn->window(w, ret) ? 1 : 0;
             break;
         case KIND_FLOATS:
         case KIND_REGRESSION:
@@ -414,5 +413,5 @@ int hist_window(struct eval *ev, const struct function *fn, const struct node *a
             break;
         }
     }
-    return rc < 0 ? hist_no_room(ev, rc, e) : rc;
+    return rc < 0 ? hist_no_room(c->ev, rc, e) : rc;
 }

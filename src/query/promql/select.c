@@ -223,7 +223,8 @@ static int walk_histograms(const struct pass *p, const struct samples *s, size_t
 {
     const struct grid *g = p->grid;
     int64_t open = p->ev->left_open ? 1 : 0;
-    struct str name = labels_get(p->out->labels[row], STR(LABEL_NAME));
+    const struct hist_call c = {p->ev, p->fn, p->at,
+                                labels_get(p->out->labels[row], STR(LABEL_NAME))};
     struct window w = {.range_s = (double)p->range_ms / 1000, .scratch = scratch->v};
     struct hist_scratch hs = {0};
     size_t lo = 0;
@@ -248,7 +249,7 @@ static int walk_histograms(const struct pass *p, const struct samples *s, size_t
         w.n = hi - lo;
         w.arg[0] = p->args[0] != NULL ? p->args[0][i] : 0;
         w.arg[1] = p->args[1] != NULL ? p->args[1][i] : 0;
-        rc = hist_window(p->ev, p->fn, p->at, name, &w, &hs, &mat_row(p->out, row)[i], e);
+        rc = hist_window(&c, &w, &hs, &mat_row(p->out, row)[i], e);
         if (rc > 0) {
             bit_set(mat_bits(p->out, row), i);
         }
