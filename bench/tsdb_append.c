@@ -96,24 +96,40 @@ static void intern(struct tsdb *db, size_t i, struct hash128 key, struct series_
     must(tsdb_intern(db, (struct labels){v, 6}, &key, ret, &e), &e);
 }
 
+/** Look up series [from, from + n), making those that are not there. */
+static void lookup(struct tsdb *db, size_t from, size_t n, struct series_ref *refs)
+{
+    struct hash128 keys[TSDB_LOOKUP_MAX];
+
+    for (size_t i = 0; i < n; i++) {
+        keys[i] = (struct hash128){hash_u64(from + i), hash_u64(from + i + 1)};
+    }
+    tsdb_lookup_batch(db, keys, n, refs);
+    for (size_t i = 0; i < n; i++) {
+        if (refs[i].v == TSDB_NO_SERIES) {
+            intern(db, from + i, keys[i], &refs[i]);
+        }
+    }
+}
+
 static void append_all(struct tsdb *db, size_t series, size_t samples, int64_t t0, enum kind only)
 {
     struct tsdb_batch *b = tsdb_batch_new(db);
     double *state = calloc(series, sizeof(*state));
+    struct series_ref refs[TSDB_LOOKUP_MAX];
     uint64_t seed = 1;
     struct err e = {0};
     size_t in_batch = 0;
 
     for (size_t k = 0; k < samples; k++) {
         for (size_t i = 0; i < series; i++) {
-            struct hash128 key = {hash_u64(i), hash_u64(i + 1)};
             enum kind kind = only != KINDS ? only : kind_of(i);
-            struct series_ref ref;
 
-            if (!tsdb_lookup(db, key, &ref)) {
-                intern(db, i, key, &ref);
+            if (i % TSDB_LOOKUP_MAX == 0) {
+                lookup(db, i, series - i < TSDB_LOOKUP_MAX ? series - i : TSDB_LOOKUP_MAX, refs);
             }
-            must(tsdb_batch_add(b, ref, t0 + (int64_t)k * 15000 + (int64_t)(i / 100 % 15000),
+            must(tsdb_batch_add(b, refs[i % TSDB_LOOKUP_MAX],
+                                t0 + (int64_t)k * 15000 + (int64_t)(i / 100 % 15000),
                                 value_of(kind, i, &seed, &state[i])),
                  &e);
             if (++in_batch == 5000) {

@@ -326,28 +326,54 @@ static int each_value(struct request *r, const struct series *s, struct series_r
     return rc;
 }
 
-static int one_series(struct request *r, struct pb msg, struct err *reterr)
-{
-    struct series s = {.msg = msg};
-    struct hash128 key = {0, 0};
-    struct series_ref ref = {0};
-    int rc = scan_series(r, &s, reterr);
+/* Series of a request wait here so that they are looked up together. */
+struct waiting {
+    struct series series[TSDB_LOOKUP_MAX];
+    struct hash128 keys[TSDB_LOOKUP_MAX];
+    size_t n;
+};
 
-    if (rc < 0) {
-        return rc;
-    }
-    if (s.labels != NULL) {
-        key = hash_labels(r, &s);
-    }
+static int store_series(struct request *r, struct series *s, const struct hash128 *key,
+                        struct series_ref ref, struct err *reterr)
+{
     /* A series of histograms alone has no float series behind it. */
-    if ((s.samples != NULL || s.histograms_n == 0) &&
-        (r->intern_all || s.labels == NULL || !tsdb_lookup(r->p->sink->metrics, key, &ref))) {
-        rc = intern_series(r, &s, &key, &ref, reterr);
+    if ((s->samples != NULL || s->histograms_n == 0) &&
+        (r->intern_all || s->labels == NULL || ref.v == TSDB_NO_SERIES)) {
+        int rc = intern_series(r, s, key, &ref, reterr);
+
         if (rc != 0) {
             return rc;
         }
     }
-    return s.samples != NULL || s.histograms_n != 0 ? each_value(r, &s, ref, &key, reterr) : 0;
+    return s->samples != NULL || s->histograms_n != 0 ? each_value(r, s, ref, key, reterr) : 0;
+}
+
+static int store_waiting(struct request *r, struct waiting *w, struct err *reterr)
+{
+    struct series_ref refs[TSDB_LOOKUP_MAX];
+    int rc = 0;
+
+    tsdb_lookup_batch(r->p->sink->metrics, w->keys, w->n, refs);
+    for (size_t i = 0; rc >= 0 && i < w->n; i++) {
+        rc = store_series(r, &w->series[i], &w->keys[i], refs[i], reterr);
+        r->index++;
+    }
+    w->n = 0;
+    return rc;
+}
+
+static int one_series(struct request *r, struct pb msg, struct waiting *w, struct err *reterr)
+{
+    struct series *s = &w->series[w->n];
+    int rc;
+
+    *s = (struct series){.msg = msg};
+    rc = scan_series(r, s, reterr);
+    if (rc < 0) {
+        return rc;
+    }
+    w->keys[w->n] = s->labels != NULL ? hash_labels(r, s) : (struct hash128){0, 0};
+    return ++w->n == TSDB_LOOKUP_MAX ? store_waiting(r, w, reterr) : 0;
 }
 
 /* MetricMetadata: type = 1, metric_family_name = 2, help = 4, unit = 5. */
@@ -403,12 +429,13 @@ static int run(struct request *r, struct tsdb_commit *ret, struct err *reterr)
 {
     struct pb msg = pb_init(buf_str(&r->w->body));
     struct pb_field f;
+    struct waiting waiting;
     int rc;
 
+    waiting.n = 0;
     while ((rc = pb_next(&msg, &f, reterr)) > 0) {
         if (f.tag == PB_TAG(1, PB_LEN)) {
-            rc = one_series(r, pb_sub(&msg, f.s), reterr);
-            r->index++;
+            rc = one_series(r, pb_sub(&msg, f.s), &waiting, reterr);
         } else if (f.tag == PB_TAG(3, PB_LEN)) {
             rc = one_metadata(r, f.s, pb_sub(&msg, f.s), reterr);
         }
@@ -416,6 +443,7 @@ static int run(struct request *r, struct tsdb_commit *ret, struct err *reterr)
             return rc;
         }
     }
+    rc = rc < 0 ? rc : store_waiting(r, &waiting, reterr);
     return rc < 0 ? rc : tsdb_batch_commit(r->w->batch, ret, reterr);
 }
 

@@ -40,6 +40,43 @@ bool tsdb_lookup(struct tsdb *db, struct hash128 door_key, struct series_ref *re
     return found;
 }
 
+void tsdb_lookup_batch(struct tsdb *db, const struct hash128 *keys, size_t n,
+                       struct series_ref *refs_out)
+{
+    uint8_t order[TSDB_LOOKUP_MAX]; /* keys by the slice they belong to */
+    uint8_t end[DOOR_SHARDS] = {0};
+    size_t from = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        end[keys[i].hi & (DOOR_SHARDS - 1)]++;
+    }
+    for (unsigned d = 1; d < DOOR_SHARDS; d++) {
+        end[d] = (uint8_t)(end[d] + end[d - 1]);
+    }
+    for (size_t i = n; i > 0; i--) {
+        order[--end[keys[i - 1].hi & (DOOR_SHARDS - 1)]] = (uint8_t)(i - 1);
+    }
+    for (unsigned d = 0; d < DOOR_SHARDS; d++) { /* end[] are starts now */
+        size_t to = d + 1 < DOOR_SHARDS ? end[d + 1] : n;
+        struct door_shard *door = &db->doors[d];
+
+        if (from == to) {
+            continue;
+        }
+        rwlock_read(&door->lock);
+        for (size_t i = from; i < to; i++) {
+            keymap_prefetch(&door->map, keys[order[i]]);
+        }
+        for (; from < to; from++) {
+            uint64_t v = TSDB_NO_SERIES;
+
+            ignore_result(keymap_get(&door->map, keys[order[from]], &v), "v says it");
+            refs_out[order[from]].v = v;
+        }
+        rwlock_unlock(&door->lock);
+    }
+}
+
 int doors_put(struct tsdb *db, struct hash128 key, struct series_ref ref)
 {
     struct door_shard *d = door_of(db, key);

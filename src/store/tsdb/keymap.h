@@ -23,6 +23,15 @@ struct keymap {
 void keymap_done(struct keymap *m);
 /** @return false when there is none */
 bool keymap_get(const struct keymap *m, struct hash128 key, uint64_t *ret);
+
+/** Have the slot of a key come into the cache. */
+static inline void keymap_prefetch(const struct keymap *m, struct hash128 key)
+{
+    if (m->cap != 0) {
+        PREFETCH(&m->slots[key.lo & (m->cap - 1)]);
+    }
+}
+
 /** Insert or replace; value < UINT64_MAX. @return 0, -ERR_NOMEM with the map unchanged */
 NODISCARD int keymap_put(struct keymap *m, struct hash128 key, uint64_t value);
 /** Keep only entries for which `keep` says so. When memory is refused all stay. */

@@ -70,6 +70,14 @@ struct series_ref {
  * registered earlier with tsdb_intern(). The hit path of ingest: no parse, no allocation. Thread-safe.
  */
 bool tsdb_lookup(struct tsdb *db, struct hash128 door_key, struct series_ref *ret);
+/** The same for up to TSDB_LOOKUP_MAX keys at once, whose misses of the cache overlap. Series not found get
+ * TSDB_NO_SERIES. */
+void tsdb_lookup_batch(struct tsdb *db, const struct hash128 *keys, size_t n,
+                       struct series_ref *refs_out);
+
+enum { TSDB_LOOKUP_MAX = 128 };
+
+#define TSDB_NO_SERIES UINT64_MAX
 /**
  * Find or create a series. Labels must be normalised (labels_normalize()) and valid.
  * @param door_key  remember this key for tsdb_lookup(); NULL: do not
