@@ -58,6 +58,7 @@ struct store {
     struct gauge *disk_bytes[USAGE_KINDS]; /* order of USAGE */
     unsigned stuck; /* rounds that had to make room and could not; the maintenance thread's own */
     struct thread maintenance;
+    struct mutex snapshot; /* held while one is made */
     struct mutex lock;
     struct cond wake;
     bool closing;             /* guarded by: lock */
@@ -406,6 +407,7 @@ int store_open(const struct store_opts *opts, struct store **ret, struct err *re
     budget_init(&s->memory, opts->max_memory_bytes != 0 ? opts->max_memory_bytes : DEFAULT_MEMORY,
                 NULL);
     make_stats(s, opts->stats);
+    mutex_init(&s->snapshot, LOCK_RANK_API);
     mutex_init(&s->lock, LOCK_RANK_STORE);
     cond_init(&s->wake);
     rc = take_directory(s, reterr);
@@ -441,8 +443,19 @@ void store_close(struct store *s)
     }
     cond_done(&s->wake);
     mutex_done(&s->lock);
+    mutex_done(&s->snapshot);
     mem_free(s->dir);
     mem_free(s);
+}
+
+void store_snapshot_begin(struct store *s)
+{
+    mutex_lock(&s->snapshot);
+}
+
+void store_snapshot_end(struct store *s)
+{
+    mutex_unlock(&s->snapshot);
 }
 
 struct tsdb *store_metrics(struct store *s)

@@ -46,6 +46,10 @@ const char *store_dir(const struct store *s);
 /** Memory of everything stored, for the status page. */
 const struct budget *store_memory(const struct store *s);
 
+/** One snapshot at a time: held while one is made. For snapshots.c. */
+void store_snapshot_begin(struct store *s);
+void store_snapshot_end(struct store *s);
+
 struct store_usage {
     uint64_t metrics_bytes; /* on disk, without WALs */
     uint64_t spans_bytes;

@@ -147,6 +147,9 @@ struct columns_day {
 /** Days with parts, the newest `cap` of them, rising. @return how many were written */
 size_t columns_days(struct columns *c, struct columns_day *dst, size_t cap);
 NODISCARD int columns_flush(struct columns *c, struct err *reterr);
+/** Everything appended so far as hard links in `dst` (must not exist), which columns_open() can open.
+ * @return 0, -ERR_IO, -ERR_NOSPACE, -ERR_EXISTS */
+NODISCARD int columns_snapshot(struct columns *c, const char *dst, struct err *reterr);
 NODISCARD int columns_compact(struct columns *c, struct err *reterr);
 /** For the size budget: the part of the oldest day whose newest row is oldest; that row's time and the part's
  * bytes (INT64_MAX when none), and drop it. */

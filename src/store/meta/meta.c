@@ -3,6 +3,7 @@
  * Connection, schema versions and the statement helpers. Everything is one short statement under the lock.
  */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "store/meta/meta_internal.h"
 
@@ -117,6 +118,24 @@ void meta_close(struct meta *m)
         mutex_done(&m->lock);
         mem_free(m);
     }
+}
+
+int meta_snapshot(struct meta *m, const char *path, struct err *reterr)
+{
+    sqlite3_stmt *st = NULL;
+    int rc;
+
+    if (access(path, F_OK) == 0) {
+        return err_set(reterr, ERR_EXISTS, "%s exists", path);
+    }
+    mutex_lock(&m->lock);
+    rc = sqlite3_prepare_v2(m->db, "VACUUM INTO ?1", -1, &st, NULL);
+    rc = rc == SQLITE_OK ? sqlite3_bind_text(st, 1, path, -1, SQLITE_STATIC) : rc;
+    rc = rc == SQLITE_OK ? sqlite3_step(st) : rc;
+    rc = rc == SQLITE_DONE ? 0 : sqlite_error(m->db, rc, reterr);
+    sqlite3_finalize(st);
+    mutex_unlock(&m->lock);
+    return rc;
 }
 
 static void bind_all(sqlite3_stmt *st, struct meta_args args)

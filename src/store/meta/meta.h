@@ -17,6 +17,9 @@ enum { META_HASH_SIZE = 32 }; /* SHA-256 of a secret */
  * @return 0, -ERR_IO, -ERR_CORRUPT (not a database, or made by a newer version), -ERR_NOSPACE */
 NODISCARD int meta_open(const char *path, struct meta **ret, struct err *reterr);
 void meta_close(struct meta *m); /* NULL is fine */
+/** Write a consistent copy to a file that must not exist, while others go on.
+ * @return 0, -ERR_EXISTS, -ERR_IO, -ERR_NOSPACE */
+NODISCARD int meta_snapshot(struct meta *m, const char *path, struct err *reterr);
 
 struct meta_user {
     struct str name;          /* unique, case-sensitive */

@@ -171,6 +171,9 @@ size_t tsdb_jobs(struct tsdb *db, struct tsdb_job *dst, size_t cap);
 
 /** Write the head into blocks now and wait. */
 NODISCARD int tsdb_flush(struct tsdb *db, struct err *reterr);
+/** Everything committed so far as hard links in `dst` (must not exist), which tsdb_open() can open. Nothing waits for
+ * it but the flush it begins with. @return 0, -ERR_IO, -ERR_NOSPACE, -ERR_EXISTS, -ERR_NOMEM */
+NODISCARD int tsdb_snapshot(struct tsdb *db, const char *dst, struct err *reterr);
 /** Merge all blocks of every range to their resting form and wait (for benches and `bongsu check`). */
 NODISCARD int tsdb_compact(struct tsdb *db, struct err *reterr);
 

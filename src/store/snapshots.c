@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A snapshot is built under a name ending in .tmp and renamed when it is complete; what a crash left is removed
+ * with the next one.
+ */
+#include "store/snapshots.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "io/tree.h"
+
+static char *join(const char *dir, const char *name)
+{
+    size_t n = strlen(dir) + strlen(name) + 2;
+    char *p = mem_xcalloc(1, n);
+
+    snprintf(p, n, "%s/%s", dir, name);
+    return p;
+}
+
+static char *root_of(const struct store *s)
+{
+    return join(store_dir(s), "snapshots");
+}
+
+static bool is_name(struct str name)
+{
+    if (name.n == 0 || name.n >= SNAPSHOT_NAME_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == 'T' || c == 'Z' ||
+              c == '-')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/** "20261121T140530Z-6b1f0c2a9d3e4f57", the form of Prometheus' names. */
+static void make_name(int64_t now_ms, char dst[SNAPSHOT_NAME_MAX])
+{
+    char text[CLOCK_RFC3339_SIZE];
+    uint64_t chance = 0;
+
+    random_bytes(&chance, sizeof(chance));
+    clock_format_rfc3339(now_ms, text);
+    snprintf(dst, SNAPSHOT_NAME_MAX, "%.4s%.2s%.2sT%.2s%.2s%.2sZ-%016llx", text, text + 5, text + 8,
+             text + 11, text + 14, text + 17, (unsigned long long)chance);
+}
+
+static int fill(struct store *s, const char *dst, struct err *reterr)
+{
+    char *metrics CLEANUP(mem_free_ptr) = join(dst, "metrics");
+    char *spans CLEANUP(mem_free_ptr) = join(dst, "spans");
+    char *logs CLEANUP(mem_free_ptr) = join(dst, "logs");
+    char *meta CLEANUP(mem_free_ptr) = join(dst, "meta.sqlite");
+    int rc = vfs_mkdirs(vfs_real(), dst, reterr);
+
+    rc = rc < 0 ? rc : tsdb_snapshot(store_metrics(s), metrics, reterr);
+    rc = rc < 0 ? rc : columns_snapshot(store_spans(s), spans, reterr);
+    rc = rc < 0 ? rc : columns_snapshot(store_logs(s), logs, reterr);
+    return rc < 0 ? rc : meta_snapshot(store_meta(s), meta, reterr);
+}
+
+static void remove_unfinished(const char *root)
+{
+    char **names = NULL;
+    size_t n = 0;
+
+    if (vfs_list(root, &names, &n, NULL) < 0) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (str_ends(str_cstr(names[i]), STR(".tmp"))) {
+            char *path CLEANUP(mem_free_ptr) = join(root, names[i]);
+
+            ignore_result(vfs_remove_tree(vfs_real(), path, NULL), "tried again next time");
+        }
+    }
+    vfs_list_free(names, n);
+}
+
+static int create_at(struct store *s, const char *root, const char *name, struct err *reterr)
+{
+    char *path CLEANUP(mem_free_ptr) = join(root, name);
+    size_t n = strlen(path) + 5;
+    char *tmp CLEANUP(mem_free_ptr) = mem_xcalloc(1, n);
+    const struct vfs *v = vfs_real();
+    int rc;
+
+    snprintf(tmp, n, "%s.tmp", path);
+    rc = fill(s, tmp, reterr);
+    if (rc == 0) {
+        rc = v->rename(v->ctx, tmp, path);
+        rc = rc == 0 ? v->sync_dir(v->ctx, root) : rc;
+        rc = rc < 0 ? err_set_errno(reterr, -rc, "renaming %s", tmp) : 0;
+    }
+    if (rc < 0) {
+        ignore_result(vfs_remove_tree(v, tmp, NULL), "removed with the next snapshot");
+    }
+    return rc;
+}
+
+int snapshots_create(struct store *s, struct snapshot_info *ret, struct err *reterr)
+{
+    char *root CLEANUP(mem_free_ptr) = root_of(s);
+    struct snapshot_info i = {.created_ms = clock_wall_ms()};
+    struct mono start = clock_mono();
+    int rc = vfs_mkdirs(vfs_real(), root, reterr);
+
+    make_name(i.created_ms, i.name);
+    if (rc < 0) {
+        return rc;
+    }
+    store_snapshot_begin(s);
+    remove_unfinished(root);
+    rc = create_at(s, root, i.name, reterr);
+    store_snapshot_end(s);
+    if (rc == 0) {
+        char *path CLEANUP(mem_free_ptr) = join(root, i.name);
+
+        i.bytes = vfs_tree_bytes(path);
+        *ret = i;
+        log_info("store", "snapshot made", L_CSTR("name", i.name), L_INT("bytes", i.bytes),
+                 L_INT("ms", mono_since_ns(start) / 1000000));
+    }
+    return rc;
+}
+
+int snapshots_list(const struct store *s, struct arena *a, struct snapshot_info **ret,
+                   size_t *ret_n, struct err *reterr)
+{
+    char *root CLEANUP(mem_free_ptr) = root_of(s);
+    struct snapshot_info *v;
+    char **names = NULL;
+    size_t n = 0;
+    size_t kept = 0;
+    int rc = vfs_list(root, &names, &n, reterr);
+
+    if (rc < 0 && rc != -ERR_NOT_FOUND) {
+        return rc;
+    }
+    v = arena_array(a, struct snapshot_info, n + 1);
+    for (size_t i = 0; v != NULL && i < n; i++) {
+        char *path CLEANUP(mem_free_ptr) = join(root, names[i]);
+        struct stat st;
+
+        if (is_name(str_cstr(names[i])) && lstat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+            v[kept] = (struct snapshot_info){.created_ms = st.st_mtim.tv_sec * 1000LL,
+                                             .bytes = vfs_tree_bytes(path)};
+            snprintf(v[kept].name, sizeof(v[kept].name), "%s", names[i]);
+            kept++;
+        }
+    }
+    vfs_list_free(names, n);
+    if (v == NULL) {
+        return err_set(reterr, ERR_NOMEM, "no memory for the list of snapshots");
+    }
+    *ret = v;
+    *ret_n = kept;
+    return 0;
+}
+
+int snapshots_delete(const struct store *s, struct str name, struct err *reterr)
+{
+    char *root CLEANUP(mem_free_ptr) = root_of(s);
+    char *path CLEANUP(mem_free_ptr) = NULL;
+    char text[SNAPSHOT_NAME_MAX];
+    struct stat st;
+
+    if (is_name(name)) {
+        snprintf(text, sizeof(text), "%.*s", STR_ARG(name));
+        path = join(root, text);
+    }
+    if (path == NULL || lstat(path, &st) < 0) {
+        return err_set(reterr, ERR_NOT_FOUND, "there is no snapshot \"%.*s\"", STR_ARG(name));
+    }
+    return vfs_remove_tree(vfs_real(), path, reterr);
+}
+
+struct str snapshots_path(const struct store *s, const char *name, struct arena *a)
+{
+    return arena_printf(a, "%s/snapshots/%s", store_dir(s), name);
+}
