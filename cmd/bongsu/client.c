@@ -3,6 +3,7 @@
  * `bongsu query`: an instant PromQL query over HTTP, printed one series a line.
  */
 #include "client.h"
+#include "remote.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -10,7 +11,6 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "conf/conf.h"
-#include "net/http_client.h"
 
 struct client_settings {
     char *server;
@@ -126,43 +126,28 @@ static int print_answer(struct str body)
 
 static int run_query(const struct client_settings *s, const char *expr)
 {
-    struct http_client *client = http_client_new(&(struct http_client_opts){0});
-    struct buf url CLEANUP(buf_done);
-    struct buf bearer CLEANUP(buf_done);
+    const struct remote r = {s->server, s->token};
+    struct buf path CLEANUP(buf_done);
     struct http_answer answer = {0};
     struct err e = {0};
-    const char *headers[2] = {NULL, NULL};
     int code = 1;
 
-    buf_init(&url, 1 << 20);
-    buf_init(&bearer, 4096);
-    buf_printf(&url, "%s/api/v1/query?query=", s->server);
-    add_escaped(&url, expr);
+    buf_init(&path, 1 << 20);
+    buf_add_cstr(&path, "/api/v1/query?query=");
+    add_escaped(&path, expr);
     if (s->time[0] != '\0') {
-        buf_add_cstr(&url, "&time=");
-        add_escaped(&url, s->time);
+        buf_add_cstr(&path, "&time=");
+        add_escaped(&path, s->time);
     }
-    buf_add_byte(&url, '\0');
-    if (s->token[0] != '\0') {
-        buf_printf(&bearer, "Authorization: Bearer %s", s->token);
-        buf_add_byte(&bearer, '\0');
-        headers[0] = bearer.data;
-    }
-    if (url.failed || bearer.failed) {
+    buf_add_byte(&path, '\0');
+    if (path.failed) {
         fprintf(stderr, "bongsu query: the query is too long\n");
-    } else if (http_client_call(client,
-                                &(struct http_call){.method = "GET",
-                                                    .url = url.data,
-                                                    .headers = headers,
-                                                    .timeout_ms = 120000,
-                                                    .max_response = 1 << 30},
-                                &answer, &e) < 0) {
+    } else if (remote_call(&r, "GET", path.data, &answer, &e) < 0) {
         fprintf(stderr, "bongsu query: %s\n", e.msg);
     } else {
         code = print_answer(buf_str(&answer.body));
         buf_done(&answer.body);
     }
-    http_client_free(client);
     return code;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backup.h"
 #include "client.h"
 #include "server.h"
 #include "settings.h"
@@ -89,6 +90,7 @@ static const struct verb {
 } VERBS[] = {
     {"server", "receive, keep, query and show (bongsu server --help)", server_main},
     {"query", "run a PromQL query against a server (bongsu query --help)", client_query_main},
+    {"backup", "make, check, restore backups (bongsu backup --help)", backup_main},
     {"check", "check config [--scrape] FILE: report errors with file, line and key", check_main},
     {"docs", "print the configuration reference as Markdown", docs_main},
     {"version", "print the version", version_main},

@@ -6,6 +6,7 @@
 #include "store/snapshots.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -188,5 +189,9 @@ int snapshots_delete(const struct store *s, struct str name, struct err *reterr)
 
 struct str snapshots_path(const struct store *s, const char *name, struct arena *a)
 {
-    return arena_printf(a, "%s/snapshots/%s", store_dir(s), name);
+    char *real = realpath(store_dir(s), NULL);
+    struct str path = arena_printf(a, "%s/snapshots/%s", real != NULL ? real : store_dir(s), name);
+
+    free(real); /* libc's own */
+    return path;
 }

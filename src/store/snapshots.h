@@ -23,7 +23,7 @@ NODISCARD int snapshots_list(const struct store *s, struct arena *a, struct snap
                              size_t *ret_n, struct err *reterr);
 /** @return 0, -ERR_NOT_FOUND, -ERR_IO */
 NODISCARD int snapshots_delete(const struct store *s, struct str name, struct err *reterr);
-/** <data>/snapshots/<name>, in `a`; p is NULL without memory. */
+/** Absolute path of <data>/snapshots/<name>, in `a`; p is NULL without memory. */
 struct str snapshots_path(const struct store *s, const char *name, struct arena *a);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "base/err.h"
 #include "io/tree.h"
-#include "store/tsdb/tsdb_internal.h"
+#include "store/tsdb/rollup_internal.h"
 
 static char *join(const char *dir, const char *name)
 {
@@ -46,6 +46,33 @@ static int link_part(struct tsdb *db, const struct part *p, const char *dst, str
     return tree_link(part_dir(p), to, NULL, reterr);
 }
 
+/** References to the parts of all tiers; free with parts_release(). */
+static int pin_all(struct tsdb *db, struct part ***ret, size_t *ret_n)
+{
+    struct part **v;
+    size_t n = 0;
+    size_t max;
+
+    rwlock_read(&db->parts_lock);
+    max = db->parts.n;
+    for (size_t k = TSDB_RAW + 1; k < TSDB_TIERS; k++) {
+        max += db->rollups->tiers[k].parts.n;
+    }
+    v = mem_try_calloc(max + 1, sizeof(struct part *));
+    for (size_t i = 0; v != NULL && i < db->parts.n; i++) {
+        v[n++] = part_ref(db->parts.v[i]);
+    }
+    for (size_t k = TSDB_RAW + 1; v != NULL && k < TSDB_TIERS; k++) {
+        for (size_t i = 0; i < db->rollups->tiers[k].parts.n; i++) {
+            v[n++] = part_ref(db->rollups->tiers[k].parts.v[i]);
+        }
+    }
+    rwlock_unlock(&db->parts_lock);
+    *ret = v;
+    *ret_n = n;
+    return v != NULL ? 0 : -ERR_NOMEM;
+}
+
 int tsdb_snapshot(struct tsdb *db, const char *dst, struct err *reterr)
 {
     struct part **parts = NULL;
@@ -56,7 +83,7 @@ int tsdb_snapshot(struct tsdb *db, const char *dst, struct err *reterr)
     if (rc < 0) {
         return rc;
     }
-    rc = parts_snapshot(db, INT64_MIN, INT64_MAX, &parts, &n);
+    rc = pin_all(db, &parts, &n);
     if (rc < 0) {
         return err_set(reterr, ERR_NOMEM, "no memory for a snapshot");
     }
