@@ -575,7 +575,9 @@ static int read_all(struct config_reader *r, struct str text, struct err *reterr
     rc = rc < 0 ? rc : read_global(r, yaml_get(root, STR("global")), &global, reterr);
     r->global = &global;
     rc = rc < 0 ? rc : read_jobs(r, yaml_get(root, STR("scrape_configs")), reterr);
-    return rc < 0 ? rc : read_scrape_files(r, yaml_get(root, STR("scrape_config_files")), reterr);
+    rc = rc < 0 ? rc : read_scrape_files(r, yaml_get(root, STR("scrape_config_files")), reterr);
+    r->global = NULL; /* it ends here */
+    return rc;
 }
 
 int config_parse(const char *path, struct str text, struct config **ret, struct err *reterr)
