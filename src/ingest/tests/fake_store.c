@@ -57,6 +57,15 @@ bool tsdb_lookup(struct tsdb *db, struct hash128 key, struct series_ref *ret)
     return false;
 }
 
+void tsdb_lookup_batch(struct tsdb *db, const struct hash128 *keys, size_t n,
+                       struct series_ref *refs_out)
+{
+    for (size_t i = 0; i < n; i++) {
+        refs_out[i].v = TSDB_NO_SERIES;
+        (void)tsdb_lookup(db, keys[i], &refs_out[i]);
+    }
+}
+
 int tsdb_intern(struct tsdb *db, struct labels ls, const struct hash128 *door_key,
                 struct series_ref *ret, struct err *reterr)
 {
