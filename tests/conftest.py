@@ -109,6 +109,16 @@ def prometheus3():
 
 
 @pytest.fixture(scope='session')
+def telegraf():
+    """The path of a Telegraf, built once from the Go module proxy (minutes) and cached."""
+    run = subprocess.run([HERE.parent / 'tools/telegraf'], timeout=1100, capture_output=True, text=True)
+    if run.returncode == 3:
+        pytest.skip(run.stderr.strip())
+    assert run.returncode == 0, 'tools/telegraf: ' + run.stderr[-2000:]
+    return run.stdout.strip()
+
+
+@pytest.fixture(scope='session')
 def otel_js():
     """The folder of the OpenTelemetry JS recorder with its packages installed."""
     folder = HERE / 'integration/otel-js'

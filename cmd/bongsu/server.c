@@ -21,6 +21,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "ingest/ha.h"
 #include "ingest/scrape/scrape.h"
 #include "ingest/self.h"
 #include "io/vfs.h"
@@ -54,6 +55,7 @@ struct server {
     struct otlp *otlp;
     struct prom_remote *remote;
     struct push_door *push;
+    struct ha *ha;
     struct self_monitor *self;
     struct scrape *scrape;
     struct mutex reload_lock; /* SIGHUP and POST /-/reload */
@@ -167,6 +169,22 @@ static int open_store(struct server *s, struct err *e)
     return store_open(&o, &s->store, e);
 }
 
+static void make_ha(struct server *s)
+{
+    const struct settings *c = &s->settings;
+    size_t n = strlen(c->data) + sizeof("/metrics/ha");
+    char *path CLEANUP(mem_free_ptr) = mem_xcalloc(1, n);
+    const struct ha_opts o = {.path = path,
+                              .cluster_label = str_cstr(c->ha_cluster_label),
+                              .replica_label = str_cstr(c->ha_replica_label),
+                              .failover_ms = c->ha_failover_ms,
+                              .stats = s->stats};
+
+    snprintf(path, n, "%s/metrics/ha", c->data);
+    s->ha = c->ha_dedup ? ha_new(&o) : NULL;
+    s->sink.ha = s->ha;
+}
+
 static void make_engines(struct server *s)
 {
     const struct settings *c = &s->settings;
@@ -188,6 +206,8 @@ static void make_engines(struct server *s)
                             .budget = &s->decode,
                             .stats = s->ingest_stats};
     ingest_limits_default(&s->sink.limits);
+    s->sink.limits.created_zeros = c->created_zeros;
+    make_ha(s);
     s->otlp = otlp_new(&s->sink);
     s->remote = prom_remote_new(&s->sink);
     s->push = push_door_new(&s->sink);
@@ -252,6 +272,7 @@ static void set_backend(struct server *s)
                                   .reload = reload_for_api,
                                   .reload_arg = s,
                                   .push = s->push,
+                                  .ha = s->ha,
                                   .conf = s->conf};
 
     api_set_backend(s->api, &b);
@@ -403,6 +424,7 @@ static void stop(struct server *s)
     push_door_free(s->push);
     prom_remote_free(s->remote);
     otlp_free(s->otlp);
+    ha_free(s->ha);
     ingest_stats_free(s->ingest_stats);
     promql_engine_free(s->promql);
     auth_close(s->auth);

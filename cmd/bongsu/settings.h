@@ -26,6 +26,11 @@ struct settings {
     int64_t max_series;
     int64_t limit_metric, limit_source, limit_values;
     int64_t max_exemplars;
+    bool created_zeros;
+    bool ha_dedup;
+    char *ha_cluster_label;
+    char *ha_replica_label;
+    int64_t ha_failover_ms;
     int fsync;
     int query_rollups;
     int64_t rollup_retention_ms[3]; /* 1m, 5m, 1h */

@@ -62,6 +62,7 @@ struct api_backend {
     struct otlp *otlp;
     struct prom_remote *remote;
     struct push_door *push;
+    struct ha *ha;         /* NULL: no deduplication of replicas */
     struct scrape *scrape; /* NULL: nothing is scraped */
     /** Read the settings and the files they name again; for POST /-/reload. Thread-safe. */
     int (*reload)(void *arg, struct err *reterr);

@@ -7,6 +7,7 @@
 
 #include "codec/base64.h"
 #include "codec/compress.h"
+#include "ingest/ha.h"
 #include "ingest/push_text.h"
 
 /* ---- shared ---- */
@@ -168,6 +169,55 @@ static void import_pushgateway(void *arg, struct http_exchange *x)
     import_done(&im);
 }
 
+/* ---- replicas ---- */
+
+static void write_cluster(struct json_writer *w, const struct ha_cluster *c)
+{
+    json_object_begin(w);
+    json_key(w, "cluster");
+    json_str(w, c->cluster);
+    json_key(w, "replica");
+    json_str(w, c->replica);
+    json_key(w, "elected_ms");
+    json_i64(w, c->since_ms);
+    json_key(w, "seen_ms");
+    json_i64(w, c->seen_ms);
+    json_key(w, "failovers");
+    json_u64(w, c->failovers);
+    json_key(w, "dropped_requests");
+    json_u64(w, c->dropped);
+    json_object_end(w);
+}
+
+static void replicas(void *arg, struct http_exchange *x)
+{
+    struct ha *ha = api_backend(arg)->ha;
+    struct ha_cluster *v = NULL;
+    struct json_writer w;
+    struct err e = {0};
+    struct buf b;
+    size_t n = 0;
+    int rc = ha == NULL ? 0 : ha_list(ha, http_arena(x), &v, &n, &e);
+
+    if (rc < 0) {
+        respond_err(x, rc, &e);
+        return;
+    }
+    buf_init(&b, RESPONSE_MAX);
+    json_init(&w, &b);
+    json_object_begin(&w);
+    json_key(&w, "enabled");
+    json_bool(&w, ha != NULL);
+    json_key(&w, "clusters");
+    json_array_begin(&w);
+    for (size_t i = 0; i < n; i++) {
+        write_cluster(&w, &v[i]);
+    }
+    json_array_end(&w);
+    json_object_end(&w);
+    respond_json(x, 200, &b);
+}
+
 void import_routes(struct api *a, struct http_server *s)
 {
     const uint32_t need = NEED_INGEST | NEED_BACKEND;
@@ -177,6 +227,7 @@ void import_routes(struct api *a, struct http_server *s)
          IMPORT_WIRE_MAX, need},
         {"PUT", "/api/v1/import/prometheus/metrics/{labels*}", import_pushgateway, a, HTTP_WORKER,
          IMPORT_WIRE_MAX, need},
+        {"GET", "/api/v1/ha", replicas, a, HTTP_WORKER, 0, NEED_READ | NEED_BACKEND},
     };
 
     http_server_route(s, routes, ARRAY_LEN(routes));

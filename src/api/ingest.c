@@ -6,6 +6,8 @@
  */
 #include "api/api_internal.h"
 
+#include <stdio.h>
+
 #include "codec/compress.h"
 
 enum { BODY_WIRE_MAX = 64 << 20, BODY_MAX = 64 << 20, DECODE_ARENA = 512 << 20 };
@@ -193,9 +195,19 @@ void api_services_grpc(struct api *a, struct grpc_server *s)
 
 /* ---- remote write ---- */
 
+static void set_count(struct http_exchange *x, const char *name, size_t n)
+{
+    char text[24];
+
+    snprintf(text, sizeof(text), "%zu", n);
+    http_set_header(x, name, text);
+}
+
 static void remote_write(void *arg, struct http_exchange *x)
 {
     struct str encoding = str_trim(http_header(x, "Content-Encoding"));
+    struct prom_remote_result r;
+    enum prom_remote_version v;
     struct err e = {0};
     int rc;
 
@@ -204,7 +216,19 @@ static void remote_write(void *arg, struct http_exchange *x)
                             STR_ARG(encoding));
         return;
     }
-    rc = prom_remote_write(api_backend(arg)->remote, http_body(x), &e);
+    if (!prom_remote_version(http_header(x, "Content-Type"), &v)) {
+        http_respond_errorf(x, ERR_UNSUPPORTED,
+                            "Content-Type \"%.*s\": application/x-protobuf with "
+                            "proto=prometheus.WriteRequest or io.prometheus.write.v2.Request",
+                            STR_ARG(http_header(x, "Content-Type")));
+        return;
+    }
+    rc = prom_remote_receive(api_backend(arg)->remote, v, http_body(x), &r, &e);
+    if (v == PROM_REMOTE_2 && !r.deduplicated) {
+        set_count(x, "X-Prometheus-Remote-Write-Samples-Written", r.samples);
+        set_count(x, "X-Prometheus-Remote-Write-Histograms-Written", r.histograms);
+        set_count(x, "X-Prometheus-Remote-Write-Exemplars-Written", r.exemplars);
+    }
     if (rc < 0) {
         /* Clients show the body of an error as it is: plain text, as Prometheus answers. */
         if (e.code == 0) {
@@ -216,7 +240,7 @@ static void remote_write(void *arg, struct http_exchange *x)
         http_respond(x, http_status_of(rc), "text/plain; charset=utf-8", str_cstr(e.msg));
         return;
     }
-    http_respond(x, 204, "text/plain", STR(""));
+    http_respond(x, r.deduplicated ? 202 : 204, "text/plain", STR(""));
 }
 
 static void otlp_routes(struct api *a, struct http_server *s, const char *const paths[3])

@@ -13,15 +13,19 @@
 #include "codec/compress.h"
 #include "codec/pb.h"
 #include "codec/utf8.h"
+#include "ingest/ha.h"
 #include "ingest/ingest_internal.h"
 #include "ingest/native_decode.h"
+#include "ingest/prom_remote2.h"
 #include "ingest/seen.h"
+#include "store/tsdb/exemplars.h"
 #include "store/tsdb/native.h"
 
 struct prom_remote {
     struct sink *sink;
     struct work_pool *works;
     struct seen_set *metadata_seen;
+    struct push_door *push; /* for 2.0 */
 };
 
 struct prom_remote *prom_remote_new(struct sink *sink)
@@ -31,6 +35,7 @@ struct prom_remote *prom_remote_new(struct sink *sink)
     p->sink = sink;
     p->works = work_pool_new(sink->metrics, sink->limits.max_decompressed_bytes);
     p->metadata_seen = mem_xcalloc(1, sizeof(*p->metadata_seen));
+    p->push = push_door_new(sink);
     return p;
 }
 
@@ -39,6 +44,7 @@ void prom_remote_free(struct prom_remote *p)
     if (p != NULL) {
         work_pool_free(p->works);
         mem_free(p->metadata_seen);
+        push_door_free(p->push);
         mem_free(p);
     }
 }
@@ -50,6 +56,10 @@ struct request {
     size_t index;    /* of the series being read */
     int64_t newest_ms;
     struct native_decoder native;
+    struct exemplar_batch exemplars;
+    size_t exemplars_stored;
+    bool deduplicated;
+    struct str drop; /* replica label; empty: none */
     size_t rejected[REJECT_COUNT];
     struct err first; /* of the first refused series; code 0: none */
 };
@@ -63,6 +73,7 @@ struct series {
     const uint8_t *samples; /* first sample field; NULL: none */
     size_t samples_n;
     size_t histograms_n;
+    size_t exemplars_n;
     size_t labels_n;
 };
 
@@ -74,11 +85,12 @@ enum {
 enum {
     TAG_LABEL = PB_TAG(1, PB_LEN),
     TAG_SAMPLE = PB_TAG(2, PB_LEN),
+    TAG_EXEMPLAR = PB_TAG(3, PB_LEN),
     TAG_HISTOGRAM = PB_TAG(4, PB_LEN),
 };
 
 /* Field 1 of TimeSeries is labels, 2 samples, 3 exemplars, 4 native histograms. */
-static int scan_series(struct request *r, struct series *s, struct err *reterr)
+static int scan_series(struct series *s, struct err *reterr)
 {
     struct pb msg = s->msg;
     struct pb_field f;
@@ -96,8 +108,8 @@ static int scan_series(struct request *r, struct series *s, struct err *reterr)
             s->samples = s->samples == NULL ? (const uint8_t *)f.p : s->samples;
             s->samples_n++;
             break;
-        case PB_TAG(3, PB_LEN):
-            r->rejected[REJECT_EXEMPLAR]++;
+        case TAG_EXEMPLAR:
+            s->exemplars_n++;
             break;
         case TAG_HISTOGRAM:
             s->histograms_n++;
@@ -171,6 +183,18 @@ static int parse_label(struct pb msg, struct label *ret, struct err *reterr)
     return rc;
 }
 
+static void drop_label(struct label *v, size_t *n, struct str name)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < *n; i++) {
+        if (!str_eq(v[i].name, name)) {
+            v[kept++] = v[i];
+        }
+    }
+    *n = kept;
+}
+
 /* Parsed and checked labels, in the work's arena. @return 0; 1 refused and counted; -ERR_TRUNCATED, -ERR_INVALID,
  * -ERR_NOMEM */
 static int parse_labels(struct request *r, const struct series *s, struct labels *ret,
@@ -204,6 +228,9 @@ static int parse_labels(struct request *r, const struct series *s, struct labels
     }
     if (rc < 0) {
         return rc;
+    }
+    if (r->drop.n != 0) {
+        drop_label(v, &n, r->drop);
     }
     *ret = (struct labels){v, n};
     if (ingest_check_labels(lim, v, &n, &why) < 0) {
@@ -326,6 +353,73 @@ static int each_value(struct request *r, const struct series *s, struct series_r
     return rc;
 }
 
+/* Exemplar: labels = 1, value = 2, timestamp = 3. Labels go into the arena behind those of the series. */
+static int parse_exemplar(struct request *r, struct pb msg, struct exemplar *ret,
+                          struct err *reterr)
+{
+    struct pb rest = msg;
+    struct label *v;
+    struct pb_field f;
+    size_t n = 0;
+    int rc;
+
+    *ret = (struct exemplar){.has_time = true};
+    while ((rc = pb_next(&rest, &f, reterr)) > 0) {
+        n += f.tag == TAG_LABEL;
+        if (f.tag == PB_TAG(2, PB_FIXED64)) {
+            ret->value = pb_f64(f.u);
+        } else if (f.tag == PB_TAG(3, PB_VARINT)) {
+            ret->t_ms = (int64_t)f.u;
+        }
+    }
+    v = rc < 0 ? NULL : arena_array(&r->w->arena, struct label, n + 1);
+    if (v == NULL) {
+        return rc < 0 ? rc : err_set(reterr, ERR_NOMEM, "no memory for exemplars");
+    }
+    n = 0;
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        if (f.tag == TAG_LABEL && (rc = parse_label(pb_sub(&msg, f.s), &v[n++], reterr)) < 0) {
+            return rc;
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!str_is_utf8(v[i].name) || !str_is_utf8(v[i].value)) {
+            return 1;
+        }
+    }
+    if (!labels_normalize(v, &n)) {
+        return 1;
+    }
+    ret->labels = (struct labels){v, n};
+    return rc;
+}
+
+static int each_exemplar(struct request *r, const struct series *s, struct err *reterr)
+{
+    struct labels ls = {NULL, 0};
+    struct pb msg = s->msg;
+    struct exemplar e;
+    struct pb_field f;
+    int rc = parse_labels(r, s, &ls, reterr);
+
+    if (rc != 0) {
+        return rc < 0 ? rc : 0;
+    }
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        if (f.tag != TAG_EXEMPLAR) {
+            continue;
+        }
+        rc = parse_exemplar(r, pb_sub(&msg, f.s), &e, reterr);
+        if (rc < 0) {
+            return rc;
+        }
+        if (rc > 0 || exemplar_batch_add(&r->exemplars, ls, &e) != EXEMPLAR_OK) {
+            r->rejected[REJECT_EXEMPLAR]++;
+        }
+    }
+    return rc;
+}
+
 /* Series of a request wait here so that they are looked up together. */
 struct waiting {
     struct series series[TSDB_LOOKUP_MAX];
@@ -345,7 +439,9 @@ static int store_series(struct request *r, struct series *s, const struct hash12
             return rc;
         }
     }
-    return s->samples != NULL || s->histograms_n != 0 ? each_value(r, s, ref, key, reterr) : 0;
+    int rc = s->samples != NULL || s->histograms_n != 0 ? each_value(r, s, ref, key, reterr) : 0;
+
+    return rc < 0 || s->exemplars_n == 0 ? rc : each_exemplar(r, s, reterr);
 }
 
 static int store_waiting(struct request *r, struct waiting *w, struct err *reterr)
@@ -368,7 +464,7 @@ static int one_series(struct request *r, struct pb msg, struct waiting *w, struc
     int rc;
 
     *s = (struct series){.msg = msg};
-    rc = scan_series(r, s, reterr);
+    rc = scan_series(s, reterr);
     if (rc < 0) {
         return rc;
     }
@@ -425,9 +521,53 @@ static int one_metadata(struct request *r, struct str raw, struct pb msg, struct
     return 0;
 }
 
+/* Is the replica that sends elected? By the first series, as Cortex does; counts what is thrown away. */
+static bool is_elected(struct request *r)
+{
+    struct pb msg = pb_init(buf_str(&r->w->body));
+    struct labels first = {NULL, 0};
+    struct series s = {.samples_n = 0};
+    struct label *v;
+    struct pb_field f;
+    size_t n = 0;
+
+    if (r->p->sink->ha == NULL || pb_next(&msg, &f, NULL) <= 0 || f.tag != PB_TAG(1, PB_LEN)) {
+        return true;
+    }
+    s.msg = pb_sub(&msg, f.s);
+    if (scan_series(&s, NULL) < 0 ||
+        (v = arena_array(&r->w->arena, struct label, s.labels_n + 1)) == NULL) {
+        return true;
+    }
+    while (pb_next(&s.msg, &f, NULL) > 0) {
+        if (f.tag == TAG_LABEL && parse_label(pb_sub(&s.msg, f.s), &v[n++], NULL) < 0) {
+            return true;
+        }
+    }
+    first = (struct labels){v, n};
+    return prom_remote_elected(r->p->sink, first, &r->drop);
+}
+
+static uint64_t samples_in(struct request *r)
+{
+    struct pb msg = pb_init(buf_str(&r->w->body));
+    struct series s;
+    struct pb_field f;
+    uint64_t n = 0;
+
+    while (pb_next(&msg, &f, NULL) > 0) {
+        s = (struct series){.msg = pb_sub(&msg, f.s)};
+        if (f.tag == PB_TAG(1, PB_LEN) && scan_series(&s, NULL) == 0) {
+            n += s.samples_n + s.histograms_n;
+        }
+    }
+    return n;
+}
+
 static int run(struct request *r, struct tsdb_commit *ret, struct err *reterr)
 {
     struct pb msg = pb_init(buf_str(&r->w->body));
+    struct exemplar_commit done;
     struct pb_field f;
     struct waiting waiting;
     int rc;
@@ -444,7 +584,13 @@ static int run(struct request *r, struct tsdb_commit *ret, struct err *reterr)
         }
     }
     rc = rc < 0 ? rc : store_waiting(r, &waiting, reterr);
-    return rc < 0 ? rc : tsdb_batch_commit(r->w->batch, ret, reterr);
+    rc = rc < 0 ? rc : tsdb_batch_commit(r->w->batch, ret, reterr);
+    if (rc == 0 && r->exemplars.n != 0) {
+        rc = tsdb_exemplars_commit(r->p->sink->metrics, &r->exemplars, &done, reterr);
+        r->exemplars_stored = done.stored;
+        r->rejected[REJECT_EXEMPLAR_ORDER] += done.out_of_order;
+    }
+    return rc;
 }
 
 /* The first sample the store refused, named by its series, when no series was refused before. */
@@ -503,15 +649,24 @@ static int decode_and_store(struct request *r, struct str body, struct tsdb_comm
 {
     int rc = decompress(COMPRESS_SNAPPY, body, &r->w->body, reterr);
 
+    if (rc == 0 && !is_elected(r)) {
+        ha_count_dropped(r->p->sink->ha, samples_in(r));
+        r->deduplicated = true;
+        return 0;
+    }
     rc = rc < 0 ? rc : run(r, done, reterr);
     if (rc == 0 && done->rejected[TSDB_REJECT_GONE] != 0) {
         /* A series went idle between look-up and commit: the same again, labels first. Samples already
          * stored are stored again with the same value. */
+        exemplar_batch_clear(&r->exemplars);
         *r = (struct request){.p = r->p,
                               .w = r->w,
                               .intern_all = true,
                               .newest_ms = r->newest_ms,
-                              .native = r->native};
+                              .native = r->native,
+                              .drop = r->drop,
+                              .exemplars = r->exemplars,
+                              .exemplars_stored = r->exemplars_stored};
         tsdb_batch_clear(r->w->batch);
         memset(done, 0, sizeof(*done));
         rc = run(r, done, reterr);
@@ -535,7 +690,8 @@ static int64_t decoded_bytes(const struct prom_remote *p, struct str body)
     return (int64_t)n;
 }
 
-int prom_remote_write(struct prom_remote *p, struct str body, struct err *reterr)
+static int receive1(struct prom_remote *p, struct str body, struct prom_remote_result *ret,
+                    struct err *reterr)
 {
     struct request r = {.p = p, .newest_ms = INT64_MIN};
     struct tsdb_commit done = {0};
@@ -547,6 +703,7 @@ int prom_remote_write(struct prom_remote *p, struct str body, struct err *reterr
         count(&r, &done, rc);
         return rc;
     }
+    exemplar_batch_init(&r.exemplars);
     r.w = work_acquire(p->works);
     if (r.w == NULL) {
         rc = err_set(reterr, ERR_NOMEM, "no memory for the request");
@@ -555,10 +712,50 @@ int prom_remote_write(struct prom_remote *p, struct str body, struct err *reterr
     }
     count(&r, &done, rc);
     native_decoder_done(&r.native);
+    exemplar_batch_done(&r.exemplars);
     work_release(p->works, r.w);
     budget_give(p->sink->budget, reserved);
+    ret->samples = done.accepted;
+    ret->exemplars = r.exemplars_stored;
+    ret->deduplicated = r.deduplicated;
     if (rc == 0 && r.first.code != 0) {
         return err_set(reterr, (enum err_code)r.first.code, "%s", r.first.msg);
     }
     return rc;
+}
+
+int prom_remote_receive(struct prom_remote *p, enum prom_remote_version version, struct str body,
+                        struct prom_remote_result *ret, struct err *reterr)
+{
+    *ret = (struct prom_remote_result){.samples = 0};
+    return version == PROM_REMOTE_2 ? prom_remote2_write(p->push, p->sink, body, ret, reterr)
+                                    : receive1(p, body, ret, reterr);
+}
+
+bool prom_remote_version(struct str content_type, enum prom_remote_version *ret)
+{
+    struct str rest = content_type;
+    struct str field;
+
+    *ret = PROM_REMOTE_1;
+    if (!str_split(&rest, ';', &field) || str_trim(field).n == 0) {
+        return true;
+    }
+    if (!str_eq_nocase(str_trim(field), STR("application/x-protobuf"))) {
+        return false;
+    }
+    while (str_split(&rest, ';', &field)) {
+        struct str value = field;
+        struct str key = {0};
+
+        if (!str_split(&value, '=', &key) || !str_eq_nocase(str_trim(key), STR("proto"))) {
+            continue;
+        }
+        if (str_eq(str_trim(value), STR("io.prometheus.write.v2.Request"))) {
+            *ret = PROM_REMOTE_2;
+            return true;
+        }
+        return str_eq(str_trim(value), STR("prometheus.WriteRequest"));
+    }
+    return true;
 }

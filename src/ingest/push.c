@@ -17,6 +17,8 @@
 
 enum {
     BATCH_SAMPLES = 100000,
+    CREATED_SLOTS = 1 << 20,
+    CREATED_MAX_AGE_MS = 3600000,
     MESSAGE_TEXT_MAX = 1 << 16,
     MESSAGE_SERIES_MAX = 120, /* bytes of a series in an error message */
 };
@@ -25,6 +27,8 @@ struct push_door {
     struct sink *sink;
     struct work_pool *works;
     struct seen_set *metadata_seen;
+    _Atomic uint64_t
+        *created_seen; /* CREATED_SLOTS hashes of series and beginning; NULL: not wanted */
 };
 
 struct push {
@@ -49,6 +53,9 @@ struct push_door *push_door_new(struct sink *sink)
     d->sink = sink;
     d->works = work_pool_new(sink->metrics, sink->limits.max_decompressed_bytes);
     d->metadata_seen = mem_xcalloc(1, sizeof(*d->metadata_seen));
+    if (sink->limits.created_zeros) {
+        d->created_seen = mem_xcalloc(CREATED_SLOTS, sizeof(*d->created_seen));
+    }
     return d;
 }
 
@@ -57,6 +64,7 @@ void push_door_free(struct push_door *d)
     if (d != NULL) {
         work_pool_free(d->works);
         mem_free(d->metadata_seen);
+        mem_free((void *)d->created_seen);
         mem_free(d);
     }
 }
@@ -131,6 +139,12 @@ void push_refuse(struct push *p, size_t items, const struct err *why, struct lab
 void push_refuse_text(struct push *p, const struct err *why)
 {
     refuse(p, REJECT_POINT, 1, why, (struct labels){NULL, 0});
+}
+
+void push_count_refused(struct push *p, size_t items)
+{
+    p->rejected[REJECT_LABELS] += items;
+    p->r.rejected += items;
 }
 
 void push_skip(struct push *p, size_t values)
@@ -266,6 +280,26 @@ int push_sample(struct push *p, const struct push_series *s, int64_t t_ms, doubl
     }
     p->newest_ms = t_ms > p->newest_ms ? t_ms : p->newest_ms;
     return ++p->pending < BATCH_SAMPLES ? 0 : commit(p, reterr);
+}
+
+int push_created(struct push *p, const struct push_series *s, int64_t created_ms, int64_t t_ms,
+                 struct err *reterr)
+{
+    const uint64_t id[3] = {s->key.lo, s->key.hi, (uint64_t)created_ms};
+    _Atomic uint64_t *slot;
+    uint64_t hash;
+
+    if (p->d->created_seen == NULL || created_ms <= 0 || created_ms >= t_ms ||
+        t_ms - created_ms > CREATED_MAX_AGE_MS) {
+        return 0;
+    }
+    hash = hash64(id, sizeof(id));
+    slot = &p->d->created_seen[hash % CREATED_SLOTS];
+    if (atomic_load_explicit(slot, memory_order_relaxed) == hash && !p->fresh) {
+        return 0;
+    }
+    atomic_store_explicit(slot, hash, memory_order_relaxed);
+    return push_sample(p, s, created_ms, 0, reterr);
 }
 
 int push_histogram(struct push *p, const struct push_series *s, int64_t t_ms,

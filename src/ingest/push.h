@@ -74,6 +74,10 @@ NODISCARD int push_intern(struct push *p, struct labels labels, struct push_seri
 /** @return 0, -ERR_NOMEM, the store's errors (a full batch is committed) */
 NODISCARD int push_sample(struct push *p, const struct push_series *s, int64_t t_ms, double v,
                           struct err *reterr);
+/** The series began at created_ms: where limits.created_zeros is set, a 0 is put there, once, when it is
+ * before t_ms and not more than an hour old. @return as push_sample() */
+NODISCARD int push_created(struct push *p, const struct push_series *s, int64_t created_ms,
+                           int64_t t_ms, struct err *reterr);
 /** A native histogram of the series (which needs no ref). `labels` gives checked labels when asked, as
  * native_series.labels does. @return 0; 1 refused; errors */
 NODISCARD int push_histogram(struct push *p, const struct push_series *s, int64_t t_ms,
@@ -89,6 +93,8 @@ void push_metadata(struct push *p, struct str metric, struct str type, struct st
 /** Leave an item out: counted, and remembered when it is the first. `what` may be NULL. */
 void push_refuse(struct push *p, size_t items, const struct err *why, struct labels series);
 void push_skip(struct push *p, size_t values);
+/** More items of what was refused just now. */
+void push_count_refused(struct push *p, size_t items);
 /** A whole line or item that cannot be read. */
 void push_refuse_text(struct push *p, const struct err *why);
 

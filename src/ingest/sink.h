@@ -25,10 +25,12 @@ struct ingest_limits {
     size_t max_body_bytes;    /* of a log record; longer is cut and counted [1 MiB] */
     size_t max_events;        /* per span [10000] */
     size_t max_links;         /* per span [10000] */
+    bool created_zeros;       /* a created timestamp puts a 0 at its time [false] */
 };
 
 void ingest_limits_default(struct ingest_limits *l);
 
+struct ha;           /* ha.h */
 struct ingest_stats; /* counters by signal and reason */
 
 struct sink {
@@ -38,6 +40,7 @@ struct sink {
     struct ingest_limits limits;
     struct budget *budget; /* memory of requests being decoded */
     struct ingest_stats *stats;
+    struct ha *ha; /* NULL: no deduplication of replicas */
 };
 
 /** bongsu_ingest_{samples,spans,log_records}_total{door}, bongsu_ingest_rejected_total{signal,reason},

@@ -290,7 +290,12 @@ static void test_counted(void **state)
     at = pb_begin(&r.raw, 1);
     put_label(&r.raw, "__name__", STR("h"));
     put_sample(&r.raw, 1, 1);
-    pb_put_str(&r.raw, 3, STR(""));
+    size_t exemplar = pb_begin(&r.raw, 3);
+    char long_value[130];
+
+    memset(long_value, 'x', sizeof(long_value));
+    put_label(&r.raw, "trace_id", str_of(long_value, sizeof(long_value)));
+    pb_end(&r.raw, exemplar);
     pb_put_str(&r.raw, 4, STR("\x20\x12"));         /* schema 9 */
     pb_put_str(&r.raw, 4, STR("\x08\x01\x78\x05")); /* one observation, in no bucket */
     pb_end(&r.raw, at);

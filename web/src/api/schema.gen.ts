@@ -1088,8 +1088,25 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Prometheus remote write 1.0 (snappy-compressed protobuf) */
+        /** Prometheus remote write 1.0 and 2.0 (snappy-compressed protobuf; Content-Type proto=io.prometheus.write.v2.Request for 2.0) */
         post: operations["remoteWrite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ha": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which replica of each pair of Prometheus servers is stored */
+        get: operations["haReplicas"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3370,7 +3387,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Written */
+            /** @description Of a replica that is not elected; not stored */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Written; for 2.0 X-Prometheus-Remote-Write-{Samples,Histograms,Exemplars}-Written tell how much */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -3384,12 +3408,57 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Another Content-Type or Content-Encoding */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description Try again after Retry-After seconds */
             429: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    haReplicas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Clusters */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        enabled: boolean;
+                        clusters: {
+                            cluster: string;
+                            replica: string;
+                            /**
+                             * Format: int64
+                             * @description 0 when before the last start
+                             */
+                            elected_ms: number;
+                            /**
+                             * Format: int64
+                             * @description 0 when not since the start
+                             */
+                            seen_ms: number;
+                            failovers: number;
+                            dropped_requests: number;
+                        }[];
+                    };
+                };
             };
         };
     };
