@@ -204,7 +204,7 @@ def one_metric(m, samples):
             p.zero_count = 5
             p.zero_threshold = 1e-9
             p.count = sum(p.positive.bucket_counts) + 3 + 5
-            count += 6 + 2 + 1 + 3
+            count += 6 + 2 + 5  # buckets; count, sum, schema, zero bucket and its threshold
         else:
             p = m.summary.data_points.add()
             histogram_point(p, i)

@@ -207,6 +207,7 @@ static void make_engines(struct server *s)
                             .stats = s->ingest_stats};
     ingest_limits_default(&s->sink.limits);
     s->sink.limits.created_zeros = c->created_zeros;
+    s->sink.otlp_nhcb = c->otlp_nhcb;
     make_ha(s);
     s->otlp = otlp_new(&s->sink);
     s->remote = prom_remote_new(&s->sink);

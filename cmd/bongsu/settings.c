@@ -70,6 +70,14 @@ static const struct conf_key OTLP[] = {
      .default_value = "127.0.0.1:4317",
      .placeholder = "ADDR:PORT",
      .help = "OTLP over gRPC; empty turns the door off."},
+    {.key = "metrics.otlp.nhcb",
+     .flag = "otlp-nhcb",
+     .type = CONF_BOOL,
+     .offset = AT(otlp_nhcb),
+     .default_value = "false",
+     .help =
+         "Store OTLP histograms with explicit buckets as native histograms with custom bounds instead of "
+         "_bucket, _count and _sum series."},
     {.key = "otlp.http",
      .flag = "otlp-http",
      .type = CONF_STRING,

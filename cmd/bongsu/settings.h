@@ -41,6 +41,7 @@ struct settings {
     int64_t query_lookback_ms;
     int query_compat; /* enum promql_compat */
     bool query_experimental;
+    bool otlp_nhcb;
     /* scrape */
     char *scrape_config;
     char *scrape_dns;

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "codec/json_write.h"
 #include "ingest/delta.h"
+#include "ingest/delta_native.h"
 #include "ingest/otlp_internal.h"
 #include "ingest/seen.h"
 
@@ -22,6 +23,7 @@ struct otlp *otlp_new(struct sink *sink)
     o->sink = sink;
     o->works = work_pool_new(sink->metrics, sink->limits.max_decompressed_bytes);
     o->deltas = delta_table_new(DELTA_SERIES_MAX, DELTA_TTL_MS, sink->budget);
+    o->native_deltas = delta_native_new(DELTA_SERIES_MAX / 10, DELTA_TTL_MS, sink->budget);
     o->metadata_seen = mem_xcalloc(1, sizeof(*o->metadata_seen));
     return o;
 }
@@ -31,6 +33,7 @@ void otlp_free(struct otlp *o)
     if (o != NULL) {
         work_pool_free(o->works);
         delta_table_free(o->deltas);
+        delta_native_free(o->native_deltas);
         mem_free(o->metadata_seen);
         mem_free(o);
     }

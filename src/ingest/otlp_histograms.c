@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Histogram, ExponentialHistogram and Summary points as the classic series family: cumulative buckets by
- * upper bound, sum and count. Exponential buckets are merged to at most scale 3 (eight per power of two)
- * and 160 populated ones, so that bounds stay the same from point to point; their bounds are exact.
+ * Histogram and Summary points as the classic series family: cumulative buckets by upper bound, sum and count; or, when
+ * asked for, explicit buckets as native histograms with custom bounds. ExponentialHistogram points become native
+ * histograms. Source: OpenTelemetry's compatibility specification for Prometheus.
  */
 #include <math.h>
 
@@ -11,10 +11,11 @@
 enum {
     BUCKETS_MAX = 2048,      /* explicit buckets of one point */
     EXP_COUNTS_MAX = 100000, /* counts of one exponential point and sign, populated or not */
-    EXP_SCALE_MAX = 3,
-    EXP_SCALE_MIN = -10, /* ExponentialHistogramDataPoint.scale in the data model */
-    EXP_POPULATED_MAX = 160,
+    EXP_SCALE_MAX = 20,
 };
+
+/** Of exponential histograms that name none, as upstream's translation sets it. */
+#define ZERO_THRESHOLD 1e-128
 
 static int no_memory(struct err *reterr)
 {
@@ -173,6 +174,32 @@ static int emit_totals(struct metrics_request *m, const struct histogram *h, str
     return rc;
 }
 
+/* The same as a native histogram with custom bounds. */
+static int emit_custom(struct metrics_request *m, const struct histogram *in, struct err *reterr)
+{
+    struct native_histogram *h = &m->native;
+    int rc = 0;
+
+    native_clear(h);
+    h->schema = NATIVE_SCHEMA_CUSTOM;
+    h->count = (double)in->count;
+    h->sum = in->sum;
+    for (size_t i = 0; rc == 0 && i < in->bounds.n; i++) {
+        if (!(isinf(pb_f64(in->bounds.v[i])) && pb_f64(in->bounds.v[i]) > 0)) {
+            rc = native_push_bound(h, pb_f64(in->bounds.v[i]));
+        }
+    }
+    for (size_t i = 0; rc == 0 && i < in->counts.n; i++) {
+        rc = in->counts.v[i] != 0 ? native_push(&h->positive, (int32_t)i, (double)in->counts.v[i])
+                                  : 0;
+    }
+    if (rc < 0) {
+        return no_memory(reterr);
+    }
+    rc = series_emit_native(m, &in->p, reterr);
+    return rc > 0 ? 0 : rc;
+}
+
 int otlp_histogram_point(struct metrics_request *m, struct pb msg, struct err *reterr)
 {
     struct histogram h = {.p = {.msg = msg, .attr_tag = PB_TAG(9, PB_LEN)}};
@@ -185,6 +212,9 @@ int otlp_histogram_point(struct metrics_request *m, struct pb msg, struct err *r
     rc = otlp_point_begin(m, &h.p, &h.attrs, h.time, h.flags, reterr);
     if (rc <= 0) {
         return rc;
+    }
+    if (m->c->o->sink->otlp_nhcb) {
+        return emit_custom(m, &h, reterr);
     }
     for (size_t i = 0; i < h.bounds.n && i < h.counts.n; i++) {
         double bound = pb_f64(h.bounds.v[i]);
@@ -289,90 +319,49 @@ static int scan_exp(struct metrics_request *m, struct pb msg, struct exp_histogr
     return rc;
 }
 
-static size_t populated(const struct exp_buckets *b, unsigned shift)
-{
-    int64_t last = INT64_MIN;
-    size_t n = 0;
-
-    for (size_t i = 0; i < b->counts.n; i++) {
-        int64_t index = (b->offset + (int64_t)i) >> shift;
-
-        if (b->counts.v[i] != 0 && index != last) {
-            n++;
-            last = index;
-        }
-    }
-    return n;
-}
-
-/* base^index with base = 2^(2^-scale): exact for whole powers, correctly rounded parts between them. */
-static double exp_bound(int64_t index, int64_t scale)
-{
-    if (scale <= 0) {
-        return ldexp(1, (int)fmax(-100000, fmin(100000, (double)index * (double)(1 << -scale))));
-    }
-    return ldexp(exp2((double)(index & ((1 << scale) - 1)) / (double)(1 << scale)),
-                 (int)(index >> scale));
-}
-
-/* Buckets of one sign from the lowest bound up, those of one merged index together. */
-static int emit_exp_buckets(struct metrics_request *m, struct exp_histogram *e, bool negative,
-                            unsigned shift, uint64_t *below, struct err *reterr)
-{
-    const struct exp_buckets *b = negative ? &e->negative : &e->positive;
-    int64_t scale = e->scale - (int64_t)shift;
-    size_t n = b->counts.n;
-
-    for (size_t k = 0; k < n;) {
-        size_t i = negative ? n - 1 - k : k;
-        int64_t index = (b->offset + (int64_t)i) >> shift;
-        uint64_t sum = 0;
-        double bound;
-        int rc;
-
-        for (; k < n; k++) {
-            i = negative ? n - 1 - k : k;
-            if (((b->offset + (int64_t)i) >> shift) != index) {
-                break;
-            }
-            sum += b->counts.v[i];
-        }
-        if (sum == 0) {
-            continue;
-        }
-        *below += sum;
-        bound = negative ? -exp_bound(index, scale) : exp_bound(index + 1, scale);
-        if (isinf(bound)) {
-            continue;
-        }
-        rc = series_emit(m, &e->h.p, PART_BUCKET, bound, (double)*below, reterr);
-        if (rc != 0) {
-            return rc;
-        }
-    }
-    return 0;
-}
-
 static bool check_exp(struct metrics_request *m, const struct exp_histogram *e)
 {
-    if (e->scale < EXP_SCALE_MIN || e->scale > 20) {
-        otlp_reject(m->c, REJECT_POINT, 1, "exponential histogram scale %lld is outside -10 to 20",
-                    (long long)e->scale);
+    if (e->scale < NATIVE_SCHEMA_MIN || e->scale > EXP_SCALE_MAX) {
+        otlp_reject(m->c, REJECT_POINT, 1, "exponential histogram scale %lld is outside %d to %d",
+                    (long long)e->scale, (int)NATIVE_SCHEMA_MIN, (int)EXP_SCALE_MAX);
         return false;
     }
     if (e->positive.counts.n > EXP_COUNTS_MAX || e->negative.counts.n > EXP_COUNTS_MAX) {
         otlp_reject(m->c, REJECT_POINT, 1, "exponential histogram has more than %d bucket counts",
-                    EXP_COUNTS_MAX);
+                    (int)EXP_COUNTS_MAX);
         return false;
     }
     return true;
 }
 
+/* Bucket i covers (base^(offset + i), base^(offset + i + 1)]; native buckets are named by their upper end. `down` merges
+ * finer scales than native histograms have. */
+static int fill_buckets(struct native_buckets *dst, const struct exp_buckets *b, unsigned down)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < b->counts.n; i++) {
+        int64_t index = ((b->offset + (int64_t)i) >> down) + 1;
+
+        if (b->counts.v[i] == 0) {
+            continue;
+        }
+        if (dst->n != 0 && dst->v[dst->n - 1].index == index) {
+            dst->v[dst->n - 1].count += (double)b->counts.v[i];
+        } else if (index > INT32_MAX) {
+            rc = -ERR_LIMIT;
+        } else {
+            rc = native_push(dst, (int32_t)index, (double)b->counts.v[i]);
+        }
+    }
+    return rc;
+}
+
 int otlp_exp_histogram_point(struct metrics_request *m, struct pb msg, struct err *reterr)
 {
     struct exp_histogram e = {.h.p = {.msg = msg, .attr_tag = PB_TAG(1, PB_LEN)}};
-    uint64_t below = 0;
-    unsigned shift;
+    struct native_histogram *h = &m->native;
+    unsigned down;
     int rc = scan_exp(m, msg, &e, reterr);
 
     if (rc < 0 || !check_exp(m, &e)) {
@@ -382,18 +371,24 @@ int otlp_exp_histogram_point(struct metrics_request *m, struct pb msg, struct er
     if (rc <= 0) {
         return rc;
     }
-    shift = e.scale > EXP_SCALE_MAX ? (unsigned)(e.scale - EXP_SCALE_MAX) : 0;
-    while (e.scale - (int64_t)shift > EXP_SCALE_MIN &&
-           populated(&e.positive, shift) + populated(&e.negative, shift) > EXP_POPULATED_MAX) {
-        shift++;
+    down = e.scale > NATIVE_SCHEMA_MAX ? (unsigned)(e.scale - NATIVE_SCHEMA_MAX) : 0;
+    native_clear(h);
+    h->schema = (int32_t)e.scale - (int32_t)down;
+    h->zero_threshold = e.zero_threshold > 0 ? e.zero_threshold : ZERO_THRESHOLD;
+    h->zero_count = (double)e.zero_count;
+    h->count = (double)e.h.count;
+    h->sum = e.h.sum;
+    rc = fill_buckets(&h->positive, &e.positive, down);
+    rc = rc == 0 ? fill_buckets(&h->negative, &e.negative, down) : rc;
+    if (rc == -ERR_LIMIT) {
+        otlp_reject(m->c, REJECT_POINT, 1, "exponential histogram has buckets out of range");
+        return 0;
     }
-    rc = emit_exp_buckets(m, &e, true, shift, &below, reterr);
-    if (rc == 0 && e.zero_count != 0) {
-        below += e.zero_count;
-        rc = series_emit(m, &e.h.p, PART_BUCKET, e.zero_threshold, (double)below, reterr);
+    if (rc < 0) {
+        return no_memory(reterr);
     }
-    rc = rc != 0 ? rc : emit_exp_buckets(m, &e, false, shift, &below, reterr);
-    return rc != 0 ? rc : emit_totals(m, &e.h, reterr);
+    rc = series_emit_native(m, &e.h.p, reterr);
+    return rc > 0 ? 0 : rc;
 }
 
 struct summary {

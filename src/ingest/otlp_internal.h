@@ -13,12 +13,14 @@
 #include "ingest/otlp.h"
 #include "model/otel.h"
 
+struct delta_native;
 struct delta_table;
 
 struct otlp {
     struct sink *sink;
     struct work_pool *works;
     struct delta_table *deltas;
+    struct delta_native *native_deltas;
     struct seen_set *metadata_seen; /* descriptors whose metadata was written */
 };
 

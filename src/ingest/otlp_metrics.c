@@ -281,6 +281,7 @@ static int run(struct metrics_request *m, struct str body, struct tsdb_commit *r
     rc = rc < 0 ? rc : tsdb_batch_commit(m->w->batch, ret, reterr);
     if (rc < 0) {
         delta_rollback(m->c->o->deltas, &m->journal);
+        delta_native_rollback(m->c->o->native_deltas, &m->native_journal);
     }
     return rc;
 }
@@ -323,11 +324,13 @@ int otlp_metrics(struct otlp_ctx *c, struct str body, struct err *reterr)
         struct otlp_ctx clean = *c;
 
         delta_rollback(c->o->deltas, &m.journal);
+        delta_native_rollback(c->o->native_deltas, &m.native_journal);
         memset(clean.rejected, 0, sizeof(clean.rejected));
         memset(clean.altered, 0, sizeof(clean.altered));
         clean.first[0] = '\0';
         *c = clean;
-        m = (struct metrics_request){.c = c, .w = m.w, .intern_all = true};
+        m = (struct metrics_request){
+            .c = c, .w = m.w, .intern_all = true, .native = m.native, .total = m.total};
         tsdb_batch_clear(m.w->batch);
         memset(&done, 0, sizeof(done));
         rc = run(&m, body, &done, reterr);
@@ -337,6 +340,8 @@ int otlp_metrics(struct otlp_ctx *c, struct str body, struct err *reterr)
         reject_commit(&m, &done);
         ingest_count_rejected(c->o->sink->stats, INGEST_METRICS, REJECT_EXEMPLAR, m.exemplars);
     }
+    native_done(&m.native);
+    native_done(&m.total);
     work_release(c->o->works, m.w);
     return rc;
 }

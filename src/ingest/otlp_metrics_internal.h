@@ -8,6 +8,7 @@
 #define INGEST_OTLP_METRICS_INTERNAL_H
 
 #include "ingest/delta.h"
+#include "ingest/delta_native.h"
 #include "ingest/metric_name.h"
 #include "ingest/otlp_internal.h"
 #include "ingest/seen.h"
@@ -25,7 +26,7 @@ struct metric {
 };
 
 /* Which sample of a data point: decides the name's suffix and the extra label. */
-enum series_part { PART_VALUE, PART_BUCKET, PART_SUM, PART_COUNT, PART_QUANTILE };
+enum series_part { PART_VALUE, PART_BUCKET, PART_SUM, PART_COUNT, PART_QUANTILE, PART_NATIVE };
 
 struct point {
     struct pb msg;     /* for its attributes, when labels must be built */
@@ -41,6 +42,9 @@ struct metrics_request {
     struct work *w;
     bool intern_all; /* second try after the store forgot a series: do not trust its cache */
     struct delta_journal journal;
+    struct delta_native_journal native_journal;
+    struct native_histogram native; /* scratch: the point being read */
+    struct native_histogram total;  /* scratch: its cumulative form */
     struct otlp_group group;
     struct hash128 resource_h;
     struct hash128 group_h; /* resource and scope */
@@ -60,6 +64,10 @@ struct metrics_request {
  */
 NODISCARD int series_emit(struct metrics_request *m, const struct point *p, enum series_part part,
                           double param, double value, struct err *reterr);
+/** m->native as one sample of a native histogram series; deltas are turned into totals.
+ * @return as series_emit() */
+NODISCARD int series_emit_native(struct metrics_request *m, const struct point *p,
+                                 struct err *reterr);
 /** target_info of the current resource at its newest time; nothing when it has no other attributes. */
 NODISCARD int series_target_info(struct metrics_request *m, struct err *reterr);
 /** Type, unit and help of the current metric to the store, when not done recently. */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "ingest/otlp_metrics_internal.h"
 #include "model/value_text.h"
+#include "store/tsdb/native.h"
 
 enum { VALUE_TEXT_MAX = 1 << 20 };
 
@@ -180,7 +181,7 @@ static int need_family(struct metrics_request *m, struct err *reterr)
 static int add_name(struct metrics_request *m, struct building *l, enum series_part part,
                     double param, struct err *reterr)
 {
-    static const char *const SUFFIX[] = {"", "_bucket", "_sum", "_count", ""};
+    static const char *const SUFFIX[] = {"", "_bucket", "_sum", "_count", "", ""};
     struct arena *a = &m->w->arena;
     struct str name = arena_printf(a, "%.*s%s", STR_ARG(m->metric.family), SUFFIX[part]);
     struct buf b CLEANUP(buf_done) = {0};
@@ -270,11 +271,10 @@ static int add_scope_labels(struct metrics_request *m, struct building *l, struc
     return add_attrs(l, &m->w->arena, STR("otel_scope_"), m->scope->attrs, reterr);
 }
 
-static int make_series(struct metrics_request *m, const struct point *p, enum series_part part,
-                       double param, const struct hash128 *key, struct series_ref *ret,
-                       struct err *reterr)
+/* Labels of a sample, not yet checked. @return 0; 1 refused and counted; errors */
+static int build_labels(struct metrics_request *m, const struct point *p, enum series_part part,
+                        double param, struct building *l, struct err *reterr)
 {
-    struct building l;
     struct attrs as;
     uint32_t dropped = 0;
     int rc = need_family(m, reterr);
@@ -296,19 +296,29 @@ static int make_series(struct metrics_request *m, const struct point *p, enum se
     }
     arena_reset(&m->w->arena);
     rc = otlp_attrs(m->c, p->msg, p->attr_tag, p->attrs_n, &as, &dropped, reterr);
-    rc = rc < 0 ? rc : building_init(&l, &m->w->arena, as.n + m->scope->attrs.n + 8, reterr);
-    rc = rc < 0 ? rc : add_name(m, &l, part, param, reterr);
+    rc = rc < 0 ? rc : building_init(l, &m->w->arena, as.n + m->scope->attrs.n + 8, reterr);
+    rc = rc < 0 ? rc : add_name(m, l, part, param, reterr);
     if (rc < 0) {
         return rc;
     }
-    add_resource_labels(m, &l);
-    rc = add_scope_labels(m, &l, reterr);
-    rc = rc < 0 ? rc : add_attrs(&l, &m->w->arena, str_of("", 0), as, reterr);
+    add_resource_labels(m, l);
+    rc = add_scope_labels(m, l, reterr);
+    rc = rc < 0 ? rc : add_attrs(l, &m->w->arena, str_of("", 0), as, reterr);
     if (rc < 0) {
         return rc;
     }
-    add_label(&l, STR("host_name"), m->host);
-    return intern(m, &l, key, ret, reterr);
+    add_label(l, STR("host_name"), m->host);
+    return 0;
+}
+
+static int make_series(struct metrics_request *m, const struct point *p, enum series_part part,
+                       double param, const struct hash128 *key, struct series_ref *ret,
+                       struct err *reterr)
+{
+    struct building l;
+    int rc = build_labels(m, p, part, param, &l, reterr);
+
+    return rc != 0 ? rc : intern(m, &l, key, ret, reterr);
 }
 
 /* Everything that tells one series from another, hashed without decoding it. */
@@ -369,6 +379,70 @@ int series_emit(struct metrics_request *m, const struct point *p, enum series_pa
         }
     }
     return rc;
+}
+
+/* What native_append() asks for. */
+struct native_ask {
+    struct metrics_request *m;
+    const struct point *p;
+    struct building l;
+};
+
+static int native_labels(void *arg, struct labels *ret, struct err *reterr)
+{
+    struct native_ask *k = arg;
+    int rc = build_labels(k->m, k->p, PART_NATIVE, 0, &k->l, reterr);
+
+    rc = rc != 0 ? rc : check_labels(k->m, &k->l);
+    *ret = (struct labels){k->l.v, k->l.n};
+    return rc;
+}
+
+static int native_total(struct metrics_request *m, struct hash128 key, const struct point *p,
+                        struct err *reterr)
+{
+    const struct delta_native_point d = {key, p->time_ns, &m->native};
+    int rc =
+        delta_native_add(m->c->o->native_deltas, &d, m->c->arena, &m->native_journal, &m->total);
+
+    if (rc == -ERR_OUT_OF_RANGE) {
+        otlp_reject(m->c, REJECT_DELTA_ORDER, 1,
+                    "delta point is older than the last one of its series");
+        return 1;
+    }
+    if (rc == -ERR_LIMIT) {
+        otlp_reject(m->c, REJECT_DELTA_FULL, 1, "too many series with delta temporality");
+        return 1;
+    }
+    return rc < 0 ? no_memory(reterr) : 0;
+}
+
+int series_emit_native(struct metrics_request *m, const struct point *p, struct err *reterr)
+{
+    const struct series_key k = {m->metric.base_h, p->attrs_h, PART_NATIVE, 0};
+    struct hash128 key = hash128(&k, sizeof(k));
+    struct native_ask ask = {.m = m, .p = p};
+    const struct native_series to = {
+        .door_key = &key, .fresh = m->intern_all, .labels = native_labels, .arg = &ask};
+    const struct native_histogram *h = &m->native;
+    struct err e = {0};
+    int rc = 0;
+
+    if (p->stale) {
+        m->native.sum = sample_stale();
+    } else if (m->metric.temporality == TEMPORALITY_DELTA) {
+        rc = native_total(m, key, p, reterr);
+        h = &m->total;
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    rc = native_append(m->c->o->sink->metrics, m->w->batch, &to, p->time_ns / 1000000, h, &e);
+    if (rc == -ERR_LIMIT) {
+        otlp_reject(m->c, REJECT_SERIES_LIMIT, 1, "%s", e.msg);
+        return 1;
+    }
+    return rc < 0 ? err_set(reterr, (enum err_code) - rc, "%s", e.msg) : rc;
 }
 
 static bool is_identity(struct str key)

@@ -38,6 +38,8 @@ struct sink {
     struct columns *spans;
     struct columns *logs;
     struct ingest_limits limits;
+    bool
+        otlp_nhcb; /* OTLP histograms with explicit buckets become native ones with custom bounds */
     struct budget *budget; /* memory of requests being decoded */
     struct ingest_stats *stats;
     struct ha *ha; /* NULL: no deduplication of replicas */

@@ -86,7 +86,12 @@ int tsdb_intern(struct tsdb *db, struct labels ls, const struct hash128 *door_ke
         abort();
     }
     buf_init(&text, 1 << 20);
-    labels_format(ls, &text);
+    if (ls.n != 0 && label_name_is_hidden(ls.v[ls.n - 1].name)) { /* as "series #code" */
+        labels_format((struct labels){ls.v, ls.n - 1}, &text);
+        buf_printf(&text, " #%.*s", STR_ARG(ls.v[ls.n - 1].value));
+    } else {
+        labels_format(ls, &text);
+    }
     at = door_key->lo % FAKE_SERIES_MAX;
     while (f->keys[at].lo != 0 && f->keys[at].lo != door_key->lo) {
         at = (at + 1) % FAKE_SERIES_MAX;

@@ -69,6 +69,7 @@ static void apply_settings(struct rig *r, const json_t *c)
     const json_t *s = json_object_get(c, "store");
     struct ingest_limits *lim = &r->sink.limits;
 
+    r->sink.otlp_nhcb = json_is_true(json_object_get(c, "nhcb"));
     lim->max_attrs = size_of(l, "max_attrs", lim->max_attrs);
     lim->max_labels = size_of(l, "max_labels", lim->max_labels);
     lim->max_attr_key_bytes = size_of(l, "max_attr_key_bytes", lim->max_attr_key_bytes);

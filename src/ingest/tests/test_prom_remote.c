@@ -340,14 +340,14 @@ static void put_histogram(struct buf *b, int64_t t_ms, bool integer)
 
 static void test_native(void **state)
 {
-    static const char WANT[] = "h{\"\xff\"=\"c\"} 5 12\n"
-                               "h{\"\xff\"=\"s\"} 5 1.5\n"
-                               "h{\"\xff\"=\"m\"} 5 256\n"
-                               "h{\"\xff\"=\"z\"} 5 3\n"
-                               "h{\"\xff\"=\"t\"} 5 0.25\n"
-                               "h{\"\xff\"=\"ne7fffffff\"} 5 4\n"
-                               "h{\"\xff\"=\"pe80000001\"} 5 2\n"
-                               "h{\"\xff\"=\"pe80000002\"} 5 3\n";
+    static const char WANT[] = "h #c 5 12\n"
+                               "h #s 5 1.5\n"
+                               "h #m 5 256\n"
+                               "h #z 5 3\n"
+                               "h #t 5 0.25\n"
+                               "h #ne7fffffff 5 4\n"
+                               "h #pe80000001 5 2\n"
+                               "h #pe80000002 5 3\n";
 
     (void)state;
     for (int i = 0; i < 2; i++) {
