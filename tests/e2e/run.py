@@ -1,14 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the real server with authentication and the real agent, fills in half an hour of traces and logs of a small
-shop, then runs the console's browser tests against it. Usage: tests/e2e/run.py (BONGSU_BIN, BONGSU_AGENT_BIN)"""
+"""Starts the real server with authentication, scraping a small exporter (with exemplars), a target that refuses and one
+that is dropped, and the real agent; fills in half an hour of traces, logs and metrics of a small shop, then runs the
+console's browser tests against it. Usage: tests/e2e/run.py (BONGSU_BIN, BONGSU_AGENT_BIN)"""
 import os
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,11 +21,54 @@ from harness.server import Agent, Bongsu, wait_for  # noqa: E402
 
 RNG = random.Random(1)
 SERVICES = ('checkout', 'inventory', 'payment')
+BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0)
+TRACES = []
+
+
+class Exporter(BaseHTTPRequestHandler):
+    """A histogram that grows with time, each bucket with the newest trace that fell into it."""
+    started = time.time()
+
+    def do_GET(self):
+        age = 10 + time.time() - self.started
+        lines = ['# HELP shop_request_seconds Time a request took.', '# TYPE shop_request_seconds histogram',
+                 '# UNIT shop_request_seconds seconds']
+        for i, bound in enumerate((*BOUNDS, float('inf'))):
+            le = '+Inf' if bound == float('inf') else str(bound)
+            mark = ''
+            if TRACES and i < len(BOUNDS):
+                trace = TRACES[int(age) % len(TRACES)]
+                mark = f' # {{trace_id="{trace}"}} {bound * 0.8:.3f} {time.time():.3f}'
+            lines.append(f'shop_request_seconds_bucket{{le="{le}"}} {int(age * (i + 1) * 3)}{mark}')
+        lines += [f'shop_request_seconds_count {int(age * 18)}', f'shop_request_seconds_sum {age * 4:.3f}', '# EOF', '']
+        body = '\n'.join(lines).encode()
+        self.send_response(200)
+        self.send_header('Content-Type', 'application/openmetrics-text; version=1.0.0; charset=utf-8')
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+SCRAPE = '''
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+  - job_name: exporter
+    static_configs: [{{targets: ['127.0.0.1:{port}'], labels: {{zone: blue}}}}]
+  - job_name: refused
+    static_configs: [{{targets: ['127.0.0.1:1']}}]
+  - job_name: sorted-out
+    static_configs: [{{targets: ['127.0.0.1:2']}}]
+    relabel_configs: [{{source_labels: [__address__], regex: '.*:2', action: drop}}]
+'''
 
 
 def order(start_ns):
     """Spans by service and log records by service of one order, as three services would report it."""
     trace_id, root = RNG.randbytes(16), RNG.randbytes(8)
+    TRACES.append(trace_id.hex())
     failed = RNG.random() < 0.1
     took = RNG.randint(20, 900) * 1000000
     spans = {s: [] for s in SERVICES}
@@ -65,14 +111,32 @@ def fill(server, token):
                 assert r.status_code == 200 and not r.content, r.text
 
 
+def fill_metrics(server, token):
+    """Half an hour of requests by route and code, and a label with as many values as a careless program makes."""
+    now = int(time.time() * 1000)
+    times = [now - (1800 - i * 15) * 1000 for i in range(120)]
+    rows = [wire.series({'__name__': 'http_requests_total', 'job': 'shop', 'instance': f'shop-{n}:80', 'route': route,
+                         'code': code}, [(i * rate * (n + 1), t) for i, t in enumerate(times)])
+            for n in range(3) for route in ('/', '/checkout') for code, rate in (('200', 90), ('500', 2))]
+    rows += [wire.series({'__name__': 'shop_session_events_total', 'job': 'sessions', 'instance': 'shop-1:81',
+                          'session_id': f'{RNG.getrandbits(64):016x}'}, [(i, t) for i, t in enumerate(times[-4:])])
+             for _ in range(1200)]
+    r = server.remote_write(wire.remote_write_body(rows), Authorization=f'Bearer {token}')
+    assert r.status_code in (200, 204), r.text
+
+
 def main():
     folder = Path(tempfile.mkdtemp(prefix='bongsu-e2e-'))
-    server = Bongsu(folder, auth=True).start()
+    exporter = ThreadingHTTPServer(('127.0.0.1', 0), Exporter)
+    threading.Thread(target=exporter.serve_forever, daemon=True).start()
+    (folder / 'prometheus.yml').write_text(SCRAPE.format(port=exporter.server_port))
+    server = Bongsu(folder, ('--scrape-config', str(folder / 'prometheus.yml')), auth=True).start()
     agent, code = None, 1
     try:
         token = (server.data / 'agent.token').read_text().strip()
         agent = Agent(folder, server.url, ('--interval', '1s'), env={'BONGSU_AGENT_TOKEN': token})
         fill(server, token)
+        fill_metrics(server, token)
         wait_for('some seconds of host metrics', lambda: time.monotonic() - agent.started > 6, 20, 0.2)
         agent.must_live()
         env = {**os.environ, 'BONGSU_URL': server.url, 'BONGSU_SETUP_TOKEN': server.setup_token, 'BONGSU_USER': 'admin',
@@ -80,6 +144,7 @@ def main():
         code = subprocess.run(['npm', '--prefix', 'web', 'run', '--silent', sys.argv[1] if len(sys.argv) > 1 else 'e2e'],
                               cwd=ROOT, env=env).returncode
     finally:
+        exporter.shutdown()
         for p in (agent, server):
             if p is not None:
                 ended = p.stop()

@@ -105,7 +105,18 @@ describe('logged in', () => {
 
   test('every menu entry opens its page and keeps the time range', async () => {
     await shell.open('/?from=now-15m&to=now&live=0')
-    for (const name of ['Hosts', 'Metrics', 'Traces', 'Logs', 'Status', 'Settings', 'Overview']) {
+    for (const name of [
+      'Hosts',
+      'Metrics',
+      'Traces',
+      'Logs',
+      'Targets',
+      'Cardinality',
+      'Storage',
+      'Status',
+      'Settings',
+      'Overview',
+    ]) {
       await shell.menu(name).click()
       await shell.heading(name).waitFor()
       const url = new URL(page.url())
@@ -207,6 +218,165 @@ describe('logged in', () => {
       .locator('.cm-tooltip-autocomplete li')
       .filter({ hasText: 'system_cpu_load_average_1m' })
       .waitFor()
+  })
+
+  test('metrics: builder and code say the same', async () => {
+    const metrics = new Metrics(page)
+    await shell.open('/explore?live=0')
+    await metrics.type('A', 'sum by (route) (rate(http_requests_total{code="200"}[5m]))')
+    await metrics.chart().waitFor()
+    await page.getByText('Builder', { exact: true }).click()
+    await page.getByRole('textbox', { name: 'Metric', exact: true }).waitFor()
+    expect(await page.getByRole('textbox', { name: 'Metric', exact: true }).inputValue()).toBe(
+      'http_requests_total',
+    )
+    await page.getByRole('button', { name: 'Remove sum' }).click()
+    await page.waitForURL(u => u.searchParams.get('q') === 'rate(http_requests_total{code="200"}[5m])')
+    await page.getByText('Code', { exact: true }).click()
+    expect(await metrics.editor('A').textContent()).toBe('rate(http_requests_total{code="200"}[5m])')
+  })
+
+  test('metrics: a formula over two queries, legend table, an earlier period', async () => {
+    const metrics = new Metrics(page)
+    const q = (e: string) => `q=${encodeURIComponent(e)}`
+    await shell.open(
+      `/explore?live=0&${q('sum(rate(http_requests_total{code="500"}[5m]))')}&${q('sum(rate(http_requests_total[5m]))')}&${q('A / B')}&formula=C&off=A,B&unit=ratio&vs=1h`,
+    )
+    await metrics.chart().waitFor()
+    const legend = page.getByRole('table', { name: 'Legend' })
+    await legend
+      .getByRole('button', { name: /A \/ B/ })
+      .first()
+      .waitFor()
+    await page.getByRole('button', { name: 'More for query C' }).click()
+    await page.getByRole('menuitem', { name: 'Explain' }).click()
+    await page.getByRole('list', { name: 'Explain' }).getByText('sum', { exact: true }).first().waitFor()
+  })
+
+  test('metrics: heat map, figures, and a table that sorts', async () => {
+    const q = encodeURIComponent('sum by (le) (increase(shop_request_seconds_bucket[30s]))')
+    await shell.open(`/explore?q=${q}&view=heatmap&from=now-5m&to=now`)
+    await page.getByRole('img', { name: /heat map of/ }).waitFor()
+    await shell.open('/explore?q=shop_request_seconds_count&view=stat&from=now-5m&to=now')
+    await page
+      .getByText(/since the start/)
+      .first()
+      .waitFor()
+    await shell.open('/explore?q=http_requests_total&view=table&live=0')
+    const table = page.getByRole('table', { name: 'Result' })
+    await table.getByRole('button', { name: 'Value' }).click()
+    await table.locator('th[aria-sort=descending]').waitFor()
+  })
+
+  test('metrics: a fix for a forgotten range', async () => {
+    const metrics = new Metrics(page)
+    await shell.open('/explore?live=0')
+    await metrics.editor('A').click()
+    await page.keyboard.insertText('rate(http_requests_total)')
+    await page.locator('.cm-lintRange-error').first().hover()
+    await page.locator('.cm-diagnosticAction').first().click()
+    expect(await metrics.editor('A').textContent()).toBe('rate(http_requests_total[5m])')
+  })
+
+  test('metrics: an exemplar opens its trace', async () => {
+    const q = encodeURIComponent(
+      'histogram_quantile(0.9, sum by (le) (rate(shop_request_seconds_bucket[1m])))',
+    )
+    const answer = page.waitForResponse(r => r.url().includes('/query_exemplars'))
+    await shell.open(`/explore?q=${q}&ex=1&from=now-5m&to=now&live=0`)
+    const { data } = (await (await answer).json()) as { data: { exemplars: unknown[] }[] }
+    expect(data.flatMap(s => s.exemplars).length).toBeGreaterThan(0)
+    await new Metrics(page).chart().waitFor()
+    const over = page.locator('.u-over').first()
+    const box = await over.boundingBox()
+    // marks are drawn on the canvas: the pointer looks for one where the newest values are
+    for (let x = (box?.width ?? 0) - 1; x > 0 && box !== null; x -= 3) {
+      for (let y = 4; y < box.height; y += 6) {
+        await page.mouse.move(box.x + x, box.y + y)
+        if ((await over.evaluate(e => (e as HTMLElement).style.cursor)) === 'pointer') {
+          await page.mouse.click(box.x + x, box.y + y)
+          await page.getByRole('tree').waitFor()
+          return
+        }
+      }
+    }
+    throw new Error('no exemplar under the pointer')
+  }, 60_000)
+
+  test('metrics: history, saved queries and the metric browser', async () => {
+    const metrics = new Metrics(page)
+    await shell.open('/explore?live=0')
+    await page.getByRole('textbox', { name: 'Find a metric' }).fill('shop_request_seconds_c')
+    await page.getByRole('button', { name: /shop_request_seconds_count/ }).dblclick()
+    await metrics.chart().waitFor()
+    expect(new URL(page.url()).searchParams.get('q')).toBe('rate(shop_request_seconds_count[5m])')
+    await page.getByRole('button', { name: 'History' }).click()
+    await page.getByRole('tab', { name: 'Saved' }).click()
+    await page.getByRole('textbox', { name: 'Name for these queries' }).fill('shop rate')
+    await page.getByRole('button', { name: 'Save', exact: true }).click()
+    await page.reload()
+    await page.getByRole('button', { name: 'History' }).click()
+    await page.getByRole('tab', { name: 'Saved' }).click()
+    await page
+      .getByRole('button', { name: /shop rate/ })
+      .first()
+      .waitFor()
+  })
+
+  test('metrics: more series than a chart draws at first', async () => {
+    await shell.open('/explore?q=shop_session_events_total&from=now-15m&to=now&live=0')
+    await page.getByText(/1,?100 more series are not drawn/).waitFor()
+    await page.getByRole('button', { name: 'Show all' }).click()
+    await page.getByRole('button', { name: 'Show the first 100' }).waitFor()
+    await page.getByText('1200 series').first().waitFor()
+  })
+
+  test('targets: pools, the error of one, labels before and after, the way to its metrics', async () => {
+    await shell.open('/targets')
+    await page.getByRole('button', { name: /^refused/ }).waitFor()
+    await page
+      .getByText(/refused|Connect|connect/)
+      .nth(1)
+      .waitFor()
+    await page.getByRole('button', { name: /^exporter 1 of 1 up/ }).click()
+    expect(new URL(page.url()).searchParams.get('pool')).toBe('exporter')
+    await page.getByRole('button', { name: /^up 127\.0\.0\.1/ }).click()
+    const changes = page.getByRole('table', { name: 'Labels before and after relabelling' })
+    await changes.getByRole('row', { name: /__address__/ }).waitFor()
+    await page.getByRole('link', { name: 'Its metrics' }).click()
+    await page.getByRole('cell', { name: 'shop_request_seconds_bucket' }).waitFor()
+    await shell.open('/targets?state=dropped')
+    await page.getByText('127.0.0.1:2').first().waitFor()
+  })
+
+  test('cardinality: totals as the API says, down to one job, values of a label, what to do', async () => {
+    await shell.open('/cardinality?live=0')
+    const labels = page.getByRole('table', { name: 'Labels by distinct values' })
+    await labels.getByRole('button', { name: 'session_id' }).click()
+    await page.getByRole('table', { name: 'Values of session_id' }).waitFor()
+    await page.getByRole('button', { name: 'What to do' }).first().click()
+    await page.getByText('action: labeldrop').waitFor()
+    await page
+      .getByRole('table', { name: 'Jobs by series' })
+      .getByRole('button', { name: 'shop', exact: true })
+      .click()
+    await page.waitForURL(u => u.searchParams.get('by') === 'job=shop')
+    const { series } = await api<{ series: { total: number } }>(
+      `/api/v1/cardinality?match[]=${encodeURIComponent('{job="shop"}')}`,
+    )
+    expect(series.total).toBe(12)
+    await page.getByText('12', { exact: true }).first().waitFor()
+    await page.getByRole('table', { name: 'Limits' }).getByText('All series').waitFor()
+  })
+
+  test('storage: figures of the API, tiers, jobs, the link keeps what sources are told apart by', async () => {
+    await shell.open('/storage')
+    for (const name of ['By signal', 'Metrics by resolution', 'Background jobs']) {
+      await page.getByRole('table', { name }).waitFor()
+    }
+    await page.getByRole('meter', { name: 'Disk used' }).waitFor()
+    await page.getByText('Instance', { exact: true }).click()
+    await page.waitForURL(u => u.searchParams.get('by') === 'instance')
   })
 
   test('traces: search, open, keyboard through the waterfall, link to a span', async () => {
@@ -371,6 +541,10 @@ describe('accessible', () => {
         '/traces',
         `/traces/${traces[0]?.trace_id ?? 'f'.repeat(32)}`,
         '/logs',
+        '/explore?q=shop_session_events_total&view=table',
+        '/targets',
+        '/cardinality',
+        '/storage',
         '/status',
         '/settings?tab=users',
         '/settings?tab=config',

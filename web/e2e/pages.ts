@@ -55,6 +55,7 @@ export class Metrics {
   readonly row = (letter: string): Locator =>
     this.editor(letter).locator('xpath=ancestor::div[contains(@class,"editorBox")]')
   readonly tab = (name: string): Locator => this.page.getByText(name, { exact: true })
+  readonly chart = (): Locator => this.page.getByRole('img', { name: /Query result/ }).locator('canvas')
 
   async type(letter: string, promql: string): Promise<void> {
     const editor = this.editor(letter)

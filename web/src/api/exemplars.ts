@@ -12,29 +12,19 @@ export interface Exemplar {
   labels: Record<string, string>
 }
 
-interface Answer {
-  data?: {
-    seriesLabels: Record<string, string>
-    exemplars: { labels: Record<string, string>; value: string; timestamp: number }[]
-  }[]
-}
-
 export function exemplarsQuery(query: string, range: ResolvedRange) {
   return queryOptions({
     queryKey: ['exemplars', query, range],
     queryFn: async ({ signal }): Promise<Exemplar[]> => {
-      const body = (await unwrap(
-        http.GET(
-          '/api/v1/query_exemplars' as never,
-          {
-            params: {
-              query: { query, start: String(range.startMs / 1_000), end: String(range.endMs / 1_000) },
-            },
-            signal,
-          } as never,
-        ),
-      )) as Answer
-      return (body.data ?? []).flatMap(s =>
+      const { data } = await unwrap(
+        http.GET('/api/v1/query_exemplars', {
+          params: {
+            query: { query, start: String(range.startMs / 1_000), end: String(range.endMs / 1_000) },
+          },
+          signal,
+        }),
+      )
+      return data.flatMap(s =>
         s.exemplars.map(e => ({
           time: e.timestamp,
           value: sampleNumber(e.value),

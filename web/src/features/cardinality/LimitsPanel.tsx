@@ -18,32 +18,35 @@ function Offenders({ limits, nowMs }: { limits: CardinalityLimit[]; nowMs: numbe
     return null
   }
   return (
-    <table className={ui.table} aria-label={t('cardinality.offenders')}>
-      <thead>
-        <tr>
-          <th>{t('cardinality.offender')}</th>
-          <th>{t('cardinality.limit')}</th>
-          <th className={ui.right}>{t('cardinality.refused')}</th>
-          <th className={ui.right}>{t('cardinality.since')}</th>
-          <th className={ui.right}>{t('cardinality.lastRefused')}</th>
-          <th>{t('cardinality.example')}</th>
-        </tr>
-      </thead>
-      <tbody>
-        {rows.map(({ limit, o }) => (
-          <tr key={`${limit.name}${whoText(o.who)}`}>
-            <td className="mono">{whoText(o.who)}</td>
-            <td>{t(`cardinality.limit_${limit.name}`)}</td>
-            <td className={ui.right}>{formatInteger(o.refused, lang)}</td>
-            <td className={ui.right}>{formatAgo(o.since_ms, nowMs, lang)}</td>
-            <td className={ui.right}>{formatAgo(o.last_ms, nowMs, lang)}</td>
-            <td className="mono" style={{ overflowWrap: 'anywhere' }}>
-              {o.example}
-            </td>
+    <>
+      <h3 className={classes.subhead}>{t('cardinality.offenders')}</h3>
+      <table className={ui.table} aria-label={t('cardinality.offenders')}>
+        <thead>
+          <tr>
+            <th>{t('cardinality.offender')}</th>
+            <th>{t('cardinality.limit')}</th>
+            <th className={ui.right}>{t('cardinality.refused')}</th>
+            <th className={ui.right}>{t('cardinality.since')}</th>
+            <th className={ui.right}>{t('cardinality.lastRefused')}</th>
+            <th>{t('cardinality.example')}</th>
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {rows.map(({ limit, o }) => (
+            <tr key={`${limit.name}${whoText(o.who)}`}>
+              <td className="mono">{whoText(o.who)}</td>
+              <td>{t(`cardinality.limit_${limit.name}`)}</td>
+              <td className={ui.right}>{formatInteger(o.refused, lang)}</td>
+              <td className={ui.right}>{formatAgo(o.since_ms, nowMs, lang)}</td>
+              <td className={ui.right}>{formatAgo(o.last_ms, nowMs, lang)}</td>
+              <td className="mono" style={{ overflowWrap: 'anywhere' }}>
+                {o.example}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </>
   )
 }
 

@@ -91,7 +91,8 @@ export function advise(c: Cardinality): Advice[] {
     .filter(r => (r.values ?? 0) >= MANY_VALUES && r.share_ratio >= 0.05)
     .sort((a, b) => (b.values ?? 0) - (a.values ?? 0))
   for (const r of wide.slice(0, 3)) {
-    const metric = c.metrics.rows.find(m => m.series >= r.series * 0.9 && m.series <= r.series * 1.1)?.name
+    // the label is all of one metric's: equal counts, but for what a sample of the series loses
+    const metric = c.metrics.rows.find(m => Math.abs(m.series - r.series) <= r.series * 0.002)?.name
     out.push({
       kind: 'label',
       label: r.name,

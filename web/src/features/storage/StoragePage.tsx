@@ -224,7 +224,6 @@ function Growth({ storage }: { storage: Storage }) {
 function Signals({ storage }: { storage: Storage }) {
   const { t, i18n } = useTranslation()
   const lang = i18n.language
-  const total = storage.signals.reduce((n, s) => n + s.bytes, 0)
   const day = (ms: number | undefined) =>
     ms === undefined || ms === 0
       ? '–'
@@ -243,7 +242,6 @@ function Signals({ storage }: { storage: Storage }) {
             <tr>
               <th>{t('status.what')}</th>
               <th className={ui.right}>{t('status.size')}</th>
-              <th className={ui.right}>{t('cardinality.share')}</th>
               <th className={ui.right}>{t('status.rows')}</th>
               <th className={ui.right}>{t('status.perRow')}</th>
               <th className={ui.right}>{t('status.oldest')}</th>
@@ -253,9 +251,8 @@ function Signals({ storage }: { storage: Storage }) {
           <tbody>
             {storage.signals.map(s => (
               <tr key={s.signal}>
-                <td>{t(`store.${s.signal}`)}</td>
+                <td style={{ whiteSpace: 'nowrap' }}>{t(`store.${s.signal}`)}</td>
                 <td className={ui.right}>{formatBytes(s.bytes, lang)}</td>
-                <td className={ui.right}>{total > 0 ? formatPercent(s.bytes / total, lang) : '–'}</td>
                 <td className={ui.right}>{s.rows === undefined ? '–' : formatShort(s.rows, lang)}</td>
                 <td className={ui.right}>
                   {s.rows !== undefined && s.rows > 0 && s.bytes > 0
