@@ -538,6 +538,7 @@ static int pair_table(const struct count *c, struct str label, bool pair, struct
         const struct row *r = &c->rows.v[i];
 
         if ((r->series != 0 || r->before != 0) &&
+            !label_name_is_hidden(c->names.v[r->name].text) &&
             (label.n == 0 || str_eq(c->names.v[r->name].text, label))) {
             top_offer(&t, r->series, (uint32_t)i);
         }
@@ -571,7 +572,7 @@ static int label_table(struct count *c, struct arena *a, struct tsdb_cardinality
         struct name *n = &c->names.v[i];
 
         n->values = n->indexed > n->values ? n->indexed : n->values;
-        if (n->values != 0) {
+        if (n->values != 0 && !label_name_is_hidden(n->text)) {
             top_offer(&t, n->values, (uint32_t)i);
         }
     }

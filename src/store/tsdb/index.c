@@ -64,7 +64,9 @@ static int narrow(struct index_view ix, const struct matcher *m, struct cancel *
     if (c.set == NULL) {
         return -ERR_NOMEM;
     }
-    if (literals != NULL) {
+    if (label_name_is_hidden(matcher_name(m))) {
+        rc = 0; /* for whoever asks, no series has it */
+    } else if (literals != NULL) {
         rc = collect_literals(&c, literals, n);
     } else if (accepts_absent && matcher_op(m) == MATCH_NEQ) {
         const struct str value = matcher_value(m); /* only this one is refused */

@@ -70,6 +70,9 @@ static int count_pair(struct tables *t, const struct head_pair *p)
     struct hash128 key = hash128(p->key, p->key_n);
     int rc;
 
+    if (label_name_is_hidden(p->name)) {
+        return 0;
+    }
     if (!keymap_get(&t->seen, key, &ignored)) {
         t->label_pairs++;
         rc = keymap_put(&t->seen, key, 0);
