@@ -11,6 +11,7 @@
 #include "settings.h"
 #include "version.h"
 
+#include "alert/rule_file.h"
 #include "base/compiler.h"
 #include "base/err.h"
 #include "ingest/scrape/scrape.h"
@@ -21,6 +22,32 @@ static int version_main(int argc, char **argv)
     (void)argv;
     printf("bongsu %s\n", BONGSU_VERSION);
     return 0;
+}
+
+/* `bongsu check rules FILE...`: reads rule files as the server would. */
+static int check_rules(int n, char **paths)
+{
+    const struct rule_defaults defaults = {.interval_ms = 60000,
+                                           .syntax.features = PROMQL_ALL_FEATURES};
+    int bad = 0;
+
+    for (int i = 0; i < n; i++) {
+        struct rule_file f = {0};
+        struct err e = {0};
+        size_t rules = 0;
+
+        if (rule_file_load(paths[i], &defaults, &f, &e) < 0) {
+            fprintf(stderr, "%s\n", e.msg);
+            bad = 1;
+        } else {
+            for (size_t k = 0; k < f.n; k++) {
+                rules += f.groups[k].n;
+            }
+            printf("%s: ok, %zu groups, %zu rules\n", paths[i], f.n, rules);
+        }
+        rule_file_done(&f);
+    }
+    return bad;
 }
 
 /* `bongsu check config --scrape FILE`: reads a Prometheus configuration as scraping would. */
@@ -51,11 +78,15 @@ static int check_main(int argc, char **argv)
     char *args[2] = {(char[]){"--config"}, NULL};
     int rc;
 
+    if (argc >= 2 && strcmp(argv[0], "rules") == 0) {
+        return check_rules(argc - 1, argv + 1);
+    }
     if (argc == 3 && strcmp(argv[0], "config") == 0 && strcmp(argv[1], "--scrape") == 0) {
         return check_scrape(argv[2]);
     }
     if (argc != 2 || strcmp(argv[0], "config") != 0) {
-        fprintf(stderr, "usage: bongsu check config [--scrape] FILE\n");
+        fprintf(stderr, "usage: bongsu check config [--scrape] FILE\n"
+                        "       bongsu check rules FILE...\n");
         return 2;
     }
     args[1] = argv[1];
@@ -91,7 +122,9 @@ static const struct verb {
     {"server", "receive, keep, query and show (bongsu server --help)", server_main},
     {"query", "run a PromQL query against a server (bongsu query --help)", client_query_main},
     {"backup", "make, check, restore backups (bongsu backup --help)", backup_main},
-    {"check", "check config [--scrape] FILE: report errors with file, line and key", check_main},
+    {"check",
+     "check config [--scrape] FILE, check rules FILE...: report errors with file, line and key",
+     check_main},
     {"docs", "print the configuration reference as Markdown", docs_main},
     {"version", "print the version", version_main},
 };

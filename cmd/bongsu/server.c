@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "alert/rules.h"
 #include "api/api.h"
 #include "base/alloc.h"
 #include "base/err.h"
@@ -58,6 +59,7 @@ struct server {
     struct ha *ha;
     struct self_monitor *self;
     struct scrape *scrape;
+    struct rules *rules;
     struct mutex reload_lock; /* SIGHUP and POST /-/reload */
 };
 
@@ -244,6 +246,20 @@ static int open_auth(struct server *s, struct err *e)
     return rc < 0 ? rc : make_agent_token(s, e);
 }
 
+static int start_rules(struct server *s, struct err *e)
+{
+    const struct settings *c = &s->settings;
+    const struct rules_opts o = {.globs = c->rules_files.v,
+                                 .globs_n = c->rules_files.n,
+                                 .interval_ms = c->rules_interval_ms,
+                                 .timeout_ms = c->query_timeout_ms,
+                                 .promql = s->promql,
+                                 .db = store_metrics(s->store),
+                                 .stats = s->stats};
+
+    return rules_open(&o, &s->rules, e);
+}
+
 static int start_scrape(struct server *s, struct err *e)
 {
     const struct scrape_opts o = {.sink = &s->sink,
@@ -270,6 +286,7 @@ static void set_backend(struct server *s)
                                   .otlp = s->otlp,
                                   .remote = s->remote,
                                   .scrape = s->scrape,
+                                  .rules = s->rules,
                                   .reload = reload_for_api,
                                   .reload_arg = s,
                                   .push = s->push,
@@ -391,6 +408,7 @@ static int start(struct server *s, struct err *e)
     }
     make_engines(s);
     rc = start_scrape(s, e);
+    rc = rc < 0 ? rc : start_rules(s, e);
     if (rc < 0) {
         return rc;
     }
@@ -421,6 +439,7 @@ static void stop(struct server *s)
     http_server_free(s->otlp_http);
     http_server_free(s->http);
     api_free(s->api);
+    rules_free(s->rules);
     scrape_free(s->scrape);
     push_door_free(s->push);
     prom_remote_free(s->remote);
@@ -475,6 +494,7 @@ static int reload(struct server *s, const char *cause, struct err *e)
 
     mutex_lock(&s->reload_lock);
     rc = conf_reload(s->conf, &fresh, &conf, e);
+    rc = rc < 0 ? rc : rules_reload(s->rules, fresh.rules_files.v, fresh.rules_files.n, e);
     rc = rc < 0 ? rc : scrape_load(s->scrape, fresh.scrape_config, e);
     if (rc == 0) {
         conf_apply_reloadable(s->conf, &s->settings, conf, &fresh, &ignored);

@@ -340,6 +340,25 @@ static const struct conf_key SCRAPE[] = {
      .help = "Name server of dns_sd_configs; empty takes those of the system."},
 };
 
+static const struct conf_key RULES[] = {
+    {.key = "rules.files",
+     .flag = "rules-file",
+     .type = CONF_STRING_LIST,
+     .reloadable = true,
+     .offset = AT(rules_files),
+     .default_value = "",
+     .placeholder = "PATTERN",
+     .help = "Rule files in Prometheus' syntax, patterns allowed; read again on SIGHUP and POST "
+             "/-/reload."},
+    {.key = "rules.interval",
+     .flag = "rules-interval",
+     .type = CONF_DURATION_MS,
+     .offset = AT(rules_interval_ms),
+     .default_value = "1m",
+     .placeholder = "DURATION",
+     .help = "How often groups are evaluated that do not say."},
+};
+
 static const struct conf_key AUTH[] = {
     {.key = "auth.off",
      .flag = "no-auth",
@@ -377,15 +396,11 @@ static const struct conf_key LOG[] = {
 };
 
 static const struct conf_table TABLES[] = {
-    {"Server", SERVER, ARRAY_LEN(SERVER)},
-    {"OTLP", OTLP, ARRAY_LEN(OTLP)},
-    {"Storage", STORAGE, ARRAY_LEN(STORAGE)},
-    {"Limits on series", LIMITS, ARRAY_LEN(LIMITS)},
-    {"Metrics", METRICS, ARRAY_LEN(METRICS)},
-    {"Query", QUERY, ARRAY_LEN(QUERY)},
-    {"Scraping", SCRAPE, ARRAY_LEN(SCRAPE)},
-    {"Authentication", AUTH, ARRAY_LEN(AUTH)},
-    {"Log", LOG, ARRAY_LEN(LOG)},
+    {"Server", SERVER, ARRAY_LEN(SERVER)},     {"OTLP", OTLP, ARRAY_LEN(OTLP)},
+    {"Storage", STORAGE, ARRAY_LEN(STORAGE)},  {"Limits on series", LIMITS, ARRAY_LEN(LIMITS)},
+    {"Metrics", METRICS, ARRAY_LEN(METRICS)},  {"Query", QUERY, ARRAY_LEN(QUERY)},
+    {"Rules", RULES, ARRAY_LEN(RULES)},        {"Scraping", SCRAPE, ARRAY_LEN(SCRAPE)},
+    {"Authentication", AUTH, ARRAY_LEN(AUTH)}, {"Log", LOG, ARRAY_LEN(LOG)},
 };
 
 const struct conf_spec SETTINGS_SPEC = {

@@ -47,6 +47,9 @@ struct settings {
     char *scrape_dns;
     int64_t scrape_connections;
     int64_t scrape_threads;
+    /* rules */
+    struct conf_list rules_files;
+    int64_t rules_interval_ms;
     /* auth */
     bool no_auth;
     int64_t session_ms;

@@ -252,19 +252,18 @@ static int gather(const struct rule_run *run, struct arena *a, state_list *dst)
 }
 
 int alerts_update(struct rules *r, const struct rule_group *g, struct rule_run *run,
-                  const struct promql_result *found, int64_t t_ms, struct arena *a,
-                  int (*add)(void *arg, struct labels ls, double v, struct err *reterr), void *arg,
+                  const struct promql_result *found, int64_t t_ms, const struct series_out *out,
                   struct err *reterr)
 {
     state_list list = {0};
     int rc;
 
     mutex_lock(&r->lock);
-    rc = update(run, g, found, t_ms, a, reterr);
-    rc = rc != 0 ? rc : gather(run, a, &list);
+    rc = update(run, g, found, t_ms, out->arena, reterr);
+    rc = rc != 0 ? rc : gather(run, out->arena, &list);
     mutex_unlock(&r->lock);
     for (size_t i = 0; rc == 0 && i < list.n; i++) {
-        rc = add(arg, list.v[i].labels, list.v[i].v, reterr);
+        rc = out->add(out->arg, list.v[i].labels, list.v[i].v, reterr);
     }
     vec_done(&list);
     return rc;

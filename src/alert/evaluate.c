@@ -149,6 +149,7 @@ static int evaluate(struct rules *r, const struct rule_group *g, struct rule_run
     struct promql_result *found = NULL;
     struct tsdb_commit done = {0};
     struct arena a CLEANUP(arena_done);
+    const struct series_out out = {write_series, o, &a};
     struct cancel cancel;
     int rc;
 
@@ -162,9 +163,8 @@ static int evaluate(struct rules *r, const struct rule_group *g, struct rule_run
         rc = err_set(reterr, ERR_EXEC, "rule result is not a vector or scalar");
     }
     if (rc == 0) {
-        rc = run->def->alerting
-                 ? alerts_update(r, g, run, found, t_ms + g->offset_ms, &a, write_series, o, reterr)
-                 : record(g, found, o, &a, reterr);
+        rc = run->def->alerting ? alerts_update(r, g, run, found, t_ms + g->offset_ms, &out, reterr)
+                                : record(g, found, o, &a, reterr);
     }
     rc = rc != 0 ? rc : add_stale(o, &run->before);
     rc = rc != 0 ? rc : check_unique(o, reterr);
@@ -183,6 +183,8 @@ static void rule_evaluate(struct rules *r, const struct rule_group *g, struct ru
         .r = r, .def = run->def, .batch = tsdb_batch_new(r->opts.db), .t_ms = t_ms - g->offset_ms};
     struct err e = {0};
     int rc = evaluate(r, g, run, o.t_ms, &o, &e);
+    const char *text;
+    bool news;
 
     tsdb_batch_free(o.batch);
     if (rc == 0) {
@@ -195,16 +197,15 @@ static void rule_evaluate(struct rules *r, const struct rule_group *g, struct ru
     counter_add(r->evaluations, 1);
     counter_add(r->failures, rc != 0);
     timing_observe_ns(r->seconds, mono_since_ns(start));
+    text = rc == 0 ? "" : e.msg[0] != '\0' ? e.msg : err_text(rc);
     mutex_lock(&r->lock);
+    news = strcmp(run->error, text) != 0;
     run->last_ms = wall;
     run->took_ns = mono_since_ns(start);
     run->health = rc == 0 ? HEALTH_OK : HEALTH_BAD;
-    snprintf(run->error, sizeof(run->error), "%s",
-             rc == 0            ? ""
-             : e.msg[0] != '\0' ? e.msg
-                                : err_text(rc));
+    snprintf(run->error, sizeof(run->error), "%s", text);
     mutex_unlock(&r->lock);
-    if (rc != 0 && rc != -ERR_CANCELED) {
+    if (rc != 0 && rc != -ERR_CANCELED && news) { /* not again every round */
         log_warn("rules", "a rule could not be evaluated", L_STR("group", g->name),
                  L_STR("rule", run->def->name), L_CSTR("error", run->error));
     }

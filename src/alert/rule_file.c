@@ -230,16 +230,18 @@ static int rule_field(struct reader *r, void *arg, const yaml_node_t *key, const
     return failf(r, key, "field %.*s not found in a rule", STR_ARG(scalar(key)));
 }
 
-static int check_expr(struct reader *r, const yaml_node_t *at, struct str expr)
+/** Checks *expr and puts its canonical form in its place. */
+static int check_expr(struct reader *r, const yaml_node_t *at, struct str *expr)
 {
     struct buf text CLEANUP(buf_done) = {0};
     struct err e = {0};
 
     buf_init(&text, 16 << 20);
-    if (promql_format(expr, r->defaults->syntax, &text, &e) != 0) {
+    if (promql_canonical(*expr, r->defaults->syntax, &text, &e) != 0) {
         return failf(r, at, "could not parse expression: %s", e.msg);
     }
-    return 0;
+    *expr = arena_str_dup(&r->out->arena, buf_str(&text));
+    return expr->p == NULL ? no_memory(r) : 0;
 }
 
 static bool is_empty(const yaml_node_t *n)
@@ -288,8 +290,7 @@ static int read_rule(struct reader *r, const yaml_node_t *n, struct labels group
         rc = fail(r, n, "field 'expr' must be set in rule");
     }
     rc = rc != 0 ? rc : text_of(r, f.expr, &ret->expr);
-    ret->expr = rc == 0 ? str_trim(ret->expr) : ret->expr;
-    rc = rc != 0 ? rc : check_expr(r, f.expr, ret->expr);
+    rc = rc != 0 ? rc : check_expr(r, f.expr, &ret->expr);
     rc = rc != 0 || f.for_ == NULL ? rc : duration_of(r, f.for_, &ret->for_ms);
     rc = rc != 0 || f.keep == NULL ? rc : duration_of(r, f.keep, &ret->keep_firing_for_ms);
     rc = rc != 0 || f.labels == NULL ? rc : pairs_of(r, f.labels, false, &ret->labels);

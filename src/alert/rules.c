@@ -200,8 +200,8 @@ static int reload(struct rules *r, char *const *globs, size_t globs_n, struct er
     group_list groups = {0};
     int rc = 0;
 
-    for (size_t i = 0; rc == 0 && i < (globs != NULL ? globs_n : r->globs_n); i++) {
-        rc = load_glob(r, globs != NULL ? globs[i] : r->globs[i], &files, reterr);
+    for (size_t i = 0; rc == 0 && i < (globs_n != SIZE_MAX ? globs_n : r->globs_n); i++) {
+        rc = load_glob(r, globs_n != SIZE_MAX ? globs[i] : r->globs[i], &files, reterr);
     }
     rc = rc != 0 ? rc : make_groups(&files, &groups);
     if (rc != 0) {
@@ -227,7 +227,7 @@ static int reload(struct rules *r, char *const *globs, size_t globs_n, struct er
         groups_done(&old_groups);
         files_done(&old_files);
     }
-    if (globs != NULL) {
+    if (globs_n != SIZE_MAX) {
         globs_free(r->globs, r->globs_n);
         r->globs = globs_dup(globs, globs_n);
         r->globs_n = globs_n;
@@ -364,8 +364,8 @@ int rules_open(const struct rules_opts *opts, struct rules **ret, struct err *re
     r->opts.interval_ms = opts->interval_ms > 0 ? opts->interval_ms : DEFAULT_INTERVAL_MS;
     r->opts.timeout_ms = opts->timeout_ms > 0 ? opts->timeout_ms : DEFAULT_TIMEOUT_MS;
     r->opts.globs = NULL;
-    mutex_init(&r->reload_lock, LOCK_RANK_API);
-    mutex_init(&r->lock, LOCK_RANK_AUTH);
+    mutex_init(&r->reload_lock, LOCK_RANK_AUTH);
+    mutex_init(&r->lock, LOCK_RANK_INGEST);
     cond_init(&r->wake);
     cancel_init(&r->cancel, 0);
     make_stats(r);

@@ -26,7 +26,7 @@ struct rules_opts {
 
 /** Load the files and start. @return 0; -ERR_INVALID, -ERR_IO, -ERR_NOMEM: nothing runs */
 NODISCARD int rules_open(const struct rules_opts *opts, struct rules **ret, struct err *reterr);
-/** Load again, perhaps with other patterns (NULL: the same). Rules that stay keep their alerts; series of those
+/** Load again, perhaps with other patterns (globs_n SIZE_MAX: the same). Rules that stay keep their alerts; series of those
  * that go are marked stale. @return 0, or an error: the old rules run on */
 NODISCARD int rules_reload(struct rules *r, char *const *globs, size_t globs_n, struct err *reterr);
 /** Ends evaluations. NULL is fine. */

@@ -87,11 +87,16 @@ void rule_mark_stale(struct rules *r, struct rule_run *run, int64_t t_ms);
 void rule_run_done(struct rule_run *run);
 void alert_free(struct alert *a);
 
-/** The result of an alerting rule into its alerts, and the series that say so.
- * @param add  called for every series; not under the lock */
+/** Where the series of an alerting rule go; not called under the lock. */
+struct series_out {
+    int (*add)(void *arg, struct labels ls, double v, struct err *reterr);
+    void *arg;
+    struct arena *arena; /* for labels on the way */
+};
+
+/** The result of an alerting rule into its alerts, and the series that say so. */
 int alerts_update(struct rules *r, const struct rule_group *g, struct rule_run *run,
-                  const struct promql_result *found, int64_t t_ms, struct arena *a,
-                  int (*add)(void *arg, struct labels ls, double v, struct err *reterr), void *arg,
+                  const struct promql_result *found, int64_t t_ms, const struct series_out *out,
                   struct err *reterr);
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef API_API_H
 #define API_API_H
 
+#include "alert/rules.h"
 #include "auth/auth.h"
 #include "conf/conf.h"
 #include "ingest/otlp.h"
@@ -64,6 +65,7 @@ struct api_backend {
     struct push_door *push;
     struct ha *ha;         /* NULL: no deduplication of replicas */
     struct scrape *scrape; /* NULL: nothing is scraped */
+    struct rules *rules;
     /** Read the settings and the files they name again; for POST /-/reload. Thread-safe. */
     int (*reload)(void *arg, struct err *reterr);
     void *reload_arg;

@@ -103,8 +103,10 @@ class Generator:
         return f'sort_by_label({self.vector(d - 1)}, "n", "instance")'
 
     def function(self, d):
-        f = self.r.choice(MAPS)
-        return f'{f}({self.vector(d - 1)})'
+        f, of = self.r.choice(MAPS), self.vector(d - 1)
+        if f in ('cos', 'sinh', 'exp') and '^' in of:  # they magnify the last digit of a power
+            f = 'abs'
+        return f'{f}({of})'
 
     def vector(self, d):
         if d <= 0:

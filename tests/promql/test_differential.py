@@ -20,8 +20,8 @@ BATCH = 100
 
 
 class Peer:
-    def __init__(self, start, name, binary, *flags):
-        (start.folder / 'prometheus.yml').write_text('global: {evaluation_interval: 1m}\n')
+    def __init__(self, start, name, binary, *flags, config=''):
+        (start.folder / 'prometheus.yml').write_text('global: {evaluation_interval: 1m}\n' + config)
         port = free_port()
         self.url = f'http://127.0.0.1:{port}'
         self.process = start.process(name, [

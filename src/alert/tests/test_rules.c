@@ -244,12 +244,12 @@ static void test_reload(void **state)
     evaluate(f, 0);
     assert_true(shows(f, true, "High"));
     write_rules(f, "groups:\n- name: g\n  rules:\n  - {alert: High, expr: 'm >'}\n");
-    assert_int_equal(rules_reload(f->rules, NULL, 0, &e), -ERR_INVALID);
+    assert_int_equal(rules_reload(f->rules, NULL, SIZE_MAX, &e), -ERR_INVALID);
     assert_true(shows(f, true, "High")); /* the old ones run on */
     write_rules(f, "groups:\n- name: g\n  rules:\n"
                    "  - {alert: High, expr: m > 5, for: 1h}\n"
                    "  - {record: new, expr: sum(m)}\n");
-    assert_int_equal(rules_reload(f->rules, NULL, 0, &e), 0);
+    assert_int_equal(rules_reload(f->rules, NULL, SIZE_MAX, &e), 0);
     assert_true(shows(f, true, "High")); /* and keeps since when it is pending */
     assert_answer(f, "old", 121, "");    /* ended by the reload, not by the lookback */
     evaluate(f, 1);

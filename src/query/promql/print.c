@@ -408,3 +408,16 @@ int promql_format(struct str query, struct promql_syntax syntax, struct buf *dst
     }
     return rc;
 }
+
+int promql_canonical(struct str query, struct promql_syntax syntax, struct buf *dst,
+                     struct err *reterr)
+{
+    struct ast ast CLEANUP(ast_done) = {0};
+    int rc = promql_parse(query, syntax, &ast, reterr);
+
+    if (rc == 0) {
+        node_print(ast.root, dst);
+        rc = buf_status(dst);
+    }
+    return rc;
+}

@@ -131,6 +131,9 @@ void promql_selectors_free(struct promql_selectors *s); /* NULL is fine */
 /** Check an expression, and print it in canonical form (as promtool and /format_query do). */
 NODISCARD int promql_format(struct str query, struct promql_syntax syntax, struct buf *dst,
                             struct err *reterr);
+/** The same on one line, as rules and parsed expressions show it. */
+NODISCARD int promql_canonical(struct str query, struct promql_syntax syntax, struct buf *dst,
+                               struct err *reterr);
 struct promql_syntax promql_engine_syntax(const struct promql_engine *e);
 
 #endif

@@ -46,7 +46,7 @@ struct tsdb {
     struct head head;
     struct door_shard doors[DOOR_SHARDS];
     struct metadata_store *metadata;
-    struct rollups *rollups; /* rollup_internal.h */
+    struct rollups *rollups;       /* rollup_internal.h */
     struct tombstones *tombstones; /* guarded by: merge_lock */
     struct exemplar_store *exemplars;
 
