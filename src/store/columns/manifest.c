@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "io/vfs.h"
+#include "io/quarantine.h"
 #include "store/columns/columns_internal.h"
 #include "store/columns/part.h"
 
@@ -283,6 +283,11 @@ static int open_listed(struct columns *c, const struct listed *l, struct err *re
     if (rc == -ERR_NOT_FOUND) { /* moved away by hand */
         log_error("columns", "a part is missing, going on without it", L_CSTR("path", path));
         return 0;
+    }
+    if (rc == -ERR_CORRUPT) { /* the manifest forgets it with its next change */
+        log_error("columns", "damaged part put aside, going on without it", L_CSTR("path", path),
+                  L_CSTR("error", reterr != NULL ? reterr->msg : ""));
+        return quarantine_move(c->opts.vfs, c->opts.dir, path, reterr);
     }
     if (rc < 0) {
         return rc;

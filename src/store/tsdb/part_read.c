@@ -134,6 +134,7 @@ int part_parse(struct mapping index, struct mapping data, bool check_crc, struct
 {
     struct part *p = mem_xcalloc(1, sizeof(*p));
     const char *wrong = NULL;
+    enum err_code code = ERR_CORRUPT;
 
     atomic_init(&p->refs, 1);
     p->dir = mem_xstrdup("part");
@@ -142,6 +143,7 @@ int part_parse(struct mapping index, struct mapping data, bool check_crc, struct
     mutex_init(&p->lock, LOCK_RANK_LEAF);
     if (other_version(p)) {
         wrong = "written in another version of the format, which this program does not read";
+        code = ERR_UNSUPPORTED;
     } else if (!take_footer(p)) {
         wrong = "index is not one, or cut off";
     } else if (check_crc && crc32c(0, p->index.p, p->index.n - 8) != p->f.crc) {
@@ -153,9 +155,10 @@ int part_parse(struct mapping index, struct mapping data, bool check_crc, struct
     } else {
         p->verified = mem_try_calloc(p->f.blocks_n, 1);
         wrong = p->verified == NULL ? "no memory to open it" : NULL;
+        code = ERR_NOMEM;
     }
     if (wrong != NULL) {
-        int rc = bad(p, wrong, reterr);
+        int rc = err_set(reterr, code, "%s: %s", p->dir, wrong);
 
         p->index = p->data = (struct mapping){0}; /* stay the caller's */
         part_unref(p);

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "io/quarantine.h"
 #include "store/tsdb/tsdb_internal.h"
 
 static char *join(const char *dir, const char *name)
@@ -91,6 +92,35 @@ static bool is_ours(const char *name)
                       strcmp(name + n, PART_GONE_SUFFIX) == 0);
 }
 
+/** Numbers of a part from its name, also when its footer cannot be read: they must not be given again. */
+static void skip_numbers(struct tsdb *db, const char *dir)
+{
+    const char *dash = strrchr(dir, '-');
+    uint64_t hi = 0;
+
+    if (dash != NULL && str_to_u64(str_cstr(dash + 1), &hi) && hi >= db->next_seq) {
+        db->next_seq = hi + 1;
+    }
+}
+
+int part_open_or_quarantine(struct tsdb *db, const char *dir, struct part **ret, struct err *reterr)
+{
+    struct err e = {0};
+    int rc = part_open(dir, ret, &e);
+
+    if (rc == -ERR_CORRUPT || rc == -ERR_NOT_FOUND) {
+        log_error("tsdb", "damaged part put aside, going on without it", L_CSTR("dir", dir),
+                  L_CSTR("error", e.msg));
+        skip_numbers(db, dir);
+        rc = quarantine_move(db->vfs, db->dir, dir, reterr);
+        return rc < 0 ? rc : 1;
+    }
+    if (rc < 0 && reterr != NULL) {
+        *reterr = e;
+    }
+    return rc;
+}
+
 static int load_one(struct tsdb *db, const char *dir, struct err *reterr)
 {
     struct part *p = NULL;
@@ -99,9 +129,9 @@ static int load_one(struct tsdb *db, const char *dir, struct err *reterr)
     if (str_ends(str_cstr(dir), STR(".tmp")) || str_ends(str_cstr(dir), STR(PART_GONE_SUFFIX))) {
         return vfs_remove_tree(db->vfs, dir, reterr);
     }
-    rc = part_open(dir, &p, reterr);
-    if (rc < 0) {
-        return rc;
+    rc = part_open_or_quarantine(db, dir, &p, reterr);
+    if (rc != 0) {
+        return rc < 0 ? rc : 0;
     }
     if (part_info(p)->seq_hi >= db->next_seq) {
         db->next_seq = part_info(p)->seq_hi + 1;

@@ -112,9 +112,9 @@ static int load_one(struct tsdb *db, struct tier *t, const char *dir, struct err
     if (str_ends(str_cstr(dir), STR(".tmp")) || str_ends(str_cstr(dir), STR(PART_GONE_SUFFIX))) {
         return vfs_remove_tree(db->vfs, dir, reterr);
     }
-    rc = part_open(dir, &p, reterr);
-    if (rc < 0) {
-        return rc;
+    rc = part_open_or_quarantine(db, dir, &p, reterr);
+    if (rc != 0) {
+        return rc < 0 ? rc : 0;
     }
     if (part_info(p)->seq_hi >=
         db->next_seq) { /* its raw parts may be gone: never use a number again */

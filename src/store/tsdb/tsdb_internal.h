@@ -131,6 +131,10 @@ void doors_sweep(struct tsdb *db);
 
 /** Open every part below blocks/; unfinished ones are removed. */
 NODISCARD int parts_load(struct tsdb *db, struct err *reterr);
+/** part_open(), but a damaged part is moved to quarantine/ and named in the log.
+ * @return 0, 1 (moved), -ERR_IO, -ERR_NOSPACE, -ERR_NOMEM */
+NODISCARD int part_open_or_quarantine(struct tsdb *db, const char *dir, struct part **ret,
+                                      struct err *reterr);
 void parts_done(struct tsdb *db);
 /** References to all parts that overlap a range, in order of (day, seq). Free with parts_release(). */
 NODISCARD int parts_snapshot(struct tsdb *db, int64_t min_ms, int64_t max_ms, struct part ***ret,

@@ -20,7 +20,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/thread.h"
-#include "io/vfs.h"
+#include "io/quarantine.h"
+#include "io/tree.h"
 #include "store/columns/tests/gen.h"
 
 static const struct resource NO_RESOURCE;
@@ -188,6 +189,23 @@ static void check_ids(struct columns *c, struct numbers *s, const uint64_t *ids)
         assert_int_equal(s->seen[i], 1);
         assert_int_equal(s->ids[i], ids[i]);
     }
+}
+
+/* Undo a quarantine of the only part. */
+static void put_back(const char *dir, const char *part)
+{
+    char quarantine[700];
+    char from[1000];
+    char **names = NULL;
+    size_t n = 0;
+
+    snprintf(quarantine, sizeof(quarantine), "%s/quarantine", dir);
+    assert_int_equal(vfs_list(quarantine, &names, &n, NULL), 0);
+    assert_int_equal(n, 1);
+    snprintf(from, sizeof(from), "%s/%s", quarantine, names[0]);
+    assert_int_equal(tree_make_parents(part, NULL), 0); /* an empty day was removed */
+    assert_int_equal(rename(from, part), 0);
+    vfs_list_free(names, n);
 }
 
 static void test_stable_ids(void **state)
@@ -373,6 +391,15 @@ static void test_damage(void **state)
             flip(path, at);
             c = NULL;
             rc = columns_open(&o, &c, &err);
+            if (rc == 0 && quarantine_count(dir) != 0) {
+                found++; /* noticed at start: nothing of the part is shown */
+                assert_int_equal(scan_numbers(c, &s, &err), 0);
+                assert_int_equal(s.n, 0);
+                columns_close(c);
+                put_back(dir, part);
+                flip(path, at);
+                continue;
+            }
             rc = rc < 0 ? rc : scan_numbers(c, &s, &err);
             if (rc < 0) {
                 found++;

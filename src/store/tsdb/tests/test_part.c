@@ -232,7 +232,7 @@ static void test_other_version(void **state)
     assert_int_equal(fseek(f, PART_MAGIC_SIZE - 1, SEEK_SET), 0);
     assert_int_equal(fputc(1, f), 1);
     assert_int_equal(fclose(f), 0);
-    assert_int_equal(part_open(path, &p, &e), -ERR_CORRUPT);
+    assert_int_equal(part_open(path, &p, &e), -ERR_UNSUPPORTED);
     assert_non_null(strstr(e.msg, "another version"));
 }
 
