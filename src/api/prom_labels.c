@@ -36,61 +36,58 @@ static void begin_data(struct json_writer *w, struct buf *b)
 
 /* ---- series ---- */
 
+/** Selections, one a selector, and how far each was written. */
 struct found {
-    VEC(struct labels) list;
-    struct arena a;
+    struct series_selection *sel[SELECTORS_MAX];
+    size_t at[SELECTORS_MAX];
+    size_t n;
 };
 
-static int gather_series(struct series_source src, const struct series_query *q, struct found *f,
-                         struct err *e)
+static void write_labels(struct json_writer *w, struct labels ls)
 {
-    struct series_selection *sel = NULL;
-    int rc = src.ops->select(src.impl, q, &sel, e);
+    json_object_begin(w);
+    for (size_t k = 0; k < ls.n; k++) {
+        json_key_str(w, ls.v[k].name);
+        json_str(w, ls.v[k].value);
+    }
+    json_object_end(w);
+}
 
-    for (size_t i = 0; rc == 0 && i < src.ops->count(sel); i++) {
-        struct labels copy;
+/** The smallest labels not yet written; steps over them in all selections. @return false at the end */
+static bool next_labels(const struct series_source_ops *ops, struct found *f, struct labels *ret)
+{
+    bool any = false;
 
-        rc = labels_dup(src.ops->labels(sel, i), &f->a, &copy);
-        if (rc == 0 && !vec_push(&f->list, copy)) {
-            rc = -ERR_NOMEM;
-        }
-        if (rc < 0) {
-            rc = err_set(e, ERR_LIMIT, "the answer needs more than %d MiB", LIST_ARENA >> 20);
+    for (size_t i = 0; i < f->n; i++) {
+        if (f->at[i] < ops->count(f->sel[i])) {
+            struct labels ls = ops->labels(f->sel[i], f->at[i]);
+
+            if (!any || labels_cmp(ls, *ret) < 0) {
+                *ret = ls;
+            }
+            any = true;
         }
     }
-    src.ops->free(sel);
-    return rc;
+    for (size_t i = 0; any && i < f->n; i++) {
+        if (f->at[i] < ops->count(f->sel[i]) &&
+            (f->n == 1 || labels_eq(ops->labels(f->sel[i], f->at[i]), *ret))) {
+            f->at[i]++;
+        }
+    }
+    return any;
 }
 
-static int by_labels(const void *a, const void *b)
-{
-    return labels_cmp(*(const struct labels *)a, *(const struct labels *)b);
-}
-
-static void write_series(struct http_exchange *x, struct found *f, size_t limit)
+static void write_series(struct http_exchange *x, const struct series_source_ops *ops,
+                         struct found *f, size_t limit)
 {
     struct json_writer w;
+    struct labels ls;
     struct buf b;
-    size_t written = 0;
 
-    if (f->list.n > 1) {
-        qsort(f->list.v, f->list.n, sizeof(*f->list.v), by_labels);
-    }
     begin_data(&w, &b);
     json_array_begin(&w);
-    for (size_t i = 0; i < f->list.n && (limit == 0 || written < limit); i++) {
-        struct labels ls = f->list.v[i];
-
-        if (i > 0 && labels_eq(f->list.v[i - 1], ls)) {
-            continue;
-        }
-        written++;
-        json_object_begin(&w);
-        for (size_t k = 0; k < ls.n; k++) {
-            json_key_str(&w, ls.v[k].name);
-            json_str(&w, ls.v[k].value);
-        }
-        json_object_end(&w);
+    for (size_t n = 0; (limit == 0 || n < limit) && next_labels(ops, f, &ls); n++) {
+        write_labels(&w, ls);
     }
     json_array_end(&w);
     json_object_end(&w);
@@ -101,14 +98,15 @@ static void series(void *arg, struct http_exchange *x)
 {
     const struct api_backend *b = api_backend(arg);
     struct series_source src = tsdb_source(store_metrics(b->store));
-    struct series_query q = {.cancel = http_cancel(x)};
+    struct budget budget;
+    struct series_query q = {.cancel = http_cancel(x), .budget = &budget, .want = SERIES_LABELS};
     struct selectors sel = {0};
     struct found f = {0};
     struct err e = {0};
     int64_t limit = 0;
     int rc = selectors_parse(x, &sel, &e);
 
-    arena_init(&f.a, LIST_ARENA);
+    budget_init(&budget, LIST_ARENA, NULL);
     rc = rc < 0 ? rc : bounds(x, &q, &e);
     rc = rc < 0 ? rc : param_i64(x, "limit", 0, INT32_MAX, 0, &limit, &e);
     if (rc == 0 && sel.n == 0) {
@@ -117,15 +115,17 @@ static void series(void *arg, struct http_exchange *x)
     for (size_t i = 0; rc == 0 && i < sel.n; i++) {
         q.matchers = (const struct matcher *const *)sel.m[i];
         q.matchers_n = sel.m_n[i];
-        rc = gather_series(src, &q, &f, &e);
+        rc = src.ops->select(src.impl, &q, &f.sel[i], &e);
+        f.n += rc == 0 ? 1 : 0;
     }
     if (rc < 0) {
         respond_err(x, rc, &e);
     } else {
-        write_series(x, &f, (size_t)limit);
+        write_series(x, src.ops, &f, (size_t)limit);
     }
-    vec_done(&f.list);
-    arena_done(&f.a);
+    for (size_t i = 0; i < f.n; i++) {
+        src.ops->free(f.sel[i]);
+    }
     selectors_done(&sel);
 }
 

@@ -34,6 +34,7 @@ enum how {
     HOW_ANY,      /* .* */
     HOW_NONEMPTY, /* .+ */
     HOW_PREFIX,   /* literal.* or literal.+ */
+    HOW_ENDS,     /* literal.*literal */
     HOW_SUFFIX,   /* .*literal */
     HOW_INFIX,    /* .*literal.* */
     HOW_PCRE,
@@ -46,7 +47,8 @@ struct matcher {
     bool empty;         /* the answer for "" */
     struct str name;    /* all strings in `arena` */
     struct str value;
-    struct str text; /* literal of PREFIX, SUFFIX, INFIX */
+    struct str text;   /* literal of PREFIX, SUFFIX, INFIX, first of ENDS */
+    struct str suffix; /* second of ENDS */
     struct str prefix;
     struct str *literals; /* sorted, unique */
     size_t literals_n;
@@ -213,6 +215,23 @@ static bool has_alternation(struct str p)
     return false;
 }
 
+/** `.*` and a literal to the end, behind a literal. */
+static bool recognise_ends(struct matcher *m, struct str p, size_t pos, struct buf *tmp)
+{
+    if (!str_starts(str_drop(p, pos), STR(".*"))) {
+        return false;
+    }
+    pos += 2;
+    buf_clear(tmp);
+    take_literal(p, &pos, tmp);
+    if (tmp->failed || tmp->n == 0 || pos != p.n) {
+        return false; /* "a.*?b" and the like stop at once */
+    }
+    m->suffix = arena_str_dup(&m->arena, buf_str(tmp));
+    m->how = HOW_ENDS;
+    return m->suffix.n == tmp->n;
+}
+
 /** Try the forms that need no regex engine. @return true when `m` is complete. */
 static bool recognise(struct matcher *m, struct str pattern, struct buf *tmp)
 {
@@ -255,7 +274,7 @@ static bool recognise(struct matcher *m, struct str pattern, struct buf *tmp)
         m->prefix = m->text;
         m->tail_nonempty = rest_is(p, pos, ".+");
         m->how = HOW_PREFIX;
-        return m->tail_nonempty || rest_is(p, pos, ".*");
+        return m->tail_nonempty || rest_is(p, pos, ".*") || recognise_ends(m, p, pos, tmp);
     }
     m->how = pos == p.n ? HOW_SUFFIX : HOW_INFIX;
     return pos == p.n || rest_is(p, pos, ".*");
@@ -440,6 +459,9 @@ static bool positive(const struct matcher *m, struct str value)
         return value.n != 0;
     case HOW_PREFIX:
         return str_starts(value, m->text) && (!m->tail_nonempty || value.n > m->text.n);
+    case HOW_ENDS:
+        return value.n >= m->text.n + m->suffix.n && str_starts(value, m->text) &&
+               str_ends(value, m->suffix);
     case HOW_SUFFIX:
         return str_ends(value, m->text);
     case HOW_INFIX:
@@ -532,6 +554,11 @@ struct str matcher_name(const struct matcher *m)
 struct str matcher_value(const struct matcher *m)
 {
     return m->value;
+}
+
+bool matcher_is_costly(const struct matcher *m)
+{
+    return m->how == HOW_PCRE;
 }
 
 bool matcher_matches_empty(const struct matcher *m)

@@ -29,6 +29,8 @@ struct str matcher_value(const struct matcher *m);
 
 /** Does a label value (empty for an absent label) satisfy the matcher? */
 bool matcher_matches(const struct matcher *m, struct str value);
+/** Does it need the regex engine? */
+bool matcher_is_costly(const struct matcher *m);
 /** Does it accept a series without the label? */
 bool matcher_matches_empty(const struct matcher *m);
 /** For EQ and for RE that is a plain alternation of literals: the values, count in *ret_n (valid as long as

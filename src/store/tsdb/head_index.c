@@ -263,9 +263,78 @@ static void ix_all(const void *impl, roaring_bitmap_t *dst)
     }
 }
 
+static uint64_t ix_size(const void *impl, uint64_t pair)
+{
+    return ((const struct shard *)impl)->pairs.v[pair]->series.n;
+}
+
+static bool has_series(const struct head_pair *p, uint32_t number)
+{
+    size_t lo = 0;
+    size_t hi = p->series.n;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (p->series.v[mid] < number) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo < p->series.n && p->series.v[lo] == number;
+}
+
+enum { SEARCH_COST = 20 }; /* a search, in steps of building a set */
+
+static int ix_keep(const void *impl, uint64_t pair, roaring_bitmap_t *set)
+{
+    const struct head_pair *p = ((const struct shard *)impl)->pairs.v[pair];
+    uint64_t n = roaring_bitmap_get_cardinality(set);
+    roaring_bitmap_t *other;
+
+    if (n * SEARCH_COST < p->series.n) {
+        uint32_t *v = mem_try_alloc(n * sizeof(*v));
+        size_t kept = 0;
+
+        if (v == NULL) {
+            return -ERR_NOMEM;
+        }
+        roaring_bitmap_to_uint32_array(set, v);
+        for (uint64_t i = 0; i < n; i++) {
+            v[kept] = v[i];
+            kept += has_series(p, v[i]) ? 1 : 0;
+        }
+        roaring_bitmap_clear(set);
+        roaring_bitmap_add_many(set, kept, v);
+        mem_free(v);
+        return 0;
+    }
+    other = roaring_bitmap_of_ptr(p->series.n, p->series.v);
+    if (other == NULL) {
+        return -ERR_NOMEM;
+    }
+    roaring_bitmap_and_inplace(set, other);
+    roaring_bitmap_free(other);
+    return 0;
+}
+
+static int ix_meets(const void *impl, uint64_t pair, const roaring_bitmap_t *set)
+{
+    const struct head_pair *p = ((const struct shard *)impl)->pairs.v[pair];
+
+    for (size_t i = 0; i < p->series.n; i++) {
+        if (roaring_bitmap_contains(set, p->series.v[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 struct index_view head_index(const struct shard *s)
 {
-    static const struct index_ops ops = {ix_find, ix_each, ix_add, ix_all};
+    static const struct index_ops ops = {ix_find, ix_each, ix_add,  ix_all,
+                                         ix_size, ix_keep, ix_meets};
 
     return (struct index_view){&ops, s};
 }

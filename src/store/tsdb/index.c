@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Matchers to series sets. A matcher that accepts an absent label removes the series of the values it
- * refuses; any other keeps the series of the values it accepts. Cheap matchers first, so that an empty
- * result ends early.
+ * refuses; any other keeps the series of the values it accepts. Equalities first, the rarest pair before
+ * the others, so that an empty result ends early.
  */
 #include "store/tsdb/index.h"
 
@@ -11,11 +11,20 @@
 struct collect {
     struct index_view ix;
     const struct matcher *m;
-    bool want; /* collect pairs whose value gives this answer */
+    bool want;                             /* collect pairs whose value gives this answer */
+    const struct index_verdicts *verdicts; /* NULL: none */
     roaring_bitmap_t *set;
     struct cancel *cancel;
     unsigned seen;
 };
+
+static bool accepts(const struct collect *c, struct str value, uint64_t pair)
+{
+    const struct index_verdicts *v = c->verdicts;
+
+    return v != NULL && pair < v->n && v->by_pair[pair] != 0 ? v->by_pair[pair] == 2
+                                                             : matcher_matches(c->m, value);
+}
 
 static int collect_one(void *arg, struct str value, uint64_t pair)
 {
@@ -28,7 +37,7 @@ static int collect_one(void *arg, struct str value, uint64_t pair)
             return rc;
         }
     }
-    return matcher_matches(c->m, value) == c->want ? c->ix.ops->add(c->ix.impl, pair, c->set) : 0;
+    return accepts(c, value, pair) == c->want ? c->ix.ops->add(c->ix.impl, pair, c->set) : 0;
 }
 
 static int collect_literals(struct collect *c, const struct str *values, size_t n)
@@ -51,11 +60,13 @@ static int collect_literals(struct collect *c, const struct str *values, size_t 
 }
 
 /** Narrow *set (NULL: everything so far) by one matcher. */
-static int narrow(struct index_view ix, const struct matcher *m, struct cancel *cancel,
+static int narrow(struct index_view ix, const struct matcher *m,
+                  const struct index_verdicts *verdicts, struct cancel *cancel,
                   roaring_bitmap_t **set)
 {
     bool accepts_absent = matcher_matches_empty(m);
-    struct collect c = {.ix = ix, .m = m, .want = !accepts_absent, .cancel = cancel};
+    struct collect c = {
+        .ix = ix, .m = m, .want = !accepts_absent, .verdicts = verdicts, .cancel = cancel};
     size_t n = 0;
     const struct str *literals = accepts_absent ? NULL : matcher_literals(m, &n);
     int rc;
@@ -102,30 +113,108 @@ static int narrow(struct index_view ix, const struct matcher *m, struct cancel *
     return 0;
 }
 
-/** 0: equality, 1: other positive, 2: accepts an absent label. */
-static int cost_class(const struct matcher *m)
+/** Equality that no absent label satisfies. */
+static bool is_equality(const struct matcher *m)
 {
-    if (matcher_matches_empty(m)) {
-        return 2;
-    }
-    return matcher_op(m) == MATCH_EQ ? 0 : 1;
+    return matcher_op(m) == MATCH_EQ && !matcher_matches_empty(m);
 }
 
-int index_resolve(struct index_view ix, const struct matcher *const *matchers, size_t n,
-                  struct cancel *cancel, roaring_bitmap_t **ret)
+struct sized_pair {
+    uint64_t pair, size;
+};
+
+enum { EQUAL_MAX = 32 }; /* pairs sorted by size; more are simply narrowed by */
+
+/** All equalities at once, the rarest pair first. @return 0 with *set left NULL when there is none */
+static int resolve_equal(struct index_view ix, const struct matcher *const *matchers, size_t n,
+                         roaring_bitmap_t **set)
 {
-    roaring_bitmap_t *set = NULL;
+    struct sized_pair v[EQUAL_MAX];
+    size_t found = 0;
+    bool missing = false;
     int rc = 0;
 
-    for (int class = 0; class < 3; class ++) {
+    for (size_t i = 0; i < n && !missing && found < EQUAL_MAX; i++) {
+        struct sized_pair p;
+        size_t at;
+
+        if (!is_equality(matchers[i])) {
+            continue;
+        }
+        if (!ix.ops->find(ix.impl, matcher_name(matchers[i]), matcher_value(matchers[i]),
+                          &p.pair)) {
+            missing = true;
+            continue;
+        }
+        p.size = ix.ops->size(ix.impl, p.pair);
+        for (at = found++; at > 0 && v[at - 1].size > p.size; at--) {
+            v[at] = v[at - 1];
+        }
+        v[at] = p;
+    }
+    if (found == 0 && !missing) {
+        return 0;
+    }
+    *set = roaring_bitmap_create();
+    if (*set == NULL) {
+        return -ERR_NOMEM;
+    }
+    for (size_t i = 0; rc == 0 && !missing && i < found; i++) {
+        rc =
+            i == 0 ? ix.ops->add(ix.impl, v[i].pair, *set) : ix.ops->keep(ix.impl, v[i].pair, *set);
+        if (roaring_bitmap_is_empty(*set)) {
+            break;
+        }
+    }
+    return rc;
+}
+
+static const struct index_verdicts *verdicts_of(const struct matcher *m,
+                                                const struct index_verdicts *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (v[i].m == m) {
+            return &v[i];
+        }
+    }
+    return NULL;
+}
+
+/** Narrow by the others: those that accept an absent label last. */
+static int resolve_rest(struct index_view ix, const struct matcher *const *matchers, size_t n,
+                        const struct index_verdicts *verdicts, size_t verdicts_n,
+                        struct cancel *cancel, roaring_bitmap_t **set)
+{
+    size_t equal = 0;
+    int rc = 0;
+
+    for (int absent = 0; absent < 2; absent++) {
         for (size_t i = 0; rc == 0 && i < n; i++) {
-            if (cost_class(matchers[i]) != class || (set != NULL && roaring_bitmap_is_empty(set))) {
+            if (is_equality(matchers[i]) && equal++ < EQUAL_MAX) {
+                continue; /* counted in the first round only, where all of them are */
+            }
+            if (matcher_matches_empty(matchers[i]) != (absent == 1) ||
+                (*set != NULL && roaring_bitmap_is_empty(*set))) {
                 continue;
             }
             rc = cancel_check(cancel);
-            rc = rc == 0 ? narrow(ix, matchers[i], cancel, &set) : rc;
+            rc = rc == 0 ? narrow(ix, matchers[i], verdicts_of(matchers[i], verdicts, verdicts_n),
+                                  cancel, set)
+                         : rc;
         }
     }
+    return rc;
+}
+
+int index_resolve_with(struct index_view ix, const struct matcher *const *matchers, size_t n,
+                       const struct index_verdicts *verdicts, size_t verdicts_n,
+                       struct cancel *cancel, roaring_bitmap_t **ret)
+{
+    roaring_bitmap_t *set = NULL;
+    int rc = cancel_check(cancel);
+
+    rc = rc == 0 ? resolve_equal(ix, matchers, n, &set) : rc;
+    rc = rc == 0 ? resolve_rest(ix, matchers, n, verdicts, verdicts_n, cancel, &set) : rc;
     if (rc == 0 && set == NULL) {
         set = roaring_bitmap_create();
         rc = set == NULL ? -ERR_NOMEM : 0;
@@ -141,4 +230,10 @@ int index_resolve(struct index_view ix, const struct matcher *const *matchers, s
     }
     *ret = set;
     return 0;
+}
+
+int index_resolve(struct index_view ix, const struct matcher *const *matchers, size_t n,
+                  struct cancel *cancel, roaring_bitmap_t **ret)
+{
+    return index_resolve_with(ix, matchers, n, NULL, 0, cancel, ret);
 }

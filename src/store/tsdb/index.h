@@ -22,6 +22,19 @@ struct index_ops {
     int (*add)(const void *impl, uint64_t pair, roaring_bitmap_t *dst);
     /** Add every series. */
     void (*all)(const void *impl, roaring_bitmap_t *dst);
+    /** How many series a pair has, or a number that grows with it. */
+    uint64_t (*size)(const void *impl, uint64_t pair);
+    /** Keep of a set what the pair has. @return 0, -ERR_CORRUPT, -ERR_NOMEM */
+    int (*keep)(const void *impl, uint64_t pair, roaring_bitmap_t *set);
+    /** Has the pair a series of the set? @return 1, 0, -ERR_CORRUPT */
+    int (*meets)(const void *impl, uint64_t pair, const roaring_bitmap_t *set);
+};
+
+/** What a costly matcher says of pairs, found out beforehand; others are asked for. */
+struct index_verdicts {
+    const struct matcher *m;
+    const uint8_t *by_pair; /* 0 not known, 1 no, 2 yes */
+    size_t n;
 };
 
 struct index_view {
@@ -31,6 +44,9 @@ struct index_view {
 
 /** Series numbers that satisfy all matchers (all of them when n is 0). Free with roaring_bitmap_free().
  * @return 0, -ERR_NOMEM, -ERR_CORRUPT, -ERR_CANCELED, -ERR_TIMEOUT */
+NODISCARD int index_resolve_with(struct index_view ix, const struct matcher *const *matchers,
+                                 size_t n, const struct index_verdicts *verdicts, size_t verdicts_n,
+                                 struct cancel *cancel, roaring_bitmap_t **ret);
 NODISCARD int index_resolve(struct index_view ix, const struct matcher *const *matchers, size_t n,
                             struct cancel *cancel, roaring_bitmap_t **ret);
 

@@ -305,26 +305,37 @@ const char *part_dir(const struct part *p)
 
 /* ---- pairs ---- */
 
-/** Value and postings of a pair. */
-static bool get_pair(const struct part *p, uint64_t pair, struct str *ret_value,
-                     struct str *ret_postings)
+/** A reader at a pair. Only group starts have an offset. */
+static struct bits_reader pairs_from(const struct part *p, uint64_t pair)
 {
     const uint8_t *base = p->section[SECTION_PAIRS];
     uint64_t size = p->f.size[SECTION_PAIRS];
-    uint32_t at;
-    struct bits_reader r;
+    uint32_t at = 0;
+    struct bits_reader r = bits_reader_of(base, 0);
 
-    if (pair >= p->f.pairs_n) {
-        return false;
+    if (pair < p->f.pairs_n) {
+        at = bits_get_u32(p->section[SECTION_PAIR_GROUPS] + pair / PART_GROUP * 4);
     }
-    at = bits_get_u32(p->section[SECTION_PAIR_GROUPS] + pair / PART_GROUP * 4);
-    if (at > size) {
-        return false;
+    if (pair >= p->f.pairs_n || at > size) {
+        r.bad = true;
+        return r;
     }
     r = bits_reader_of(base + at, (size_t)(size - at));
     for (uint64_t i = pair % PART_GROUP; i > 0; i--) {
         (void)bits_read_str(&r);
         (void)bits_read_str(&r);
+    }
+    return r;
+}
+
+/** Value and postings of a pair. */
+static bool get_pair(const struct part *p, uint64_t pair, struct str *ret_value,
+                     struct str *ret_postings)
+{
+    struct bits_reader r = pairs_from(p, pair);
+
+    if (r.bad) {
+        return false;
     }
     *ret_value = bits_read_str(&r);
     *ret_postings = bits_read_str(&r);
@@ -396,6 +407,7 @@ static int ix_each(const void *impl, struct str name, struct str prefix,
 {
     const struct part *p = impl;
     const struct name_range *n = find_name(p, name);
+    struct bits_reader r;
     uint64_t at;
     int rc = 0;
 
@@ -403,11 +415,18 @@ static int ix_each(const void *impl, struct str name, struct str prefix,
         return 0;
     }
     at = prefix.n != 0 ? lower_pair(p, n, prefix) : n->first;
+    if (at == UINT64_MAX) {
+        return -ERR_CORRUPT;
+    }
+    if (at >= (uint64_t)n->first + n->n) {
+        return 0;
+    }
+    r = pairs_from(p, at);
     for (; rc == 0 && at < (uint64_t)n->first + n->n; at++) {
-        struct str v;
-        struct str ignored;
+        struct str v = bits_read_str(&r);
 
-        if (!get_pair(p, at, &v, &ignored)) {
+        (void)bits_read_str(&r);
+        if (r.bad) {
             return -ERR_CORRUPT;
         }
         if (!str_starts(v, prefix)) {
@@ -415,38 +434,120 @@ static int ix_each(const void *impl, struct str name, struct str prefix,
         }
         rc = fn(arg, v, at);
     }
-    return at == UINT64_MAX ? -ERR_CORRUPT : rc;
+    return rc;
+}
+
+/** A pair's series as runs. */
+struct runs {
+    struct bits_reader r;
+    uint64_t next, end; /* series there are */
+};
+
+static bool runs_of(const struct part *p, uint64_t pair, struct runs *ret)
+{
+    struct str v;
+    struct str postings;
+
+    if (!get_pair(p, pair, &v, &postings)) {
+        return false;
+    }
+    *ret = (struct runs){bits_reader_of(postings.p, postings.n), 0, p->f.series_n};
+    return true;
+}
+
+/** The next run [*ret_from, *ret_to). @return 1, 0 at the end, -ERR_CORRUPT */
+static int next_run(struct runs *r, uint64_t *ret_from, uint64_t *ret_to)
+{
+    uint64_t gap;
+    uint64_t len;
+
+    if (r->r.p >= r->r.end) {
+        return 0;
+    }
+    gap = bits_read_varint(&r->r);
+    len = (gap & 1) != 0 ? bits_read_varint(&r->r) + 2 : 1;
+    if (r->r.bad || (gap >> 1) >= r->end - r->next || len > r->end - r->next - (gap >> 1)) {
+        return -ERR_CORRUPT;
+    }
+    *ret_from = r->next + (gap >> 1);
+    *ret_to = r->next = *ret_from + len;
+    return 1;
 }
 
 static int ix_add(const void *impl, uint64_t pair, roaring_bitmap_t *dst)
 {
-    const struct part *p = impl;
-    struct str v;
-    struct str postings;
-    struct bits_reader r;
-    uint64_t next = 0;
+    struct runs r;
+    uint64_t from;
+    uint64_t to;
+    int rc;
 
-    if (!get_pair(p, pair, &v, &postings)) {
+    if (!runs_of(impl, pair, &r)) {
         return -ERR_CORRUPT;
     }
-    r = bits_reader_of(postings.p, postings.n);
-    while (r.p < r.end) {
-        uint64_t gap = bits_read_varint(&r);
-        uint64_t len = (gap & 1) != 0 ? bits_read_varint(&r) + 2 : 1;
-
-        if (r.bad || (gap >> 1) >= p->f.series_n - next ||
-            len > p->f.series_n - next - (gap >> 1)) {
-            return -ERR_CORRUPT;
-        }
-        next += gap >> 1;
-        if (len == 1) {
-            roaring_bitmap_add(dst, (uint32_t)next);
+    while ((rc = next_run(&r, &from, &to)) > 0) {
+        if (to - from == 1) {
+            roaring_bitmap_add(dst, (uint32_t)from);
         } else {
-            roaring_bitmap_add_range(dst, next, next + len);
+            roaring_bitmap_add_range(dst, from, to);
         }
-        next += len;
     }
-    return 0;
+    return rc;
+}
+
+static uint64_t ix_size(const void *impl, uint64_t pair)
+{
+    struct str v;
+    struct str postings;
+
+    return get_pair(impl, pair, &v, &postings) ? postings.n : 0;
+}
+
+static int ix_keep(const void *impl, uint64_t pair, roaring_bitmap_t *set)
+{
+    roaring_uint32_iterator_t it;
+    roaring_bitmap_t *kept = roaring_bitmap_create();
+    struct runs r;
+    uint64_t from = 0;
+    uint64_t to = 0;
+    int rc = 1;
+
+    if (kept == NULL || !runs_of(impl, pair, &r)) {
+        roaring_bitmap_free(kept);
+        return kept == NULL ? -ERR_NOMEM : -ERR_CORRUPT;
+    }
+    roaring_init_iterator(set, &it);
+    while (it.has_value && rc > 0) { /* both rise */
+        if (it.current_value >= to) {
+            rc = next_run(&r, &from, &to);
+        } else if (it.current_value < from) {
+            roaring_move_uint32_iterator_equalorlarger(&it, (uint32_t)from);
+        } else {
+            roaring_bitmap_add(kept, it.current_value);
+            roaring_advance_uint32_iterator(&it);
+        }
+    }
+    roaring_bitmap_overwrite(set, kept);
+    roaring_bitmap_free(kept);
+    return rc < 0 ? rc : 0;
+}
+
+static int ix_meets(const void *impl, uint64_t pair, const roaring_bitmap_t *set)
+{
+    struct runs r;
+    uint64_t from;
+    uint64_t to;
+    int rc;
+
+    if (!runs_of(impl, pair, &r)) {
+        return -ERR_CORRUPT;
+    }
+    while ((rc = next_run(&r, &from, &to)) > 0) {
+        if (to - from == 1 ? roaring_bitmap_contains(set, (uint32_t)from)
+                           : roaring_bitmap_range_cardinality(set, from, to) != 0) {
+            return 1;
+        }
+    }
+    return rc;
 }
 
 static void ix_all(const void *impl, roaring_bitmap_t *dst)
@@ -460,7 +561,8 @@ static void ix_all(const void *impl, roaring_bitmap_t *dst)
 
 struct index_view part_index(const struct part *p)
 {
-    static const struct index_ops ops = {ix_find, ix_each, ix_add, ix_all};
+    static const struct index_ops ops = {ix_find, ix_each, ix_add,  ix_all,
+                                         ix_size, ix_keep, ix_meets};
 
     return (struct index_view){&ops, p};
 }

@@ -63,16 +63,6 @@ static int name_at(struct build *b, struct str text, bool copy, uint32_t *ret)
     return vec_push(&b->names, n) ? 0 : -ERR_NOMEM;
 }
 
-static uint64_t start_of(struct str s)
-{
-    uint8_t bytes[8] = {0};
-    uint64_t x;
-
-    memcpy(bytes, s.p, s.n < 8 ? s.n : 8);
-    memcpy(&x, bytes, 8);
-    return __builtin_bswap64(x);
-}
-
 /** `copy`: the strings live only as long as a lock is held. */
 static int add_symbol(struct build *b, struct label l, bool copy, uint32_t *ret)
 {
@@ -89,7 +79,7 @@ static int add_symbol(struct build *b, struct label l, bool copy, uint32_t *ret)
             return -ERR_NOMEM;
         }
     }
-    y.start = start_of(l.value);
+    y.start = str_start(l.value);
     b->s->has_components |= label_name_is_hidden(l.name);
     *ret = (uint32_t)b->symbols.n;
     return vec_push(&b->symbols, y) ? 0 : -ERR_NOMEM;
@@ -212,15 +202,15 @@ static int copy_last(struct series_selection *s, const struct series *se, struct
     return 1;
 }
 
-static bool has_any(const struct series_selection *s, const struct series *se)
+bool head_has_samples(const struct series *se, int64_t min_ms, int64_t max_ms)
 {
     for (size_t i = se->raw_n; i > 0; i--) {
-        if (se->raw[i - 1].t >= s->min_ms && se->raw[i - 1].t <= s->max_ms) {
+        if (se->raw[i - 1].t >= min_ms && se->raw[i - 1].t <= max_ms) {
             return true;
         }
     }
-    for (const struct chunk *c = first_chunk(se, s->min_ms); c != NULL; c = c->next) {
-        if (overlaps(s, c)) {
+    for (const struct chunk *c = first_chunk(se, min_ms); c != NULL; c = c->next) {
+        if (c->max_ms >= min_ms && c->min_ms <= max_ms) {
             return true;
         }
     }
@@ -233,7 +223,7 @@ static int take_head(struct series_selection *s, const struct series *se, struct
     int rc;
 
     if (s->want == SERIES_LABELS) {
-        return has_any(s, se);
+        return head_has_samples(se, s->min_ms, s->max_ms);
     }
     rc = s->want == SERIES_LAST ? copy_last(s, se, d) : 0;
     if (rc != 0) {
@@ -334,9 +324,14 @@ static int build_head(struct build *b, struct tsdb *db)
     for (unsigned i = 0; rc == 0 && i < HEAD_SHARDS; i++) {
         struct shard *sh = &db->head.shards[i];
         roaring_bitmap_t *set = NULL;
+        struct verdicts verdicts;
 
+        rc = verdicts_prepare(sh, q, &verdicts);
+        if (rc < 0) {
+            return rc;
+        }
         rwlock_read(&sh->lock);
-        rc = index_resolve(head_index(sh), q->matchers, q->matchers_n, q->cancel, &set);
+        rc = verdicts_resolve(sh, q, &verdicts, &set);
         if (rc == 0) {
             if (!roaring_bitmap_is_empty(set)) {
                 rc = forget_known(b, sh->pairs.n);
@@ -345,6 +340,7 @@ static int build_head(struct build *b, struct tsdb *db)
             roaring_bitmap_free(set);
         }
         rwlock_unlock(&sh->lock);
+        verdicts_done(&verdicts);
     }
     return rc;
 }

@@ -55,9 +55,25 @@ struct series_selection {
     size_t groups_n;
 };
 
+/** The first bytes as a number that sorts like them. */
+static inline uint64_t str_start(struct str s)
+{
+    uint8_t bytes[8] = {0};
+    uint64_t x;
+
+    if (s.n != 0) {
+        memcpy(bytes, s.p, s.n < 8 ? s.n : 8);
+    }
+    memcpy(&x, bytes, 8);
+    return __builtin_bswap64(x);
+}
+
 /** Gather what matches from head and parts, and order it. @return 0, -ERR_LIMIT, -ERR_NOMEM,
  * -ERR_CANCELED, -ERR_TIMEOUT, -ERR_CORRUPT */
 NODISCARD int selection_build(struct tsdb *db, struct series_selection *s,
                               const struct series_query *q);
+
+/** Has the head a sample of the series in the range, or a chunk that spans some of it? Under the shard's lock. */
+bool head_has_samples(const struct series *se, int64_t min_ms, int64_t max_ms);
 
 #endif

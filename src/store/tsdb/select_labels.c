@@ -5,9 +5,12 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "store/tsdb/rollup_internal.h"
-#include "store/tsdb/select.h"
+#include "store/tsdb/select_internal.h"
+
+enum { RECENT_MS = 3600000 };
 
 /** A growing set of strings, copied into the caller's arena. */
 struct string_set {
@@ -36,9 +39,36 @@ static int set_add(struct string_set *set, struct str s)
     return 0;
 }
 
+/** A string with its first bytes as a number that sorts alike. */
+struct keyed {
+    uint64_t start;
+    struct str s;
+};
+
 static int by_str(const void *a, const void *b)
 {
-    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+    const struct keyed *x = a;
+    const struct keyed *y = b;
+
+    return x->start != y->start ? (x->start < y->start ? -1 : 1) : str_cmp(x->s, y->s);
+}
+
+static int sort_strings(struct str *v, size_t n)
+{
+    struct keyed *k = mem_try_alloc(n * sizeof(*k));
+
+    if (k == NULL) {
+        return -ERR_NOMEM;
+    }
+    for (size_t i = 0; i < n; i++) {
+        k[i] = (struct keyed){str_start(v[i]), v[i]};
+    }
+    qsort(k, n, sizeof(*k), by_str);
+    for (size_t i = 0; i < n; i++) {
+        v[i] = k[i].s;
+    }
+    mem_free(k);
+    return 0;
 }
 
 static int set_finish(struct string_set *set, int rc, size_t limit, struct str **ret, size_t *ret_n,
@@ -47,12 +77,10 @@ static int set_finish(struct string_set *set, int rc, size_t limit, struct str *
     struct str *out = NULL;
 
     if (rc == 0) {
-        if (set->v.n > 1) {
-            qsort(set->v.v, set->v.n, sizeof(*set->v.v), by_str);
-        }
+        rc = set->v.n > 1 ? sort_strings(set->v.v, set->v.n) : 0;
         set->v.n = limit != 0 && set->v.n > limit ? limit : set->v.n;
         out = arena_array(set->a, struct str, set->v.n != 0 ? set->v.n : 1);
-        rc = out == NULL ? -ERR_NOMEM : 0;
+        rc = out == NULL ? -ERR_NOMEM : rc;
     }
     if (rc == 0) {
         if (set->v.n != 0) {
@@ -77,39 +105,17 @@ struct ask {
 static int take_value(void *arg, struct str value, uint64_t pair)
 {
     const struct ask *k = arg;
-    bool hit = true;
+    int rc = k->matching == NULL ? 1 : k->ix.ops->meets(k->ix.impl, pair, k->matching);
 
-    if (k->matching != NULL) {
-        roaring_bitmap_t *of = roaring_bitmap_create();
-        int rc;
-
-        if (of == NULL) {
-            return -ERR_NOMEM;
-        }
-        rc = k->ix.ops->add(k->ix.impl, pair, of);
-        hit = rc == 0 && roaring_bitmap_intersect(of, k->matching);
-        roaring_bitmap_free(of);
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    return hit ? set_add(k->set, value) : 0;
+    return rc == 1 ? set_add(k->set, value) : rc;
 }
 
 static int meets(void *arg, struct str value, uint64_t pair)
 {
     const struct ask *k = arg;
-    roaring_bitmap_t *of = roaring_bitmap_create();
-    int rc;
 
     (void)value;
-    if (of == NULL) {
-        return -ERR_NOMEM;
-    }
-    rc = k->ix.ops->add(k->ix.impl, pair, of);
-    rc = rc == 0 && roaring_bitmap_intersect(of, k->matching) ? 1 : rc;
-    roaring_bitmap_free(of);
-    return rc;
+    return k->ix.ops->meets(k->ix.impl, pair, k->matching);
 }
 
 static int take_name(void *arg, struct str name)
@@ -124,6 +130,64 @@ static int take_name(void *arg, struct str name)
         rc = k->ix.ops->each(k->ix.impl, name, str_of(NULL, 0), meets, k);
     }
     return rc == 1 ? set_add(k->set, name) : rc;
+}
+
+/* With few matching series their own labels are looked at, not every value there is. */
+
+static bool is_sparse(const roaring_bitmap_t *set, uint64_t all)
+{
+    return set != NULL && roaring_bitmap_get_cardinality(set) < all / 8 + 1;
+}
+
+static int take_label(const struct ask *k, struct label l, bool names)
+{
+    if (names) {
+        return label_name_is_hidden(l.name) ? 0 : set_add(k->set, l.name);
+    }
+    return str_eq(l.name, k->name) ? set_add(k->set, l.value) : 0;
+}
+
+static int scan_head(const struct shard *s, const struct ask *k, bool names)
+{
+    roaring_uint32_iterator_t it;
+    int rc = 0;
+
+    roaring_init_iterator(k->matching, &it);
+    for (; rc == 0 && it.has_value; roaring_advance_uint32_iterator(&it)) {
+        const struct series *se = head_series_locked(s, it.current_value);
+
+        for (size_t i = 0; rc == 0 && se != NULL && i < se->pairs_n; i++) {
+            const struct head_pair *p = s->pairs.v[se->pairs[i]];
+
+            rc = take_label(k, (struct label){p->name, p->value}, names);
+        }
+    }
+    return rc;
+}
+
+static int scan_part(const struct part *p, const struct ask *k, bool names)
+{
+    struct part_cursor at;
+    roaring_bitmap_t *seen = roaring_bitmap_create(); /* pairs */
+    roaring_uint32_iterator_t it;
+    int rc = seen == NULL ? -ERR_NOMEM : 0;
+
+    part_cursor_init(&at, p);
+    roaring_init_iterator(k->matching, &it);
+    for (; rc == 0 && it.has_value; roaring_advance_uint32_iterator(&it)) {
+        rc = part_seek(&at, it.current_value);
+        for (uint32_t i = 0; rc == 0 && i < at.pairs_n; i++) {
+            struct label l;
+
+            if (!roaring_bitmap_add_checked(seen, at.pairs[i])) {
+                continue;
+            }
+            rc = part_pair(p, at.pairs[i], &l);
+            rc = rc == 0 ? take_label(k, l, names) : rc;
+        }
+    }
+    roaring_bitmap_free(seen);
+    return rc;
 }
 
 static int ask_head_names(const struct shard *s, struct ask *k)
@@ -141,25 +205,70 @@ static int ask_head_names(const struct shard *s, struct ask *k)
     return rc;
 }
 
-static int resolve(struct index_view ix, const struct series_query *q, roaring_bitmap_t **ret)
+/** Of an old range: series that have nothing there any more go from the set (NULL: all). */
+static int keep_with_samples(const struct shard *s, const struct series_query *q,
+                             roaring_bitmap_t **set)
 {
-    return q->matchers_n == 0 ? 0 : index_resolve(ix, q->matchers, q->matchers_n, q->cancel, ret);
+    roaring_bitmap_t *kept = roaring_bitmap_create();
+    roaring_uint32_iterator_t it;
+    unsigned seen = 0;
+    int rc = kept == NULL ? -ERR_NOMEM : 0;
+
+    if (rc == 0 && *set == NULL) {
+        struct index_view ix = head_index(s);
+
+        *set = roaring_bitmap_create();
+        rc = *set == NULL ? -ERR_NOMEM : 0;
+        if (rc == 0) {
+            ix.ops->all(ix.impl, *set);
+        }
+    }
+    if (rc == 0) {
+        roaring_init_iterator(*set, &it);
+        for (; rc == 0 && it.has_value; roaring_advance_uint32_iterator(&it)) {
+            const struct series *se = head_series_locked(s, it.current_value);
+
+            rc = ++seen % 256 == 0 ? cancel_check(q->cancel) : 0;
+            if (se != NULL && head_has_samples(se, q->min_ms, q->max_ms)) {
+                roaring_bitmap_add(kept, it.current_value);
+            }
+        }
+        roaring_bitmap_free(*set);
+        *set = kept;
+    } else if (kept != NULL) {
+        roaring_bitmap_free(kept);
+    }
+    return rc;
+}
+
+/** Does the range end before what series of the head usually have? */
+static bool is_past(const struct series_query *q)
+{
+    return q->max_ms < clock_wall_ms() - RECENT_MS;
 }
 
 static int ask_shard(struct shard *s, const struct series_query *q, bool names, struct ask *k)
 {
     roaring_bitmap_t *set = NULL;
-    int rc;
+    struct verdicts verdicts;
+    int rc = verdicts_prepare(s, q, &verdicts);
 
+    if (rc < 0) {
+        return rc;
+    }
     rwlock_read(&s->lock);
     k->ix = head_index(s);
-    rc = resolve(k->ix, q, &set);
+    rc = q->matchers_n != 0 ? verdicts_resolve(s, q, &verdicts, &set) : 0;
+    rc = rc == 0 && is_past(q) ? keep_with_samples(s, q, &set) : rc;
     k->matching = set;
-    if (rc == 0) {
+    if (rc == 0 && is_sparse(set, s->series_n)) {
+        rc = scan_head(s, k, names);
+    } else if (rc == 0) {
         rc = names ? ask_head_names(s, k)
                    : k->ix.ops->each(k->ix.impl, k->name, str_of(NULL, 0), take_value, k);
     }
     rwlock_unlock(&s->lock);
+    verdicts_done(&verdicts);
     if (set != NULL) {
         roaring_bitmap_free(set);
     }
@@ -169,12 +278,16 @@ static int ask_shard(struct shard *s, const struct series_query *q, bool names, 
 static int ask_part(const struct part *p, const struct series_query *q, bool names, struct ask *k)
 {
     roaring_bitmap_t *set = NULL;
-    int rc;
+    int rc = 0;
 
     k->ix = part_index(p);
-    rc = resolve(k->ix, q, &set);
+    if (q->matchers_n != 0) {
+        rc = index_resolve(k->ix, q->matchers, q->matchers_n, q->cancel, &set);
+    }
     k->matching = set;
-    if (rc == 0) {
+    if (rc == 0 && is_sparse(set, part_info(p)->series_n)) {
+        rc = scan_part(p, k, names);
+    } else if (rc == 0) {
         rc = names ? part_each_name(p, take_name, k)
                    : k->ix.ops->each(k->ix.impl, k->name, str_of(NULL, 0), take_value, k);
     }

@@ -149,7 +149,7 @@ struct tsdb_status {
     /* Top `limit` of the head, falling; in the arena. The Prometheus tables of /api/v1/status/tsdb. */
     struct tsdb_count *series_by_metric, *values_by_label, *bytes_by_label, *series_by_pair;
     size_t series_by_metric_n, values_by_label_n, bytes_by_label_n, series_by_pair_n;
-    uint64_t label_pairs;
+    uint64_t label_pairs; /* with a limit only */
 };
 
 NODISCARD int tsdb_status(struct tsdb *db, size_t limit, struct arena *a, struct tsdb_status *ret,
