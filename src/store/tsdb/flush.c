@@ -309,11 +309,13 @@ static void collect_idle(struct tsdb *db)
 static int run(struct flush *f, struct err *reterr)
 {
     struct tsdb *db = f->db;
+    const bool replaying =
+        db->wal == NULL; /* the log stays; read again, its samples join to the same */
     uint64_t segment = 0;
-    int rc = begin_epoch(db, &segment, reterr);
+    int rc = replaying ? 0 : begin_epoch(db, &segment, reterr);
 
-    rc = rc == 0 ? metadata_save(db, reterr) : rc;
-    rc = rc == 0 ? exemplars_save(db, reterr) : rc;
+    rc = rc == 0 && !replaying ? metadata_save(db, reterr) : rc;
+    rc = rc == 0 && !replaying ? exemplars_save(db, reterr) : rc;
     if (rc < 0) {
         return rc;
     }
@@ -333,8 +335,10 @@ static int run(struct flush *f, struct err *reterr)
     db->next_seq += f->days.n != 0 ? 1 : 0;
     drop_from_head(f);
     head_account(db);
-    rc = wal_truncate(db->wal, segment, reterr);
-    collect_idle(db);
+    if (!replaying) {
+        rc = wal_truncate(db->wal, segment, reterr);
+        collect_idle(db);
+    }
     return rc;
 }
 

@@ -3,6 +3,8 @@
  * Merging the parts of a day. Only neighbours in flush order are merged, so that "the later arrival wins"
  * keeps holding between what is left.
  */
+#include <malloc.h>
+
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -267,6 +269,7 @@ int merge_parts(struct tsdb *db, bool all, struct err *reterr)
     }
     atomic_store_explicit(&db->merge_running, false, memory_order_relaxed);
     if (merged != 0) {
+        malloc_trim(0); /* what a merge of a large day took stays with the arenas otherwise */
         atomic_store_explicit(&db->merge_last_ms, clock_wall_ms(), memory_order_relaxed);
         atomic_fetch_add_explicit(&db->merge_runs, (uint64_t)merged, memory_order_relaxed);
     }

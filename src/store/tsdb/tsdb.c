@@ -148,7 +148,11 @@ static int replay_record(void *arg, uint8_t type, struct str payload, struct wal
     if (rc == -ERR_CORRUPT) { /* its checksum was right: written wrong, do not stop the rest */
         log_error("tsdb", "malformed record in the log", L_INT("segment", pos.segment),
                   L_INT("offset", pos.offset));
-        return 0;
+        rc = 0;
+    }
+    if (rc == 0 && atomic_load_explicit(&r->db->head.sample_bytes, memory_order_relaxed) >
+                       r->db->head_max_bytes) {
+        rc = flush_head(r->db, &r->err); /* a long log does not need more memory than running did */
     }
     return rc;
 }

@@ -20,7 +20,12 @@
 #include "io/vfs.h"
 #include "store/wal/wal_internal.h"
 
-enum { MAX_IOV = 256, DEFAULT_SYNC_MS = 1000, PROGRESS_MS = 3000 };
+enum {
+    MAX_IOV = 256,
+    DEFAULT_SYNC_MS = 1000,
+    PROGRESS_MS = 3000,
+    RETIRED_MAX = 4, /* closed segments that wait for their sync; one more and writers wait */
+};
 
 static const uint64_t DEFAULT_SEGMENT_BYTES = 64ull << 20;
 static const uint64_t MAX_GROUP_BYTES = 16ull << 20; /* one leader's share before it hands over */
@@ -59,6 +64,9 @@ struct wal {
     bool syncing; /* the sync thread uses fd; guarded by: lock */
     bool closing; /* guarded by: lock */
     bool dirty;   /* written since the last sync; guarded by: lock or busy */
+    bool new_dir; /* a segment was made since the directory was synced; guarded by: lock */
+    int retired[RETIRED_MAX]; /* left segments, to sync and close; guarded by: lock */
+    size_t retired_n;         /* guarded by: lock */
 
     /* Owned by whoever is `busy`; read by others under lock. */
     int fd;
@@ -110,7 +118,8 @@ static int sync_fd(struct wal *w, int fd, struct err *reterr)
     return 0;
 }
 
-/** Create segment number `number` with its magic, durable in the directory. @return fd or error */
+/** Create segment number `number` with its magic; its name is durable when every append must be, else the
+ * sync thread sees to it before it syncs the data. @return fd or error */
 static int create_segment(struct wal *w, uint64_t number, struct err *reterr)
 {
     char *path = segment_path(w, number);
@@ -123,7 +132,7 @@ static int create_segment(struct wal *w, uint64_t number, struct err *reterr)
         return rc;
     }
     rc = vfs_write_all(w->vfs, fd, WAL_MAGIC, WAL_MAGIC_SIZE, reterr);
-    if (rc == 0) {
+    if (rc == 0 && w->sync == WAL_SYNC_ALWAYS) {
         rc = w->vfs->sync_dir(w->vfs->ctx, w->dir);
         rc = rc < 0 ? err_set_errno(reterr, -rc, "syncing %s", w->dir) : 0;
     }
@@ -136,12 +145,63 @@ static int create_segment(struct wal *w, uint64_t number, struct err *reterr)
 }
 
 /** Wait until nobody writes or syncs, then be the one who may. Called with the lock. */
-static void become_busy_locked(struct wal *w, bool and_no_sync)
+static void become_busy_locked(struct wal *w)
 {
-    while (w->busy || (and_no_sync && w->syncing)) {
+    while (w->busy) {
         cond_wait(&w->changed, &w->lock);
     }
     w->busy = true;
+}
+
+/** Sync what was left behind and the current segment, oldest first. Called with the lock by whoever set
+ * `syncing`; gives it up while syncing. */
+static void sync_all_locked(struct wal *w)
+{
+    int fds[RETIRED_MAX + 1];
+    size_t old = w->retired_n;
+    size_t n = old;
+    bool dir = w->new_dir;
+    bool failed = false;
+
+    memcpy(fds, w->retired, old * sizeof(*fds));
+    if (w->dirty) {
+        fds[n++] = w->fd;
+    }
+    w->retired_n = 0;
+    w->dirty = false;
+    w->new_dir = false;
+    mutex_unlock(&w->lock);
+    if (dir && n != 0) {
+        int rc = w->vfs->sync_dir(w->vfs->ctx, w->dir);
+
+        failed = rc < 0;
+        dir = failed;
+        if (failed) {
+            counter_add(w->errors_total, 1);
+            log_warn("wal", "cannot sync the directory", L_CSTR("dir", w->dir),
+                     L_INT("errno", -rc));
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        failed = sync_fd(w, fds[i], NULL) < 0 || failed;
+        if (i < old) {
+            ignore_result(w->vfs->close(w->vfs->ctx, fds[i]), "synced, or counted as failed");
+        }
+    }
+    mutex_lock(&w->lock);
+    w->dirty = w->dirty || failed;
+    w->new_dir = w->new_dir || dir;
+}
+
+/** Leave the current file: the sync thread syncs and closes it, so that nobody waits for the disk here.
+ * Called with the lock by the busy thread. @return false when it must be done here */
+static bool retire_locked(struct wal *w)
+{
+    if (w->sync != WAL_SYNC_INTERVAL || w->retired_n == RETIRED_MAX) {
+        return false;
+    }
+    w->retired[w->retired_n++] = w->fd;
+    return true;
 }
 
 /** Go to the next segment. Called by the busy thread without the lock. */
@@ -149,7 +209,7 @@ static int next_segment(struct wal *w, struct err *reterr)
 {
     struct segment old = {w->segment, w->offset};
     int fd = create_segment(w, w->segment + 1, reterr);
-    bool dirty;
+    bool retired;
 
     if (fd < 0) {
         counter_add(w->errors_total, 1);
@@ -161,19 +221,25 @@ static int next_segment(struct wal *w, struct err *reterr)
         ignore_result(w->vfs->close(w->vfs->ctx, fd), "an empty segment");
         return err_set(reterr, ERR_NOMEM, "new segment of the write-ahead log");
     }
-    while (w->syncing) {
-        cond_wait(&w->changed, &w->lock);
+    retired = retire_locked(w);
+    if (!retired) {
+        bool dirty;
+
+        while (w->syncing) { /* it may be using the file */
+            cond_wait(&w->changed, &w->lock);
+        }
+        dirty = w->dirty;
+        mutex_unlock(&w->lock);
+        if (dirty && sync_fd(w, w->fd, NULL) < 0) {
+            /* Counted and logged there: it survives the process, not surely the machine. */
+            log_warn("wal", "segment closed without sync", L_INT("segment", old.number));
+        }
+        ignore_result(w->vfs->close(w->vfs->ctx, w->fd), "synced before");
+        mutex_lock(&w->lock);
     }
-    dirty = w->dirty;
-    w->dirty = false;
-    mutex_unlock(&w->lock);
-    if (dirty && sync_fd(w, w->fd, NULL) < 0) {
-        /* Counted and logged there: what was written survives the process, not surely the machine. */
-        log_warn("wal", "segment closed without sync", L_INT("segment", old.number));
-    }
-    ignore_result(w->vfs->close(w->vfs->ctx, w->fd), "synced before");
-    mutex_lock(&w->lock);
     w->fd = fd;
+    w->dirty = false;
+    w->new_dir = w->sync == WAL_SYNC_INTERVAL;
     w->broken = false;
     w->segment++;
     w->offset = WAL_MAGIC_SIZE;
@@ -370,7 +436,7 @@ int wal_rotate(struct wal *w, uint64_t *ret_segment, struct err *reterr)
     int rc = 0;
 
     mutex_lock(&w->lock);
-    become_busy_locked(w, false);
+    become_busy_locked(w);
     mutex_unlock(&w->lock);
     if (w->offset > WAL_MAGIC_SIZE || w->broken) {
         rc = next_segment(w, reterr);
@@ -391,7 +457,7 @@ int wal_truncate(struct wal *w, uint64_t segment, struct err *reterr)
     size_t kept = 0;
 
     mutex_lock(&w->lock);
-    become_busy_locked(w, false); /* so that `closed` keeps still while files are removed */
+    become_busy_locked(w); /* so that `closed` keeps still while files are removed */
     mutex_unlock(&w->lock);
     for (size_t i = 0; i < w->closed.n; i++) {
         char *path;
@@ -451,17 +517,10 @@ static void sync_loop(void *arg)
             (void)cond_wait_ms(&w->closing_changed, &w->lock, left_ms);
             continue;
         }
-        if (w->dirty) {
-            int fd = w->fd;
-            int rc;
-
-            w->dirty = false;
+        if (w->dirty || w->retired_n != 0) {
             w->syncing = true;
-            mutex_unlock(&w->lock);
-            rc = sync_fd(w, fd, NULL);
-            mutex_lock(&w->lock);
+            sync_all_locked(w);
             w->syncing = false;
-            w->dirty = w->dirty || rc < 0;
             cond_broadcast(&w->changed);
         }
         next = mono_add_ms(clock_mono(), w->sync_interval_ms);
@@ -671,6 +730,7 @@ static int open_segment(struct wal *w, struct err *reterr)
         return fd;
     }
     w->fd = fd;
+    w->new_dir = w->sync == WAL_SYNC_INTERVAL;
     w->offset = WAL_MAGIC_SIZE;
     return 0;
 }
@@ -727,9 +787,13 @@ void wal_close(struct wal *w)
     cond_broadcast(&w->closing_changed);
     mutex_unlock(&w->lock);
     thread_join(&w->thread);
-    if (w->dirty && sync_fd(w, w->fd, NULL) < 0) {
+    mutex_lock(&w->lock);
+    w->new_dir = w->new_dir && w->dirty;
+    sync_all_locked(w);
+    if (w->dirty) { /* again: failed */
         log_error("wal", "last sync failed", L_CSTR("dir", w->dir));
     }
+    mutex_unlock(&w->lock);
     ignore_result(w->vfs->close(w->vfs->ctx, w->fd), "synced before");
     free_wal(w);
 }

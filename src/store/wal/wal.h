@@ -2,7 +2,8 @@
  *
  * A segmented write-ahead log of opaque typed records. wal_append() returns after write(2), so what was
  * acknowledged survives kill -9; it survives power loss after the next sync (every second by default, or
- * before wal_append() returns with WAL_SYNC_ALWAYS). A torn or corrupt tail is cut at open, with everything
+ * before wal_append() returns with WAL_SYNC_ALWAYS). With the interval nobody waits for the disk: a left
+ * segment is synced by the sync thread, too, before the one that follows. A torn or corrupt tail is cut at open, with everything
  * before it kept.
  */
 #ifndef STORE_WAL_WAL_H

@@ -4,6 +4,7 @@
  * and crashes.
  */
 #include <errno.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -935,6 +936,66 @@ static void test_threads(void **state)
     }
 }
 
+/** A log longer than the head may be is replayed into parts; a second crash and replay change nothing. */
+static void test_replay_is_bounded(void **state)
+{
+    enum { LOG_SERIES = 50, LOG_ROUNDS = 400 };
+    struct fixture *f = *state;
+    int64_t t0 = now_ms() - 7200000;
+    struct series_ref refs[LOG_SERIES];
+    struct tsdb_status st;
+    struct err e = {0};
+    struct arena a;
+
+    for (int i = 0; i < LOG_SERIES; i++) {
+        char text[32];
+
+        snprintf(text, sizeof(text), "i=%d", i);
+        refs[i] = series(f, text);
+    }
+    for (int k = 0; k < LOG_ROUNDS; k++) {
+        for (int i = 0; i < LOG_SERIES;
+             i++) { /* noise: chunks stay large; each time written twice */
+            assert_int_equal(tsdb_batch_add(f->batch, refs[i], t0 + k / 2 * 1000,
+                                            k % 2 == 0 ? 1 : sin(k * 37.0 + i)),
+                             0);
+        }
+        (void)commit(f);
+    }
+    for (int crash = 0; crash < 2; crash++) {
+        f->opts.head_max_bytes = 64 << 10;
+        close_db(f, true);
+        open_db(f);
+        arena_init(&a, 1 << 20);
+        assert_int_equal(tsdb_status(f->db, 1, &a, &st, &e), 0);
+        assert_true(st.blocks > 0);
+        assert_true(st.head_bytes < 200 << 10); /* samples, and the labels of 50 series */
+        arena_done(&a);
+        for (int i = 0; i < LOG_SERIES; i += 7) {
+            struct samples got = {0};
+            struct matcher *m = NULL;
+            struct series_query q = {.matchers_n = 1, .max_ms = INT64_MAX};
+            struct series_source src = tsdb_source(f->db);
+            struct series_selection *sel = NULL;
+            char value[16];
+
+            snprintf(value, sizeof(value), "%d", i);
+            assert_int_equal(matcher_new(MATCH_EQ, STR("i"), str_cstr(value), &m, &e), 0);
+            q.matchers = (const struct matcher *const *)&m;
+            assert_int_equal(src.ops->select(src.impl, &q, &sel, &e), 0);
+            assert_int_equal(src.ops->count(sel), 1);
+            assert_int_equal(src.ops->read(sel, 0, &got, &e), 0);
+            assert_int_equal(got.n, LOG_ROUNDS / 2);
+            for (int k = 0; k < LOG_ROUNDS / 2; k++) {
+                assert_true(got.v[k] == sin((2 * k + 1) * 37.0 + i));
+            }
+            samples_done(&got);
+            src.ops->free(sel);
+            matcher_free(m);
+        }
+    }
+}
+
 static void test_records(void **state)
 {
     static const struct record_ops ops = {NULL, NULL};
@@ -982,6 +1043,7 @@ int main(void)
         DB_TEST(test_foreign_files_are_left_alone),
         DB_TEST(test_full_disk),
         DB_TEST(test_threads),
+        DB_TEST(test_replay_is_bounded),
         cmocka_unit_test(test_records),
         cmocka_unit_test(test_days),
     };
