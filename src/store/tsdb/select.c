@@ -72,6 +72,14 @@ static size_t allowed(const struct budget *b)
     return (uint64_t)left < SELECTION_MAX ? (size_t)left : SELECTION_MAX;
 }
 
+/** Roll-ups keep the last histogram of a bucket, not their least, largest or sum, nor each reset: for what needs those
+ * the samples are read as long as there are any. */
+static bool wants_samples(const struct series_selection *s)
+{
+    return s->has_components && s->plan != NULL && s->need != SERIES_NEED_SAMPLES &&
+           s->need != SERIES_NEED_LAST;
+}
+
 static int tsdb_select(void *impl, const struct series_query *q, struct series_selection **ret,
                        struct err *reterr)
 {
@@ -92,6 +100,13 @@ static int tsdb_select(void *impl, const struct series_query *q, struct series_s
     s->need = q->hint.need;
     s->cancel = q->cancel;
     rc = selection_build(db, s, q);
+    if (rc == 0 && wants_samples(s)) {
+        struct series_query again = *q;
+
+        selection_free(s);
+        again.hint.need = SERIES_NEED_SAMPLES;
+        return tsdb_select(impl, &again, ret, reterr);
+    }
     rc = rc == 0 ? group_entries(s) : rc;
     if (rc == 0) {
         bytes = (int64_t)(s->arena.used + s->entries.cap * sizeof(*s->entries.v) +
