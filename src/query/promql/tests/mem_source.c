@@ -12,6 +12,8 @@ struct entry {
     struct arena arena;
     struct labels labels;
     struct samples samples;
+    VEC(int64_t) times;                         /* of hists */
+    VEC(const struct native_histogram *) hists; /* in the arena */
 };
 
 struct mem_source {
@@ -33,6 +35,8 @@ void mem_source_clear(struct mem_source *s)
 {
     for (size_t i = 0; i < s->series.n; i++) {
         samples_done(&s->series.v[i]->samples);
+        vec_done(&s->series.v[i]->times);
+        vec_done(&s->series.v[i]->hists);
         arena_done(&s->series.v[i]->arena);
         mem_free(s->series.v[i]);
     }
@@ -93,6 +97,17 @@ void mem_source_add(struct mem_source *s, struct labels ls, int64_t t_ms, double
     }
     d->t_ms[d->n] = t_ms;
     d->v[d->n++] = v;
+}
+
+void mem_source_add_histogram(struct mem_source *s, struct labels ls, int64_t t_ms,
+                              const struct native_histogram *h)
+{
+    struct entry *e = find_or_add(s, ls);
+    const struct native_histogram *copy = native_dup(h, &e->arena);
+
+    if (copy == NULL || !vec_push(&e->times, t_ms) || !vec_push(&e->hists, copy)) {
+        abort();
+    }
 }
 
 static bool matches(const struct series_query *q, struct labels ls)
@@ -167,12 +182,42 @@ static int mem_read(struct series_selection *s, size_t i, struct samples *dst, s
     return 0;
 }
 
+static bool mem_has_histograms(const struct series_selection *s, size_t i)
+{
+    return s->series.v[i]->hists.n != 0;
+}
+
+static int mem_read_histograms(struct series_selection *s, size_t i, struct native_samples *dst,
+                               struct err *reterr)
+{
+    const struct entry *e = s->series.v[i];
+
+    native_samples_done(dst);
+    dst->t_ms = mem_try_calloc(e->hists.n, sizeof(*dst->t_ms));
+    dst->v = mem_try_calloc(e->hists.n, sizeof(*dst->v));
+    if (dst->t_ms == NULL || dst->v == NULL) {
+        native_samples_done(dst);
+        return err_set(reterr, ERR_NOMEM, "out of memory");
+    }
+    for (size_t k = 0; k < e->hists.n; k++) {
+        if (e->times.v[k] >= s->min_ms && e->times.v[k] <= s->max_ms) {
+            dst->t_ms[dst->n] = e->times.v[k];
+            dst->v[dst->n++] = *e->hists.v[k]; /* its arrays belong to the arena */
+        }
+    }
+    dst->cap = e->hists.n;
+    dst->bytes = e->hists.n * (sizeof(*dst->t_ms) + sizeof(*dst->v));
+    return 0;
+}
+
 struct series_source mem_source_view(struct mem_source *s)
 {
     static const struct series_source_ops ops = {.select = mem_select,
                                                  .count = mem_count,
                                                  .labels = mem_labels,
                                                  .read = mem_read,
+                                                 .has_histograms = mem_has_histograms,
+                                                 .read_histograms = mem_read_histograms,
                                                  .free = mem_free_selection};
 
     return (struct series_source){&ops, s};

@@ -15,6 +15,9 @@ void mem_source_free(struct mem_source *s);
 void mem_source_clear(struct mem_source *s);
 /** Add one sample; times of a series must rise, an equal time replaces. `ls` is copied. */
 void mem_source_add(struct mem_source *s, struct labels ls, int64_t t_ms, double v);
+/** The same for a native histogram, whose time must rise too; copied. */
+void mem_source_add_histogram(struct mem_source *s, struct labels ls, int64_t t_ms,
+                              const struct native_histogram *h);
 struct series_source mem_source_view(struct mem_source *s);
 
 /** Read `name{a="b",...}` off the front of *text into `dst` [cap], sorted; strings point into `a`.

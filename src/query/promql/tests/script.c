@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "query/promql/promql.h"
+#include "query/promql/tests/hist_literal.h"
 #include "query/promql/tests/mem_source.h"
 
 enum { LABELS_MAX = 64, EXPECT_MAX = 256, VALUES_MAX = 4096 };
@@ -19,6 +20,7 @@ struct expected {
     struct labels labels;
     struct label label_storage[LABELS_MAX];
     double *v;
+    const struct native_histogram **h; /* NULL where it is a float */
     bool *has;
     size_t n;
 };
@@ -129,10 +131,28 @@ static bool take_time(struct str *text, int64_t *ret_ms)
     return true;
 }
 
-/* --- Sequences of values: 1 2 _ stale 1+2x3 4x5 _x6 --- */
+/** The next item of a sequence: a word, in which {{...}} may have blanks. */
+static bool take_item(struct str *text, struct str *ret)
+{
+    size_t n = 0;
+    size_t depth = 0;
+
+    *text = str_trim(*text);
+    while (n < text->n && (depth != 0 || (text->p[n] != ' ' && text->p[n] != '\t'))) {
+        depth += text->p[n] == '{';
+        depth -= text->p[n] == '}' && depth != 0;
+        n++;
+    }
+    *ret = str_take(*text, n);
+    *text = str_drop(*text, n);
+    return n != 0;
+}
+
+/* --- Sequences of values: 1 2 _ stale 1+2x3 4x5 _x6 {{count:1}}x2 {{count:1}}+{{count:1}}x2 --- */
 
 struct values {
     double v[VALUES_MAX];
+    const struct native_histogram *h[VALUES_MAX];
     bool has[VALUES_MAX];
     size_t n;
 };
@@ -143,7 +163,47 @@ static bool value_add(struct values *dst, bool has, double v)
         return false;
     }
     dst->has[dst->n] = has;
+    dst->h[dst->n] = NULL;
     dst->v[dst->n++] = v;
+    return true;
+}
+
+/** {{...}}, {{...}}xN, {{...}}+{{...}}xN */
+static bool histogram_item(struct str item, struct arena *a, struct values *dst)
+{
+    struct native_histogram sum CLEANUP(native_done) = {0};
+    const struct native_histogram *step = NULL;
+    int64_t end = str_find(item, STR("}}"));
+    const struct native_histogram *h =
+        end < 0 ? NULL : hist_literal(str_take(item, (size_t)end + 2), a);
+    uint64_t times = 0;
+    bool minus;
+
+    if (h == NULL || native_copy(&sum, h) != 0) {
+        return false;
+    }
+    item = str_drop(item, (size_t)end + 2);
+    minus = str_starts(item, STR("-"));
+    if (minus || str_starts(item, STR("+"))) {
+        end = str_find(item, STR("}}"));
+        step = end < 0 ? NULL : hist_literal(str_take(str_drop(item, 1), (size_t)end + 1), a);
+        if (step == NULL) {
+            return false;
+        }
+        item = str_drop(item, (size_t)end + 2);
+    }
+    if (item.n != 0 && (item.p[0] != 'x' || !str_to_u64(str_drop(item, 1), &times))) {
+        return false;
+    }
+    for (uint64_t i = 0; i <= times; i++) {
+        if (!value_add(dst, true, 0)) {
+            return false;
+        }
+        dst->h[dst->n - 1] = native_dup(&sum, a);
+        if (step != NULL && (minus ? native_sub(&sum, step) : native_add(&sum, step)) != 0) {
+            return false;
+        }
+    }
     return true;
 }
 
@@ -195,13 +255,14 @@ static bool values_item(struct str item, struct values *dst)
     return ok;
 }
 
-static bool values_parse(struct str text, struct values *dst)
+static bool values_parse(struct str text, struct arena *a, struct values *dst)
 {
     struct str item;
 
     dst->n = 0;
-    while (take_word(&text, &item)) {
-        if (!values_item(item, dst)) {
+    while (take_item(&text, &item)) {
+        if (!(str_starts(item, STR("{{")) ? histogram_item(item, a, dst)
+                                          : values_item(item, dst))) {
             return false;
         }
     }
@@ -225,12 +286,14 @@ static void run_load(struct script *s, struct str args)
         struct labels ls;
 
         if (!mem_source_parse_labels(&line, &s->arena, v, LABELS_MAX, &ls) ||
-            !values_parse(line, &values)) {
+            !values_parse(line, &s->arena, &values)) {
             complain(s, "bad series before line %u", s->next_line);
             return;
         }
         for (size_t i = 0; i < values.n; i++) {
-            if (values.has[i]) {
+            if (values.h[i] != NULL) {
+                mem_source_add_histogram(s->source, ls, (int64_t)i * step, values.h[i]);
+            } else if (values.has[i]) {
                 mem_source_add(s->source, ls, (int64_t)i * step, values.v[i]);
             }
         }
@@ -255,10 +318,12 @@ static bool parse_expected(struct script *s, struct str line, struct command *c)
     }
     if (c->n == EXPECT_MAX ||
         !mem_source_parse_labels(&line, &s->arena, e->label_storage, LABELS_MAX, &e->labels) ||
-        !values_parse(line, &values)) {
+        !values_parse(line, &s->arena, &values)) {
         return false;
     }
     e->n = values.n;
+    e->h = arena_calloc(&s->arena, values.n + 1, sizeof(*e->h));
+    memcpy(e->h, values.h, values.n * sizeof(*e->h));
     e->v = arena_calloc(&s->arena, values.n + 1, sizeof(*e->v));
     e->has = arena_calloc(&s->arena, values.n + 1, sizeof(*e->has));
     memcpy(e->v, values.v, values.n * sizeof(*e->v));
@@ -329,7 +394,16 @@ static void compare_series(struct script *s, const struct command *c, const stru
             complain(s, "%s at step %zu: %s", name.data, i, has ? "unexpected point" : "no point");
             return;
         }
-        if (has && !same(want->v[i], got->v[k])) {
+        if (has && (want->h[i] != NULL || (got->h != NULL && got->h[k] != NULL))) {
+            const struct native_histogram *h = got->h != NULL ? got->h[k] : NULL;
+
+            if (h == NULL || want->h[i] == NULL || !hist_same(want->h[i], h)) {
+                complain(s, "%s at step %zu: want %s, got %s", name.data, i,
+                         want->h[i] != NULL ? "that histogram" : "a float",
+                         h == NULL ? "a float" : "another histogram");
+                return;
+            }
+        } else if (has && !same(want->v[i], got->v[k])) {
             complain(s, "%s at step %zu: want %.17g, got %.17g", name.data, i, want->v[i],
                      got->v[k]);
             return;
