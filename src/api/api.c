@@ -50,6 +50,7 @@ void api_routes(struct api *a, struct http_server *s)
     accounts_routes(a, s);
     ingest_routes(a, s);
     import_routes(a, s);
+    export_routes(a, s);
     exemplars_routes(a, s);
     status_routes(a, s);
     server_status_routes(a, s);

@@ -74,6 +74,7 @@ void session_routes(struct api *a, struct http_server *s);       /* session.c */
 void accounts_routes(struct api *a, struct http_server *s);      /* accounts.c */
 void ingest_routes(struct api *a, struct http_server *s);        /* ingest.c: main port */
 void import_routes(struct api *a, struct http_server *s);        /* import.c, influx.c */
+void export_routes(struct api *a, struct http_server *s);        /* export.c */
 void exemplars_routes(struct api *a, struct http_server *s);     /* exemplars.c */
 void status_routes(struct api *a, struct http_server *s);        /* status.c */
 void server_status_routes(struct api *a, struct http_server *s); /* server_status.c */

@@ -8,6 +8,8 @@
 #include "codec/base64.h"
 #include "codec/compress.h"
 #include "ingest/ha.h"
+#include "ingest/push_csv.h"
+#include "ingest/push_json.h"
 #include "ingest/push_text.h"
 
 /* ---- shared ---- */
@@ -169,6 +171,44 @@ static void import_pushgateway(void *arg, struct http_exchange *x)
     import_done(&im);
 }
 
+/* ---- lines ---- */
+
+static void import_json(void *arg, struct http_exchange *x)
+{
+    struct push_result r = {.accepted = 0};
+    struct import im;
+    struct err e = {0};
+    int rc = import_begin(x, "json_import", &im, &e);
+
+    rc = rc < 0 ? rc : push_json(api_backend(arg)->push, &im.opts, im.body, &r, &e);
+    import_answer(x, rc, &r, &e);
+    import_done(&im);
+}
+
+static void import_csv(void *arg, struct http_exchange *x)
+{
+    struct csv_format *f = arena_new(http_arena(x), struct csv_format);
+    struct push_result r = {.accepted = 0};
+    struct import im;
+    struct err e = {0};
+    int rc = import_begin(x, "csv_import", &im, &e);
+
+    if (rc == 0 && f == NULL) {
+        rc = err_set(&e, ERR_NOMEM, "no memory for the format");
+    }
+    if (rc == 0) {
+        rc = csv_format_parse(http_param(x, "format"), f, &e);
+        if (rc < 0) {
+            err_prefix(&e, "invalid parameter \"format\"");
+        } else {
+            f->header = str_eq(http_param(x, "header"), STR("1"));
+        }
+    }
+    rc = rc < 0 ? rc : push_csv(api_backend(arg)->push, &im.opts, f, im.body, &r, &e);
+    import_answer(x, rc, &r, &e);
+    import_done(&im);
+}
+
 /* ---- replicas ---- */
 
 static void write_cluster(struct json_writer *w, const struct ha_cluster *c)
@@ -227,6 +267,8 @@ void import_routes(struct api *a, struct http_server *s)
          IMPORT_WIRE_MAX, need},
         {"PUT", "/api/v1/import/prometheus/metrics/{labels*}", import_pushgateway, a, HTTP_WORKER,
          IMPORT_WIRE_MAX, need},
+        {"POST", "/api/v1/import", import_json, a, HTTP_WORKER, IMPORT_WIRE_MAX, need},
+        {"POST", "/api/v1/import/csv", import_csv, a, HTTP_WORKER, IMPORT_WIRE_MAX, need},
         {"GET", "/api/v1/ha", replicas, a, HTTP_WORKER, 0, NEED_READ | NEED_BACKEND},
     };
 

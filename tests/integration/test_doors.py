@@ -107,3 +107,72 @@ def test_influx(start):
     assert 'databases' in server.session.get(server.url + '/query?q=SHOW+DATABASES', timeout=5).text
     metrics = server.session.get(server.url + '/metrics', timeout=5).text
     assert 'bongsu_ingest_rejected_total{signal="metrics",reason="not_a_number"} 1' in metrics
+
+
+def test_json_lines_round_trip(start):
+    server = start.server()
+    series = [{'metric': {'__name__': 'door_json', 'i': str(i)},
+               'values': [k * 0.5 for k in range(12000)],
+               'timestamps': [NOW - 12000 * 15000 + k * 15000 for k in range(12000)]} for i in range(3)]
+    series[2]['values'][5:8] = [None, 'NaN', '-Infinity']
+    import json
+    lines = '\n'.join(json.dumps(s) for s in series)
+    post(server, '/api/v1/import?extra_label=env%3Dx', lines)
+
+    def export(**params):
+        got = server.session.get(server.url + '/api/v1/export', params=params, timeout=30)
+        assert got.status_code == 200, got.text
+        return [json.loads(line) for line in got.text.splitlines()]
+
+    out = export(**{'match[]': ['door_json', '{i="1"}']})
+    assert [len(s['values']) for s in out] == [10000, 2000] * 3  # no series twice, long ones in parts
+    for i, s in enumerate(series):
+        assert out[2 * i]['metric'] == {**s['metric'], 'env': 'x'}
+        assert out[2 * i]['values'] + out[2 * i + 1]['values'] == s['values']
+        assert out[2 * i]['timestamps'] + out[2 * i + 1]['timestamps'] == s['timestamps']
+    part = export(**{'match[]': 'door_json{i="0"}', 'start': NOW / 1000 - 60, 'end': NOW / 1000, 'max_rows_per_line': 2})
+    assert [len(s['values']) for s in part] == [2, 2]
+    bad = server.session.get(server.url + '/api/v1/export', timeout=5)
+    assert bad.status_code == 400 and 'match[]' in bad.json()['error']
+    text = server.session.get(server.url + '/api/v1/export', timeout=5, params={
+        'match[]': 'door_json{i="0"}', 'start': NOW / 1000 - 15, 'end': NOW / 1000, 'format': 'prometheus'}).text
+    assert text == f'door_json{{env="x", i="0"}} 5999.5 {NOW - 15000}\n'
+    second = start.server(data=server.folder / 'second')
+    post(second, '/api/v1/import/prometheus', text)
+    assert one(second, 'door_json') == '5999.5'
+
+
+def test_csv(start):
+    server = start.server()
+    rows = f'ticker,ask,bid,time\nGOOG,1.5,2,{NOW}\n"A,B",3,,{NOW}\n'
+    post(server, '/api/v1/import/csv?header=1&format=1:label:ticker,2:metric:ask,3:metric:bid,4:time:unix_ms', rows)
+    assert values(server, '{__name__=~"ask|bid"}') == {
+        (('__name__', 'ask'), ('ticker', 'GOOG')): '1.5', (('__name__', 'bid'), ('ticker', 'GOOG')): '2',
+        (('__name__', 'ask'), ('ticker', 'A,B')): '3'}
+    got = server.session.get(server.url + '/api/v1/export/csv', timeout=5, params={
+        'match[]': '{ticker=~".+"}', 'format': '__name__,ticker,__value__,__timestamp__:unix_s'})
+    s, ms = divmod(NOW, 1000)
+    at = f'{s}.{ms:03}' if ms else f'{s}'
+    assert got.text == f'ask,"A,B",3,{at}\nask,GOOG,1.5,{at}\nbid,GOOG,2,{at}\n'
+    bad = post(server, '/api/v1/import/csv?format=1:metric', 'x', status=400)
+    assert bad.json()['error'] == 'invalid parameter "format": "1:metric": COLUMN:TYPE:NAME is expected'
+
+
+def test_export_memory(start):
+    """An export of millions of samples goes through little memory."""
+    from harness.server import rss_bytes
+    server = start.server()
+    for part in range(10):
+        lines = []
+        for i in range(20):
+            times = [NOW - 10**9 + part * 10**8 + k * 5000 for k in range(10000)]
+            lines.append('{"metric":{"__name__":"door_many","i":"%d"},"values":%s,"timestamps":%s}'
+                         % (i, [k * 0.1 for k in range(10000)], times))
+        post(server, '/api/v1/import', '\n'.join(lines).replace(' ', ''))
+    before = rss_bytes(server.pid)
+    samples = 0
+    with server.session.get(server.url + '/api/v1/export', params={'match[]': 'door_many'}, timeout=60, stream=True) as got:
+        for line in got.iter_lines(chunk_size=1 << 16):
+            samples += line.count(b',') // 2
+    assert samples > 1.9e6
+    assert rss_bytes(server.pid) - before < 48 << 20

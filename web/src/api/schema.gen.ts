@@ -1147,6 +1147,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Raw samples as JSON lines, {"metric":{...},"values":[...],"timestamps":[Unix ms...]}, or as text (also POST) */
+        get: operations["exportSamples"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/export/csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Raw samples as CSV (also POST) */
+        get: operations["exportCsv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/import/prometheus": {
         parameters: {
             query?: never;
@@ -1175,6 +1209,40 @@ export interface paths {
         put?: never;
         /** The same with labels in the path, as the Pushgateway takes them: job/JOB/LABEL/VALUE..., LABEL@base64 for values in base64url (also PUT) */
         post: operations["importPushgateway"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Push JSON lines as /api/v1/export writes them */
+        post: operations["importJson"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/import/csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Push CSV */
+        post: operations["importCsv"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3552,6 +3620,61 @@ export interface operations {
             };
         };
     };
+    exportSamples: {
+        parameters: {
+            query: {
+                "match[]": string[];
+                start?: components["parameters"]["start"];
+                end?: components["parameters"]["end"];
+                /** @description Exposition text instead */
+                format?: "prometheus";
+                max_rows_per_line?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One series or part of one a line; null is a staleness marker */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/stream+json": string;
+                };
+            };
+            400: components["responses"]["Error"];
+        };
+    };
+    exportCsv: {
+        parameters: {
+            query: {
+                "match[]": string[];
+                /** @description Columns: label names, __name__, __value__, __timestamp__:unix_s, unix_ms, unix_ns or rfc3339 */
+                format: string;
+                start?: components["parameters"]["start"];
+                end?: components["parameters"]["end"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One sample a line */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["Error"];
+        };
+    };
     importPrometheus: {
         parameters: {
             query?: {
@@ -3619,6 +3742,118 @@ export interface operations {
             path: {
                 labels: string;
             };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of it is stored */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A line cannot be read (line and column; what came before is stored), or the first thing left out */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The limit of series */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    importJson: {
+        parameters: {
+            query?: {
+                /** @description NAME=VALUE put on every series, over its own label of that name; repeatable */
+                extra_label?: components["parameters"]["extra_label"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of it is stored */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A line cannot be read (line and column; what came before is stored), or the first thing left out */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The limit of series */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    importCsv: {
+        parameters: {
+            query: {
+                /** @description COLUMN:TYPE:NAME, comma-separated, columns from 1: 2:metric:ask,1:label:ticker,3:time:unix_s (unix_ms, unix_ns, rfc3339) */
+                format: string;
+                /** @description Leave out the first line */
+                header?: "1";
+                /** @description NAME=VALUE put on every series, over its own label of that name; repeatable */
+                extra_label?: components["parameters"]["extra_label"];
+                /** @description Unix ms of samples without a time; default the time of arrival */
+                timestamp?: components["parameters"]["import_time"];
+            };
+            header?: never;
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;

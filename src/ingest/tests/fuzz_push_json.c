@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Any bytes as an import of one kind, twice: the second time every series is known.
+ */
+#include "fuzz_rig.h"
+#include "ingest/push_json.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const struct push_opts o = {.door = "other", .now_ms = 1};
+    struct str body = str_of((const char *)data, size);
+    static struct fake_store store;
+    struct push_result r;
+    struct push_door *d;
+    struct sink sink;
+
+    fuzz_sink(&store, &sink);
+    d = push_door_new(&sink);
+    for (int i = 0; i < 2; i++) {
+        struct err e = {0};
+        int rc = push_json(d, &o, body, &r, &e);
+
+        if (rc < 0 || !str_is_utf8(str_cstr(r.why)) || (r.first != 0 && r.why[0] == '\0') ||
+            !str_is_utf8(buf_str(&store.samples))) {
+            abort();
+        }
+    }
+    push_door_free(d);
+    fake_store_done(&store);
+    return 0;
+}
