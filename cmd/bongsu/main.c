@@ -121,6 +121,9 @@ static const struct verb {
 } VERBS[] = {
     {"server", "receive, keep, query and show (bongsu server --help)", server_main},
     {"query", "run a PromQL query against a server (bongsu query --help)", client_query_main},
+    {"import", "send a file of samples: JSON lines, CSV, text, Influx (bongsu import --help)",
+     client_import_main},
+    {"export", "write raw samples of series (bongsu export --help)", client_export_main},
     {"backup", "make, check, restore backups (bongsu backup --help)", backup_main},
     {"check",
      "check config [--scrape] FILE, check rules FILE...: report errors with file, line and key",

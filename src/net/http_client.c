@@ -47,12 +47,28 @@ void http_client_free(struct http_client *c)
     mem_free(c);
 }
 
+/* Where the bytes of an answer go. */
+struct receiver {
+    CURL *curl;
+    const struct http_call *call;
+    struct buf *body;
+    bool refused; /* by call->take */
+};
+
 static size_t on_data(char *data, size_t size, size_t n, void *arg)
 {
-    struct buf *body = arg;
+    struct receiver *r = arg;
+    long status = 0;
 
-    buf_add(body, data, size * n);
-    return buf_status(body) == 0 ? size * n : 0; /* a short count ends the transfer */
+    if (r->call->take != NULL) {
+        curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
+    }
+    if (status == 200) {
+        r->refused = r->call->take(r->call->take_arg, str_of(data, size * n)) != 0;
+        return r->refused ? 0 : size * n;
+    }
+    buf_add(r->body, data, size * n);
+    return buf_status(r->body) == 0 ? size * n : 0; /* a short count ends the transfer */
 }
 
 static struct curl_slist *header_list(const char *const *headers)
@@ -94,7 +110,7 @@ static void set_method(CURL *h, const struct http_call *call)
 }
 
 static void set_options(const struct http_client *c, const struct http_call *call,
-                        struct curl_slist *headers, struct buf *body, char *error_text)
+                        struct curl_slist *headers, struct receiver *to, char *error_text)
 {
     CURL *h = c->curl;
     long timeout_ms = (long)(call->timeout_ms > 0 ? call->timeout_ms : DEFAULT_TIMEOUT_MS);
@@ -112,7 +128,7 @@ static void set_options(const struct http_client *c, const struct http_call *cal
     curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(h, CURLOPT_USERAGENT, "bongsu");
     curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_data);
-    curl_easy_setopt(h, CURLOPT_WRITEDATA, body);
+    curl_easy_setopt(h, CURLOPT_WRITEDATA, to);
     curl_easy_setopt(h, CURLOPT_ERRORBUFFER, error_text);
     curl_easy_setopt(h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     if (c->ca_file != NULL) {
@@ -141,7 +157,7 @@ static bool headers_fit(const char *const *headers)
     return true;
 }
 
-static int failed(CURLcode code, const struct http_call *call, const struct buf *body,
+static int failed(CURLcode code, const struct http_call *call, const struct receiver *to,
                   const char *text, struct err *reterr)
 {
     const char *detail = text[0] != '\0' ? text : curl_easy_strerror(code);
@@ -151,11 +167,14 @@ static int failed(CURLcode code, const struct http_call *call, const struct buf 
     }
     switch (code) {
     case CURLE_WRITE_ERROR:
-        if (buf_status(body) == -ERR_NOMEM) {
+        if (to->refused) {
+            return err_set(reterr, ERR_CANCELED, "%.100s: the answer was not taken", call->url);
+        }
+        if (buf_status(to->body) == -ERR_NOMEM) {
             return err_set(reterr, ERR_NOMEM, "%.100s: no memory for the answer", call->url);
         }
         return err_set(reterr, ERR_TOO_LARGE, "%.100s: answer larger than %zu bytes", call->url,
-                       body->max);
+                       to->body->max);
     case CURLE_OPERATION_TIMEDOUT:
         return err_set(reterr, ERR_TIMEOUT, "%.100s: %.120s", call->url, detail);
     case CURLE_OUT_OF_MEMORY:
@@ -175,6 +194,7 @@ int http_client_call(struct http_client *c, const struct http_call *call, struct
     curl_off_t retry_s = 0;
     long status = 0;
     struct buf body;
+    struct receiver to = {.curl = c->curl, .call = call, .body = &body};
     CURLcode code;
 
     if (c->curl == NULL) {
@@ -185,12 +205,12 @@ int http_client_call(struct http_client *c, const struct http_call *call, struct
     }
     headers = without_expect(header_list(call->headers));
     buf_init(&body, call->max_response != 0 ? call->max_response : DEFAULT_MAX_RESPONSE);
-    set_options(c, call, headers, &body, text);
+    set_options(c, call, headers, &to, text);
     code = curl_easy_perform(c->curl);
     curl_slist_free_all(headers);
     curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, NULL);
     if (code != CURLE_OK) {
-        int rc = failed(code, call, &body, text, reterr);
+        int rc = failed(code, call, &to, text, reterr);
 
         buf_done(&body);
         return rc;

@@ -18,6 +18,10 @@ struct http_call {
     struct str body;
     int64_t timeout_ms;
     size_t max_response;
+    /** Takes the body of a 200 answer piece by piece instead of gathering it; anything but 0 ends the call
+     * (-ERR_CANCELED). NULL: it is gathered. */
+    int (*take)(void *arg, struct str piece);
+    void *take_arg;
 };
 
 struct http_answer {
@@ -35,7 +39,7 @@ struct http_client_opts {
 struct http_client *http_client_new(const struct http_client_opts *opts);
 void http_client_free(struct http_client *c);
 /** @return 0 with any HTTP status; -ERR_UNAVAILABLE (connect, TLS), -ERR_TIMEOUT, -ERR_TOO_LARGE,
- * -ERR_INVALID (URL, a line break in a header), -ERR_NOMEM */
+ * -ERR_INVALID (URL, a line break in a header), -ERR_NOMEM, -ERR_CANCELED (take) */
 NODISCARD int http_client_call(struct http_client *c, const struct http_call *call,
                                struct http_answer *ret, struct err *reterr);
 

@@ -176,3 +176,42 @@ def test_export_memory(start):
             samples += line.count(b',') // 2
     assert samples > 1.9e6
     assert rss_bytes(server.pid) - before < 48 << 20
+
+
+def cli(server, *args, code=0, data=None):
+    from harness.server import SERVER
+    import subprocess
+    run = subprocess.run([SERVER, args[0], '--server', server.url, *args[1:]], capture_output=True, text=True,
+                         timeout=60, input=data)
+    assert run.returncode == code, run.stderr + run.stdout
+    return run
+
+
+def test_command_line(start):
+    server = start.server()
+    text = server.folder / 'samples.prom'
+    text.write_text(''.join(f'door_cli{{i="{i % 100}"}} {i} {NOW - i * 10}\n' for i in range(200000)))  # several requests
+    done = cli(server, 'import', '--labels', 'env=x,site=y', str(text))
+    assert done.stdout == f'{text.stat().st_size} bytes imported\n'
+    assert one(server, 'sum(count_over_time(door_cli{env="x",site="y"}[1h]))') == '200000'
+    out = server.folder / 'out.jsonl'
+    cli(server, 'export', '--output', str(out), 'door_cli')
+    packed = server.folder / 'out.jsonl.gz'
+    packed.write_bytes(gzip.compress(out.read_bytes()))
+    other = start.server(data=server.folder / 'other')
+    cli(other, 'import', str(packed))
+    assert one(other, 'sum(count_over_time(door_cli[1h]))') == '200000'
+    assert cli(other, 'export', '--format', 'csv', '--columns', 'i,__value__', 'door_cli{i="7"}').stdout.count('\n') == 2000
+    cli(other, 'import', '--format', 'csv', '--columns', '1:metric:door_std', '-', data='5\n')
+    # from the byte an interrupted import named: whole lines behind it
+    lines = text.read_text().splitlines(keepends=True)
+    third = start.server(data=server.folder / 'third')
+    cli(third, 'import', '--from', str(sum(map(len, lines[:150000]))), str(text))
+    assert one(third, 'sum(count_over_time(door_cli[1h]))') == '50000'
+    third.stop()
+    gone = cli(third, 'import', str(text), code=1)
+    assert 'go on with --from 0' in gone.stderr
+    assert 'match' in cli(other, 'export', '{', code=1).stderr
+    left = cli(other, 'import', '--format', 'influx', '-', data=f'door_lp v=1 {NOW}000000\nbroken\n')
+    assert "line 2: unable to parse 'broken'" in left.stderr and 'lines were left out' in left.stdout
+    cli(other, 'import', 'file.unknown', code=2)
