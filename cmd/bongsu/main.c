@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backup.h"
+#include "check_data.h"
 #include "client.h"
 #include "server.h"
 #include "settings.h"
@@ -78,6 +79,9 @@ static int check_main(int argc, char **argv)
     char *args[2] = {(char[]){"--config"}, NULL};
     int rc;
 
+    if (argc >= 1 && strcmp(argv[0], "data") == 0) {
+        return check_data_main(argc - 1, argv + 1);
+    }
     if (argc >= 2 && strcmp(argv[0], "rules") == 0) {
         return check_rules(argc - 1, argv + 1);
     }
@@ -86,7 +90,8 @@ static int check_main(int argc, char **argv)
     }
     if (argc != 2 || strcmp(argv[0], "config") != 0) {
         fprintf(stderr, "usage: bongsu check config [--scrape] FILE\n"
-                        "       bongsu check rules FILE...\n");
+                        "       bongsu check rules FILE...\n"
+                        "       bongsu check data DIR [--repair]\n");
         return 2;
     }
     args[1] = argv[1];

@@ -101,6 +101,10 @@ void tail_notify(struct columns *c, const struct log_record *rows, size_t n,
 
 /* manifest.c: the list of live parts and the line between parts and WAL, replaced as a whole */
 
+struct check_report;
+/** Say whether the manifest of a directory nobody has open is whole; a missing one says nothing. */
+NODISCARD int manifest_check(const char *dir, enum columns_kind kind,
+                             const struct check_report *report, struct err *reterr);
 /** Read the manifest, open its parts, remove leftovers. @return 0; -ERR_CORRUPT names the file */
 NODISCARD int columns_load_parts(struct columns *c, struct err *reterr);
 

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "io/quarantine.h"
+#include "store/check_report.h"
 #include "store/columns/columns_internal.h"
 #include "store/columns/part.h"
 
@@ -182,6 +183,37 @@ static int manifest_read(struct columns *c, struct manifest *m, struct err *rete
     }
     mem_free(text);
     return rc;
+}
+
+int manifest_check(const char *dir, enum columns_kind kind, const struct check_report *report,
+                   struct err *reterr)
+{
+    const struct columns c = {.opts = {.dir = dir, .kind = kind}};
+    struct manifest m = {0};
+    char path[PATH_LEN];
+    char *text = NULL;
+    size_t n = 0;
+    struct err e = {0};
+    int rc;
+
+    manifest_path(&c, path);
+    rc = vfs_read_file(vfs_real(), path, MANIFEST_MAX, &text, &n, &e);
+    if (rc < 0 && rc != -ERR_NOT_FOUND) {
+        if (reterr != NULL) {
+            *reterr = e;
+        }
+        return rc;
+    }
+    if (rc == 0) {
+        bool whole = manifest_parse(&c, str_of(text, n), &m);
+
+        check_say(report, whole ? CHECK_WHOLE : CHECK_DAMAGED, path,
+                  whole ? "" : "not the list of parts of this store; restore it from a backup", n,
+                  m.parts.n);
+    }
+    vec_done(&m.parts);
+    mem_free(text);
+    return 0;
 }
 
 static bool is_listed(const struct manifest *m, struct str day, struct str seq)

@@ -138,6 +138,26 @@ int meta_snapshot(struct meta *m, const char *path, struct err *reterr)
     return rc;
 }
 
+int meta_check(const char *path, struct err *reterr)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *st = NULL;
+    const char *said;
+    int rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
+
+    rc = rc == SQLITE_OK ? sqlite3_prepare_v2(db, "PRAGMA integrity_check(1)", -1, &st, NULL) : rc;
+    rc = rc == SQLITE_OK ? sqlite3_step(st) : rc;
+    said = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : NULL;
+    if (said == NULL) {
+        rc = sqlite_error(db, rc, reterr);
+    } else {
+        rc = strcmp(said, "ok") == 0 ? 0 : err_set(reterr, ERR_CORRUPT, "metadata: %s", said);
+    }
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+    return rc;
+}
+
 static void bind_all(sqlite3_stmt *st, struct meta_args args)
 {
     for (size_t i = 0; i < args.n; i++) {

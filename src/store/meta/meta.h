@@ -21,6 +21,9 @@ void meta_close(struct meta *m); /* NULL is fine */
  * @return 0, -ERR_EXISTS, -ERR_IO, -ERR_NOSPACE */
 NODISCARD int meta_snapshot(struct meta *m, const char *path, struct err *reterr);
 
+/** SQLite's integrity check of a file nobody has open; never writes. @return 0, -ERR_CORRUPT (what it says), -ERR_IO */
+NODISCARD int meta_check(const char *path, struct err *reterr);
+
 struct meta_user {
     struct str name;          /* unique, case-sensitive */
     struct str password_hash; /* argon2 encoded form */

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One directory after the other; a finding in one does not keep the others from being looked at.
+ */
+#include "store/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "store/columns/check.h"
+#include "store/meta/meta.h"
+#include "store/tsdb/check.h"
+
+static char *join(const char *dir, const char *name)
+{
+    size_t n = strlen(dir) + strlen(name) + 2;
+    char *p = mem_xcalloc(1, n);
+
+    snprintf(p, n, "%s/%s", dir, name);
+    return p;
+}
+
+static int take_lock(const char *dir, struct err *reterr)
+{
+    char *path CLEANUP(mem_free_ptr) = join(dir, "lock");
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    if (fd < 0) {
+        return err_set_errno(reterr, errno, "%s is not a data directory", dir);
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        close(fd);
+        return err_set(reterr, ERR_EXISTS, "a server uses %s: stop it first", dir);
+    }
+    return fd;
+}
+
+static int check_meta(const char *dir, const struct check_report *report, struct err *reterr)
+{
+    char *path CLEANUP(mem_free_ptr) = join(dir, "meta.sqlite");
+    struct stat st;
+    struct err e = {0};
+    int rc;
+
+    if (stat(path, &st) < 0) {
+        return 0;
+    }
+    rc = meta_check(path, &e);
+    if (rc < 0 && rc != -ERR_CORRUPT) {
+        if (reterr != NULL) {
+            *reterr = e;
+        }
+        return rc;
+    }
+    check_say(report, rc == 0 ? CHECK_WHOLE : CHECK_DAMAGED, path, e.msg, (uint64_t)st.st_size, 0);
+    return 0;
+}
+
+int store_check(const char *dir, const struct check_report *report, struct err *reterr)
+{
+    char *metrics CLEANUP(mem_free_ptr) = join(dir, "metrics");
+    char *spans CLEANUP(mem_free_ptr) = join(dir, "spans");
+    char *logs CLEANUP(mem_free_ptr) = join(dir, "logs");
+    int lock = take_lock(dir, reterr);
+    int rc;
+
+    if (lock < 0) {
+        return lock;
+    }
+    rc = check_meta(dir, report, reterr);
+    rc = rc < 0 ? rc : tsdb_check(metrics, report, reterr);
+    rc = rc < 0 ? rc : columns_check(spans, COLUMNS_SPANS, report, reterr);
+    rc = rc < 0 ? rc : columns_check(logs, COLUMNS_LOGS, report, reterr);
+    close(lock);
+    return rc;
+}
