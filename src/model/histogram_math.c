@@ -203,15 +203,45 @@ static bool addend_next(struct addend *a, struct native_bucket *ret)
     return false;
 }
 
+/** The usual case, the same buckets on both sides: no new memory. @return false with nothing done */
+static bool add_in_place(struct native_buckets *dst, struct addend a, double sign)
+{
+    struct addend look = a;
+    struct native_bucket b;
+    size_t i = 0;
+
+    if (dst->cap == 0) {
+        return false;
+    }
+    while (addend_next(&look, &b)) {
+        while (i < dst->n && dst->v[i].index < b.index) {
+            i++;
+        }
+        if (i == dst->n || dst->v[i].index != b.index) {
+            return false;
+        }
+    }
+    for (i = 0; addend_next(&a, &b); dst->v[i].count += sign * b.count) {
+        while (dst->v[i].index < b.index) {
+            i++;
+        }
+    }
+    return true;
+}
+
 /** dst += sign * addend, both in order of index. */
 static int add_buckets(struct native_buckets *dst, struct addend a, double sign)
 {
     struct native_buckets out = {0};
     struct native_bucket b;
-    bool more = addend_next(&a, &b);
     size_t i = 0;
     int rc = 0;
+    bool more;
 
+    if (add_in_place(dst, a, sign)) {
+        return 0;
+    }
+    more = addend_next(&a, &b);
     if (!more) {
         return 0;
     }
@@ -331,6 +361,21 @@ static bool side_reset(const struct native_buckets *now, struct addend before)
     struct native_bucket b;
     size_t i = 0;
 
+    if (before.down == 0 && before.b->n != 0 &&
+        (before.custom || native_bound(before.b->v[0].index, before.schema) > before.threshold)) {
+        /* Every bucket as it is. */
+        for (size_t k = 0; k < before.b->n; k++) {
+            b = before.b->v[k];
+            while (i < now->n && now->v[i].index < b.index) {
+                i++;
+            }
+            if (b.count != 0 &&
+                (i == now->n || now->v[i].index != b.index || now->v[i].count < b.count)) {
+                return true;
+            }
+        }
+        return false;
+    }
     while (addend_next(&before, &b)) {
         while (i < now->n && now->v[i].index < b.index) {
             i++;

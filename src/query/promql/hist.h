@@ -79,11 +79,16 @@ bool hist_in(const struct eval *ev, const struct mat *m);
 struct hist_scratch {
     struct samples floats;
     VEC(const struct native_histogram *) hists;
-    VEC(int64_t) times; /* of hists */
+    VEC(int64_t) times;   /* of hists */
+    VEC(uint32_t) places; /* of hists, in the series */
+    /* Of each sample of the series against the one before: 0 not looked at, 1 no reset, 2 a reset. Windows overlap. */
+    VEC(uint8_t) known;
     VEC(int64_t) resets;
     struct native_histogram sum, left, right;
 };
 
+/** Begin a series of n samples. @return 0, -ERR_NOMEM */
+NODISCARD int hist_scratch_begin(struct hist_scratch *s, size_t n);
 void hist_scratch_done(struct hist_scratch *s);
 
 /** A range function over one series. `at` is its range argument. */

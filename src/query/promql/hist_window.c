@@ -72,10 +72,38 @@ void hist_scratch_done(struct hist_scratch *s)
     samples_done(&s->floats);
     vec_done(&s->hists);
     vec_done(&s->times);
+    vec_done(&s->places);
+    vec_done(&s->known);
     vec_done(&s->resets);
     native_done(&s->sum);
     native_done(&s->left);
     native_done(&s->right);
+}
+
+int hist_scratch_begin(struct hist_scratch *s, size_t n)
+{
+    vec_clear(&s->known);
+    if (!vec_reserve(&s->known, n + 1)) {
+        return -ERR_NOMEM;
+    }
+    memset(s->known.v, 0, n);
+    s->known.n = n;
+    return 0;
+}
+
+/** Did the counter start anew between histograms i - 1 and i of the window? */
+static bool is_reset(const struct mixed *m, size_t i)
+{
+    const struct hist_scratch *s = m->s;
+    uint32_t at = s->places.v[i];
+
+    if (at != s->places.v[i - 1] + 1 || at >= s->known.n) { /* floats between them */
+        return native_is_reset(s->hists.v[i], s->hists.v[i - 1]);
+    }
+    if (s->known.v[at] == 0) {
+        s->known.v[at] = native_is_reset(s->hists.v[i], s->hists.v[i - 1]) ? 2 : 1;
+    }
+    return s->known.v[at] == 2;
 }
 
 static int split(const struct mixed *m)
@@ -86,6 +114,7 @@ static int split(const struct mixed *m)
     s->floats.n = 0;
     vec_clear(&s->hists);
     vec_clear(&s->times);
+    vec_clear(&s->places);
     if (!samples_reserve(&s->floats, w->n)) {
         return -ERR_NOMEM;
     }
@@ -95,7 +124,8 @@ static int split(const struct mixed *m)
         if (h == NULL) {
             s->floats.t_ms[s->floats.n] = w->t_ms[i];
             s->floats.v[s->floats.n++] = w->v[i];
-        } else if (!vec_push(&s->hists, h) || !vec_push(&s->times, w->t_ms[i])) {
+        } else if (!vec_push(&s->hists, h) || !vec_push(&s->times, w->t_ms[i]) ||
+                   !vec_push(&s->places, (uint32_t)(w->first + i))) {
             return -ERR_NOMEM;
         }
     }
@@ -204,7 +234,7 @@ static int increase(const struct mixed *m, bool counter)
     int32_t schema;
     int rc;
 
-    if (counter && native_is_reset(s->hists.v[1], prev)) { /* then the first one does not matter */
+    if (counter && is_reset(m, 1)) { /* then the first one does not matter */
         none.schema = s->hists.v[1]->schema;
         none.bounds = s->hists.v[1]->bounds;
         none.bounds_n = s->hists.v[1]->bounds_n;
@@ -221,7 +251,7 @@ static int increase(const struct mixed *m, bool counter)
         rc = native_sub(&s->sum, prev);
     }
     for (size_t i = 1; rc == 0 && counter && i < s->hists.n; i++) {
-        if (native_is_reset(s->hists.v[i], prev)) {
+        if (is_reset(m, i)) {
             rc = native_add(&s->sum, prev);
         }
         prev = s->hists.v[i];

@@ -229,8 +229,12 @@ static int walk_histograms(const struct pass *p, const struct samples *s, size_t
     struct hist_scratch hs = {0};
     size_t lo = 0;
     size_t hi = 0;
-    int rc = 0;
+    int rc = hist_scratch_begin(&hs, s->n);
 
+    if (rc < 0) {
+        hist_scratch_done(&hs);
+        return hist_no_room(p->ev, rc, e);
+    }
     for (size_t i = 0; rc >= 0 && i < g->n; i++) {
         w.eval_ms = grid_at(g, i);
         w.end_ms = ref_time(&p->when, w.eval_ms);
@@ -247,6 +251,7 @@ static int walk_histograms(const struct pass *p, const struct samples *s, size_t
         w.t_ms = s->t_ms + lo;
         w.v = s->v + lo;
         w.n = hi - lo;
+        w.first = lo;
         w.arg[0] = p->args[0] != NULL ? p->args[0][i] : 0;
         w.arg[1] = p->args[1] != NULL ? p->args[1][i] : 0;
         rc = hist_window(&c, &w, &hs, &mat_row(p->out, row)[i], e);
