@@ -537,8 +537,7 @@ static int pair_table(const struct count *c, struct str label, bool pair, struct
     for (size_t i = 0; i < c->rows.n; i++) {
         const struct row *r = &c->rows.v[i];
 
-        if ((r->series != 0 || r->before != 0) &&
-            !label_name_is_hidden(c->names.v[r->name].text) &&
+        if ((r->series != 0 || r->before != 0) && !label_name_is_hidden(c->names.v[r->name].text) &&
             (label.n == 0 || str_eq(c->names.v[r->name].text, label))) {
             top_offer(&t, r->series, (uint32_t)i);
         }
