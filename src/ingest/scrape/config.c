@@ -277,8 +277,9 @@ static const struct config_field JOB_FIELDS[] = {
 static char *accept_header(struct config_reader *r, const struct job_conf *j)
 {
     static const char *const TYPES[] = {
-        [PROTO_PROTOBUF] = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily"
-                           ";encoding=delimited",
+        [PROTO_PROTOBUF] =
+            ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily"
+             ";encoding=delimited"),
         [PROTO_OPENMETRICS_1] = "application/openmetrics-text;version=1.0.0",
         [PROTO_OPENMETRICS_0] = "application/openmetrics-text;version=0.0.1",
         [PROTO_TEXT_1] = "text/plain;version=1.0.0",
