@@ -118,8 +118,10 @@ static int call(struct export *x, const char *url, const char *bearer)
                                              .take = take,
                                              .take_arg = x},
                          &answer, &e) < 0) {
-        fprintf(stderr, "bongsu export: %s\n",
-                e.code == ERR_CANCELED && errno != 0 ? strerror(errno) : e.msg);
+        if (e.code == ERR_CANCELED && errno != 0) {
+            err_set_errno(&e, errno, "%s", x->s->output);
+        }
+        fprintf(stderr, "bongsu export: %s\n", e.msg);
         code = 1;
     } else if (answer.status != 200) {
         fprintf(stderr, "bongsu export: the server answered %d: %.*s\n", answer.status,
@@ -132,6 +134,15 @@ static int call(struct export *x, const char *url, const char *bearer)
     buf_done(&answer.body);
     http_client_free(client);
     return code;
+}
+
+static int cannot_write(const struct settings_export *s)
+{
+    struct err e = {0};
+
+    err_set_errno(&e, errno, "%s", s->output);
+    fprintf(stderr, "bongsu export: %s\n", e.msg);
+    return 1;
 }
 
 static int run_export(const struct settings_export *s, const char *selector)
@@ -161,13 +172,11 @@ static int run_export(const struct settings_export *s, const char *selector)
     }
     x.out = to_stdout ? stdout : fopen(s->output, "wbe");
     if (x.out == NULL || url.failed || bearer.failed) {
-        fprintf(stderr, "bongsu export: %s: %s\n", s->output, strerror(errno));
-        return 1;
+        return cannot_write(s);
     }
     code = call(&x, url.data, bearer.n != 0 ? bearer.data : NULL);
     if ((to_stdout ? fflush(x.out) : fclose(x.out)) != 0) {
-        fprintf(stderr, "bongsu export: %s: %s\n", s->output, strerror(errno));
-        code = 1;
+        code = cannot_write(s);
     }
     return code;
 }

@@ -358,11 +358,13 @@ static int send_all(struct import *im)
 
 static int open_input(struct import *im, const char *file)
 {
+    struct err e = {0};
     struct stat st;
 
     im->fd = strcmp(file, "-") == 0 ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC);
     if (im->fd < 0 || fstat(im->fd, &st) < 0) {
-        fprintf(stderr, "bongsu import: %s: %s\n", file, strerror(errno));
+        err_set_errno(&e, errno, "%s", file);
+        fprintf(stderr, "bongsu import: %s\n", e.msg);
         return -1;
     }
     im->size = S_ISREG(st.st_mode) ? (int64_t)st.st_size : 0;

@@ -119,7 +119,7 @@ static int scan_histogram(struct metrics_request *m, struct pb msg, struct histo
             ok = list_push(&h->bounds, a, f.u);
             break;
         case PB_TAG(8, PB_LEN):
-            m->exemplars++;
+            m->point_exemplars++;
             break;
         case PB_TAG(9, PB_LEN):
             attr_range_add(&h->attrs, &f);
@@ -174,6 +174,18 @@ static int emit_totals(struct metrics_request *m, const struct histogram *h, str
     return rc;
 }
 
+/* m->native and the point's exemplars, fields `tag`. */
+static int emit_native(struct metrics_request *m, const struct point *p, uint32_t tag,
+                       struct err *reterr)
+{
+    int rc = series_emit_native(m, p, reterr);
+
+    if (rc == 0 && m->point_exemplars != 0) {
+        rc = otlp_exemplars(m, p, &(struct exemplar_place){tag, PART_NATIVE, NULL, 0}, reterr);
+    }
+    return rc > 0 ? 0 : rc;
+}
+
 /* The same as a native histogram with custom bounds. */
 static int emit_custom(struct metrics_request *m, const struct histogram *in, struct err *reterr)
 {
@@ -196,15 +208,17 @@ static int emit_custom(struct metrics_request *m, const struct histogram *in, st
     if (rc < 0) {
         return no_memory(reterr);
     }
-    rc = series_emit_native(m, &in->p, reterr);
-    return rc > 0 ? 0 : rc;
+    return emit_native(m, &in->p, PB_TAG(8, PB_LEN), reterr);
 }
 
 int otlp_histogram_point(struct metrics_request *m, struct pb msg, struct err *reterr)
 {
     struct histogram h = {.p = {.msg = msg, .attr_tag = PB_TAG(9, PB_LEN)}};
     uint64_t below = 0;
-    int rc = scan_histogram(m, msg, &h, reterr);
+    int rc;
+
+    m->point_exemplars = 0;
+    rc = scan_histogram(m, msg, &h, reterr);
 
     if (rc < 0 || !check_histogram(m, &h)) {
         return rc;
@@ -228,7 +242,14 @@ int otlp_histogram_point(struct metrics_request *m, struct pb msg, struct err *r
             return rc;
         }
     }
-    return emit_totals(m, &h, reterr);
+    rc = emit_totals(m, &h, reterr);
+    if (rc == 0 && m->point_exemplars != 0) {
+        rc = otlp_exemplars(
+            m, &h.p,
+            &(struct exemplar_place){PB_TAG(8, PB_LEN), PART_BUCKET, h.bounds.v, h.bounds.n},
+            reterr);
+    }
+    return rc;
 }
 
 /* One sign of an exponential histogram. */
@@ -304,7 +325,7 @@ static int scan_exp(struct metrics_request *m, struct pb msg, struct exp_histogr
             h->flags = f.u;
             break;
         case PB_TAG(11, PB_LEN):
-            m->exemplars++;
+            m->point_exemplars++;
             break;
         case PB_TAG(14, PB_FIXED64):
             e->zero_threshold = pb_f64(f.u);
@@ -362,7 +383,10 @@ int otlp_exp_histogram_point(struct metrics_request *m, struct pb msg, struct er
     struct exp_histogram e = {.h.p = {.msg = msg, .attr_tag = PB_TAG(1, PB_LEN)}};
     struct native_histogram *h = &m->native;
     unsigned down;
-    int rc = scan_exp(m, msg, &e, reterr);
+    int rc;
+
+    m->point_exemplars = 0;
+    rc = scan_exp(m, msg, &e, reterr);
 
     if (rc < 0 || !check_exp(m, &e)) {
         return rc;
@@ -387,8 +411,7 @@ int otlp_exp_histogram_point(struct metrics_request *m, struct pb msg, struct er
     if (rc < 0) {
         return no_memory(reterr);
     }
-    rc = series_emit_native(m, &e.h.p, reterr);
-    return rc > 0 ? 0 : rc;
+    return emit_native(m, &e.h.p, PB_TAG(11, PB_LEN), reterr);
 }
 
 struct summary {

@@ -64,6 +64,7 @@ static int number_point(struct metrics_request *m, struct pb msg, struct err *re
     double value = 0;
     int rc;
 
+    m->point_exemplars = 0;
     while ((rc = pb_next(&msg, &f, reterr)) > 0) {
         switch (f.tag) { /* NumberDataPoint */
         case PB_TAG(3, PB_FIXED64):
@@ -73,7 +74,7 @@ static int number_point(struct metrics_request *m, struct pb msg, struct err *re
             value = pb_f64(f.u);
             break;
         case PB_TAG(5, PB_LEN):
-            m->exemplars++;
+            m->point_exemplars++;
             break;
         case PB_TAG(6, PB_FIXED64):
             value = (double)(int64_t)f.u;
@@ -89,7 +90,13 @@ static int number_point(struct metrics_request *m, struct pb msg, struct err *re
         }
     }
     rc = rc < 0 ? rc : otlp_point_begin(m, &p, &attrs, time, flags, reterr);
-    return rc <= 0 ? rc : series_emit(m, &p, PART_VALUE, 0, value, reterr);
+    rc = rc <= 0 ? rc : series_emit(m, &p, PART_VALUE, 0, value, reterr);
+    if (rc == 0 && m->point_exemplars != 0) {
+        const struct exemplar_place at = {.tag = PB_TAG(5, PB_LEN), .part = PART_VALUE};
+
+        rc = otlp_exemplars(m, &p, &at, reterr);
+    }
+    return rc;
 }
 
 /* The Gauge, Sum, ... message: temporality first, wherever it stands, then the points. */
@@ -270,6 +277,18 @@ static int one_group(struct otlp_ctx *c, void *arg, const struct otlp_group *g, 
 }
 
 /* Decode and commit once. `ret` says what the store refused. */
+static int commit_exemplars(struct metrics_request *m, struct err *reterr)
+{
+    struct exemplar_commit done;
+    int rc = tsdb_exemplars_commit(m->c->o->sink->metrics, &m->exemplars, &done, reterr);
+
+    if (rc == 0) {
+        ingest_count_rejected(m->c->o->sink->stats, INGEST_METRICS, REJECT_EXEMPLAR_ORDER,
+                              done.out_of_order);
+    }
+    return rc;
+}
+
 static int run(struct metrics_request *m, struct str body, struct tsdb_commit *ret,
                struct err *reterr)
 {
@@ -279,6 +298,9 @@ static int run(struct metrics_request *m, struct str body, struct tsdb_commit *r
     rc = otlp_each_group(m->c, body, one_group, m, reterr);
     rc = rc < 0 ? rc : series_target_info(m, reterr);
     rc = rc < 0 ? rc : tsdb_batch_commit(m->w->batch, ret, reterr);
+    if (rc == 0 && m->exemplars.n != 0 && ret->rejected[TSDB_REJECT_GONE] == 0) {
+        rc = commit_exemplars(m, reterr);
+    }
     if (rc < 0) {
         delta_rollback(m->c->o->deltas, &m->journal);
         delta_native_rollback(m->c->o->native_deltas, &m->native_journal);
@@ -317,6 +339,7 @@ int otlp_metrics(struct otlp_ctx *c, struct str body, struct err *reterr)
     if (m.w == NULL) {
         return err_set(reterr, ERR_NOMEM, "no memory for the request");
     }
+    exemplar_batch_init(&m.exemplars);
     rc = run(&m, body, &done, reterr);
     if (rc == 0 && done.rejected[TSDB_REJECT_GONE] != 0) {
         /* A series went idle between look-up and commit: the same again, labels first. Samples already
@@ -329,8 +352,13 @@ int otlp_metrics(struct otlp_ctx *c, struct str body, struct err *reterr)
         memset(clean.altered, 0, sizeof(clean.altered));
         clean.first[0] = '\0';
         *c = clean;
-        m = (struct metrics_request){
-            .c = c, .w = m.w, .intern_all = true, .native = m.native, .total = m.total};
+        exemplar_batch_clear(&m.exemplars);
+        m = (struct metrics_request){.c = c,
+                                     .w = m.w,
+                                     .intern_all = true,
+                                     .native = m.native,
+                                     .total = m.total,
+                                     .exemplars = m.exemplars};
         tsdb_batch_clear(m.w->batch);
         memset(&done, 0, sizeof(done));
         rc = run(&m, body, &done, reterr);
@@ -338,8 +366,10 @@ int otlp_metrics(struct otlp_ctx *c, struct str body, struct err *reterr)
     if (rc == 0) {
         c->accepted = done.accepted;
         reject_commit(&m, &done);
-        ingest_count_rejected(c->o->sink->stats, INGEST_METRICS, REJECT_EXEMPLAR, m.exemplars);
+        ingest_count_rejected(c->o->sink->stats, INGEST_METRICS, REJECT_EXEMPLAR,
+                              m.exemplars_refused);
     }
+    exemplar_batch_done(&m.exemplars);
     native_done(&m.native);
     native_done(&m.total);
     work_release(c->o->works, m.w);

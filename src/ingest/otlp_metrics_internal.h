@@ -12,6 +12,7 @@
 #include "ingest/metric_name.h"
 #include "ingest/otlp_internal.h"
 #include "ingest/seen.h"
+#include "store/tsdb/exemplars.h"
 
 enum temporality { TEMPORALITY_UNSPECIFIED, TEMPORALITY_DELTA, TEMPORALITY_CUMULATIVE };
 
@@ -54,7 +55,9 @@ struct metrics_request {
     struct str job, instance, host;  /* of resource */
     int64_t resource_newest_ns;      /* INT64_MIN: no point yet */
     size_t points;                   /* of the request */
-    size_t exemplars;
+    size_t point_exemplars;          /* of the point being read */
+    struct exemplar_batch exemplars;
+    size_t exemplars_refused;
 };
 
 /**
@@ -68,6 +71,25 @@ NODISCARD int series_emit(struct metrics_request *m, const struct point *p, enum
  * @return as series_emit() */
 NODISCARD int series_emit_native(struct metrics_request *m, const struct point *p,
                                  struct err *reterr);
+/** Labels a sample of the point has, checked; in the work's arena. @return 0; 1 refused and counted; -ERR_NOMEM */
+NODISCARD int series_labels(struct metrics_request *m, const struct point *p, enum series_part part,
+                            double param, struct labels *ret, struct err *reterr);
+/** Attributes (n fields `tag` of msg) as labels behind v[*ret_n], which has room. @return 0, -ERR_x */
+NODISCARD int series_attr_labels(struct metrics_request *m, struct pb msg, uint32_t tag, size_t n,
+                                 struct label *v, size_t *ret_n, struct err *reterr);
+
+/** Where the exemplars of a point belong. */
+struct exemplar_place {
+    uint32_t tag; /* PB_TAG of them */
+    enum series_part part;
+    const uint64_t *bounds; /* bits of the upper bounds of PART_BUCKET, rising */
+    size_t bounds_n;
+};
+
+/** Exemplars of a point that was stored. @return 0, -ERR_x */
+NODISCARD int otlp_exemplars(struct metrics_request *m, const struct point *p,
+                             const struct exemplar_place *at, struct err *reterr);
+
 /** target_info of the current resource at its newest time; nothing when it has no other attributes. */
 NODISCARD int series_target_info(struct metrics_request *m, struct err *reterr);
 /** Type, unit and help of the current metric to the store, when not done recently. */

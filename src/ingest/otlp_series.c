@@ -311,6 +311,34 @@ static int build_labels(struct metrics_request *m, const struct point *p, enum s
     return 0;
 }
 
+int series_labels(struct metrics_request *m, const struct point *p, enum series_part part,
+                  double param, struct labels *ret, struct err *reterr)
+{
+    struct building l;
+    int rc = build_labels(m, p, part, param, &l, reterr);
+
+    rc = rc != 0 ? rc : check_labels(m, &l);
+    if (rc == 0) {
+        *ret = (struct labels){l.v, l.n};
+    }
+    return rc;
+}
+
+int series_attr_labels(struct metrics_request *m, struct pb msg, uint32_t tag, size_t n,
+                       struct label *v, size_t *ret_n, struct err *reterr)
+{
+    struct building l = {.v = v, .n = *ret_n, .cap = *ret_n + n};
+    uint32_t dropped = 0;
+    struct attrs as;
+    int rc = otlp_attrs(m->c, msg, tag, n, &as, &dropped, reterr);
+
+    rc = rc < 0 ? rc : add_attrs(&l, m->c->arena, str_of("", 0), as, reterr);
+    if (rc == 0) {
+        *ret_n = l.n;
+    }
+    return rc;
+}
+
 static int make_series(struct metrics_request *m, const struct point *p, enum series_part part,
                        double param, const struct hash128 *key, struct series_ref *ret,
                        struct err *reterr)

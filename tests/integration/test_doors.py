@@ -215,3 +215,36 @@ def test_command_line(start):
     left = cli(other, 'import', '--format', 'influx', '-', data=f'door_lp v=1 {NOW}000000\nbroken\n')
     assert "line 2: unable to parse 'broken'" in left.stderr and 'lines were left out' in left.stdout
     cli(other, 'import', 'file.unknown', code=2)
+
+
+def test_otlp_exemplars(start):
+    server = start.server()
+    ns = str(NOW * 1000000)
+    trace, span = '5b8efff798038103d269b633813fc60c', 'eee19b7ec3c1b174'
+    shown = {'timeUnixNano': ns, 'asDouble': 0.3, 'traceId': trace, 'spanId': span,
+             'filteredAttributes': [{'key': 'user.id', 'value': {'stringValue': 'u1'}}]}
+    long = {**shown, 'asDouble': 30, 'filteredAttributes': [{'key': 'x', 'value': {'stringValue': 'y' * 200}}]}
+    body = {'resourceMetrics': [{'scopeMetrics': [{'metrics': [
+        {'name': 'door.calls', 'sum': {'aggregationTemporality': 2, 'isMonotonic': True, 'dataPoints': [
+            {'timeUnixNano': ns, 'asInt': '5', 'exemplars': [{**shown, 'asDouble': None, 'asInt': '1'}]}]}},
+        {'name': 'door.latency', 'histogram': {'aggregationTemporality': 2, 'dataPoints': [
+            {'timeUnixNano': ns, 'count': '2', 'sum': 30.3, 'bucketCounts': ['0', '1', '1'],
+             'explicitBounds': [0.1, 10], 'exemplars': [shown, long]}]}},
+        {'name': 'door.exp', 'exponentialHistogram': {'aggregationTemporality': 2, 'dataPoints': [
+            {'timeUnixNano': ns, 'count': '1', 'sum': 0.3, 'scale': 0, 'positive': {'offset': 0, 'bucketCounts': ['1']},
+             'exemplars': [shown]}]}}]}]}]}
+    answer = server.session.post(server.url + '/otlp/v1/metrics', json=body, timeout=10)
+    assert answer.status_code == 200 and 'partialSuccess' not in answer.json(), answer.text
+    got = server.session.get(server.url + '/api/v1/query_exemplars', timeout=10, params={
+        'query': '{__name__=~"door_.*"}', 'start': NOW / 1000 - 5, 'end': NOW / 1000 + 5}).json()['data']
+    ids = {'trace_id': trace, 'span_id': span}
+    at = NOW / 1000
+    assert got == [
+        {'seriesLabels': {'__name__': 'door_calls_total'},
+         'exemplars': [{'labels': {**ids, 'user_id': 'u1'}, 'value': '1', 'timestamp': at}]},
+        {'seriesLabels': {'__name__': 'door_exp'},
+         'exemplars': [{'labels': {**ids, 'user_id': 'u1'}, 'value': '0.3', 'timestamp': at}]},
+        {'seriesLabels': {'__name__': 'door_latency_bucket', 'le': '+Inf'},
+         'exemplars': [{'labels': ids, 'value': '30', 'timestamp': at}]},
+        {'seriesLabels': {'__name__': 'door_latency_bucket', 'le': '10'},
+         'exemplars': [{'labels': {**ids, 'user_id': 'u1'}, 'value': '0.3', 'timestamp': at}]}]
