@@ -4,6 +4,7 @@
  */
 #include "store/tsdb/head.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "codec/chunk.h"
 #include "store/tsdb/head_internal.h"
@@ -11,6 +12,8 @@
 #include "store/tsdb/part.h"
 
 enum { FIRST_RAW = 4 };
+
+static const int64_t MARK_EVERY_NS = 60ll * 1000000000;
 
 void head_init(struct head *h)
 {
@@ -55,6 +58,7 @@ void head_done(struct head *h)
         }
         vec_done(&s->pages);
         vec_done(&s->page_used);
+        vec_done(&s->marks);
         keymap_done(&s->by_id);
         head_index_done(s);
         buf_done(&s->scratch);
@@ -208,6 +212,15 @@ static int grow_raw(struct head *h, struct series *se)
     return 0;
 }
 
+static ALWAYS_INLINE void forget_mark(struct shard *s, size_t page)
+{
+    _Atomic int64_t *until = &s->marks.v[page].until_ms;
+
+    if (UNLIKELY(atomic_load_explicit(until, memory_order_relaxed) != INT64_MAX)) {
+        atomic_store_explicit(until, INT64_MAX, memory_order_relaxed);
+    }
+}
+
 int head_append_locked(struct head *h, struct shard *s, struct series *se, int64_t t_ms, double v)
 {
     if (UNLIKELY(se->raw_n == se->raw_cap)) {
@@ -226,7 +239,35 @@ int head_append_locked(struct head *h, struct shard *s, struct series *se, int64
         se->raw_sorted = false;
     }
     se->raw[se->raw_n++] = (struct point){t_ms, v};
+    forget_mark(s, se->number / HEAD_PAGE);
     return 0;
+}
+
+/** Newest sample of a series, INT64_MIN without any. */
+static int64_t newest_of(const struct series *se)
+{
+    int64_t t = se->raw_n != 0 ? se->raw_max_ms : INT64_MIN;
+
+    return se->last != NULL && se->last->until_ms > t ? se->last->until_ms : t;
+}
+
+void head_mark_page(struct shard *s, size_t page)
+{
+    struct page_mark *m = &s->marks.v[page];
+    int64_t now = clock_mono().ns;
+    int64_t until = INT64_MIN;
+
+    if (now < atomic_load_explicit(&m->try_ns, memory_order_relaxed)) {
+        return;
+    }
+    atomic_store_explicit(&m->try_ns, now + MARK_EVERY_NS, memory_order_relaxed);
+    for (size_t k = 0; s->pages.v[page] != NULL && k < HEAD_PAGE; k++) {
+        const struct series *se = s->pages.v[page][k];
+        int64_t t = se != NULL ? newest_of(se) : INT64_MIN;
+
+        until = t > until ? t : until;
+    }
+    atomic_store_explicit(&m->until_ms, until, memory_order_relaxed);
 }
 
 void head_drop_flushed_locked(struct head *h, struct series *se)
@@ -262,7 +303,8 @@ static int place(struct shard *s, struct series *se)
     if (page == s->pages.n) {
         struct series **p;
 
-        if (!vec_reserve(&s->pages, 1) || !vec_reserve(&s->page_used, 1)) {
+        if (!vec_reserve(&s->pages, 1) || !vec_reserve(&s->page_used, 1) ||
+            !vec_reserve(&s->marks, 1)) {
             return -ERR_NOMEM;
         }
         p = mem_try_calloc(HEAD_PAGE, sizeof(struct series *));
@@ -271,6 +313,9 @@ static int place(struct shard *s, struct series *se)
         }
         s->pages.v[s->pages.n++] = p;
         s->page_used.v[s->page_used.n++] = 0;
+        atomic_init(&s->marks.v[s->marks.n].until_ms, INT64_MAX);
+        atomic_init(&s->marks.v[s->marks.n].try_ns, 0);
+        s->marks.n++;
     }
     if (keymap_put(&s->by_id, se->id, se->number) < 0) {
         return -ERR_NOMEM;

@@ -75,10 +75,19 @@ struct head_name {
     char text[];
 };
 
+/** What is known of the series of a page, so that those without new samples cost a query nothing. */
+struct page_mark {
+    _Atomic int64_t
+        until_ms; /* no sample is newer; INT64_MAX: not known, an append forgets it. Relaxed: it is
+                               * forgotten under the write lock and found out under the read lock */
+    _Atomic int64_t try_ns; /* clock_mono() from which on to find it out again; relaxed */
+};
+
 struct shard {
     struct rwlock lock;          /* guards all below */
     VEC(struct series **) pages; /* a page with no series left is NULL */
     VEC(uint32_t) page_used;
+    VEC(struct page_mark) marks; /* of every page */
     uint32_t next_number;
     struct keymap by_id;           /* id -> number */
     struct map pair_map;           /* key -> struct head_pair */
@@ -144,6 +153,15 @@ void head_drop_flushed_locked(struct head *h, struct series *se);
 /** Remove series without samples whose last append was before `epoch`, of `set` (NULL: of all). Takes the lock.
  * @return how many */
 size_t head_collect(struct head *h, unsigned shard, uint32_t epoch, const roaring_bitmap_t *set);
+
+/** No series of the page has a sample newer than this. Under the shard's lock. */
+static inline int64_t head_page_until(const struct shard *s, size_t page)
+{
+    return atomic_load_explicit(&s->marks.v[page].until_ms, memory_order_relaxed);
+}
+
+/** A query found nothing new in a page: look whether all of it is old. Under the shard's lock, read is enough. */
+void head_mark_page(struct shard *s, size_t page);
 
 /** Labels of a series, strings borrowed from the shard (lock held), array of pairs_n given. */
 struct labels head_labels_locked(const struct shard *s, const struct series *se, struct label *dst);

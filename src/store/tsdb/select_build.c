@@ -234,6 +234,7 @@ static int take_head(struct series_selection *s, const struct series *se, struct
     return rc < 0 ? rc : d->chunks_n != 0 || d->points_n != 0;
 }
 
+/** @return 1, 0 when it has nothing in range, error */
 static int add_head_series(struct build *b, const struct shard *sh, const struct series *se)
 {
     struct series_selection *s = b->s;
@@ -261,7 +262,7 @@ static int add_head_series(struct build *b, const struct shard *sh, const struct
     }
     s->seqs.n += se->pairs_n;
     s->pieces.v[s->pieces.n++] = p;
-    return 0;
+    return 1;
 }
 
 static void fetch(const struct shard *sh, uint32_t number)
@@ -284,8 +285,60 @@ static void fetch_raw(const struct shard *sh, uint32_t number)
     }
 }
 
+/** Leave out series of pages that have nothing as new as the range. @return how many stay */
+static uint32_t skip_old(const struct build *b, const struct shard *sh, uint32_t *v, uint32_t n)
+{
+    size_t page = SIZE_MAX;
+    uint32_t kept = 0;
+    bool old = false;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (v[i] / HEAD_PAGE != page) {
+            page = v[i] / HEAD_PAGE;
+            old = head_page_until(sh, page) < b->s->min_ms;
+        }
+        v[kept] = v[i];
+        kept += old ? 0 : 1;
+    }
+    return kept;
+}
+
 /** Series lie all over memory: what comes is fetched while this one is worked on. */
-static int walk_shard(struct build *b, const struct shard *sh, const roaring_bitmap_t *set)
+static int walk_some(struct build *b, struct shard *sh, const uint32_t *v, uint32_t n)
+{
+    size_t page = SIZE_MAX;
+    bool found = true; /* something new in the page */
+    int rc = 0;
+
+    for (uint32_t i = 0; i < n && i < AHEAD; i++) {
+        fetch(sh, v[i]);
+    }
+    for (uint32_t i = 0; rc >= 0 && i < n; i++) {
+        const struct series *se = head_series_locked(sh, v[i]);
+
+        if (v[i] / HEAD_PAGE != page) {
+            if (!found) {
+                head_mark_page(sh, page);
+            }
+            page = v[i] / HEAD_PAGE;
+            found = false;
+        }
+        if (i + AHEAD < n) {
+            fetch(sh, v[i + AHEAD]);
+        }
+        if (i + AHEAD / 2 < n) {
+            fetch_raw(sh, v[i + AHEAD / 2]);
+        }
+        rc = se != NULL ? add_head_series(b, sh, se) : 0;
+        found = found || rc > 0;
+    }
+    if (!found) {
+        head_mark_page(sh, page);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+static int walk_shard(struct build *b, struct shard *sh, const roaring_bitmap_t *set)
 {
     roaring_uint32_iterator_t it;
     uint32_t v[WALK];
@@ -295,20 +348,8 @@ static int walk_shard(struct build *b, const struct shard *sh, const roaring_bit
     roaring_init_iterator(set, &it);
     while (rc == 0 && (n = roaring_read_uint32_iterator(&it, v, WALK)) > 0) {
         rc = cancel_check(b->q->cancel);
-        for (uint32_t i = 0; i < n && i < AHEAD; i++) {
-            fetch(sh, v[i]);
-        }
-        for (uint32_t i = 0; rc == 0 && i < n; i++) {
-            const struct series *se = head_series_locked(sh, v[i]);
-
-            if (i + AHEAD < n) {
-                fetch(sh, v[i + AHEAD]);
-            }
-            if (i + AHEAD / 2 < n) {
-                fetch_raw(sh, v[i + AHEAD / 2]);
-            }
-            rc = se != NULL ? add_head_series(b, sh, se) : 0;
-        }
+        n = skip_old(b, sh, v, n);
+        rc = rc == 0 ? walk_some(b, sh, v, n) : rc;
         if (rc == 0 && b->s->max_series != 0 && b->s->pieces.n > b->s->max_series) {
             rc = -ERR_LIMIT; /* the head has each series once */
         }
