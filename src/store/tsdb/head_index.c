@@ -6,6 +6,8 @@
 #include "base/err.h"
 #include "store/tsdb/head_internal.h"
 
+enum { FEW = 8 };
+
 static struct head_name *get_name(struct shard *s, struct str name)
 {
     struct head_name *n = map_get(&s->name_map, name);
@@ -246,7 +248,18 @@ static int ix_add(const void *impl, uint64_t pair, roaring_bitmap_t *dst)
     const struct shard *s = impl;
     const struct head_pair *p = s->pairs.v[pair];
 
-    roaring_bitmap_add_many(dst, p->series.n, p->series.v);
+    roaring_bitmap_t *more;
+
+    if (p->series.n < FEW || roaring_bitmap_is_empty(dst)) {
+        roaring_bitmap_add_many(dst, p->series.n, p->series.v);
+        return 0;
+    }
+    more = roaring_bitmap_of_ptr(p->series.n, p->series.v); /* joining is cheaper than inserting */
+    if (more == NULL) {
+        return -ERR_NOMEM;
+    }
+    roaring_bitmap_or_inplace(dst, more);
+    roaring_bitmap_free(more);
     return 0;
 }
 

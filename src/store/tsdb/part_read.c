@@ -474,23 +474,43 @@ static int next_run(struct runs *r, uint64_t *ret_from, uint64_t *ret_to)
     return 1;
 }
 
-static int ix_add(const void *impl, uint64_t pair, roaring_bitmap_t *dst)
+static int add_runs(struct runs *r, roaring_bitmap_t *dst)
 {
-    struct runs r;
     uint64_t from;
     uint64_t to;
     int rc;
 
-    if (!runs_of(impl, pair, &r)) {
-        return -ERR_CORRUPT;
-    }
-    while ((rc = next_run(&r, &from, &to)) > 0) {
+    while ((rc = next_run(r, &from, &to)) > 0) {
         if (to - from == 1) {
             roaring_bitmap_add(dst, (uint32_t)from);
         } else {
             roaring_bitmap_add_range(dst, from, to);
         }
     }
+    return rc;
+}
+
+enum { FEW_BYTES = 16 }; /* of postings that are as well inserted one by one */
+
+static int ix_add(const void *impl, uint64_t pair, roaring_bitmap_t *dst)
+{
+    roaring_bitmap_t *more;
+    struct runs r;
+    int rc;
+
+    if (!runs_of(impl, pair, &r)) {
+        return -ERR_CORRUPT;
+    }
+    if (roaring_bitmap_is_empty(dst) || r.r.end - r.r.p < FEW_BYTES) {
+        return add_runs(&r, dst);
+    }
+    more = roaring_bitmap_create(); /* joining is cheaper than inserting */
+    if (more == NULL) {
+        return -ERR_NOMEM;
+    }
+    rc = add_runs(&r, more);
+    roaring_bitmap_or_inplace(dst, more);
+    roaring_bitmap_free(more);
     return rc;
 }
 
