@@ -20,9 +20,16 @@
 /** Ask for the cache line of an address soon to be read, or written with PREFETCH_WRITE. Never faults. */
 #define PREFETCH(p)       __builtin_prefetch(p)
 #define PREFETCH_WRITE(p) __builtin_prefetch((p), 1)
-#define LIKELY(x)         __builtin_expect(!!(x), 1)
-#define UNLIKELY(x)       __builtin_expect(!!(x), 0)
-#define ARRAY_LEN(a)      (sizeof(a) / sizeof((a)[0]))
+/** For loops over columns: also compiled for AVX2 and chosen when the program is loaded. gcc only: the clang
+ * builds are the sanitized ones, whose runtimes start after such choices are made. */
+#if defined(__x86_64__) && !defined(__clang__)
+#    define VECTORISED __attribute__((target_clones("avx2", "default")))
+#else
+#    define VECTORISED
+#endif
+#define LIKELY(x)    __builtin_expect(!!(x), 1)
+#define UNLIKELY(x)  __builtin_expect(!!(x), 0)
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 /** Cache line size the hot structures are padded to. */
 #define CACHE_LINE 64
 

@@ -16,7 +16,9 @@
     }
 
 /** Make room for `more` elements. @return true on success. */
-#define vec_reserve(x, more) vec_grow_((void **)&(x)->v, &(x)->cap, (x)->n, (more), sizeof(*(x)->v))
+#define vec_reserve(x, more)                \
+    ((x)->cap - (x)->n >= (size_t)(more) || \
+     vec_grow_((void **)&(x)->v, &(x)->cap, (x)->n, (more), sizeof(*(x)->v)))
 /** Append one element. @return true on success; on false nothing changed. */
 #define vec_push(x, ...) \
     (vec_reserve((x), 1) ? ((x)->v[(x)->n] = (__VA_ARGS__), (x)->n++, true) : false)

@@ -69,6 +69,45 @@ void bits_pack_u64(const uint64_t *v, size_t n, unsigned width, uint8_t *dst)
     }
 }
 
+enum { BLOCK = 32, BLOCK_WIDTH_MAX = 20 };
+
+/* Everything but the addresses is a constant: three instructions a value. */
+#define UNPACK_BLOCK(w)                                                                           \
+    case w:                                                                                       \
+        _Pragma("GCC unroll 32") for (size_t i = 0; i < BLOCK; i++)                               \
+        {                                                                                         \
+            dst[i] = bits_get_u64(src + i * (w) / 8) >> (i * (w)&7) & (((uint64_t)1 << (w)) - 1); \
+        }                                                                                         \
+        break
+
+/** 32 values of 1..BLOCK_WIDTH_MAX bits; 4 * width + 8 bytes may be read. */
+static void unpack_block(const uint8_t *src, unsigned width, uint64_t *dst)
+{
+    switch (width) {
+        UNPACK_BLOCK(1);
+        UNPACK_BLOCK(2);
+        UNPACK_BLOCK(3);
+        UNPACK_BLOCK(4);
+        UNPACK_BLOCK(5);
+        UNPACK_BLOCK(6);
+        UNPACK_BLOCK(7);
+        UNPACK_BLOCK(8);
+        UNPACK_BLOCK(9);
+        UNPACK_BLOCK(10);
+        UNPACK_BLOCK(11);
+        UNPACK_BLOCK(12);
+        UNPACK_BLOCK(13);
+        UNPACK_BLOCK(14);
+        UNPACK_BLOCK(15);
+        UNPACK_BLOCK(16);
+        UNPACK_BLOCK(17);
+        UNPACK_BLOCK(18);
+        UNPACK_BLOCK(19);
+    default:
+        UNPACK_BLOCK(20);
+    }
+}
+
 void bits_unpack_u64(const uint8_t *src, size_t avail, size_t n, unsigned width, uint64_t *dst)
 {
     const uint64_t mask = width == 64 ? UINT64_MAX : ((uint64_t)1 << width) - 1;
@@ -77,6 +116,16 @@ void bits_unpack_u64(const uint8_t *src, size_t avail, size_t n, unsigned width,
     if (width == 0) {
         memset(dst, 0, n * sizeof(*dst));
         return;
+    }
+    if (width <= BLOCK_WIDTH_MAX) {
+        const size_t bytes = (size_t)width * BLOCK / 8;
+
+        for (; n >= BLOCK && avail >= bytes + 8; n -= BLOCK) {
+            unpack_block(src, width, dst);
+            src += bytes;
+            avail -= bytes;
+            dst += BLOCK;
+        }
     }
     if (width <= 57 && avail >= 8) { /* one unaligned load holds a value */
         size_t last = (avail - 8) * 8 / width + 1;

@@ -80,21 +80,27 @@ static void put_times(const int64_t *t_ms, size_t n, enum chunk_effort effort,
     chunk_ints_encode(s->ints, n, effort, s->words, dst);
 }
 
-static int get_times(struct bits_reader *r, int64_t first, int64_t *t_ms, size_t n)
+/** Make relative times absolute. @return they rise */
+VECTORISED static bool place_times(int64_t *t_ms, size_t n, int64_t first)
 {
-    bool rises = true;
+    uint64_t wrong = 0;
 
-    t_ms[0] = 0;
-    if (n > 1 && chunk_ints_decode(r, t_ms, n) < 0) {
-        return -ERR_CORRUPT;
-    }
     for (size_t i = 0; i < n; i++) {
         t_ms[i] = (int64_t)((uint64_t)t_ms[i] + (uint64_t)first);
     }
     for (size_t i = 1; i < n; i++) {
-        rises &= t_ms[i] > t_ms[i - 1];
+        wrong |= (uint64_t)(t_ms[i] <= t_ms[i - 1]);
     }
-    return r->bad || !rises ? -ERR_CORRUPT : 0;
+    return wrong == 0;
+}
+
+static int get_times(struct bits_reader *r, int64_t first, int64_t *t_ms, size_t n)
+{
+    t_ms[0] = 0;
+    if (n > 1 && chunk_ints_decode(r, t_ms, n) < 0) {
+        return -ERR_CORRUPT;
+    }
+    return !place_times(t_ms, n, first) || r->bad ? -ERR_CORRUPT : 0;
 }
 
 int chunk_times_encode(const int64_t *t_ms, size_t n, enum chunk_effort effort, struct buf *dst)

@@ -32,7 +32,7 @@ enum coding {
 };
 
 /** Residuals of an order in r; at least one value remains as a start. @return their number */
-static size_t residuals(const int64_t *v, size_t n, unsigned order, uint64_t *r)
+VECTORISED static size_t residuals(const int64_t *v, size_t n, unsigned order, uint64_t *r)
 {
     if (order == 0) {
         for (size_t i = 0; i < n; i++) {
@@ -59,44 +59,66 @@ struct form {
     size_t bytes;
 };
 
-/** Bytes of the packed codings of one order; keeps the best in *best. */
-static void weigh(const uint64_t *r, size_t n, unsigned order, size_t start_bytes,
-                  struct form *best)
+struct range {
+    int64_t min, max;
+};
+
+VECTORISED static struct range range_of(const uint64_t *r, size_t n)
 {
     int64_t min = INT64_MAX;
     int64_t max = INT64_MIN;
-    size_t zig_bytes = start_bytes;
-    size_t min_bytes;
 
     for (size_t i = 0; i < n; i++) {
         min = (int64_t)r[i] < min ? (int64_t)r[i] : min;
         max = (int64_t)r[i] > max ? (int64_t)r[i] : max;
     }
-    min = n == 0 ? 0 : min;
-    min_bytes = start_bytes + bits_varint_size(bits_zigzag(min));
-    if (n == 0 || min == max) {
-        if (min_bytes < best->bytes) {
-            *best = (struct form){order, CODING_FLAT, (uint64_t)min, min_bytes};
-        }
-        return;
-    }
+    return (struct range){min, max};
+}
+
+/** Bytes that groups take, zigzag and relative to the minimum. */
+VECTORISED static void weigh_groups(const uint64_t *r, size_t n, uint64_t min, size_t *ret_zig,
+                                    size_t *ret_min)
+{
+    size_t zig_bytes = 0;
+    size_t min_bytes = 0;
+
     for (size_t g = 0; g < n; g += GROUP) {
         size_t k = n - g < GROUP ? n - g : GROUP;
         uint64_t zig_or = 0;
         uint64_t min_or = 0;
 
-        for (size_t i = g; i < g + k; i++) {
-            zig_or |= bits_zigzag((int64_t)r[i]);
-            min_or |= r[i] - (uint64_t)min;
+        for (size_t i = 0; i < k; i++) {
+            zig_or |= r[g + i] << 1 ^ ((int64_t)r[g + i] < 0 ? UINT64_MAX : 0);
+            min_or |= r[g + i] - min;
         }
         zig_bytes += 1 + bits_packed_size(k, bits_width(zig_or));
         min_bytes += 1 + bits_packed_size(k, bits_width(min_or));
     }
-    if (min_bytes < best->bytes) {
-        *best = (struct form){order, CODING_MIN, (uint64_t)min, min_bytes};
+    *ret_zig = zig_bytes;
+    *ret_min = min_bytes;
+}
+
+/** Bytes of the packed codings of one order; keeps the best in *best. */
+static void weigh(const uint64_t *r, size_t n, unsigned order, size_t start_bytes,
+                  struct form *best)
+{
+    struct range range = n == 0 ? (struct range){0, 0} : range_of(r, n);
+    size_t base_bytes = start_bytes + bits_varint_size(bits_zigzag(range.min));
+    size_t zig_bytes;
+    size_t min_bytes;
+
+    if (range.min == range.max) {
+        if (base_bytes < best->bytes) {
+            *best = (struct form){order, CODING_FLAT, (uint64_t)range.min, base_bytes};
+        }
+        return;
     }
-    if (zig_bytes < best->bytes) {
-        *best = (struct form){order, CODING_ZIGZAG, 0, zig_bytes};
+    weigh_groups(r, n, (uint64_t)range.min, &zig_bytes, &min_bytes);
+    if (base_bytes + min_bytes < best->bytes) {
+        *best = (struct form){order, CODING_MIN, (uint64_t)range.min, base_bytes + min_bytes};
+    }
+    if (start_bytes + zig_bytes < best->bytes) {
+        *best = (struct form){order, CODING_ZIGZAG, 0, start_bytes + zig_bytes};
     }
 }
 
@@ -223,18 +245,15 @@ static void put_linear(const struct job *j)
     uint8_t best_len[1 << LINEAR_BITS];
     uint8_t *sym = (uint8_t *)(void *)j->tmp;
     uint64_t *raw = j->tmp + (n + 7) / 8;
-    int64_t min = INT64_MAX;
-    int64_t max = INT64_MIN;
+    const struct range range = range_of(j->r, j->n);
+    const int64_t min = range.min;
+    const int64_t max = range.max;
     unsigned width;
     unsigned shift;
     unsigned best_shift = 0;
     unsigned best_symbols = 0;
     uint64_t best = UINT64_MAX;
 
-    for (size_t i = 0; i < n; i++) {
-        min = (int64_t)r[i] < min ? (int64_t)r[i] : min;
-        max = (int64_t)r[i] > max ? (int64_t)r[i] : max;
-    }
     width = bits_width((uint64_t)max - (uint64_t)min);
     shift = width > LINEAR_BITS ? width - LINEAR_BITS : 0;
     if (shift > LINEAR_RAW_MAX - 3) {
@@ -488,6 +507,14 @@ static int get_groups(struct bits_reader *in, bool zigzag, uint64_t min, int64_t
     return 0;
 }
 
+VECTORISED static void join_linear(int64_t *v, const uint8_t *sym, size_t n, unsigned shift,
+                                   uint64_t min)
+{
+    for (size_t i = 0; i < n; i++) {
+        v[i] = (int64_t)(((uint64_t)v[i] | (uint64_t)sym[i] << shift) + min);
+    }
+}
+
 static int get_linear(struct bits_reader *in, uint64_t min, int64_t *v, size_t n)
 {
     uint8_t sym[CHUNK_MAX_SAMPLES];
@@ -510,9 +537,7 @@ static int get_linear(struct bits_reader *in, uint64_t min, int64_t *v, size_t n
         return 0;
     }
     bits_unpack_u64(p, avail, n, shift, (uint64_t *)v);
-    for (size_t i = 0; i < n; i++) {
-        v[i] = (int64_t)(((uint64_t)v[i] | (uint64_t)sym[i] << shift) + min);
-    }
+    join_linear(v, sym, n, shift, min);
     return 0;
 }
 

@@ -62,30 +62,18 @@ static bool to_decimal(double v, unsigned e, int64_t *ret)
     return true;
 }
 
-/** The exponent most values need; false when too many have none. */
-static bool find_exponent(const double *v, size_t n, unsigned *ret)
+/** The smallest exponent from e on with which v is a decimal; above MAX_EXPONENT: none. */
+static unsigned exponent_from(double v, unsigned e)
 {
-    size_t misses = 0;
-    unsigned e = 0;
+    int64_t ignored;
 
-    for (size_t i = 0; i < n; i++) {
-        int64_t ignored;
-        unsigned k = e;
-
-        while (k <= MAX_EXPONENT && !to_decimal(v[i], k, &ignored)) {
-            k++;
-        }
-        if (k <= MAX_EXPONENT) {
-            e = k;
-        } else if (isfinite(v[i]) && ++misses > n / 16 + 1) {
-            return false;
-        }
+    while (e <= MAX_EXPONENT && !to_decimal(v, e, &ignored)) {
+        e++;
     }
-    *ret = e;
-    return true;
+    return e;
 }
 
-/** Integers of all values at exponent e; exceptions repeat the integer before. @return their number */
+/** Integers of all values at one exponent; exceptions repeat the integer before. @return their number */
 static size_t scale(const double *v, size_t n, unsigned e, int64_t *ints, uint16_t *exceptions)
 {
     size_t found = 0;
@@ -107,6 +95,38 @@ static size_t scale(const double *v, size_t n, unsigned e, int64_t *ints, uint16
         ints[i] = good < n ? ints[good] : 0;
     }
     return found;
+}
+
+/** Scale by the exponent most values need. Usually the first value shows it, and one pass is all.
+ * @return false when too many have none */
+static bool to_decimals(const double *v, size_t n, unsigned *ret_e, size_t *ret_exceptions,
+                        const struct chunk_scratch *s)
+{
+    size_t misses = 0;
+    bool again = false; /* something before did not have the final exponent, or is an exception */
+    unsigned e = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned k;
+
+        if (LIKELY(to_decimal(v[i], e, &s->ints[i]))) {
+            continue;
+        }
+        again = again || i > 0;
+        k = exponent_from(v[i], e + 1);
+        if (k <= MAX_EXPONENT) {
+            e = k;
+            again = !to_decimal(v[i], e, &s->ints[i]) || again;
+        } else {
+            again = true;
+            if (isfinite(v[i]) && ++misses > n / 16 + 1) {
+                return false;
+            }
+        }
+    }
+    *ret_exceptions = again ? scale(v, n, e, s->ints, s->exceptions) : 0;
+    *ret_e = e;
+    return true;
 }
 
 /* ---- XOR ---- */
@@ -281,14 +301,20 @@ static void put_ordered(const double *v, size_t n, enum chunk_effort effort,
     chunk_ints_encode(s->ints, n, effort, s->words, dst);
 }
 
-static void put_decimal(const double *v, size_t n, unsigned e, enum chunk_effort effort,
+struct decimals {
+    unsigned e;
+    size_t exceptions;
+};
+
+/** v as the integers to_decimals() left in the scratch. */
+static void put_decimal(const double *v, size_t n, struct decimals d, enum chunk_effort effort,
                         const struct chunk_scratch *s, struct buf *dst)
 {
-    size_t exceptions = scale(v, n, e, s->ints, s->exceptions);
+    const size_t exceptions = d.exceptions;
     unsigned shift = drop_common_bits(s->ints, n);
     size_t last = 0;
 
-    buf_add_byte(dst, (char)(FORM_DECIMAL | e << EXPONENT_SHIFT | (shift != 0 ? HAS_SHIFT : 0u) |
+    buf_add_byte(dst, (char)(FORM_DECIMAL | d.e << EXPONENT_SHIFT | (shift != 0 ? HAS_SHIFT : 0u) |
                              (exceptions != 0 ? HAS_EXCEPTIONS : 0u)));
     if (shift != 0) {
         buf_add_byte(dst, (char)shift);
@@ -318,11 +344,14 @@ static void put_constant(const double *v, size_t n, const struct chunk_scratch *
 {
     size_t start = dst->n;
     size_t second;
-    unsigned e;
-    int64_t ignored;
+    struct decimals d = {exponent_from(v[0], 0), 0};
 
-    if (find_exponent(v, 1, &e) && to_decimal(v[0], e, &ignored)) {
-        put_decimal(v, n, e, CHUNK_FAST, s, dst);
+    if (d.e <= MAX_EXPONENT) {
+        (void)to_decimal(v[0], d.e, &s->ints[0]);
+        for (size_t i = 1; i < n; i++) {
+            s->ints[i] = s->ints[0];
+        }
+        put_decimal(v, n, d, CHUNK_FAST, s, dst);
     }
     second = dst->n;
     buf_add_byte(dst, FORM_CONSTANT);
@@ -335,14 +364,14 @@ void chunk_put_values(const double *v, size_t n, enum chunk_effort effort,
 {
     size_t start = dst->n;
     size_t second;
-    unsigned e;
+    struct decimals d;
 
     if (all_equal(v, n)) {
         put_constant(v, n, s, dst);
         return;
     }
-    if (find_exponent(v, n, &e)) {
-        put_decimal(v, n, e, effort, s, dst);
+    if (to_decimals(v, n, &d.e, &d.exceptions, s)) {
+        put_decimal(v, n, d, effort, s, dst);
         if (dst->failed || dst->n - start <= n * 4) { /* the others only win over wide integers */
             return;
         }
@@ -357,6 +386,46 @@ void chunk_put_values(const double *v, size_t n, enum chunk_effort effort,
 }
 
 /* ---- reading ---- */
+
+/** Integers, as they lie in v, shifted to doubles; also those wider than a double holds, which only damaged
+ * bytes have. */
+VECTORISED static void to_doubles(double *v, size_t n, unsigned shift)
+{
+    const uint64_t magic = 0x4338000000000000; /* 1.5 * 2^52: its last bit is worth 1 */
+    const double base = 6755399441055744.0;
+    uint64_t wide = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t x;
+
+        memcpy(&x, &v[i], sizeof(x));
+        x <<= shift;
+        wide |= x + ((uint64_t)1 << 51);
+        memcpy(&v[i], &x, sizeof(x));
+    }
+    if (LIKELY(wide >> 52 == 0)) { /* all in [-2^51, 2^51) */
+        for (size_t i = 0; i < n; i++) {
+            uint64_t x;
+
+            memcpy(&x, &v[i], sizeof(x));
+            v[i] = from_bits(x + magic) - base;
+        }
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        int64_t x;
+
+        memcpy(&x, &v[i], sizeof(x));
+        v[i] = (double)x;
+    }
+}
+
+VECTORISED static void divide(double *v, size_t n, double by)
+{
+    for (size_t i = 0; i < n; i++) {
+        v[i] /= by;
+    }
+}
 
 static int get_decimal(struct bits_reader *r, unsigned form, double *v, size_t n)
 {
@@ -379,12 +448,9 @@ static int get_decimal(struct bits_reader *r, unsigned form, double *v, size_t n
     if (r->bad || chunk_ints_decode(r, ints, n) < 0) {
         return -ERR_CORRUPT;
     }
-    for (size_t i = 0; i < n; i++) {
-        int64_t x;
-
-        memcpy(&x, &v[i], sizeof(x));
-        x = (int64_t)((uint64_t)x << shift);
-        v[i] = e == 0 ? (double)x : (double)x / POW10[e];
+    to_doubles(v, n, shift);
+    if (e != 0) {
+        divide(v, n, POW10[e]);
     }
     again = bits_reader_of(list, (size_t)(r->end - list));
     for (uint64_t i = 0; i < exceptions; i++) {

@@ -44,11 +44,16 @@ void record_add_series(struct record *r, uint64_t ref, struct labels labels, str
 
 void record_add_sample(struct record *r, uint64_t ref, int64_t t_ms, double v)
 {
-    uint8_t *p = (uint8_t *)buf_reserve(&r->samples, 2 * BITS_VARINT_MAX + sizeof(v));
+    enum { MOST = 2 * BITS_VARINT_MAX + sizeof(v), ROOM = 4096 };
+
+    uint8_t *p = (uint8_t *)r->samples.data + r->samples.n;
     size_t n;
 
-    if (p == NULL) {
-        return;
+    if (UNLIKELY(r->samples.cap - r->samples.n < MOST)) {
+        p = (uint8_t *)buf_reserve(&r->samples, ROOM);
+        if (p == NULL) {
+            return;
+        }
     }
     n = bits_put_varint(p, bits_zigzag((int64_t)(ref - r->last_ref)));
     n += bits_put_varint(p + n, bits_zigzag((int64_t)((uint64_t)t_ms - (uint64_t)r->last_t)));
