@@ -81,8 +81,8 @@ struct series_source_ops {
     int (*read)(struct series_selection *s, size_t i, struct samples *dst, struct err *reterr);
     void (*free)(struct series_selection *s); /* NULL is fine */
 
-    /** Resolutions the selection reads, by time. read() may then give samples from a few buckets before min_ms
-     * on. @return how many, at most SERIES_RESOLUTIONS; 0 (or op NULL): raw samples only */
+    /** Resolutions the selection reads, by time. With a hint read() may then give samples from a few buckets
+     * before min_ms on. @return how many, at most SERIES_RESOLUTIONS; 0 (or op NULL): raw samples only */
     size_t (*resolutions)(const struct series_selection *s,
                           struct series_resolution dst[SERIES_RESOLUTIONS]);
     /** For SERIES_NEED_AVG with resolutions: numbers of samples for each value read() gives. */

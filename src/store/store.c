@@ -313,7 +313,8 @@ static uint64_t drop_something(struct store *s)
 static bool over_budget(const struct store *s, const struct store_usage *u)
 {
     return (u->budget_bytes != 0 && u->total_bytes > u->budget_bytes) ||
-           (u->free_bytes != 0 && u->free_bytes < s->min_free_bytes);
+           u->free_bytes <
+               s->min_free_bytes /* 0 when it is full, or unknown: the disk is in trouble */;
 }
 
 static void flush_engines(struct store *s)

@@ -260,6 +260,7 @@ static int query_finish(struct query *q, int rc, bool made, struct promql_result
         promql_result_free(r);
         return rc;
     }
+    r->stats.resolution_ms = ev->resolution_ms;
     r->stats.samples_read = atomic_load_explicit(&ev->samples_read, memory_order_relaxed);
     r->stats.series_read = ev->series_read;
     r->stats.parse_ns = q->parse_ns;

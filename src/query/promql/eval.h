@@ -116,6 +116,7 @@ struct eval {
     uint64_t series_read;
     int64_t peak_bytes;
     int64_t select_ns;
+    int64_t resolution_ms;                     /* of the coarsest roll-up that was read; 0: none */
     VEC(struct series_selection *) selections; /* label strings live in them */
 };
 

@@ -146,10 +146,12 @@ static void add_stats(const struct promql_query_stats *s, struct buf *dst)
                ",\"stats\":{\"timings\":{\"evalTotalTime\":%.9f,\"resultSortTime\":0,"
                "\"queryPreparationTime\":%.9f,\"innerEvalTime\":%.9f,\"execQueueTime\":0,"
                "\"execTotalTime\":%.9f},\"samples\":{\"totalQueryableSamples\":%llu,"
-               "\"peakSamples\":%llu},\"memory\":{\"peakBytes\":%lld},\"seriesRead\":%llu}",
+               "\"peakSamples\":%llu},\"memory\":{\"peakBytes\":%lld},\"seriesRead\":%llu,"
+               "\"resolutionMs\":%lld}",
                eval_s + select_s, select_s + parse_s, eval_s, eval_s + select_s + parse_s,
                (unsigned long long)s->samples_read, (unsigned long long)s->samples_read,
-               (long long)s->peak_bytes, (unsigned long long)s->series_read);
+               (long long)s->peak_bytes, (unsigned long long)s->series_read,
+               (long long)s->resolution_ms);
 }
 
 /** Scalars and strings carry their time as a float, points as digits: 1.1 against 1.100. */

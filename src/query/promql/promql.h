@@ -71,6 +71,7 @@ struct promql_result {
         uint64_t series_read;
         int64_t parse_ns, select_ns, eval_ns;
         int64_t peak_bytes;
+        int64_t resolution_ms; /* of the coarsest roll-up that was read; 0: samples only */
     } stats;
     struct promql_result_impl *impl; /* the memory behind all of it */
 };

@@ -5,6 +5,7 @@
  * writes only its own rows, and the first error of any chunk ends the others.
  */
 #include "query/promql/eval.h"
+#include "query/promql/rolled.h"
 #include "query/promql/window.h"
 
 enum { CHUNK_SERIES = 64 };
@@ -22,6 +23,7 @@ struct pass {
     const struct function *fn; /* NULL: instant selector */
     const struct node *at;     /* what notes about the function point at */
     const double *args[2];     /* per step */
+    struct rolled rolled;      /* what of it is buckets instead of samples */
     struct mat *out;
     atomic_int rc; /* first error, relaxed */
     pthread_mutex_t lock;
@@ -33,9 +35,10 @@ static int64_t ref_time(const struct when *w, int64_t t_ms)
     return (w->at != AT_NONE ? w->at_ms : t_ms) - w->offset_ms;
 }
 
-/** Selects what steps of `g` can reach back to; the selection is freed with the query. */
+/** Selects what steps of `g` can reach back to; the selection is freed with the query.
+ * @param hint  without the step; zeroed: the samples as they are */
 static int select_series(struct eval *ev, const struct selector *s, const struct grid *g,
-                         int64_t range_ms, enum series_want want, struct series_selection **ret)
+                         int64_t range_ms, struct series_hint hint, struct series_selection **ret)
 {
     struct mono start = clock_mono();
     struct series_query q = {
@@ -44,7 +47,9 @@ static int select_series(struct eval *ev, const struct selector *s, const struct
         .min_ms = ref_time(&s->when, grid_at(g, 0)) - range_ms + (ev->left_open ? 1 : 0),
         .max_ms = ref_time(&s->when, grid_at(g, g->n - 1)),
         .max_series = ev->opts->max_series,
-        .want = want,
+        .want = hint.need == SERIES_NEED_LAST && hint.range_ms == 0 && g->n == 1 ? SERIES_LAST
+                                                                                 : SERIES_ALL,
+        .hint = {hint.need, hint.range_ms, g->n > 1 ? g->step_ms : 0},
         .cancel = ev->cancel,
         .budget = &ev->mem,
     };
@@ -62,6 +67,7 @@ static int select_series(struct eval *ev, const struct selector *s, const struct
     }
     ev->selections.v[ev->selections.n++] = *ret;
     ev->series_read += ev->src.ops->count(*ret);
+    rolled_note(ev, *ret);
     return 0;
 }
 
@@ -96,7 +102,8 @@ static void walk_instant(const struct pass *p, const struct samples *s, size_t r
         while (next < s->n && s->t_ms[next] <= ref) {
             next++;
         }
-        if (next == 0 || s->t_ms[next - 1] < ref - oldest_off || sample_is_stale(s->v[next - 1])) {
+        if (next == 0 || s->t_ms[next - 1] < ref - oldest_off - rolled_at(&p->rolled, ref) ||
+            sample_is_stale(s->v[next - 1])) {
             continue;
         }
         v[i] = p->sample_times ? (double)s->t_ms[next - 1] / 1000 : s->v[next - 1];
@@ -177,7 +184,7 @@ static void walk_window(const struct pass *p, const struct samples *s, size_t ro
     for (size_t i = 0; i < g->n; i++) {
         w.eval_ms = grid_at(g, i);
         w.end_ms = ref_time(&p->when, w.eval_ms);
-        w.start_ms = w.end_ms - p->range_ms;
+        w.start_ms = w.end_ms - rolled_range(&p->rolled, p->range_ms, w.end_ms);
         while (hi < s->n && s->t_ms[hi] <= w.end_ms) {
             hi++;
         }
@@ -190,10 +197,12 @@ static void walk_window(const struct pass *p, const struct samples *s, size_t ro
         w.t_ms = s->t_ms + lo;
         w.v = s->v + lo;
         w.n = hi - lo;
+        w.range_s = (double)(w.end_ms - w.start_ms) / 1000;
         window_resets_in(&w, resets_end, lo, hi);
         w.arg[0] = p->args[0] != NULL ? p->args[0][i] : p->fn->default_arg;
         w.arg[1] = p->args[1] != NULL ? p->args[1][i] : 0;
-        if (p->fn->window(&w, &v[i])) {
+        if (p->rolled.n == 0 ? p->fn->window(&w, &v[i])
+                             : rolled_window(&p->rolled, p->fn, &w, p->range_ms, &v[i])) {
             bit_set(bits, i);
         }
     }
@@ -238,7 +247,8 @@ static int walk_histograms(const struct pass *p, const struct samples *s, size_t
     for (size_t i = 0; rc >= 0 && i < g->n; i++) {
         w.eval_ms = grid_at(g, i);
         w.end_ms = ref_time(&p->when, w.eval_ms);
-        w.start_ms = w.end_ms - p->range_ms;
+        w.start_ms = w.end_ms - rolled_range(&p->rolled, p->range_ms, w.end_ms);
+        w.range_s = (double)(w.end_ms - w.start_ms) / 1000;
         while (hi < s->n && s->t_ms[hi] <= w.end_ms) {
             hi++;
         }
@@ -261,6 +271,38 @@ static int walk_histograms(const struct pass *p, const struct samples *s, size_t
     }
     hist_scratch_done(&hs);
     return rc < 0 ? rc : 0;
+}
+
+/** avg_over_time over buckets: their sums by their numbers of samples. */
+static int walk_average(const struct pass *p, const struct samples *s, size_t row,
+                        struct samples *counts, struct err *e)
+{
+    const struct grid *g = p->grid;
+    int64_t open = p->ev->left_open ? 1 : 0;
+    size_t lo = 0;
+    size_t hi = 0;
+    int rc = p->ev->src.ops->read_counts(p->selection, row, counts, e);
+
+    if (rc != 0) {
+        return rc;
+    }
+    drop_stale(counts);
+    for (size_t i = 0; counts->n == s->n && i < g->n; i++) {
+        int64_t end = ref_time(&p->when, grid_at(g, i));
+        int64_t start = end - rolled_range(&p->rolled, p->range_ms, end);
+
+        while (hi < s->n && s->t_ms[hi] <= end) {
+            hi++;
+        }
+        while (lo < hi && s->t_ms[lo] < start + open) {
+            lo++;
+        }
+        if (lo < hi) {
+            mat_row(p->out, row)[i] = rolled_average(s->v + lo, counts->v + lo, hi - lo);
+            bit_set(mat_bits(p->out, row), i);
+        }
+    }
+    return 0;
 }
 
 /** Samples of a series of a selection, histograms as cells among them. */
@@ -313,6 +355,9 @@ static int pass_row(struct pass *p, size_t row, struct samples *s, struct sample
     }
     if (hist_any(ev) && hist_has(s)) {
         return walk_histograms(p, s, row, scratch, e);
+    }
+    if (p->rolled.n != 0 && p->rolled.need == SERIES_NEED_AVG) {
+        return walk_average(p, s, row, scratch, e);
     }
     walk_window(p, s, row, scratch);
     return 0;
@@ -394,9 +439,12 @@ static int instant_rows(struct eval *ev, const struct selector *s, const struct 
                      .range_ms = ev->lookback_ms,
                      .sample_times = sample_times,
                      .out = ret};
-    int rc =
-        select_series(ev, s, g, p.range_ms, g->n == 1 ? SERIES_LAST : SERIES_ALL, &p.selection);
+    int rc = select_series(ev, s, g, p.range_ms, (struct series_hint){.need = SERIES_NEED_LAST},
+                           &p.selection);
 
+    if (rc == 0) {
+        rolled_init(&p.rolled, ev->src.ops, p.selection, NULL);
+    }
     rc = rc != 0 ? rc : alloc_rows(ev, &p, g->n, ret);
     return rc != 0 ? rc : pass_run(&p);
 }
@@ -453,10 +501,12 @@ static int window_rows(struct eval *ev, const struct node *n, struct pass *p, st
     } else {
         p->when = n->selector.when;
         p->range_ms = n->selector.range_ms;
-        rc = select_series(ev, &n->selector, p->grid, p->range_ms, SERIES_ALL, &p->selection);
+        rc = select_series(ev, &n->selector, p->grid, p->range_ms,
+                           (struct series_hint){rolled_need(p->fn), p->range_ms, 0}, &p->selection);
         if (rc != 0) {
             return rc;
         }
+        rolled_init(&p->rolled, ev->src.ops, p->selection, p->fn);
     }
     rc = alloc_rows(ev, p, p->grid->n, p->out);
     return rc != 0 ? rc : pass_run(p);
@@ -559,7 +609,8 @@ static int read_points(struct eval *ev, const struct node *n, const struct grid 
 {
     const struct series_source_ops *ops = ev->src.ops;
     struct series_selection *sel = NULL;
-    int rc = select_series(ev, &n->selector, g, n->selector.range_ms, SERIES_ALL, &sel);
+    int rc =
+        select_series(ev, &n->selector, g, n->selector.range_ms, (struct series_hint){0}, &sel);
     size_t count;
 
     if (rc != 0) {

@@ -81,7 +81,11 @@ NODISCARD int rollup_combine(struct rollup *dst, const struct rollup *src);
 /** Append the bytes of a roll-up (not empty). Layout: README.md. @return 0, -ERR_NOMEM, -ERR_TOO_LARGE (more buckets
  * than ROLLUP_MAX_BUCKETS) */
 NODISCARD int rollup_encode(const struct rollup *r, int64_t resolution_ms, struct buf *dst);
-/** @param columns  to decode; others are undefined. Replaces what `dst` held. Safe on any bytes.
+/** The samples instead, which are folded when they are read: smaller where buckets hold few.
+ * @return 0, -ERR_NOMEM, -ERR_TOO_LARGE */
+NODISCARD int rollup_encode_samples(const struct samples *s, bool known_counter, struct buf *dst);
+/** Of either.
+ * @param columns  to decode; others are undefined. Replaces what `dst` held. Safe on any bytes.
  * @return 0, -ERR_CORRUPT, -ERR_NOMEM */
 NODISCARD int rollup_decode(struct str src, int64_t resolution_ms, unsigned columns,
                             struct rollup *dst);

@@ -16,6 +16,9 @@ enum {
     FLAG_COUNTER = 1,
     FLAG_KNOWN = 2,
     FLAG_POINTS = 4,
+    FLAG_SAMPLES = 8, /* the samples themselves follow instead */
+    SAMPLES_RUN = 1024,
+    SAMPLES_MAX = 65536,
     COLUMNS = 4, /* count, min, max, sum: the order they are decoded in */
 };
 
@@ -63,19 +66,25 @@ struct columns {
     double *v;
 };
 
-static int put_chunk(struct buf *dst, const int64_t *t_ms, const double *v, size_t n,
+static int put_str(struct buf *dst, const struct buf *bytes)
+{
+    bits_add_varint(dst, bytes->n);
+    buf_add(dst, bytes->data, bytes->n);
+    return dst->failed ? -ERR_NOMEM : 0;
+}
+
+/** Times and values, each a column of its own. */
+static int put_pairs(struct buf *dst, const int64_t *t_ms, const double *v, size_t n,
                      struct buf *scratch)
 {
     int rc;
 
     buf_clear(scratch);
-    rc = chunk_encode(t_ms, v, n, scratch);
-    if (rc == 0) {
-        bits_add_varint(dst, scratch->n);
-        buf_add_str(dst, buf_str(scratch));
-        rc = dst->failed ? -ERR_NOMEM : 0;
-    }
-    return rc;
+    rc = chunk_times_encode(t_ms, n, CHUNK_SMALL, scratch);
+    rc = rc == 0 ? put_str(dst, scratch) : rc;
+    buf_clear(scratch);
+    rc = rc == 0 ? chunk_values_encode(v, n, CHUNK_SMALL, scratch) : rc;
+    return rc == 0 ? put_str(dst, scratch) : rc;
 }
 
 /** Values of a column in a form. @return false when they do not come back bit by bit */
@@ -115,7 +124,7 @@ static int put_column(const struct rollup *r, int column, const struct columns *
             continue;
         }
         buf_clear(try);
-        rc = chunk_encode(c->t_ms, c->v, n, try);
+        rc = chunk_values_encode(c->v, n, CHUNK_SMALL, try);
         if (rc < 0) {
             return rc;
         }
@@ -125,9 +134,7 @@ static int put_column(const struct rollup *r, int column, const struct columns *
         }
     }
     buf_add_byte(dst, (char)chosen);
-    bits_add_varint(dst, best->n);
-    buf_add_str(dst, buf_str(best));
-    return dst->failed ? -ERR_NOMEM : 0;
+    return put_str(dst, best);
 }
 
 static int put_points(const struct rollup *r, const struct columns *c, struct buf *dst,
@@ -137,7 +144,8 @@ static int put_points(const struct rollup *r, const struct columns *c, struct bu
         c->t_ms[i] = r->points.v[i].t_ms;
         c->v[i] = r->points.v[i].v;
     }
-    return put_chunk(dst, c->t_ms, c->v, r->points.n, scratch);
+    bits_add_varint(dst, r->points.n);
+    return put_pairs(dst, c->t_ms, c->v, r->points.n, scratch);
 }
 
 static int put_buckets(const struct rollup *r, const struct columns *c, struct buf *dst,
@@ -149,10 +157,7 @@ static int put_buckets(const struct rollup *r, const struct columns *c, struct b
         c->t_ms[i] = r->buckets.v[i].t_ms;
         c->v[i] = r->buckets.v[i].last;
     }
-    rc = put_chunk(dst, c->t_ms, c->v, r->buckets.n, &scratch[0]);
-    for (size_t i = 0; i < r->buckets.n; i++) {
-        c->t_ms[i] = (int64_t)i;
-    }
+    rc = put_pairs(dst, c->t_ms, c->v, r->buckets.n, &scratch[0]);
     for (int i = 0; rc == 0 && i < COLUMNS; i++) {
         rc = put_column(r, i, c, dst, scratch);
     }
@@ -189,6 +194,24 @@ int rollup_encode(const struct rollup *r, int64_t resolution_ms, struct buf *dst
     return rc == 0 && dst->failed ? -ERR_NOMEM : rc;
 }
 
+int rollup_encode_samples(const struct samples *s, bool known_counter, struct buf *dst)
+{
+    struct buf scratch;
+    int rc = 0;
+
+    buf_init(&scratch, ROLLUP_BLOB_MAX);
+    buf_add_byte(dst, VERSION);
+    buf_add_byte(dst, (char)(FLAG_SAMPLES | (known_counter ? FLAG_KNOWN : 0)));
+    bits_add_varint(dst, s->n);
+    for (size_t from = 0; rc == 0 && from < s->n; from += SAMPLES_RUN) {
+        size_t n = s->n - from < SAMPLES_RUN ? s->n - from : SAMPLES_RUN;
+
+        rc = put_pairs(dst, s->t_ms + from, s->v + from, n, &scratch);
+    }
+    buf_done(&scratch);
+    return rc == 0 && dst->failed ? -ERR_NOMEM : rc;
+}
+
 /* ---- decoding ---- */
 
 struct decode {
@@ -211,42 +234,53 @@ static int next_chunk(struct decode *d, struct str *ret)
     return 0;
 }
 
-/** @return samples in d->t_ms and d->v, 1..max, or an error */
-static int decode_chunk(struct decode *d, struct str bytes, size_t max)
+/** Room for n times and values. */
+static int room(struct decode *d, size_t n)
 {
-    size_t n;
-    int64_t first;
-    int rc = chunk_peek(bytes, &n, &first);
-
-    if (rc < 0 || n > max) {
-        return -ERR_CORRUPT;
-    }
     if (n > d->cap) {
         mem_free(d->t_ms);
         mem_free(d->v);
         d->t_ms = mem_try_alloc(n * sizeof(*d->t_ms));
         d->v = mem_try_alloc(n * sizeof(*d->v));
         d->cap = d->t_ms != NULL && d->v != NULL ? n : 0;
-        if (d->cap == 0) {
-            return -ERR_NOMEM;
-        }
     }
-    return chunk_decode(bytes, d->t_ms, d->v, n);
+    return n <= d->cap ? 0 : -ERR_NOMEM;
+}
+
+/** n times and values into the scratch arrays, or with `skip` past them. */
+static int decode_pairs(struct decode *d, size_t n, bool skip)
+{
+    struct str times;
+    struct str values;
+    int rc = next_chunk(d, &times);
+
+    rc = rc == 0 ? next_chunk(d, &values) : rc;
+    if (rc < 0 || skip) {
+        return rc;
+    }
+    rc = room(d, n);
+    if (rc == 0) {
+        int got = chunk_times_decode(times, d->t_ms, n);
+
+        rc = got < 0 ? got : (size_t)got != n ? -ERR_CORRUPT : 0;
+    }
+    return rc == 0 ? chunk_values_decode(values, d->v, n) : rc;
 }
 
 static int decode_points(struct decode *d, unsigned columns, struct rollup *dst)
 {
-    struct str bytes;
-    int n = next_chunk(d, &bytes);
+    uint64_t n = bits_read_varint(&d->r);
+    bool skip = (columns & ROLLUP_POINTS) == 0;
+    int rc = d->r.bad || n == 0 || n > ROLLUP_MAX_POINTS ? -ERR_CORRUPT
+                                                         : decode_pairs(d, (size_t)n, skip);
 
-    if (n < 0 || (columns & ROLLUP_POINTS) == 0) {
-        return n;
+    if (rc < 0 || skip) {
+        return rc;
     }
-    n = decode_chunk(d, bytes, ROLLUP_MAX_POINTS);
-    if (n < 0 || !vec_reserve(&dst->points, (size_t)n)) {
-        return n < 0 ? n : -ERR_NOMEM;
+    if (!vec_reserve(&dst->points, (size_t)n)) {
+        return -ERR_NOMEM;
     }
-    for (int i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         dst->points.v[i] = (struct rollup_point){d->t_ms[i], d->v[i]};
     }
     dst->points.n = (size_t)n;
@@ -255,12 +289,10 @@ static int decode_points(struct decode *d, unsigned columns, struct rollup *dst)
 
 static int decode_last(struct decode *d, size_t n, int64_t resolution_ms, struct rollup *dst)
 {
-    struct str bytes;
-    int rc = next_chunk(d, &bytes);
+    int rc = decode_pairs(d, n, false);
 
-    rc = rc == 0 ? decode_chunk(d, bytes, n) : rc;
-    if (rc < 0 || (size_t)rc != n) {
-        return rc < 0 ? rc : -ERR_CORRUPT;
+    if (rc < 0) {
+        return rc;
     }
     if (!vec_reserve(&dst->buckets, n)) {
         return -ERR_NOMEM;
@@ -300,9 +332,10 @@ static int decode_column(struct decode *d, int column, bool wanted, struct rollu
     if (rc < 0 || !wanted) {
         return rc;
     }
-    rc = decode_chunk(d, bytes, n);
-    if (rc < 0 || (size_t)rc != n) {
-        return rc < 0 ? rc : -ERR_CORRUPT;
+    rc = room(d, n);
+    rc = rc == 0 ? chunk_values_decode(bytes, d->v, n) : rc;
+    if (rc < 0) {
+        return rc;
     }
     for (size_t i = 0; i < n; i++) {
         struct rollup_bucket *b = &dst->buckets.v[i];
@@ -313,6 +346,37 @@ static int decode_column(struct decode *d, int column, bool wanted, struct rollu
     return 0;
 }
 
+/** Samples are folded as they would have been. */
+static int decode_samples(struct decode *d, uint64_t n, int64_t resolution_ms, bool known,
+                          struct rollup *dst)
+{
+    struct samples s = {0};
+    int rc = n == 0 || n > SAMPLES_MAX ? -ERR_CORRUPT : 0;
+
+    if (rc == 0 && !samples_reserve(&s, (size_t)n)) {
+        rc = -ERR_NOMEM;
+    }
+    while (rc == 0 && s.n < n) {
+        size_t k = n - s.n < SAMPLES_RUN ? (size_t)n - s.n : SAMPLES_RUN;
+
+        rc = decode_pairs(d, k, false);
+        if (rc == 0 && s.n != 0 && d->t_ms[0] <= s.t_ms[s.n - 1]) {
+            rc = -ERR_CORRUPT;
+        }
+        if (rc == 0 && (d->t_ms[0] < INT64_MIN / 2 || d->t_ms[k - 1] > INT64_MAX / 2)) {
+            rc = -ERR_CORRUPT;
+        }
+        if (rc == 0) {
+            memcpy(s.t_ms + s.n, d->t_ms, k * sizeof(*s.t_ms));
+            memcpy(s.v + s.n, d->v, k * sizeof(*s.v));
+            s.n += k;
+        }
+    }
+    rc = rc == 0 ? rollup_fold(&s, resolution_ms, known, dst) : rc;
+    samples_done(&s);
+    return rc;
+}
+
 static int decode_all(struct decode *d, int64_t resolution_ms, unsigned columns, struct rollup *dst)
 {
     uint64_t version = bits_read_varint(&d->r);
@@ -320,7 +384,14 @@ static int decode_all(struct decode *d, int64_t resolution_ms, unsigned columns,
     uint64_t n = bits_read_varint(&d->r);
     int rc = 0;
 
-    if (d->r.bad || version != VERSION || flags > 7 || n > ROLLUP_MAX_BUCKETS) {
+    if (d->r.bad || version != VERSION || flags > 15) {
+        return -ERR_CORRUPT;
+    }
+    if ((flags & FLAG_SAMPLES) != 0) {
+        rc = decode_samples(d, n, resolution_ms, (flags & FLAG_KNOWN) != 0, dst);
+        return rc == 0 && d->r.p != d->r.end ? -ERR_CORRUPT : rc;
+    }
+    if (n > ROLLUP_MAX_BUCKETS) {
         return -ERR_CORRUPT;
     }
     dst->counter = (flags & FLAG_COUNTER) != 0;

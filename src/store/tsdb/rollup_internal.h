@@ -56,13 +56,11 @@ NODISCARD int rollups_start(struct tsdb *db);
 void rollups_join(struct tsdb *db); /* db->stop is set and bg_wake was signalled */
 void rollups_close(struct tsdb *db);
 
-/** Roll up what a day's raw parts have and its tiers have not. @return 1 done, 0 nothing to do, error
+/** Roll up what a day's raw parts have and its tiers have not; to 1m, too, with `minutes`. @return 1 done, 0 nothing to do, error
  * (-ERR_CANCELED: closing) */
-NODISCARD int rollup_day(struct tsdb *db, int64_t day, struct err *reterr);
+NODISCARD int rollup_day(struct tsdb *db, int64_t day, bool minutes, struct err *reterr);
 /** Drop what is older than its tier's retention; raw days are rolled up before. */
 void rollups_retention(struct tsdb *db, int64_t now_ms);
-/** Do all tiers that still keep the day cover its raw parts? Under parts_lock. */
-bool rollup_covered_locked(const struct tsdb *db, int64_t day, int64_t now_ms);
 
 /* ---- lists of parts ---- */
 

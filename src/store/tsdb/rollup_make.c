@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Making roll-ups: a thread of lowest priority rolls up days at rest, one pass over the raw samples for all
- * tiers (5m from 1m, 1h from 5m), and makes a day's again when something came late to it. Also what
+ * Making roll-ups: a thread of lowest priority rolls up days at rest to 5m and 1h, and makes a day's again when
+ * something came late to it; one pass over the raw samples (5m from 1m, 1h from 5m). 1m is made when a day's raw
+ * parts go: beside them it would take as much room again and answer nothing sooner. Also what
  * retention and the disk budget take from the metrics, since a day is rolled up before its raw parts go.
  */
 #include <stdio.h>
@@ -19,6 +20,7 @@ enum {
     ROUND_MS = 1000,
     AGAIN_FACTOR = 30, /* a day that has roll-ups already waits so many times longer for quiet */
     NICE = 15,
+    SAMPLES_WORTH = 8, /* samples a bucket up to which they may be smaller than it */
 };
 
 static bool stopping(struct tsdb *db)
@@ -36,7 +38,8 @@ struct make {
     struct part_writer *writers[TSDB_TIERS]; /* NULL: the tier has it or keeps it no more */
     char *tmp[TSDB_TIERS];
     struct rollup levels[TSDB_TIERS];
-    struct buf blob;
+    struct buf blob, other;
+    int finest; /* the first tier to make */
 };
 
 static bool expired(const struct tier *t, int64_t day, int64_t now_ms)
@@ -100,7 +103,7 @@ static int open_writers(struct make *m, const struct part_info *info, bool *ret_
     int rc = 0;
 
     *ret_any = false;
-    for (int k = TSDB_1M; rc == 0 && k < TSDB_TIERS; k++) {
+    for (int k = m->finest; rc == 0 && k < TSDB_TIERS; k++) {
         if (expired(&r->tiers[k], m->day, now) || !lacks(m, &r->tiers[k])) {
             continue;
         }
@@ -112,7 +115,26 @@ static int open_writers(struct make *m, const struct part_info *info, bool *ret_
     return rc;
 }
 
-static int write_level(struct make *m, int k, struct labels labels, struct err *reterr)
+/** A minute's five columns are often more than its few samples: the smaller form is kept. */
+static int prefer_samples(struct make *m, const struct samples *s, bool counter)
+{
+    int rc;
+
+    if (s->n > m->levels[TSDB_1M].buckets.n * SAMPLES_WORTH) {
+        return 0;
+    }
+    buf_clear(&m->other);
+    rc = rollup_encode_samples(s, counter, &m->other);
+    if (rc == 0 && m->other.n < m->blob.n) {
+        buf_clear(&m->blob);
+        buf_add_str(&m->blob, buf_str(&m->other));
+        rc = m->blob.failed ? -ERR_NOMEM : 0;
+    }
+    return rc;
+}
+
+static int write_level(struct make *m, int k, struct labels labels, const struct samples *s,
+                       struct err *reterr)
 {
     const struct rollup *u = &m->levels[k];
     int64_t min = INT64_MAX;
@@ -135,6 +157,9 @@ static int write_level(struct make *m, int k, struct labels labels, struct err *
     }
     buf_clear(&m->blob);
     rc = rollup_encode(u, m->db->rollups->tiers[k].resolution_ms, &m->blob);
+    if (rc == 0 && k == TSDB_1M) {
+        rc = prefer_samples(m, s, u->known_counter);
+    }
     if (rc < 0) {
         return err_set(reterr, (enum err_code) - rc, "encoding a roll-up");
     }
@@ -156,7 +181,7 @@ static int roll_series(void *arg, struct labels labels, const struct samples *s,
         return err_set(reterr, ERR_NOMEM, "roll-up");
     }
     for (int k = TSDB_1M; rc == 0 && k < TSDB_TIERS; k++) {
-        rc = m->writers[k] != NULL ? write_level(m, k, labels, reterr) : 0;
+        rc = m->writers[k] != NULL ? write_level(m, k, labels, s, reterr) : 0;
     }
     return rc;
 }
@@ -190,6 +215,7 @@ static void make_done(struct make *m)
     }
     parts_release(m->parts, m->n);
     buf_done(&m->blob);
+    buf_done(&m->other);
 }
 
 static int make_day(struct make *m, struct err *reterr)
@@ -233,13 +259,14 @@ static int make_day(struct make *m, struct err *reterr)
     return 1;
 }
 
-int rollup_day(struct tsdb *db, int64_t day, struct err *reterr)
+int rollup_day(struct tsdb *db, int64_t day, bool minutes, struct err *reterr)
 {
     struct rollups *r = db->rollups;
-    struct make m = {.db = db, .day = day};
+    struct make m = {.db = db, .day = day, .finest = minutes ? TSDB_1M : TSDB_5M};
     int rc;
 
     buf_init(&m.blob, ROLLUP_BLOB_MAX);
+    buf_init(&m.other, ROLLUP_BLOB_MAX);
     mutex_lock(&r->make_lock);
     atomic_store_explicit(&r->permille, 0, memory_order_relaxed);
     atomic_store_explicit(&r->running, true, memory_order_relaxed);
@@ -257,11 +284,12 @@ int rollup_day(struct tsdb *db, int64_t day, struct err *reterr)
     return rc;
 }
 
-bool rollup_covered_locked(const struct tsdb *db, int64_t day, int64_t now_ms)
+/** Do 5m and 1h, which are made ahead, cover the day's raw parts? Under parts_lock. */
+static bool covered_locked(const struct tsdb *db, int64_t day, int64_t now_ms)
 {
     for (size_t i = part_list_day(db->parts.v, db->parts.n, day);
          i < db->parts.n && part_info(db->parts.v[i])->day == day; i++) {
-        for (int k = TSDB_1M; k < TSDB_TIERS; k++) {
+        for (int k = TSDB_5M; k < TSDB_TIERS; k++) {
             const struct tier *t = &db->rollups->tiers[k];
 
             if (!expired(t, day, now_ms) &&
@@ -323,7 +351,7 @@ static void look(struct rollups *r)
         for (; i < db->parts.n && part_info(db->parts.v[i])->day == day; i++) {
             hi = part_info(db->parts.v[i])->seq_hi;
         }
-        if (now > (day + 1) * PART_DAY_MS + LATE_MS && !rollup_covered_locked(db, day, now)) {
+        if (now > (day + 1) * PART_DAY_MS + LATE_MS && !covered_locked(db, day, now)) {
             note_day_locked(r, day, hi);
         }
     }
@@ -352,7 +380,7 @@ static void roll_due_days(struct rollups *r)
         if (!due(r, &r->pending.v[i])) {
             continue;
         }
-        if (rollup_day(r->db, r->pending.v[i].day, &e) < 0 && !stopping(r->db)) {
+        if (rollup_day(r->db, r->pending.v[i].day, false, &e) < 0 && !stopping(r->db)) {
             static struct log_limit limit;
             int64_t suppressed;
 
@@ -440,7 +468,7 @@ void rollups_retention(struct tsdb *db, int64_t now_ms)
     while (!stopping(db) && next_raw_day(db, from, &day) &&
            expired(&r->tiers[TSDB_RAW], day, now_ms)) {
         struct err e = {0};
-        int rc = rollup_day(db, day, &e);
+        int rc = rollup_day(db, day, true, &e);
 
         from = day + 1;
         if (rc < 0) { /* kept until it works; the budget may take it before */
@@ -552,7 +580,11 @@ uint64_t tsdb_shrink(struct tsdb *db, bool must, struct tsdb_shrink *ret, struct
     if (s.tier != TSDB_RAW) {
         return tier_drop_day(db, &r->tiers[s.tier], s.day, "disk budget");
     }
-    rc = s.open_day ? 0 : rollup_day(db, s.day, reterr);
+    rc = s.open_day ? 0 : rollup_day(db, s.day, true, reterr);
+    if (rc < 0 &&
+        rc != -ERR_CANCELED) { /* no room for 1m, maybe; the others are small or there already */
+        rc = rollup_day(db, s.day, false, reterr);
+    }
     if (rc < 0 && (!must || rc == -ERR_CANCELED)) {
         return 0;
     }
@@ -569,14 +601,15 @@ void tsdb_cancel_background(struct tsdb *db)
 }
 
 /** For tests and benches: everything at rest, now. */
-int tsdb_rollup_now(struct tsdb *db, struct err *reterr)
+int tsdb_rollup_now(struct tsdb *db, bool minutes, struct err *reterr)
 {
     int64_t from = INT64_MIN;
     int64_t day;
     int done = 0;
 
     while (next_raw_day(db, from, &day)) {
-        int rc = clock_wall_ms() > (day + 1) * PART_DAY_MS ? rollup_day(db, day, reterr) : 0;
+        int rc =
+            clock_wall_ms() > (day + 1) * PART_DAY_MS ? rollup_day(db, day, minutes, reterr) : 0;
 
         if (rc < 0) {
             return rc;

@@ -20,38 +20,44 @@ static const int64_t FAR_MS = INT64_MAX / 4;
 
 /* ---- which days a tier cannot serve ---- */
 
-/** Start of the first day from which on all samples of a tier part of `t` can also be had from `finer`, a list that
- * is sorted like it. INT64_MIN: of all. */
-static int64_t served_from(const part_list *t, struct part *const *finer, size_t finer_n)
+/** Can all samples of a tier part also be had from a finer list? */
+static bool served_by(struct part *const *finer, size_t n, const struct part_info *p)
 {
-    for (size_t i = t->n; i > 0; i--) {
-        const struct part_info *p = part_info(t->v[i - 1]);
-        size_t at = part_list_day(finer, finer_n, p->day);
+    size_t at = part_list_day(finer, n, p->day);
 
-        if (at == finer_n || part_info(finer[at])->day != p->day ||
-            part_info(finer[at])->seq_lo > p->seq_lo) {
-            return (p->day + 1) * PART_DAY_MS;
-        }
+    return at < n && part_info(finer[at])->day == p->day &&
+           part_info(finer[at])->seq_lo <= p->seq_lo;
+}
+
+static bool served_by_any(const struct tsdb *db, int finest_to, const struct part_info *p)
+{
+    bool served = served_by(db->parts.v, db->parts.n, p);
+
+    for (int k = TSDB_1M; !served && k <= finest_to; k++) {
+        const part_list *l = &db->rollups->tiers[k].parts;
+
+        served = served_by(l->v, l->n, p);
     }
-    return INT64_MIN;
+    return served;
 }
 
 void rollup_bounds_locked(struct tsdb *db)
 {
     struct rollups *r = db->rollups;
-    int64_t until = INT64_MIN; /* what coarser tiers alone have */
 
-    r->bounds[TSDB_1H] = INT64_MIN;
-    for (int k = TSDB_5M; k >= TSDB_RAW; k--) {
-        struct part *const *finer = k == TSDB_RAW ? db->parts.v : r->tiers[k].parts.v;
-        size_t finer_n = k == TSDB_RAW ? db->parts.n : r->tiers[k].parts.n;
-
+    for (int k = TSDB_RAW; k < TSDB_TIERS; k++) {
+        r->bounds[k] = INT64_MIN;
         for (int c = k + 1; c < TSDB_TIERS; c++) {
-            int64_t from = served_from(&r->tiers[c].parts, finer, finer_n);
+            const part_list *l = &r->tiers[c].parts;
+            size_t i = l->n;
 
-            until = from > until ? from : until;
+            while (i > 0 && served_by_any(db, k, part_info(l->v[i - 1]))) {
+                i--;
+            }
+            if (i > 0 && (part_info(l->v[i - 1])->day + 1) * PART_DAY_MS > r->bounds[k]) {
+                r->bounds[k] = (part_info(l->v[i - 1])->day + 1) * PART_DAY_MS;
+            }
         }
-        r->bounds[k] = until;
     }
 }
 
@@ -71,7 +77,7 @@ static bool good_enough(const struct series_query *q, int64_t resolution_ms)
     const struct series_hint *h = &q->hint;
 
     if (q->min_ms < -FAR_MS || q->max_ms > FAR_MS || q->max_ms - q->min_ms < LONG_RANGE_MS ||
-        h->step_ms < STEP_BUCKETS * resolution_ms) {
+        (h->step_ms != 0 && h->step_ms < STEP_BUCKETS * resolution_ms)) {
         return false;
     }
     switch (h->need) {
@@ -210,8 +216,14 @@ static bool add_raw_segment(struct plan_build *b, size_t segment, const struct p
     return ok;
 }
 
-static int64_t reach(const struct rollups *r, const int64_t bounds[TSDB_TIERS], int64_t min_ms)
+static int64_t reach(const struct rollups *r, const int64_t bounds[TSDB_TIERS],
+                     const struct series_query *q)
 {
+    int64_t min_ms = q->min_ms;
+
+    if (q->hint.need == SERIES_NEED_SAMPLES && q->hint.range_ms == 0) {
+        return min_ms < -FAR_MS ? -FAR_MS : min_ms; /* exactly the range */
+    }
     min_ms = min_ms < -FAR_MS ? -FAR_MS : min_ms;
     for (int k = TSDB_1M; k < TSDB_TIERS; k++) {
         if (min_ms <= bounds[k - 1] && min_ms > bounds[k]) {
@@ -232,13 +244,13 @@ int64_t rollup_reach(struct tsdb *db, const struct series_query *q)
     if (bounds[TSDB_RAW] == INT64_MIN || q->min_ms > bounds[TSDB_RAW]) {
         return q->min_ms;
     }
-    return reach(db->rollups, bounds, q->min_ms);
+    return reach(db->rollups, bounds, q);
 }
 
 static void make_segments(const struct rollups *r, const int64_t bounds[TSDB_TIERS],
                           const struct series_query *q, struct rollup_plan *p)
 {
-    int64_t lo = reach(r, bounds, q->min_ms) - 1; /* exclusive */
+    int64_t lo = reach(r, bounds, q) - 1; /* exclusive */
 
     for (int k = TSDB_1H; k >= TSDB_RAW; k--) {
         int64_t until = k == TSDB_RAW ? INT64_MAX : bounds[k - 1];

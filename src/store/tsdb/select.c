@@ -105,7 +105,11 @@ static int tsdb_select(void *impl, const struct series_query *q, struct series_s
 
         selection_free(s);
         again.hint.need = SERIES_NEED_SAMPLES;
-        return tsdb_select(impl, &again, ret, reterr);
+        rc = tsdb_select(impl, &again, ret, reterr);
+        if (rc == 0) { /* of floats, where their samples are gone, the column that was asked for */
+            (*ret)->need = q->hint.need;
+        }
+        return rc;
     }
     rc = rc == 0 ? group_entries(s) : rc;
     if (rc == 0) {

@@ -75,7 +75,7 @@ bool tsdb_shrink_next(struct tsdb *db, struct tsdb_shrink *ret);
 uint64_t tsdb_shrink(struct tsdb *db, bool must, struct tsdb_shrink *ret, struct err *reterr);
 /** End merges and roll-ups that run, ahead of tsdb_close(). */
 void tsdb_cancel_background(struct tsdb *db);
-/** Roll up every day that has ended, now. @return days rolled up, or an error */
-NODISCARD int tsdb_rollup_now(struct tsdb *db, struct err *reterr);
+/** Roll up every day that has ended, now; to 1m, too, with `minutes`. @return days rolled up, or an error */
+NODISCARD int tsdb_rollup_now(struct tsdb *db, bool minutes, struct err *reterr);
 
 #endif

@@ -178,7 +178,8 @@ static void read_back(struct fixture *f, int i, enum series_need need, int64_t m
                       struct samples *dst, struct samples *counts)
 {
     struct series_source src = tsdb_source(f->db);
-    struct series_selection *s = ask(f, i, need, 0, 0, min, max);
+    struct series_selection *s =
+        ask(f, i, need, 0, 1, min, max); /* raw samples while there are any */
     struct err e = {0};
 
     dst->n = 0;
@@ -361,8 +362,8 @@ static void test_every_tier_is_what_the_samples_give(void **state)
     int64_t start = f->day0 * DAY;
 
     fill(f);
-    assert_int_equal(tsdb_rollup_now(f->db, NULL), DAYS + 1);
-    assert_int_equal(tsdb_rollup_now(f->db, NULL), 0); /* all there */
+    assert_int_equal(tsdb_rollup_now(f->db, true, NULL), DAYS + 1);
+    assert_int_equal(tsdb_rollup_now(f->db, true, NULL), 0); /* all there */
     assert_int_equal(coarsest(f, SERIES_NEED_SAMPLES, 0, 0, start, start + DAY), 0);
     drop_raw(f);
     for (size_t k = 0; k < ARRAY_LEN(RESOLUTIONS); k++) {
@@ -383,7 +384,7 @@ static void test_tiers_are_stitched(void **state)
     struct fixture *f = *state;
 
     fill(f);
-    assert_int_equal(tsdb_rollup_now(f->db, NULL), DAYS + 1);
+    assert_int_equal(tsdb_rollup_now(f->db, true, NULL), DAYS + 1);
     mutex_lock(&f->db->merge_lock);
     raw_drop_day_locked(f->db, f->day0, "test");
     raw_drop_day_locked(f->db, f->day0 + 1, "test");
@@ -403,7 +404,7 @@ static void test_long_queries_take_tiers_only_where_they_are_exact(void **state)
     int64_t hi = lo + (int64_t)DAYS * DAY;
 
     fill(f);
-    assert_int_equal(tsdb_rollup_now(f->db, NULL), DAYS + 1);
+    assert_int_equal(tsdb_rollup_now(f->db, true, NULL), DAYS + 1);
 
     /* need, window, step, min, max -> coarsest buckets read */
     const struct {
@@ -447,11 +448,11 @@ static void test_late_samples(void **state)
     put(f, 2, t, 10);
     commit(f);
     assert_int_equal(tsdb_flush(f->db, NULL), 0);
-    assert_int_equal(tsdb_rollup_now(f->db, NULL), 1);
+    assert_int_equal(tsdb_rollup_now(f->db, true, NULL), 1);
     put(f, 2, t + 1000, 50);
     commit(f);
     assert_int_equal(tsdb_flush(f->db, NULL), 0);
-    assert_int_equal(tsdb_rollup_now(f->db, NULL), 1); /* again, from both */
+    assert_int_equal(tsdb_rollup_now(f->db, true, NULL), 1); /* again, from both */
     drop_raw(f);
     read_back(f, 2, SERIES_NEED_SUM, t - HOUR, hi, &got, NULL);
     assert_int_equal(got.n, 1);
@@ -466,7 +467,7 @@ static void test_late_samples(void **state)
     assert_true(got.n == 1 && got.v[0] == 67);
     read_back(f, 2, SERIES_NEED_LAST, t - HOUR, hi, &got, NULL);
     assert_true(got.n == 2 && got.v[1] == 7 && got.t_ms[1] == t + 2000); /* 50 fell to 7 */
-    assert_int_equal(tsdb_rollup_now(f->db, NULL), 1); /* ... and from a roll-up of its own */
+    assert_int_equal(tsdb_rollup_now(f->db, true, NULL), 1); /* ... and from a roll-up of its own */
     reopen(f, false);
     drop_raw(f);
     read_back(f, 2, SERIES_NEED_SUM, t - HOUR, hi, &got, NULL);
@@ -499,11 +500,11 @@ static void test_an_interrupted_roll_up_is_made_again(void **state)
     assert_int_not_equal(access(tmp, F_OK), 0);
     part_writer_free(w);
     mem_free(tmp);
-    assert_int_equal(tsdb_rollup_now(f->db, NULL), DAYS + 1);
+    assert_int_equal(tsdb_rollup_now(f->db, true, NULL), DAYS + 1);
     /* Two of three tiers published, then a crash: the third is made alone. */
     drop_tier(f, TSDB_1M);
     reopen(f, true);
-    assert_int_equal(tsdb_rollup_now(f->db, NULL), DAYS + 1);
+    assert_int_equal(tsdb_rollup_now(f->db, true, NULL), DAYS + 1);
     drop_raw(f);
     check_windows(f, MINUTE);
 }
@@ -522,7 +523,7 @@ static void test_an_interrupted_drop_is_ended(void **state)
     put(f, 2, t + 1000, 2);
     commit(f);
     assert_int_equal(tsdb_flush(f->db, NULL), 0);
-    assert_int_equal(tsdb_rollup_now(f->db, NULL), 1);
+    assert_int_equal(tsdb_rollup_now(f->db, true, NULL), 1);
     mutex_lock(&f->db->merge_lock);
     if (f->db->parts.n == 2) { /* not merged meanwhile */
         first = f->db->parts.v[0];
@@ -598,7 +599,7 @@ static void test_days_and_sources(void **state)
 
     arena_init(&a, 1 << 20);
     fill(f);
-    assert_int_equal(tsdb_rollup_now(f->db, NULL), DAYS + 1);
+    assert_int_equal(tsdb_rollup_now(f->db, true, NULL), DAYS + 1);
     assert_int_equal(tsdb_days(f->db, f->day0 + 1, &a, &days, &n), 0);
     assert_int_equal(n, DAYS);
     assert_int_equal(days[0].day, f->day0 + 1);
