@@ -226,8 +226,8 @@ describe('logged in', () => {
     await metrics.type('A', 'sum by (route) (rate(http_requests_total{code="200"}[5m]))')
     await metrics.chart().waitFor()
     await page.getByText('Builder', { exact: true }).click()
-    await page.getByRole('textbox', { name: 'Metric', exact: true }).waitFor()
-    expect(await page.getByRole('textbox', { name: 'Metric', exact: true }).inputValue()).toBe(
+    await page.getByRole('combobox', { name: 'Metric', exact: true }).waitFor()
+    expect(await page.getByRole('combobox', { name: 'Metric', exact: true }).inputValue()).toBe(
       'http_requests_total',
     )
     await page.getByRole('button', { name: 'Remove sum' }).click()

@@ -31,10 +31,12 @@ export function suggestQuery(name: string, type: string | undefined): string {
   if (name.endsWith('_bucket')) {
     return `histogram_quantile(0.95, sum by (le) (rate(${name}[5m])))`
   }
-  if (type === 'histogram' && !name.endsWith('_sum') && !name.endsWith('_count')) {
+  // the count and the sum of a histogram or summary are counters of their own
+  const counted = (type === 'histogram' || type === 'summary') && /_(count|sum)$/.test(name)
+  if (type === 'histogram' && !counted) {
     return `histogram_quantile(0.95, sum(rate(${name}[5m])))`
   }
-  return type === 'counter' || name.endsWith('_total') ? `rate(${name}[5m])` : name
+  return counted || type === 'counter' || name.endsWith('_total') ? `rate(${name}[5m])` : name
 }
 
 export type TreeRow =

@@ -199,6 +199,8 @@ describe('metric browser', () => {
     expect(suggestQuery('x_total', 'counter')).toBe('rate(x_total[5m])')
     expect(suggestQuery('x_bucket', 'histogram')).toContain('histogram_quantile')
     expect(suggestQuery('x', 'gauge')).toBe('x')
+    expect(suggestQuery('x_count', 'histogram')).toBe('rate(x_count[5m])')
+    expect(suggestQuery('x', 'histogram')).toBe('histogram_quantile(0.95, sum(rate(x[5m])))')
   })
   test('tree: prefixes with many names are groups, few stay flat', () => {
     const names = ['a_x_1', 'a_x_2', 'a_x_3', 'a_x_4', 'b_one', 'b_two']

@@ -24,6 +24,7 @@ import {
 import classes from '@/features/storage/storage.module.css'
 import { TiersPanel } from '@/features/storage/TiersPanel'
 import {
+  formatAgo,
   formatBytes,
   formatInteger,
   formatNumber,
@@ -227,13 +228,7 @@ function Signals({ storage }: { storage: Storage }) {
   const day = (ms: number | undefined) =>
     ms === undefined || ms === 0
       ? '–'
-      : new Intl.DateTimeFormat(lang, {
-          month: 'short',
-          day: 'numeric',
-          hour: '2-digit',
-          minute: '2-digit',
-          hourCycle: 'h23',
-        }).format(ms)
+      : new Intl.DateTimeFormat(lang, { month: 'short', day: 'numeric' }).format(ms)
   return (
     <Panel title={t('storage.bySignal')} flush>
       <div className={ui.scroll}>
@@ -260,7 +255,9 @@ function Signals({ storage }: { storage: Storage }) {
                     : '–'}
                 </td>
                 <td className={ui.right}>{day(s.oldest_ms)}</td>
-                <td className={ui.right}>{day(s.newest_ms)}</td>
+                <td className={ui.right}>
+                  {s.newest_ms ? formatAgo(s.newest_ms, storage.now_ms, lang) : '–'}
+                </td>
               </tr>
             ))}
           </tbody>
