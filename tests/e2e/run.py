@@ -121,6 +121,17 @@ def fill_metrics(server, token):
     rows += [wire.series({'__name__': 'shop_session_events_total', 'job': 'sessions', 'instance': 'shop-1:81',
                           'session_id': f'{RNG.getrandbits(64):016x}'}, [(i, t) for i, t in enumerate(times[-4:])])
              for _ in range(1200)]
+    lines = ['# TYPE checkout_seconds histogram']
+    for i, bound in enumerate((*BOUNDS, float('inf'))):
+        for age in range(290, 0, -15):
+            at = time.time() - age
+            mark = '' if bound == float('inf') else f' # {{trace_id="{TRACES[age % len(TRACES)]}"}} {bound * 0.8:.3f} {at:.3f}'
+            le = '+Inf' if bound == float('inf') else bound
+            lines.append(f'checkout_seconds_bucket{{le="{le}"}} {(300 - age) * (i + 1)} {at:.3f}{mark}')
+    r = server.session.post(server.url + '/api/v1/import/prometheus', data='\n'.join([*lines, '# EOF', '']), timeout=30,
+                            headers={'Authorization': f'Bearer {token}',
+                                     'Content-Type': 'application/openmetrics-text; version=1.0.0'})
+    assert r.status_code in (200, 204), r.text
     r = server.remote_write(wire.remote_write_body(rows), Authorization=f'Bearer {token}')
     assert r.status_code in (200, 204), r.text
 

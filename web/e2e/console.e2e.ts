@@ -279,9 +279,7 @@ describe('logged in', () => {
   })
 
   test('metrics: an exemplar opens its trace', async () => {
-    const q = encodeURIComponent(
-      'histogram_quantile(0.9, sum by (le) (rate(shop_request_seconds_bucket[1m])))',
-    )
+    const q = encodeURIComponent('histogram_quantile(0.9, sum by (le) (rate(checkout_seconds_bucket[1m])))')
     const answer = page.waitForResponse(r => r.url().includes('/query_exemplars'))
     await shell.open(`/explore?q=${q}&ex=1&from=now-5m&to=now&live=0`)
     const { data } = (await (await answer).json()) as { data: { exemplars: unknown[] }[] }

@@ -297,6 +297,7 @@ export function MetricsPage() {
                 answer={answers.now[place(i)]}
                 error={answers.errors[place(i)]}
                 request={answers.requests[place(i)]}
+                ranged={answers.ranged}
                 broken={plan.broken.get(i)}
                 metadata={metadata.data}
                 onChange={next => setDrafts(d => d.map((old, n) => (n === i ? next : old)))}

@@ -88,6 +88,8 @@ interface QueryRowProps {
   answer: PromAnswer | undefined
   error: unknown
   request: RangeRequest | undefined
+  /** The answer is over a range, not of one moment. */
+  ranged: boolean
   broken: Extract<Expanded, { problem: string }> | undefined
   metadata: Metadata | undefined
   onChange: (q: MetricQuery) => void
@@ -101,7 +103,7 @@ interface QueryRowProps {
 }
 
 export function QueryRow(props: QueryRowProps) {
-  const { index, count, query, committed, answer, error, request, broken, metadata } = props
+  const { index, count, query, committed, answer, error, request, ranged, broken, metadata } = props
   const { onChange, onCommit, onRun, onRemove, onToggle, onMove, onDuplicate } = props
   const { t } = useTranslation()
   const name = letter(index)
@@ -174,7 +176,7 @@ export function QueryRow(props: QueryRowProps) {
         )}
         <div className={classes.editorFoot}>
           {answer !== undefined && !failed && query.on ? (
-            <Statistics answer={answer} stepS={request?.stepS} />
+            <Statistics answer={answer} stepS={ranged ? request?.stepS : undefined} />
           ) : (
             <span className="grow" />
           )}

@@ -4,9 +4,20 @@ import { useTranslation } from 'react-i18next'
 import type { PromAnswer } from '@/api/prom'
 import classes from '@/features/metrics/metrics.module.css'
 import { statsOf, tierOf } from '@/features/metrics/run'
-import { formatDurationMs, formatShort, formatSpan, formatUptime } from '@/lib/format'
+import { formatBytes, formatDurationMs, formatInteger, formatShort, formatSpan } from '@/lib/format'
 import { durationText } from '@/lib/time'
 import { ToneMark } from '@/ui/Figures'
+
+function figure(key: string, value: string, lang: string): string {
+  const n = Number(value)
+  return /Time$|_s$/.test(key)
+    ? formatDurationMs(n * 1_000, lang)
+    : /bytes$/i.test(key)
+      ? formatBytes(n, lang)
+      : Number.isFinite(n)
+        ? formatInteger(n, lang)
+        : value
+}
 
 export function Statistics({ answer, stepS }: { answer: PromAnswer; stepS: number | undefined }) {
   const { t, i18n } = useTranslation()
@@ -17,7 +28,10 @@ export function Statistics({ answer, stepS }: { answer: PromAnswer; stepS: numbe
     t('metrics.seriesCount', { count: s.series }),
     ...(s.samples === null ? [] : [t('metrics.samples', { samples: formatShort(s.samples, lang) })]),
     ...(s.evalMs === null ? [] : [t('metrics.evalTime', { time: formatDurationMs(s.evalMs, lang) })]),
-    ...(stepS === undefined ? [] : [t('metrics.step', { step: formatUptime(stepS, lang) })]),
+    ...(s.memory === null ? [] : [t('metrics.memory', { bytes: formatBytes(s.memory, lang) })]),
+    ...(stepS === undefined
+      ? []
+      : [t('metrics.step', { step: formatSpan(durationText(stepS * 1_000), lang) })]),
     ...(tier === null
       ? []
       : [
@@ -46,7 +60,7 @@ export function Statistics({ answer, stepS }: { answer: PromAnswer; stepS: numbe
               {s.all.map(([k, v]) => (
                 <tr key={k}>
                   <td className="mono">{k}</td>
-                  <td>{/Time$|_s$/.test(k) ? formatDurationMs(Number(v) * 1_000, lang) : v}</td>
+                  <td>{figure(k, v, lang)}</td>
                 </tr>
               ))}
             </tbody>

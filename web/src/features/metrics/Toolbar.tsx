@@ -15,7 +15,7 @@ import {
 } from '@/features/metrics/codec'
 import classes from '@/features/metrics/metrics.module.css'
 import { formatSpan, type Unit } from '@/lib/format'
-import { parseDuration } from '@/lib/time'
+import { durationText, parseDuration } from '@/lib/time'
 
 interface ToolbarProps {
   state: MetricsState
@@ -38,7 +38,7 @@ function Step({ state, autoStepS, change }: Omit<ToolbarProps, 'autoUnit'>) {
         value: s,
         label:
           s === ''
-            ? t('metrics.autoStep', { step: formatSpan(`${autoStepS}s`, i18n.language) })
+            ? t('metrics.autoStep', { step: formatSpan(durationText(autoStepS * 1_000), i18n.language) })
             : formatSpan(s, i18n.language),
       }))}
       onChange={v => change({ step: v ?? '' })}

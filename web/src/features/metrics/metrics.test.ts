@@ -123,7 +123,7 @@ describe('answers', () => {
     expect(shifted({ ...request, stepS: 7 }, '1h').startMs).toBe(-514 * 7_000)
     const now = drawChart(plan.active.slice(0, 1), [matrix], [request], 'light', 10)
     const before = drawEarlier(now, plan.active.slice(0, 1), [matrix], [request], 'light', 10, '1d ago')
-    expect(before[1]).toMatchObject({ label: 'b (1d ago)', dashed: true, color: now.series[1]?.color })
+    expect(before[1]).toMatchObject({ label: 'b (1d ago)', dashed: true, color: `${now.series[1]?.color}a6` })
   })
   test('too many series: the rest is counted, over all queries', () => {
     const c = drawChart(plan.active, [matrix, matrix], [request, request], 'light', 3)
@@ -176,9 +176,10 @@ describe('answers', () => {
         timings: { evalTotalTime: 0.002 },
         samples: { totalQueryableSamples: 12, peakSamples: 5, totalQueryableSamplesPerStep: [[1, 2]] },
         resolution_ms: 300_000,
+        memory: { peakBytes: 77 },
       }),
     )
-    expect(s).toMatchObject({ evalMs: 2, samples: 12, peak: 5, series: 0 })
+    expect(s).toMatchObject({ evalMs: 2, samples: 12, peak: 5, memory: 77, series: 0 })
     expect(s.all).toContainEqual(['resolution_ms', '300000'])
     expect(tierOf(answer('matrix', [], { resolution_ms: 300_000 }))).toBe(300_000)
     expect(tierOf(answer('matrix', []))).toBeNull()

@@ -132,7 +132,8 @@ export function drawEarlier(
   return drawChart(active, answers, requests, scheme, maxSeries).series.map(s => ({
     ...s,
     label: `${s.label} (${suffix})`,
-    color: colors.get(s.label) ?? s.color,
+    // paler as well, so that now stays in front
+    color: `${colors.get(s.label) ?? s.color}a6`,
     dashed: true,
   }))
 }
@@ -286,6 +287,8 @@ export interface StatsFigures {
   evalMs: number | null
   samples: number | null
   peak: number | null
+  /** Bytes. */
+  memory: number | null
   /** Everything else the server said, flattened: "timings.queueTime" -> "0.00001". */
   all: [string, string][]
 }
@@ -316,6 +319,7 @@ export function statsOf(answer: PromAnswer): StatsFigures {
     evalMs: evalS === null ? null : evalS * 1_000,
     samples: number(samples?.totalQueryableSamples),
     peak: number(samples?.peakSamples),
+    memory: number((answer.stats?.memory as Record<string, unknown> | undefined)?.peakBytes),
     all,
   }
 }
