@@ -56,6 +56,22 @@ for (const lang of langs) {
     await shot('metrics-empty', '/explore')
     await shot('metrics-error', '/explore?q=sum(up&view=table')
     await shot('metrics-table', '/explore?q=system_cpu_load_average_1m&view=table')
+    const buckets = encodeURIComponent(
+      'sum by (le) (increase(http_server_request_duration_seconds_bucket[1m]))',
+    )
+    await shot('metrics-heatmap', `/explore?q=${buckets}&view=heatmap`)
+    await shot('metrics-figures', '/explore?q=system_cpu_load_average_1m&view=stat')
+    await shot('metrics-builder', `/explore?q=${expr}&vs=1h`, async () => {
+      await page
+        .locator('label[class*="SegmentedControl"]')
+        .filter({ hasText: /^(Builder|빌더)$/ })
+        .click()
+    })
+    await shot('targets', '/targets')
+    await shot('targets-dropped', '/targets?state=dropped')
+    await shot('cardinality', '/cardinality')
+    await shot('cardinality-focus', '/cardinality?focus=instance')
+    await shot('storage', '/storage')
     await shot('traces', '/traces')
     if (trace !== undefined) {
       await shot('trace', `/traces/${trace}`)

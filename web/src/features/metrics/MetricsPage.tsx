@@ -249,6 +249,7 @@ export function MetricsPage() {
       ...Array.from({ length: 9 }, (_, i) => [`alt+${i + 1}`, () => flip(i)] as [string, () => void]),
     ],
     [],
+    true,
   )
 
   const { active } = plan
