@@ -26,6 +26,7 @@ import {
   metricsCodec,
   VIEWS,
 } from '@/features/metrics/codec'
+import { traceOf } from '@/features/metrics/ExemplarList'
 import { duplicateQuery, moveQuery, removeQuery } from '@/features/metrics/formula'
 import { HistoryMenu } from '@/features/metrics/HistoryMenu'
 import { MetricBrowser } from '@/features/metrics/MetricBrowser'
@@ -400,7 +401,7 @@ export function MetricsPage() {
                   unit={unit}
                   marks={exemplars}
                   onMark={m => {
-                    const trace = m.detail.find(([k]) => k === 'trace_id')?.[1]
+                    const trace = traceOf(m)
                     if (trace !== undefined) {
                       void navigate({ to: '/traces/$traceId', params: { traceId: trace } })
                     }

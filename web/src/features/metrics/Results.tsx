@@ -12,6 +12,7 @@ import { MAX_SERIES } from '@/charts/promChart'
 import { Sparkline } from '@/charts/Sparkline'
 import { TimeSeries } from '@/charts/TimeSeries'
 import type { MetricsState } from '@/features/metrics/codec'
+import { ExemplarList } from '@/features/metrics/ExemplarList'
 import classes from '@/features/metrics/metrics.module.css'
 import {
   type Active,
@@ -83,6 +84,11 @@ export function ChartResult(props: ChartResultProps) {
           <Button size="compact-xs" variant="default" onClick={() => setAll(false)}>
             {t('metrics.showFirst', { count: MAX_SERIES })}
           </Button>
+        </div>
+      )}
+      {state.exemplars && (
+        <div className={classes.exemplarBar}>
+          <ExemplarList marks={marks} unit={unit} />
         </div>
       )}
       <TimeSeries
