@@ -128,6 +128,24 @@ const struct vfs *vfs_real(void)
     return &real;
 }
 
+/** Make the name of a new directory durable: what is synced inside it is lost with it otherwise. */
+static int sync_parent(const struct vfs *v, char *path)
+{
+    char *slash = strrchr(path, '/');
+    int rc;
+
+    if (slash == NULL) {
+        return v->sync_dir(v->ctx, ".");
+    }
+    if (slash == path) {
+        return v->sync_dir(v->ctx, "/");
+    }
+    *slash = '\0';
+    rc = v->sync_dir(v->ctx, path);
+    *slash = '/';
+    return rc;
+}
+
 int vfs_mkdirs(const struct vfs *v, const char *path, struct err *reterr)
 {
     char *copy = mem_xstrdup(path);
@@ -141,7 +159,7 @@ int vfs_mkdirs(const struct vfs *v, const char *path, struct err *reterr)
         }
         *p = '\0';
         rc = v->mkdir(v->ctx, copy, 0750);
-        rc = rc == -EEXIST ? 0 : rc;
+        rc = rc == 0 ? sync_parent(v, copy) : rc == -EEXIST ? 0 : rc;
         *p = c;
         if (c == '\0') {
             break;

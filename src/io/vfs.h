@@ -33,7 +33,7 @@ struct vfs {
 /** The real one; never NULL. */
 const struct vfs *vfs_real(void);
 
-/** mkdir -p. @return 0, -ERR_* */
+/** mkdir -p; the names of new directories are durable when it returns. @return 0, -ERR_* */
 NODISCARD int vfs_mkdirs(const struct vfs *v, const char *path, struct err *reterr);
 /** All bytes or an error; retries short writes and EINTR. */
 NODISCARD int vfs_write_all(const struct vfs *v, int fd, const void *p, size_t n,
