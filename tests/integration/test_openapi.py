@@ -71,7 +71,7 @@ def server(start_shared):
 
 
 ARGS = {'query': '1', 'match[]': '{__name__=~".+"}', 'trace_id': TID.hex(), 'name': '__name__', 'step': '15',
-        'service': 'contract'}
+        'service': 'contract', 'q': 'SHOW DATABASES', 'format': '__name__,__value__'}
 GETS = [(path, item['get']) for path, item in DOC['paths'].items()
         if 'get' in item and path != '/api/v1/logs/tail' and not path.startswith('/api/v1/users/')]
 
@@ -87,8 +87,8 @@ def test_answer_has_the_promised_form(server, path, op):
         elif p.get('required') or p['name'] == 'service':
             params[p['name']] = ARGS[p['name']]
     r = server.get(url, **params)
-    assert r.status_code == 200, f'{r.status_code} {r.text[:300]}'
-    content = deref(op['responses']['200']).get('content', {})
+    assert r.status_code == min(int(code) for code in op['responses']), f'{r.status_code} {r.text[:300]}'
+    content = deref(op['responses'][str(r.status_code)]).get('content', {})
     if 'application/json' in content:
         assert r.headers['Content-Type'].startswith('application/json')
         validate(content['application/json']['schema'], r.json())
