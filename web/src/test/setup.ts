@@ -22,7 +22,7 @@ window.matchMedia = query =>
   }) as unknown as MediaQueryList
 
 // generous, because a loaded machine must not fail a test
-configure({ asyncUtilTimeout: 10_000 })
+configure({ asyncUtilTimeout: 20_000 })
 
 beforeAll(async () => {
   await initI18n('en')

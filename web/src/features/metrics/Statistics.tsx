@@ -10,13 +10,15 @@ import { ToneMark } from '@/ui/Figures'
 
 function figure(key: string, value: string, lang: string): string {
   const n = Number(value)
-  return /Time$|_s$/.test(key)
+  return /Time$/.test(key)
     ? formatDurationMs(n * 1_000, lang)
-    : /bytes$/i.test(key)
-      ? formatBytes(n, lang)
-      : Number.isFinite(n)
-        ? formatInteger(n, lang)
-        : value
+    : /Ms$/.test(key)
+      ? formatDurationMs(n, lang)
+      : /bytes$/i.test(key)
+        ? formatBytes(n, lang)
+        : Number.isFinite(n)
+          ? formatInteger(n, lang)
+          : value
 }
 
 export function Statistics({ answer, stepS }: { answer: PromAnswer; stepS: number | undefined }) {
@@ -32,13 +34,10 @@ export function Statistics({ answer, stepS }: { answer: PromAnswer; stepS: numbe
     ...(stepS === undefined
       ? []
       : [t('metrics.step', { step: formatSpan(durationText(stepS * 1_000), lang) })]),
-    ...(tier === null
+    // every sample is what one expects; only roll-ups are worth a word
+    ...(tier === null || tier === 0
       ? []
-      : [
-          t('metrics.tier', {
-            tier: tier === 0 ? t('metrics.tierRaw') : formatSpan(durationText(tier), lang),
-          }),
-        ]),
+      : [t('metrics.tier', { tier: formatSpan(durationText(tier), lang) })]),
   ]
   return (
     <div className={classes.under}>

@@ -175,13 +175,13 @@ describe('answers', () => {
       answer('matrix', [], {
         timings: { evalTotalTime: 0.002 },
         samples: { totalQueryableSamples: 12, peakSamples: 5, totalQueryableSamplesPerStep: [[1, 2]] },
-        resolution_ms: 300_000,
+        resolutionMs: 300_000,
         memory: { peakBytes: 77 },
       }),
     )
     expect(s).toMatchObject({ evalMs: 2, samples: 12, peak: 5, memory: 77, series: 0 })
-    expect(s.all).toContainEqual(['resolution_ms', '300000'])
-    expect(tierOf(answer('matrix', [], { resolution_ms: 300_000 }))).toBe(300_000)
+    expect(s.all).toContainEqual(['resolutionMs', '300000'])
+    expect(tierOf(answer('matrix', [], { resolutionMs: 300_000 }))).toBe(300_000)
     expect(tierOf(answer('matrix', []))).toBeNull()
   })
   test('curl quotes what a shell would read', () => {

@@ -326,8 +326,7 @@ export function statsOf(answer: PromAnswer): StatsFigures {
 
 /** The resolution the answer was made from, when the server says so, in ms; 0 is every sample. */
 export function tierOf(answer: PromAnswer): number | null {
-  const samples = answer.stats?.samples as Record<string, unknown> | undefined
-  const v = answer.stats?.resolution_ms ?? samples?.resolution_ms
+  const v = answer.stats?.resolutionMs
   return typeof v === 'number' ? v : null
 }
 
