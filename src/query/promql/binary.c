@@ -511,6 +511,87 @@ static int pair_all(struct pairing *p)
     return rc;
 }
 
+/* --- fill(), fill_left(), fill_right() --- */
+
+/** For every group, the steps at which a side has a point: [groups][words]. */
+static void group_steps(const struct mat *m, const uint32_t *group, uint64_t *dst)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        for (size_t w = 0; w < m->words; w++) {
+            dst[group[i] * m->words + w] |= mat_bits(m, i)[w];
+        }
+    }
+}
+
+/** `side` with a row more for every group that has points on the other side where this one has none. */
+static int fill_side(struct eval *ev, const struct matching *m, const struct mat *side,
+                     const uint64_t *have, const uint64_t *other, double v, struct mat *ret)
+{
+    int rc = eval_alloc(ev, ret, side->n + m->groups, side->steps);
+
+    if (rc != 0) {
+        return rc;
+    }
+    memcpy(ret->labels, side->labels, side->n * sizeof(*side->labels));
+    memcpy(ret->v, side->v, side->n * side->steps * sizeof(double));
+    memcpy(ret->has, side->has, side->n * side->words * sizeof(uint64_t));
+    for (size_t g = 0; g < m->groups; g++) {
+        size_t row = side->n + g;
+
+        ret->labels[row] = m->table.v[g];
+        for (size_t w = 0; w < side->words; w++) {
+            mat_bits(ret, row)[w] = other[g * side->words + w] & ~have[g * side->words + w];
+        }
+        for (size_t i = 0; i < side->steps; i++) {
+            mat_row(ret, row)[i] = v;
+        }
+    }
+    mat_compact(ret);
+    return 0;
+}
+
+/** Put copies with the filled rows in the place of *l and *r. */
+static int fill_sides(struct eval *ev, const struct binary *b, struct mat *l, struct mat *r)
+{
+    struct matching m CLEANUP(matching_done) = {.b = b};
+    struct mat left = {0};
+    struct mat right = {0};
+    uint64_t *steps = NULL;
+    size_t n;
+    int rc = matching_build(ev, &m, l, r);
+
+    if (rc != 0) {
+        return rc;
+    }
+    n = m.groups * l->words;
+    steps = mem_try_calloc(2 * n + 1, sizeof(*steps));
+    rc = steps == NULL ? eval_no_memory(ev) : 0;
+    if (rc == 0) {
+        group_steps(l, m.left, steps);
+        group_steps(r, m.right, steps + n);
+    }
+    if (rc == 0 && b->fill_left.given) {
+        rc = fill_side(ev, &m, l, steps, steps + n, b->fill_left.v, &left);
+    }
+    if (rc == 0 && b->fill_right.given) {
+        rc = fill_side(ev, &m, r, steps + n, steps, b->fill_right.v, &right);
+    }
+    mem_free(steps);
+    if (rc == 0 && b->fill_left.given) {
+        mat_done(ev, l);
+        *l = left;
+        left = (struct mat){0};
+    }
+    if (rc == 0 && b->fill_right.given) {
+        mat_done(ev, r);
+        *r = right;
+        right = (struct mat){0};
+    }
+    mat_done(ev, &left);
+    mat_done(ev, &right);
+    return rc;
+}
+
 static int vectors(struct eval *ev, const struct node *n, const struct mat *l, const struct mat *r,
                    struct mat *ret)
 {
@@ -565,7 +646,10 @@ int eval_binary(struct eval *ev, const struct node *n, const struct grid *g, str
         } else if (tok_is_set_operator(b->op)) {
             rc = set_operator(ev, b, &l, &r, ret);
         } else {
-            rc = vectors(ev, n, &l, &r, ret);
+            if (b->fill_left.given || b->fill_right.given) {
+                rc = fill_sides(ev, b, &l, &r);
+            }
+            rc = rc != 0 ? rc : vectors(ev, n, &l, &r, ret);
         }
     }
     mat_done(ev, &l);

@@ -215,6 +215,24 @@ NODISCARD int eval_points(struct eval *ev, const struct node *n, int64_t t_ms,
                           struct point_list *ret);
 void point_list_done(struct eval *ev, struct point_list *l);
 
+/* --- extend.c --- */
+
+/** A walk over one series with an `anchored` or `smoothed` selector. */
+struct extended {
+    const struct eval *ev;
+    const struct grid *grid;
+    struct when when;
+    int64_t range_ms;
+    enum extend extend;
+    const struct function *fn; /* NULL: instant selector, smoothed */
+};
+
+/** Not every function can work with these. @return 0, -ERR_EXEC */
+NODISCARD int extended_check(struct eval *ev, enum extend extend, const struct function *fn);
+/** Fill one row; `s` without stale markers. @return 0, -ERR_NOMEM */
+NODISCARD int extended_walk(const struct extended *x, const struct samples *s, double *v,
+                            uint64_t *bits, struct err *reterr);
+
 /* --- matrix.c --- */
 
 uint64_t labels_hash(struct labels ls);

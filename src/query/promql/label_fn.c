@@ -6,6 +6,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include "model/regex.h"
 #include "query/promql/eval.h"
 #include "query/promql/special.h"
 
@@ -154,7 +155,7 @@ static int replace_compile(struct eval *ev, const struct call *c, struct replace
                               PCRE2_DOLLAR_ENDONLY | (ev->left_open ? PCRE2_DOTALL : 0) |
                               PCRE2_NEVER_BACKSLASH_C,
                           &code, &at, NULL);
-    if (r->re == NULL) {
+    if (r->re == NULL || regex_foreign_syntax(regex) >= 0) {
         return err_set(ev->reterr, ERR_EXEC, "invalid regular expression in label_replace(): %.*s",
                        STR_ARG(regex));
     }

@@ -19,6 +19,7 @@ struct pass {
     const struct grid *grid;
     struct when when;
     int64_t range_ms; /* or the lookback */
+    enum extend extend;
     bool sample_times;
     const struct function *fn; /* NULL: instant selector */
     const struct node *at;     /* what notes about the function point at */
@@ -44,8 +45,10 @@ static int select_series(struct eval *ev, const struct selector *s, const struct
     struct series_query q = {
         .matchers = (const struct matcher *const *)s->v,
         .matchers_n = s->n,
-        .min_ms = ref_time(&s->when, grid_at(g, 0)) - range_ms + (ev->left_open ? 1 : 0),
-        .max_ms = ref_time(&s->when, grid_at(g, g->n - 1)),
+        .min_ms = ref_time(&s->when, grid_at(g, 0)) - range_ms + (ev->left_open ? 1 : 0) -
+                  (s->extend != EXTEND_NONE ? ev->lookback_ms : 0),
+        .max_ms = ref_time(&s->when, grid_at(g, g->n - 1)) +
+                  (s->extend == EXTEND_SMOOTHED ? ev->lookback_ms : 0),
         .max_series = ev->opts->max_series,
         .want = hint.need == SERIES_NEED_LAST && hint.range_ms == 0 && g->n == 1 ? SERIES_LAST
                                                                                  : SERIES_ALL,
@@ -345,11 +348,16 @@ static int pass_row(struct pass *p, size_t row, struct samples *s, struct sample
     if (eval_count(ev, s->n) != 0) {
         return fail_too_many(e);
     }
-    if (p->fn == NULL) {
+    if (p->fn == NULL && p->extend != EXTEND_SMOOTHED) {
         walk_instant(p, s, row);
         return 0;
     }
     drop_stale(s);
+    if (p->extend != EXTEND_NONE) {
+        const struct extended x = {p->ev, p->grid, p->when, p->range_ms, p->extend, p->fn};
+
+        return extended_walk(&x, s, mat_row(p->out, row), mat_bits(p->out, row), e);
+    }
     if (!samples_reserve(scratch, s->n + 1)) {
         return err_set(e, ERR_NOMEM, "out of memory");
     }
@@ -437,9 +445,11 @@ static int instant_rows(struct eval *ev, const struct selector *s, const struct 
                      .grid = g,
                      .when = s->when,
                      .range_ms = ev->lookback_ms,
+                     .extend = sample_times ? EXTEND_NONE : s->extend,
                      .sample_times = sample_times,
                      .out = ret};
-    int rc = select_series(ev, s, g, p.range_ms, (struct series_hint){.need = SERIES_NEED_LAST},
+    enum series_need need = s->extend == EXTEND_NONE ? SERIES_NEED_LAST : SERIES_NEED_SAMPLES;
+    int rc = select_series(ev, s, g, p.range_ms, (struct series_hint){.need = need},
                            &p.selection);
 
     if (rc == 0) {
@@ -485,6 +495,7 @@ static int subquery_grid(const struct eval *ev, const struct subquery *s, const 
 
 static int window_rows(struct eval *ev, const struct node *n, struct pass *p, struct mat *inner)
 {
+    enum series_need need;
     int rc;
 
     if (n->kind == NODE_SUBQUERY) {
@@ -501,8 +512,14 @@ static int window_rows(struct eval *ev, const struct node *n, struct pass *p, st
     } else {
         p->when = n->selector.when;
         p->range_ms = n->selector.range_ms;
+        p->extend = n->selector.extend;
+        need = p->extend == EXTEND_NONE ? rolled_need(p->fn) : SERIES_NEED_SAMPLES;
+        rc = extended_check(ev, p->extend, p->fn);
+        if (rc != 0) {
+            return rc;
+        }
         rc = select_series(ev, &n->selector, p->grid, p->range_ms,
-                           (struct series_hint){rolled_need(p->fn), p->range_ms, 0}, &p->selection);
+                           (struct series_hint){need, p->range_ms, 0}, &p->selection);
         if (rc != 0) {
             return rc;
         }

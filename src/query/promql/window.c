@@ -289,10 +289,13 @@ bool window_integral(const struct window *w, double *ret)
 
     for (size_t i = 1; i < w->n; i++) {
         double now = isnan(w->v[i]) ? 0 : w->v[i];
-        double value = w->arg[0] == 0 ? before : w->arg[0] == 1 ? now : before / 2 + now / 2;
+        double dt = (double)(w->t_ms[i] - w->t_ms[i - 1]) / 1000;
 
-        if (value != 0) {
-            kahan_add(&k, value * ((double)(w->t_ms[i] - w->t_ms[i - 1]) / 1000));
+        if (w->arg[0] == 0 || w->arg[0] == 1) {
+            kahan_add(&k, (w->arg[0] == 0 ? before : now) * dt);
+        } else { /* one by one, so that a huge sample takes no digits from a small one */
+            kahan_add(&k, before / 2 * dt);
+            kahan_add(&k, now / 2 * dt);
         }
         before = now;
     }

@@ -302,7 +302,19 @@ bool mem_source_parse_labels(struct str *text, struct arena *a, struct label *ds
             if (n == cap) {
                 return false;
             }
-            dst[n].name = take_name(text);
+            if (text->n != 0 && text->p[0] == '"') { /* a quoted name, of the metric when alone */
+                if (!take_value(text, a, &dst[n].name)) {
+                    return false;
+                }
+                if (text->n != 0 && (text->p[0] == ',' || text->p[0] == '}')) {
+                    dst[n] = (struct label){STR(LABEL_NAME), dst[n].name};
+                    n++;
+                    take_char(text, ',');
+                    continue;
+                }
+            } else {
+                dst[n].name = take_name(text);
+            }
             if (!take_char(text, '=') || !take_value(text, a, &dst[n].value)) {
                 return false;
             }

@@ -46,7 +46,10 @@ struct command {
     int64_t step_ms;
     struct str expr;
     struct str fail_text; /* exact message, when given */
-    struct str string;    /* expected string result */
+    struct str fail_part; /* a part of it */
+    int warnings;         /* expected: 0 do not care, 1 some, -1 none */
+    int infos;
+    struct str string; /* expected string result */
     bool want_string;
     bool want_scalar;
     double scalar;
@@ -332,6 +335,35 @@ static bool parse_expected(struct script *s, struct str line, struct command *c)
     return true;
 }
 
+/** The rest of an `expect` line. */
+static bool parse_expect(struct str what, struct command *c)
+{
+    struct str word;
+
+    if (!take_word(&what, &word)) {
+        return false;
+    }
+    if (str_eq(word, STR("fail"))) {
+        c->fail = true;
+        if (str_starts(what, STR("msg:"))) {
+            c->fail_part = str_trim(str_drop(what, 4));
+        }
+    } else if (str_eq(word, STR("ordered"))) {
+        c->ordered = true;
+    } else if (str_eq(word, STR("warn"))) {
+        c->warnings = 1;
+    } else if (str_eq(word, STR("no_warn"))) {
+        c->warnings = -1;
+    } else if (str_eq(word, STR("info"))) {
+        c->infos = 1;
+    } else if (str_eq(word, STR("no_info"))) {
+        c->infos = -1;
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static bool parse_eval(struct script *s, struct str name, struct str args, struct command *c)
 {
     struct str word;
@@ -354,7 +386,11 @@ static bool parse_eval(struct script *s, struct str name, struct str args, struc
     c->expr = args;
     c->v = arena_calloc(&s->arena, EXPECT_MAX, sizeof(*c->v));
     while (next_indented(s, &line)) {
-        if (str_starts(line, STR("expected_fail_message "))) {
+        if (str_starts(line, STR("expect "))) {
+            if (!parse_expect(str_trim(str_drop(line, 7)), c)) {
+                return false;
+            }
+        } else if (str_starts(line, STR("expected_fail_message "))) {
             c->fail_text = str_trim(str_drop(line, sizeof("expected_fail_message")));
         } else if (!parse_expected(s, line, c)) {
             return false;
@@ -452,6 +488,16 @@ static void compare(struct script *s, const struct command *c, const struct prom
     }
 }
 
+static void compare_notes(struct script *s, const char *what, int want, const struct str *v,
+                          size_t n)
+{
+    if (want < 0 && n != 0) {
+        complain(s, "want no %s, got: %.*s", what, STR_ARG(v[0]));
+    } else if (want > 0 && n == 0) {
+        complain(s, "want %s", what);
+    }
+}
+
 static void run_eval(struct script *s, struct str name, struct str args)
 {
     struct command c = {0};
@@ -471,6 +517,8 @@ static void run_eval(struct script *s, struct str name, struct str args)
     if (c.fail) {
         if (rc == 0) {
             complain(s, "want a failure");
+        } else if (c.fail_part.n != 0 && str_find(str_cstr(e.msg), c.fail_part) < 0) {
+            complain(s, "want in the failure: %.*s\n  got: %s", STR_ARG(c.fail_part), e.msg);
         } else if (c.fail_text.n != 0 && !str_eq(c.fail_text, str_cstr(e.msg))) {
             complain(s, "want failure: %.*s\n  got: %s", STR_ARG(c.fail_text), e.msg);
         }
@@ -478,6 +526,8 @@ static void run_eval(struct script *s, struct str name, struct str args)
         complain(s, "failed: %s", e.msg);
     } else {
         compare(s, &c, r);
+        compare_notes(s, "warnings", c.warnings, r->warnings, r->warnings_n);
+        compare_notes(s, "infos", c.infos, r->infos, r->infos_n);
     }
     promql_result_free(r);
 }
