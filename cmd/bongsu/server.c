@@ -190,6 +190,7 @@ static void make_ha(struct server *s)
 static void make_engines(struct server *s)
 {
     const struct settings *c = &s->settings;
+    char active[4096];
     struct promql_opts q = {
         .lookback_ms = c->query_lookback_ms,
         .max_samples = (uint64_t)c->query_max_samples,
@@ -200,6 +201,8 @@ static void make_engines(struct server *s)
         .stats = s->stats,
         .budget = &s->queries};
 
+    snprintf(active, sizeof(active), "%s/queries.active", c->data);
+    q.active_file = active;
     s->promql = promql_engine_new(&q);
     s->ingest_stats = ingest_stats_new(s->stats);
     s->sink = (struct sink){.metrics = store_metrics(s->store),

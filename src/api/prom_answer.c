@@ -15,6 +15,7 @@ struct answer {
     struct promql_json json;
     struct buf begun; /* written before it was known to be large */
     bool ended;
+    bool cut; /* not all series are shown */
 };
 
 static void write_texts(struct json_writer *w, const char *key, const struct str *v, size_t n)
@@ -29,13 +30,30 @@ static void write_texts(struct json_writer *w, const char *key, const struct str
     }
 }
 
-static void write_end(const struct promql_result *r, struct buf *dst)
+static void write_warnings(struct json_writer *w, const struct promql_result *r, bool cut)
 {
+    if (r->warnings_n == 0 && !cut) {
+        return;
+    }
+    json_key(w, "warnings");
+    json_array_begin(w);
+    if (cut) {
+        json_cstr(w, "results truncated due to limit");
+    }
+    for (size_t i = 0; i < r->warnings_n; i++) {
+        json_str(w, r->warnings[i]);
+    }
+    json_array_end(w);
+}
+
+static void write_end(const struct answer *a, struct buf *dst)
+{
+    const struct promql_result *r = a->result;
     struct json_writer w;
 
     json_init(&w, dst);
     w.comma = true; /* goes on after "data" */
-    write_texts(&w, "warnings", r->warnings, r->warnings_n);
+    write_warnings(&w, r, a->cut);
     write_texts(&w, "infos", r->infos, r->infos_n);
     json_object_end(&w);
 }
@@ -49,7 +67,7 @@ static int answer_next(void *arg, struct buf *dst)
         buf_done(&a->begun);
         buf_init(&a->begun, 0);
     } else if (!a->ended && !promql_json_next(&a->json, dst)) {
-        write_end(a->result, dst);
+        write_end(a, dst);
         a->ended = true;
     }
     return buf_status(dst);
@@ -64,12 +82,14 @@ static void answer_free(void *arg)
     mem_free(a);
 }
 
-void prom_answer(struct http_exchange *x, struct promql_result *r)
+void prom_answer(struct http_exchange *x, struct promql_result *r, size_t limit)
 {
     struct answer *a = mem_xcalloc(1, sizeof(*a));
     bool more = true;
 
     a->result = r;
+    a->cut = limit != 0 && r->series_n > limit;
+    r->series_n = a->cut ? limit : r->series_n;
     a->json = (struct promql_json){.result = r, .with_stats = http_param(x, "stats").n != 0};
     buf_init(&a->begun, RESPONSE_MAX);
     buf_add_cstr(&a->begun, "{\"status\":\"success\",\"data\":");
@@ -81,7 +101,7 @@ void prom_answer(struct http_exchange *x, struct promql_result *r)
                             &(struct http_source){answer_next, answer_free, a});
         return;
     }
-    write_end(r, &a->begun);
+    write_end(a, &a->begun);
     respond_json(x, 200, &a->begun);
     answer_free(a);
 }

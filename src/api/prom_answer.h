@@ -10,6 +10,6 @@
 
 /** Takes the result over. With statistics when the parameter `stats` is set. A large answer is written while it is
  * sent. */
-void prom_answer(struct http_exchange *x, struct promql_result *r);
+void prom_answer(struct http_exchange *x, struct promql_result *r, size_t limit);
 
 #endif

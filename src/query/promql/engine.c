@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/stats.h"
+#include "query/promql/active.h"
 #include "query/promql/eval.h"
 
 enum { RESULT_MAX_BYTES = 1 << 30 };
@@ -15,6 +16,7 @@ enum { RESULT_MAX_BYTES = 1 << 30 };
 
 struct promql_engine {
     struct promql_opts opts;
+    struct active *active;
     struct counter *queries;
     struct counter *failures;
     struct counter *samples;
@@ -32,6 +34,8 @@ struct promql_engine *promql_engine_new(const struct promql_opts *opts)
     struct promql_engine *e = mem_xcalloc(1, sizeof(*e));
 
     e->opts = *opts;
+    e->active = active_new(opts->active_file);
+    e->opts.active_file = NULL;
     e->opts.lookback_ms = opts->lookback_ms > 0 ? opts->lookback_ms : 300000;
     e->opts.default_interval_ms = opts->default_interval_ms > 0 ? opts->default_interval_ms : 60000;
     e->opts.max_samples = opts->max_samples != 0 ? opts->max_samples : 50000000;
@@ -54,7 +58,21 @@ struct promql_syntax promql_engine_syntax(const struct promql_engine *e)
 
 void promql_engine_free(struct promql_engine *e)
 {
+    if (e != NULL) {
+        active_free(e->active);
+    }
     mem_free(e);
+}
+
+void promql_each_running(struct promql_engine *e,
+                         void (*fn)(void *arg, const struct promql_running *q), void *arg)
+{
+    active_each(e->active, fn, arg);
+}
+
+bool promql_cancel(struct promql_engine *e, uint64_t id)
+{
+    return active_cancel(e->active, id);
 }
 
 /* --- Results --- */
@@ -190,12 +208,16 @@ struct query {
     struct eval ev;
     struct mono started;
     int64_t parse_ns;
+    uint64_t active; /* number while it is listed; 0: it is not */
 };
 
 static void query_done(struct query *q)
 {
     struct eval *ev = &q->ev;
 
+    if (q->active != 0) {
+        active_end(q->e->active, q->active);
+    }
     for (size_t i = 0; i < ev->selections.n; i++) {
         ev->src.ops->free(ev->selections.v[i]);
     }
@@ -207,23 +229,24 @@ static void query_done(struct query *q)
     ast_done(&q->ast);
 }
 
-static int query_start(struct query *q, const struct promql_engine *e, struct series_source src,
-                       struct str text, struct cancel *cancel, struct err *reterr)
+static int query_start(struct query *q, const struct promql_engine *e, const struct promql_ask *ask,
+                       struct err *reterr)
 {
     int rc;
 
     *q = (struct query){.e = e, .started = clock_mono()};
     q->ev.opts = &e->opts;
-    q->ev.lookback_ms = e->opts.lookback_ms;
+    q->ev.lookback_ms = ask->lookback_ms > 0 ? ask->lookback_ms : e->opts.lookback_ms;
     q->ev.left_open = e->opts.syntax.compat == PROMQL_COMPAT_3;
     notes_init(&q->ev.notes);
     hist_table_init(&q->ev.hists, (size_t)e->opts.max_memory_bytes);
-    q->ev.src = src;
-    q->ev.cancel = cancel;
+    q->ev.src = ask->src;
+    q->ev.cancel = ask->cancel;
     q->ev.reterr = reterr;
     budget_init(&q->ev.mem, e->opts.max_memory_bytes, e->opts.budget);
     arena_init(&q->ev.arena, (size_t)e->opts.max_memory_bytes);
-    rc = promql_parse(text, e->opts.syntax, &q->ast, reterr);
+    q->active = active_begin(e->active, ask, &q->ev.samples_read);
+    rc = promql_parse(ask->query, e->opts.syntax, &q->ast, reterr);
     q->ev.query = q->ast.query;
     q->parse_ns = mono_since_ns(q->started);
     return rc;
@@ -232,6 +255,35 @@ static int query_start(struct query *q, const struct promql_engine *e, struct se
 static int64_t cut_time(int64_t t_ms)
 {
     return t_ms > TIME_LIMIT_MS ? TIME_LIMIT_MS : t_ms < -TIME_LIMIT_MS ? -TIME_LIMIT_MS : t_ms;
+}
+
+/** Start counting by step, when asked to. */
+static int steps_start(struct query *q, const struct promql_ask *ask, const struct grid *g)
+{
+    q->ev.top = *g;
+    if (ask->per_step) {
+        q->ev.per_step = arena_calloc(&q->ev.arena, g->n, sizeof(*q->ev.per_step));
+        if (q->ev.per_step == NULL) {
+            return eval_no_memory(&q->ev);
+        }
+    }
+    return 0;
+}
+
+static void steps_copy(const struct eval *ev, struct promql_result *r)
+{
+    size_t n = ev->per_step != NULL ? ev->top.n : 0;
+
+    if (n == 0) {
+        return;
+    }
+    r->stats.per_step = arena_array(&r->impl->arena, uint64_t, n);
+    for (size_t i = 0; r->stats.per_step != NULL && i < n; i++) {
+        r->stats.per_step[i] = atomic_load_explicit(&ev->per_step[i], memory_order_relaxed);
+        r->stats.per_step_n = n;
+    }
+    r->stats.first_step_ms = ev->top.start_ms;
+    r->stats.step_ms = ev->top.step_ms;
 }
 
 /** Hand out `r` with its statistics, or free it. `made`: the copy into it worked. */
@@ -267,6 +319,9 @@ static int query_finish(struct query *q, int rc, bool made, struct promql_result
     r->stats.select_ns = ev->select_ns;
     r->stats.eval_ns = mono_since_ns(q->started) - q->parse_ns - ev->select_ns;
     r->stats.peak_bytes = ev->peak_bytes;
+    r->stats.samples_seen = atomic_load_explicit(&ev->samples_seen, memory_order_relaxed);
+    r->stats.samples_peak = atomic_load_explicit(&ev->samples_peak, memory_order_relaxed);
+    steps_copy(ev, r);
     counter_add(q->e->samples, r->stats.samples_read);
     *ret = r;
     return 0;
@@ -287,15 +342,16 @@ static int instant_points(struct query *q, const struct node *root, int64_t t_ms
     return query_finish(q, rc, made, r, ret);
 }
 
-int promql_instant(struct promql_engine *e, struct series_source src, struct str text, int64_t t_ms,
-                   struct cancel *cancel, struct promql_result **ret, struct err *reterr)
+static int run_instant(struct promql_engine *e, const struct promql_ask *ask,
+                       struct promql_result **ret, struct err *reterr)
 {
     struct query q CLEANUP(query_done) = {0};
+    int64_t t_ms = ask->start_ms;
     const struct node *root;
     struct promql_result *r;
     struct mat m;
     struct grid g;
-    int rc = query_start(&q, e, src, text, cancel, reterr);
+    int rc = query_start(&q, e, ask, reterr);
 
     if (rc != 0) {
         return rc;
@@ -316,6 +372,10 @@ int promql_instant(struct promql_engine *e, struct series_source src, struct str
         return query_finish(&q, 0, true, r, ret);
     }
     g = (struct grid){t_ms, 1, 1};
+    rc = steps_start(&q, ask, &g);
+    if (rc != 0) {
+        return rc;
+    }
     r = result_new(&q.ev, root->type == TYPE_SCALAR ? PROMQL_SCALAR : PROMQL_VECTOR);
     rc = eval_node(&q.ev, q.ast.root, &g, &m);
     if (rc != 0) {
@@ -326,15 +386,17 @@ int promql_instant(struct promql_engine *e, struct series_source src, struct str
     return rc;
 }
 
-int promql_range(struct promql_engine *e, struct series_source src, struct str text,
-                 int64_t start_ms, int64_t end_ms, int64_t step_ms, struct cancel *cancel,
-                 struct promql_result **ret, struct err *reterr)
+static int run_range(struct promql_engine *e, const struct promql_ask *ask,
+                     struct promql_result **ret, struct err *reterr)
 {
     struct query q CLEANUP(query_done) = {0};
+    int64_t start_ms = ask->start_ms;
+    int64_t end_ms = ask->end_ms;
+    int64_t step_ms = ask->step_ms;
     struct promql_result *r;
     struct mat m;
     struct grid g;
-    int rc = query_start(&q, e, src, text, cancel, reterr);
+    int rc = query_start(&q, e, ask, reterr);
 
     if (rc != 0) {
         return rc;
@@ -366,6 +428,10 @@ int promql_range(struct promql_engine *e, struct series_source src, struct str t
         return rc;
     }
     g = (struct grid){start_ms, step_ms, (size_t)((end_ms - start_ms) / step_ms) + 1};
+    rc = steps_start(&q, ask, &g);
+    if (rc != 0) {
+        return rc;
+    }
     r = result_new(&q.ev, PROMQL_MATRIX);
     rc = eval_node(&q.ev, q.ast.root, &g, &m);
     if (rc == 0) {
@@ -375,4 +441,32 @@ int promql_range(struct promql_engine *e, struct series_source src, struct str t
         return rc;
     }
     return query_finish(&q, rc, false, r, ret);
+}
+
+int promql_run(struct promql_engine *e, const struct promql_ask *ask, struct promql_result **ret,
+               struct err *reterr)
+{
+    return ask->step_ms == 0 ? run_instant(e, ask, ret, reterr) : run_range(e, ask, ret, reterr);
+}
+
+int promql_instant(struct promql_engine *e, struct series_source src, struct str text, int64_t t_ms,
+                   struct cancel *cancel, struct promql_result **ret, struct err *reterr)
+{
+    const struct promql_ask ask = {.src = src, .query = text, .start_ms = t_ms, .cancel = cancel};
+
+    return run_instant(e, &ask, ret, reterr);
+}
+
+int promql_range(struct promql_engine *e, struct series_source src, struct str text,
+                 int64_t start_ms, int64_t end_ms, int64_t step_ms, struct cancel *cancel,
+                 struct promql_result **ret, struct err *reterr)
+{
+    const struct promql_ask ask = {.src = src,
+                                   .query = text,
+                                   .start_ms = start_ms,
+                                   .end_ms = end_ms,
+                                   .step_ms = step_ms,
+                                   .cancel = cancel};
+
+    return run_range(e, &ask, ret, reterr);
 }

@@ -78,14 +78,43 @@ void mat_done(struct eval *ev, struct mat *m)
     mem_free(m->v);
     mem_free(m->has);
     budget_give(&ev->mem, m->bytes);
+    eval_release(ev, m->held);
     *m = (struct mat){0};
 }
 
-int eval_count(struct eval *ev, uint64_t samples)
+static void note_peak(struct eval *ev, uint64_t now)
+{
+    uint64_t peak = atomic_load_explicit(&ev->samples_peak, memory_order_relaxed);
+
+    while (now > peak &&
+           !atomic_compare_exchange_weak_explicit(&ev->samples_peak, &peak, now,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+int eval_room(const struct eval *ev, uint64_t samples)
+{
+    uint64_t held = atomic_load_explicit(&ev->samples, memory_order_relaxed);
+
+    return samples > ev->opts->max_samples || held > ev->opts->max_samples - samples ? -ERR_LIMIT
+                                                                                     : 0;
+}
+
+int eval_hold(struct eval *ev, uint64_t samples)
 {
     uint64_t before = atomic_fetch_add_explicit(&ev->samples, samples, memory_order_relaxed);
 
-    return before + samples > ev->opts->max_samples ? -ERR_LIMIT : 0;
+    if (before + samples > ev->opts->max_samples) {
+        eval_release(ev, samples);
+        return -ERR_LIMIT;
+    }
+    note_peak(ev, before + samples);
+    return 0;
+}
+
+void eval_release(struct eval *ev, uint64_t samples)
+{
+    atomic_fetch_sub_explicit(&ev->samples, samples, memory_order_relaxed);
 }
 
 int eval_check(struct eval *ev)

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "query/promql/ast.h"
 #include "query/promql/hist.h"
+#include "query/promql/notes.h"
 #include "query/promql/promql.h"
 
 /** The times an expression is evaluated at: start_ms + i * step_ms, i in [0, n). */
@@ -33,6 +34,7 @@ struct mat {
     double *v;     /* [n][steps] */
     uint64_t *has; /* [n][words] */
     int64_t bytes; /* taken from the query's budget */
+    uint64_t held; /* samples counted against the query's limit */
 };
 
 static inline double *mat_row(const struct mat *m, size_t i)
@@ -84,19 +86,6 @@ size_t bits_count(const uint64_t *bits, size_t words);
 bool bits_any(const uint64_t *bits, size_t words);
 void bits_fill(uint64_t *bits, size_t steps);
 
-enum note_level { NOTE_WARNING, NOTE_INFO };
-
-struct note {
-    enum note_level level;
-    struct buf text;
-};
-
-/** Annotations: distinct texts in order of appearance. */
-struct notes {
-    pthread_mutex_t lock;
-    VEC(struct note) list; /* guarded by: lock */
-};
-
 /** Everything one query holds. */
 struct eval {
     const struct promql_opts *opts;
@@ -111,7 +100,11 @@ struct eval {
     struct arena arena;  /* labels and tables; only the query's own thread allocates */
     size_t arena_billed; /* bytes of it taken from `mem` */
     struct budget mem;
-    _Atomic uint64_t samples;      /* decoded and produced */
+    _Atomic uint64_t samples; /* held at this moment */
+    _Atomic uint64_t samples_peak;
+    _Atomic uint64_t samples_seen; /* looked at: a window's samples count at every step */
+    _Atomic uint64_t *per_step;    /* the same at each step of `top`; NULL: not asked for */
+    struct grid top;
     _Atomic uint64_t samples_read; /* decoded */
     uint64_t series_read;
     int64_t peak_bytes;
@@ -140,26 +133,6 @@ struct window {
     const double *blocks; /* the function's reduce() of whole blocks of the series; may be NULL */
 };
 
-/* --- notes.c --- */
-
-void notes_init(struct notes *n);
-void notes_done(struct notes *n);
-/** Add "PromQL warning: ... (line:col)" with the position where `at` starts; thread-safe. The text without
- * that prefix and position. */
-PRINTF_LIKE(4, 5)
-void eval_note(struct eval *ev, enum note_level level, const struct node *at, const char *fmt, ...);
-/** The text, a space and the quoted name of a metric. */
-void eval_note_name(struct eval *ev, enum note_level level, const struct node *at, const char *text,
-                    struct str name);
-/** The text, with " for metric name ..." when there is one. */
-void eval_note_maybe_name(struct eval *ev, enum note_level level, const struct node *at,
-                          const char *text, struct str name);
-/** "quantile value should be between 0 and 1, got q". */
-void eval_note_quantile(struct eval *ev, const struct node *at, double q);
-/** What an answer shows of one level. @return false: no memory */
-NODISCARD bool notes_copy(const struct notes *n, enum note_level level, struct arena *a,
-                          struct str **ret, size_t *ret_n);
-
 /* --- eval.c --- */
 
 /** Any scalar or vector expression; a scalar is one row without labels and with every bit. */
@@ -170,8 +143,11 @@ void mat_done(struct eval *ev, struct mat *m);
 /** Take bytes from the query's budget; given back with budget_give(&ev->mem, bytes). @return 0, -ERR_LIMIT,
  * -ERR_NOMEM */
 NODISCARD int eval_take(struct eval *ev, int64_t bytes);
-/** Count samples against the limit; thread-safe. @return 0, -ERR_LIMIT */
-NODISCARD int eval_count(struct eval *ev, uint64_t samples);
+/** Would so many samples more go over the limit? Thread-safe. @return 0, -ERR_LIMIT */
+NODISCARD int eval_room(const struct eval *ev, uint64_t samples);
+/** Samples are held from now on, and let go of. Thread-safe. @return 0, -ERR_LIMIT: nothing is held */
+NODISCARD int eval_hold(struct eval *ev, uint64_t samples);
+void eval_release(struct eval *ev, uint64_t samples);
 /** Bill what the arena has grown. @return 0, -ERR_LIMIT */
 NODISCARD int eval_bill_arena(struct eval *ev);
 int eval_set_no_memory(struct eval *ev);
@@ -209,6 +185,7 @@ struct point_list {
     struct point_series *v;
     size_t n;
     int64_t bytes; /* taken from the query's budget */
+    uint64_t held;
 };
 
 NODISCARD int eval_points(struct eval *ev, const struct node *n, int64_t t_ms,

@@ -145,13 +145,24 @@ static void add_stats(const struct promql_query_stats *s, struct buf *dst)
     buf_printf(dst,
                ",\"stats\":{\"timings\":{\"evalTotalTime\":%.9f,\"resultSortTime\":0,"
                "\"queryPreparationTime\":%.9f,\"innerEvalTime\":%.9f,\"execQueueTime\":0,"
-               "\"execTotalTime\":%.9f},\"samples\":{\"totalQueryableSamples\":%llu,"
-               "\"peakSamples\":%llu},\"memory\":{\"peakBytes\":%lld},\"seriesRead\":%llu,"
+               "\"execTotalTime\":%.9f},\"samples\":{",
+               eval_s + select_s, select_s + parse_s, eval_s, eval_s + select_s + parse_s);
+    if (s->per_step_n != 0) {
+        buf_add_cstr(dst, "\"totalQueryableSamplesPerStep\":[");
+        for (size_t i = 0; i < s->per_step_n; i++) {
+            buf_add_cstr(dst, i == 0 ? "[" : ",[");
+            go_add_f64(dst, (double)(s->first_step_ms + (int64_t)i * s->step_ms) / 1000);
+            buf_printf(dst, ",%llu]", (unsigned long long)s->per_step[i]);
+        }
+        buf_add_cstr(dst, "],");
+    }
+    buf_printf(dst,
+               "\"totalQueryableSamples\":%llu,\"peakSamples\":%llu},"
+               "\"memory\":{\"peakBytes\":%lld},\"seriesRead\":%llu,\"samplesRead\":%llu,"
                "\"resolutionMs\":%lld}",
-               eval_s + select_s, select_s + parse_s, eval_s, eval_s + select_s + parse_s,
-               (unsigned long long)s->samples_read, (unsigned long long)s->samples_read,
+               (unsigned long long)s->samples_seen, (unsigned long long)s->samples_peak,
                (long long)s->peak_bytes, (unsigned long long)s->series_read,
-               (long long)s->resolution_ms);
+               (unsigned long long)s->samples_read, (long long)s->resolution_ms);
 }
 
 /** Scalars and strings carry their time as a float, points as digits: 1.1 against 1.100. */

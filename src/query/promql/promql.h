@@ -29,7 +29,7 @@ struct promql_syntax {
 struct promql_opts {
     int64_t lookback_ms;         /* default 5 min */
     int64_t default_interval_ms; /* subquery step when none is given; default 1 min */
-    uint64_t max_samples;     /* decoded or produced by one query; default 50 M; more: -ERR_LIMIT */
+    uint64_t max_samples;     /* held by one query at one moment; default 50 M; more: -ERR_LIMIT */
     size_t max_series;        /* selected by one query; default 1 M */
     int64_t max_memory_bytes; /* of one query; default 512 MiB */
     int64_t max_points;       /* steps of a range query; 11000 as Prometheus */
@@ -37,6 +37,8 @@ struct promql_opts {
     struct pool *pool;     /* for parallel evaluation; may be NULL; borrowed */
     struct stats *stats;   /* may be NULL */
     struct budget *budget; /* all queries together; may be NULL */
+    const char *
+        active_file; /* what runs is noted there for after a crash; may be NULL; borrowed for the call */
 };
 
 struct promql_engine;
@@ -72,9 +74,47 @@ struct promql_result {
         int64_t parse_ns, select_ns, eval_ns;
         int64_t peak_bytes;
         int64_t resolution_ms; /* of the coarsest roll-up that was read; 0: samples only */
+        uint64_t samples_seen; /* a window's samples count at every step */
+        uint64_t samples_peak; /* held at one moment */
+        uint64_t *per_step;    /* samples seen at each step; NULL: not asked for */
+        size_t per_step_n;
+        int64_t first_step_ms;
+        int64_t step_ms;
     } stats;
     struct promql_result_impl *impl; /* the memory behind all of it */
 };
+
+/** A query with everything that may be said about it. */
+struct promql_ask {
+    struct series_source src;
+    struct str query;
+    int64_t start_ms;
+    int64_t end_ms;
+    int64_t step_ms;       /* 0: an instant query at start_ms */
+    int64_t lookback_ms;   /* 0: the engine's */
+    bool per_step;         /* statistics by step */
+    struct str user;       /* for the list of running queries */
+    struct cancel *cancel; /* may be NULL */
+};
+
+/** @return as promql_instant() and promql_range() */
+NODISCARD int promql_run(struct promql_engine *e, const struct promql_ask *ask,
+                         struct promql_result **ret, struct err *reterr);
+
+/** A query that is being evaluated. */
+struct promql_running {
+    uint64_t id;
+    struct str query;
+    struct str user;
+    int64_t since_ms;
+    uint64_t samples; /* read so far */
+};
+
+/** Call `fn` for every running query; strings are good during the call, which must be short. */
+void promql_each_running(struct promql_engine *e,
+                         void (*fn)(void *arg, const struct promql_running *q), void *arg);
+/** @return false when there is none of this number */
+bool promql_cancel(struct promql_engine *e, uint64_t id);
 
 /** @param cancel may be NULL
  * @return 0; -ERR_INVALID (parse error; span and "line:col: parse error: ..." text as Prometheus writes
@@ -134,6 +174,9 @@ NODISCARD int promql_format(struct str query, struct promql_syntax syntax, struc
                             struct err *reterr);
 /** The same on one line, as rules and parsed expressions show it. */
 NODISCARD int promql_canonical(struct str query, struct promql_syntax syntax, struct buf *dst,
+                               struct err *reterr);
+/** The parsed expression as JSON, as /api/v1/parse_query shows it. */
+NODISCARD int promql_tree_json(struct str query, struct promql_syntax syntax, struct buf *dst,
                                struct err *reterr);
 struct promql_syntax promql_engine_syntax(const struct promql_engine *e);
 

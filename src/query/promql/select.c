@@ -90,6 +90,16 @@ static int fail_too_many(struct err *e)
                    "query processing would load too many samples into memory in query execution");
 }
 
+/** Samples looked at for one step, when the query's statistics are wanted by step. */
+static inline void note_step(const struct pass *p, size_t i, uint64_t n)
+{
+    struct eval *ev = p->ev;
+
+    if (ev->per_step != NULL && p->grid->n == ev->top.n && p->grid->start_ms == ev->top.start_ms) {
+        atomic_fetch_add_explicit(&ev->per_step[i], n, memory_order_relaxed);
+    }
+}
+
 /** Newest sample in the lookback window of every step. */
 static void walk_instant(const struct pass *p, const struct samples *s, size_t row)
 {
@@ -98,6 +108,7 @@ static void walk_instant(const struct pass *p, const struct samples *s, size_t r
     uint64_t *bits = mat_bits(p->out, row);
     int64_t oldest_off = p->range_ms - (p->ev->left_open ? 1 : 0);
     size_t next = 0; /* first sample after the step's time */
+    uint64_t seen = 0;
 
     for (size_t i = 0; i < g->n; i++) {
         int64_t ref = ref_time(&p->when, grid_at(g, i));
@@ -111,7 +122,10 @@ static void walk_instant(const struct pass *p, const struct samples *s, size_t r
         }
         v[i] = p->sample_times ? (double)s->t_ms[next - 1] / 1000 : s->v[next - 1];
         bit_set(bits, i);
+        seen++;
+        note_step(p, i, 1);
     }
+    atomic_fetch_add_explicit(&p->ev->samples_seen, seen, memory_order_relaxed);
 }
 
 static void drop_stale(struct samples *s)
@@ -181,6 +195,7 @@ static void walk_window(const struct pass *p, const struct samples *s, size_t ro
         scratch->t_ms + (p->fn->counter ? find_resets(s, scratch->t_ms) : 0);
     size_t lo = 0;
     size_t hi = 0;
+    uint64_t seen = 0;
 
     w.resets = scratch->t_ms;
     w.blocks = reduce_series(p, s, scratch->v);
@@ -201,6 +216,8 @@ static void walk_window(const struct pass *p, const struct samples *s, size_t ro
         w.v = s->v + lo;
         w.n = hi - lo;
         w.range_s = (double)(w.end_ms - w.start_ms) / 1000;
+        seen += w.n;
+        note_step(p, i, w.n);
         window_resets_in(&w, resets_end, lo, hi);
         w.arg[0] = p->args[0] != NULL ? p->args[0][i] : p->fn->default_arg;
         w.arg[1] = p->args[1] != NULL ? p->args[1][i] : 0;
@@ -209,6 +226,7 @@ static void walk_window(const struct pass *p, const struct samples *s, size_t ro
             bit_set(bits, i);
         }
     }
+    atomic_fetch_add_explicit(&p->ev->samples_seen, seen, memory_order_relaxed);
 }
 
 /** A row of a matrix as samples. */
@@ -345,7 +363,7 @@ static int pass_row(struct pass *p, size_t row, struct samples *s, struct sample
     if (rc != 0) {
         return e->code != 0 ? rc : err_set(e, (enum err_code) - rc, "%s", err_text(rc));
     }
-    if (eval_count(ev, s->n) != 0) {
+    if (eval_room(ev, s->n) != 0) {
         return fail_too_many(e);
     }
     if (p->fn == NULL && p->extend != EXTEND_SMOOTHED) {
@@ -418,7 +436,9 @@ static int pass_run(struct pass *p)
         return rc;
     }
     mat_compact(out);
-    if (eval_count(ev, bits_count(out->has, out->n * out->words)) != 0) {
+    out->held = bits_count(out->has, out->n * out->words);
+    if (eval_hold(ev, out->held) != 0) {
+        out->held = 0;
         mat_done(ev, out);
         return fail_too_many(ev->reterr);
     }
@@ -449,8 +469,7 @@ static int instant_rows(struct eval *ev, const struct selector *s, const struct 
                      .sample_times = sample_times,
                      .out = ret};
     enum series_need need = s->extend == EXTEND_NONE ? SERIES_NEED_LAST : SERIES_NEED_SAMPLES;
-    int rc = select_series(ev, s, g, p.range_ms, (struct series_hint){.need = need},
-                           &p.selection);
+    int rc = select_series(ev, s, g, p.range_ms, (struct series_hint){.need = need}, &p.selection);
 
     if (rc == 0) {
         rolled_init(&p.rolled, ev->src.ops, p.selection, NULL);
@@ -602,6 +621,7 @@ int eval_window_call(struct eval *ev, const struct call *c, size_t arg, const st
 void point_list_done(struct eval *ev, struct point_list *l)
 {
     budget_give(&ev->mem, l->bytes);
+    eval_release(ev, l->held);
     for (size_t i = 0; i < l->n; i++) {
         samples_done(&l->v[i].samples);
     }
@@ -648,9 +668,10 @@ static int read_points(struct eval *ev, const struct node *n, const struct grid 
             return rc;
         }
         atomic_fetch_add_explicit(&ev->samples_read, s->samples.n, memory_order_relaxed);
-        if (eval_count(ev, s->samples.n) != 0) {
+        if (eval_hold(ev, s->samples.n) != 0) {
             return fail_too_many(ev->reterr);
         }
+        ret->held += s->samples.n;
         drop_stale(&s->samples);
         s->labels = ops->labels(sel, i);
         if (s->samples.n == 0) {

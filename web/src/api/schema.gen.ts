@@ -334,6 +334,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/parse_query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A PromQL expression as a tree (Prometheus form) */
+        get: operations["parseQuery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/status/active_queries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** PromQL queries that run now */
+        get: operations["activeQueries"];
+        put?: never;
+        post?: never;
+        /** End a running query */
+        delete: operations["cancelQuery"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/rules": {
         parameters: {
             query?: never;
@@ -2471,6 +2506,10 @@ export interface operations {
                 /** @description Duration; at most the server's query timeout */
                 timeout?: components["parameters"]["timeout"];
                 stats?: "all";
+                /** @description Series shown at most, 0 for all; a warning says when some are not */
+                limit?: number;
+                /** @description Duration in the place of query.lookback */
+                lookback_delta?: string;
             };
             header?: never;
             path?: never;
@@ -2503,6 +2542,10 @@ export interface operations {
                 /** @description Duration; at most the server's query timeout */
                 timeout?: components["parameters"]["timeout"];
                 stats?: "all";
+                /** @description Series shown at most, 0 for all; a warning says when some are not */
+                limit?: number;
+                /** @description Duration in the place of query.lookback */
+                lookback_delta?: string;
             };
             header?: never;
             path?: never;
@@ -2796,6 +2839,89 @@ export interface operations {
                 content?: never;
             };
             400: components["responses"]["Error"];
+        };
+    };
+    parseQuery: {
+        parameters: {
+            query: {
+                /** @description PromQL expression */
+                query: components["parameters"]["promql"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Tree */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status: string;
+                        data: Record<string, never>;
+                    };
+                };
+            };
+        };
+    };
+    activeQueries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Queries */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        queries: {
+                            id: number;
+                            query: string;
+                            user: string;
+                            /** Format: int64 */
+                            since_ms: number;
+                            /** Format: int64 */
+                            samples: number;
+                        }[];
+                    };
+                };
+            };
+        };
+    };
+    cancelQuery: {
+        parameters: {
+            query: {
+                id: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It ends */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such query runs */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
         };
     };
     rules: {

@@ -171,7 +171,8 @@ static void test_limits(void **state)
         const char *msg; /* its beginning */
     } cases[] = {
         {{.max_samples = 5}, "m[5m]", too_many},
-        {{.max_samples = 5}, "sum_over_time(m[5m])", too_many},
+        {{.max_samples = 2}, "sum_over_time(m[5m])", too_many},
+        {{.max_samples = 3}, "m + m", too_many},
         {{.max_samples = 100}, "sum_over_time(vector(1)[5m:1s])", too_many},
         {{.max_samples = 1000}, "sum(m)[1000y:1ms]", "1:8: parse error: duration out of range"},
         {{.max_samples = 1000}, "none[200y:1ms]", too_many},
@@ -349,6 +350,76 @@ static void test_parallel(void **state)
     pool_free(pool);
 }
 
+static void count_running(void *arg, const struct promql_running *q)
+{
+    int *n = arg;
+
+    assert_true(q->id > 0 && q->since_ms > 0);
+    *n += str_eq(q->query, STR("m")) && str_eq(q->user, STR("kim"));
+}
+
+/** What a source sees while a query selects: the query is listed, and can be cancelled. */
+struct spy {
+    struct series_source real;
+    struct promql_engine *e;
+    int running;
+};
+
+static int spy_select(void *impl, const struct series_query *q, struct series_selection **ret,
+                      struct err *reterr)
+{
+    struct spy *s = impl;
+
+    promql_each_running(s->e, count_running, &s->running);
+    assert_false(promql_cancel(s->e, 999));
+    assert_true(promql_cancel(s->e, 1));
+    return s->real.ops->select(s->real.impl, q, ret, reterr);
+}
+
+static void test_running_queries(void **state)
+{
+    const struct promql_opts opts = {.active_file = "/tmp/test_engine.active"};
+    struct mem_source *source = sample_source();
+    struct spy s = {.real = mem_source_view(source), .e = promql_engine_new(&opts)};
+    struct series_source_ops ops = *s.real.ops;
+    struct cancel cancel;
+    struct promql_ask ask = {.src = {&ops, &s},
+                             .query = STR("m"),
+                             .start_ms = 120000,
+                             .user = STR("kim"),
+                             .cancel = &cancel};
+    struct promql_result *r = NULL;
+    struct err err = {0};
+
+    (void)state;
+    ops.select = spy_select;
+    cancel_init(&cancel, 0);
+    assert_int_equal(promql_run(s.e, &ask, &r, &err), -ERR_CANCELED);
+    assert_int_equal(s.running, 1);
+    promql_each_running(s.e, count_running, &s.running);
+    assert_int_equal(s.running, 1); /* gone from the list */
+    promql_engine_free(s.e);
+    mem_source_free(source);
+    remove("/tmp/test_engine.active");
+}
+
+static void test_held_samples(void **state)
+{
+    const struct promql_opts opts = {.max_samples = 7};
+    struct promql_engine *e = promql_engine_new(&opts);
+    struct mem_source *s = sample_source();
+    struct promql_result *r = NULL;
+
+    (void)state; /* 6 samples are read again and again, never more held than fit */
+    assert_int_equal(promql_instant(e, mem_source_view(s),
+                                    STR("sum(m) + sum(m) + sum(m) + sum(m) + sum(m)"), 120000, NULL,
+                                    &r, NULL),
+                     0);
+    promql_result_free(r);
+    promql_engine_free(e);
+    mem_source_free(s);
+}
+
 static void test_left_open(void **state)
 {
     static const struct {
@@ -479,6 +550,8 @@ int main(void)
         cmocka_unit_test(test_memory_runs_out),
         cmocka_unit_test(test_parallel),
         cmocka_unit_test(test_left_open),
+        cmocka_unit_test(test_running_queries),
+        cmocka_unit_test(test_held_samples),
         cmocka_unit_test(test_format),
         cmocka_unit_test(test_selector),
         cmocka_unit_test(test_deep_and_long),
