@@ -73,7 +73,7 @@ static int64_t zigzag(uint64_t v)
 static int add_span(struct native_decoder *d, int side, struct pb msg, struct err *reterr)
 {
     struct native_span span = {0, 0};
-    struct pb_field f;
+    struct pb_field f = {0};
     int rc;
 
     while ((rc = pb_next(&msg, &f, reterr)) > 0) {
@@ -236,7 +236,7 @@ static void reset(struct native_decoder *d)
 
 static int scan(struct native_decoder *d, struct pb msg, struct given *g, struct err *reterr)
 {
-    struct pb_field f;
+    struct pb_field f = {0};
     int rc;
 
     while ((rc = pb_next(&msg, &f, reterr)) > 0) {

@@ -331,7 +331,12 @@ int native_sub(struct native_histogram *h, const struct native_histogram *other)
 
 static bool same_bits(double a, double b)
 {
-    return memcmp(&a, &b, sizeof(a)) == 0;
+    uint64_t x;
+    uint64_t y;
+
+    memcpy(&x, &a, sizeof(x));
+    memcpy(&y, &b, sizeof(y));
+    return x == y;
 }
 
 static bool same_buckets(const struct native_buckets *a, const struct native_buckets *b)

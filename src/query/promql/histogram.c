@@ -392,11 +392,11 @@ static void native_row(const struct estimate *e, size_t row, size_t to, struct m
 
 static void note_quantiles(const struct estimate *e, size_t steps)
 {
-    for (size_t i = 0; i < steps; i++) {
-        double q = e->args[0].v[i];
+    const double *q = e->args[0].v;
 
-        if (isnan(q) || q < 0 || q > 1) {
-            eval_note_quantile(e->ev, e->c->args[0], q);
+    for (size_t i = 0; q != NULL && i < steps; i++) {
+        if (isnan(q[i]) || q[i] < 0 || q[i] > 1) {
+            eval_note_quantile(e->ev, e->c->args[0], q[i]);
         }
     }
 }

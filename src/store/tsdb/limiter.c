@@ -142,8 +142,12 @@ static struct use *use_new(struct str metric, struct str name)
     struct use *u = mem_try_calloc(1, sizeof(*u) + metric.n + name.n);
 
     if (u != NULL) {
-        memcpy(u->text, metric.p, metric.n);
-        memcpy(u->text + metric.n, name.p, name.n);
+        if (metric.n != 0) { /* NULL then */
+            memcpy(u->text, metric.p, metric.n);
+        }
+        if (name.n != 0) {
+            memcpy(u->text + metric.n, name.p, name.n);
+        }
         u->metric = str_of(u->text, metric.n);
         u->name = str_of(u->text + metric.n, name.n);
     }

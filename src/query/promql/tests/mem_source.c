@@ -176,8 +176,10 @@ static int mem_read(struct series_selection *s, size_t i, struct samples *dst, s
     if (!samples_reserve(dst, to - from + 1)) {
         return err_set(reterr, ERR_NOMEM, "out of memory");
     }
-    memcpy(dst->t_ms, src->t_ms + from, (to - from) * sizeof(int64_t));
-    memcpy(dst->v, src->v + from, (to - from) * sizeof(double));
+    if (to != from) {
+        memcpy(dst->t_ms, src->t_ms + from, (to - from) * sizeof(int64_t));
+        memcpy(dst->v, src->v + from, (to - from) * sizeof(double));
+    }
     dst->n = to - from;
     return 0;
 }
