@@ -46,15 +46,13 @@ void record_add_sample(struct record *r, uint64_t ref, int64_t t_ms, double v)
 {
     enum { MOST = 2 * BITS_VARINT_MAX + sizeof(v), ROOM = 4096 };
 
-    uint8_t *p = (uint8_t *)r->samples.data + r->samples.n;
+    uint8_t *p;
     size_t n;
 
-    if (UNLIKELY(r->samples.cap - r->samples.n < MOST)) {
-        p = (uint8_t *)buf_reserve(&r->samples, ROOM);
-        if (p == NULL) {
-            return;
-        }
+    if (UNLIKELY(r->samples.cap - r->samples.n < MOST) && buf_reserve(&r->samples, ROOM) == NULL) {
+        return;
     }
+    p = (uint8_t *)r->samples.data + r->samples.n;
     n = bits_put_varint(p, bits_zigzag((int64_t)(ref - r->last_ref)));
     n += bits_put_varint(p + n, bits_zigzag((int64_t)((uint64_t)t_ms - (uint64_t)r->last_t)));
     memcpy(p + n, &v, sizeof(v));
