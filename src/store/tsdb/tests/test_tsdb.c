@@ -996,11 +996,62 @@ static void test_replay_is_bounded(void **state)
     }
 }
 
+struct logged {
+    uint64_t ref;
+    int64_t t;
+    double v;
+};
+
+static const struct logged LOGGED[] = {
+    {5 << 8 | 1, 1700000000000, 12},     {6 << 8 | 1, 1700000000000, -3},
+    {4 << 8 | 1, 1700000000015, 12.34},  {4 << 8 | 2, 1700000000000, 0.125},
+    {5 << 8 | 2, 1700000000000, 0.3333}, {6 << 8 | 2, 1700000000000, -0.0},
+    {7 << 8 | 2, 1700000000000, 1e18},   {8 << 8 | 2, 1700000000000, 140737488355327.0},
+};
+
+static int check_logged(void *arg, uint64_t ref, int64_t t_ms, double v)
+{
+    const struct logged **at = arg;
+
+    assert_int_equal(ref, (*at)->ref);
+    assert_int_equal(t_ms, (*at)->t);
+    assert_memory_equal(&v, &(*at)->v, sizeof(v));
+    (*at)++;
+    return 0;
+}
+
+/** Known bytes of samples in the log, written and read. */
+static void test_record_bytes(void **state)
+{
+    static const char WANT[] =
+        "93a00180a0abfef962181200051c1ea413171dfa011000696ff085c954d53f10000000000000000080100000c84e676dc1ab431200feffffffffff3f";
+    static const struct record_ops ops = {NULL, check_logged};
+    const struct logged *at = LOGGED;
+    struct record r;
+    struct buf payload CLEANUP(buf_done) = {0};
+    char hex[400];
+
+    (void)state;
+    record_init(&r);
+    buf_init(&payload, 1000);
+    buf_add_byte(&payload, 0);
+    buf_add_byte(&payload, ARRAY_LEN(LOGGED));
+    for (size_t i = 0; i < ARRAY_LEN(LOGGED); i++) {
+        record_add_sample(&r, LOGGED[i].ref, LOGGED[i].t, LOGGED[i].v);
+    }
+    hex_encode((const uint8_t *)r.samples.data, r.samples.n, hex);
+    assert_string_equal(hex, WANT);
+    buf_add_str(&payload, buf_str(&r.samples));
+    assert_int_equal(record_decode(buf_str(&payload), &ops, &at), 0);
+    assert_ptr_equal(at, LOGGED + ARRAY_LEN(LOGGED));
+    record_done(&r);
+}
+
 static void test_records(void **state)
 {
     static const struct record_ops ops = {NULL, NULL};
     static const struct str BAD[] = {STR(""),     STR("\1"),    STR("\1\5\3ab"),
-                                     STR("\0\1"), STR("\0\0x"), STR("\0\1\2\2\0\0\0\0")};
+                                     STR("\0\1"), STR("\0\0x"), STR("\0\1\0\2\0\0\0\0")};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(BAD); i++) {
@@ -1045,6 +1096,7 @@ int main(void)
         DB_TEST(test_threads),
         DB_TEST(test_replay_is_bounded),
         cmocka_unit_test(test_records),
+        cmocka_unit_test(test_record_bytes),
         cmocka_unit_test(test_days),
     };
 
