@@ -5,6 +5,7 @@ then both must answer the same PromQL queries alike, histograms and annotations 
 import json
 import math
 import random
+import socket
 import struct
 import time
 
@@ -305,13 +306,22 @@ def runs(all_series):
 def pair(start_shared, prometheus3):
     """(bongsu, prometheus url, start s) with the same data."""
     bongsu = start_shared.server(args=['--query-experimental'])
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        address = f'127.0.0.1:{s.getsockname()[1]}'
     (start_shared.folder / 'prometheus.yml').write_text('global: {}\n')
-    prom = start_shared.process('prometheus', [
+    start_shared.process('prometheus', [
         prometheus3, '--config.file=prometheus.yml', '--storage.tsdb.path=prom-data', '--web.enable-remote-write-receiver',
-        '--enable-feature=native-histograms,promql-experimental-functions', '--web.listen-address=127.0.0.1:0'])
-    address = prom.wait_log(r'(?:Listening on"|listening on") address=(127\.0\.0\.1:\d+)', 20).group(1)
+        '--enable-feature=native-histograms,promql-experimental-functions', f'--web.listen-address={address}'])
     url = f'http://{address}'
-    wait_for('prometheus', lambda: requests.get(url + '/-/ready', timeout=5).status_code == 200, 30)
+
+    def ready():
+        try:
+            return requests.get(url + '/-/ready', timeout=5).status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    wait_for('prometheus', ready, 30, 0.1)
     start_s = int(time.time()) // 60 * 60 - POINTS * STEP_S
     for base in (bongsu.url, url):
         for s in runs(data(start_s * 1000)):
