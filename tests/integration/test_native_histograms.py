@@ -312,6 +312,7 @@ def pair(start_shared, prometheus3):
     (start_shared.folder / 'prometheus.yml').write_text('global: {}\n')
     start_shared.process('prometheus', [
         prometheus3, '--config.file=prometheus.yml', '--storage.tsdb.path=prom-data', '--web.enable-remote-write-receiver',
+        '--web.enable-otlp-receiver',
         '--enable-feature=native-histograms,promql-experimental-functions', f'--web.listen-address={address}'])
     url = f'http://{address}'
 
@@ -356,3 +357,39 @@ def test_same_answers(pair):
     expressions = list(queries())
     wrong = compare(*pair, expressions)
     assert not wrong, f'{len(wrong)} of {len(expressions)} differ:\n' + '\n'.join(wrong[:20])
+
+
+def exponential(name, points):
+    """An OTLP metric; points: (time s, scale, offset, counts, negative counts, zero count, sum)."""
+    out = b''
+    for t, scale, offset, counts, negative, zero, total in points:
+        p = (wire.fixed64(3, t * 10 ** 9) + wire.fixed64(4, sum(counts) + sum(negative) + zero) + wire.double(5, total)
+             + wire.uint(6, zigzag(scale)) + wire.fixed64(7, zero))
+        for field, c in ((8, counts), (9, negative)):
+            p += wire.blob(field, wire.uint(1, zigzag(offset)) + wire.blob(2, b''.join(wire.varint(n) for n in c)))
+        out += wire.blob(1, p)
+    return wire.blob(1, name) + wire.blob(10, out + wire.uint(2, 2))
+
+
+def test_otlp_exponential(pair):
+    bongsu, url, start_s = pair
+    t = start_s + 600
+    body = wire.metrics([
+        exponential('otlp.exp', [(t, 3, -4, (1, 0, 2, 5), (), 2, 4.5), (t + 15, 3, -4, (2, 0, 4, 9, 1), (1,), 3, 9.5)]),
+        exponential('otlp.fine', [(t, 12, 100, tuple(range(1, 60)), (3, 4), 0, 70.25)]),
+        exponential('otlp.coarse', [(t, -4, -1, (7, 9), (), 1, 1e5)]),
+    ], res={'service.name': 'shop'})
+    assert bongsu.otlp('metrics', body).status_code == 200
+    r = requests.post(url + '/api/v1/otlp/v1/metrics', data=body, timeout=30,
+                      headers={'Content-Type': 'application/x-protobuf'})
+    assert r.status_code == 200, r.text
+    for metric in ('otlp_exp', 'otlp_fine', 'otlp_coarse'):
+        for q in (metric, f'{metric}[2m]', f'histogram_quantile(0.9, {metric})', f'increase({metric}[1m])'):
+            ours = ask(bongsu.url, '/api/v1/query', query=f'{q}', time=t + 20)
+            theirs = ask(url, '/api/v1/query', query=f'{q}', time=t + 20)
+            for answer in (ours, theirs):
+                assert answer['status'] == 'success', answer
+                for s in answer['data']['result']:
+                    s['metric'] = {}  # names of scope labels differ between versions
+            assert theirs['data']['result'] or q.startswith('increase'), q
+            assert not difference(ours, theirs), f'{q}: {difference(ours, theirs)}'
