@@ -258,7 +258,9 @@ static struct str keep(char **at, struct str s)
 {
     char *p = *at;
 
-    memcpy(p, s.p, s.n);
+    if (s.n != 0) {
+        memcpy(p, s.p, s.n);
+    }
     *at += s.n;
     return str_of(p, s.n);
 }
@@ -316,7 +318,9 @@ static void note_example(struct limiter *l, struct offender *o, struct labels la
     labels_format(labels, &b);
     s = utf8_cut(buf_str(&b), EXAMPLE_BYTES);
     mutex_lock(&l->text_lock);
-    memcpy(o->example, s.p, s.n);
+    if (s.n != 0) {
+        memcpy(o->example, s.p, s.n);
+    }
     o->example_n = s.n;
     mutex_unlock(&l->text_lock);
     buf_done(&b);
