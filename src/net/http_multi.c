@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/hash.h"
 
 enum {
     DEFAULT_CONNECTIONS = 64,
@@ -26,10 +27,16 @@ enum {
     KEEP_BODY = 1 << 20, /* largest body buffer kept with one */
     RETRY_AFTER_MAX_S = 24 * 3600,
     REASON_MAX = 64,
+    SHARDS_MAX = 64,
+    SHARD_CONNECTIONS = 32,
+    SHARD_SHIFT = 32, /* in the data of an event: shard number above, descriptor below */
 };
+
+static const uint64_t WAKE_DATA = UINT64_MAX;
 
 struct http_transfer {
     struct http_multi *m;
+    struct shard *shard; /* of the request in flight */
     struct http_multi_request r;
     CURL *easy;
     struct curl_slist *headers;
@@ -42,11 +49,18 @@ struct http_transfer {
     struct http_transfer *next, *prev; /* of `running` or `spare` */
 };
 
-struct http_multi {
+/* libcurl walks all its kept connections for every request, so they are spread over several handles. */
+struct shard {
+    struct http_multi *m;
     CURLM *multi;
+    int64_t timer_ns; /* CLOCK_MONOTONIC; -1: none */
+};
+
+struct http_multi {
+    struct shard shards[SHARDS_MAX];
+    size_t shards_n;
     int epoll;
     int wake;
-    int64_t timer_ns; /* CLOCK_MONOTONIC; -1: none */
     size_t running_n;
     size_t spare_n;
     size_t sockets;
@@ -58,13 +72,14 @@ struct http_multi {
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
 {
-    struct http_multi *m = arg;
-    struct epoll_event e = {.data.fd = fd};
+    struct shard *sh = arg;
+    struct http_multi *m = sh->m;
+    struct epoll_event e = {.data.u64 = (uint64_t)(sh - m->shards) << SHARD_SHIFT | (uint32_t)fd};
 
     (void)easy;
     if (what == CURL_POLL_REMOVE) {
         ignore_result(epoll_ctl(m->epoll, EPOLL_CTL_DEL, fd, NULL), "it may be closed already");
-        curl_multi_assign(m->multi, fd, NULL);
+        curl_multi_assign(sh->multi, fd, NULL);
         return 0;
     }
     e.events = (what != CURL_POLL_OUT ? EPOLLIN : 0u) | (what != CURL_POLL_IN ? EPOLLOUT : 0u);
@@ -72,17 +87,17 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *kn
         if (epoll_ctl(m->epoll, EPOLL_CTL_ADD, fd, &e) < 0 && errno == EEXIST) {
             ignore_result(epoll_ctl(m->epoll, EPOLL_CTL_MOD, fd, &e), "it is there");
         }
-        curl_multi_assign(m->multi, fd, m);
+        curl_multi_assign(sh->multi, fd, m);
     }
     return 0;
 }
 
 static int on_timer(CURLM *multi, long timeout_ms, void *arg)
 {
-    struct http_multi *m = arg;
+    struct shard *sh = arg;
 
     (void)multi;
-    m->timer_ns = timeout_ms < 0 ? -1 : clock_mono().ns + (int64_t)timeout_ms * 1000000;
+    sh->timer_ns = timeout_ms < 0 ? -1 : clock_mono().ns + (int64_t)timeout_ms * 1000000;
     return 0;
 }
 
@@ -107,28 +122,44 @@ static int on_close(void *arg, curl_socket_t fd)
     return close(fd);
 }
 
+static bool shard_init(struct http_multi *m, long max)
+{
+    struct shard *sh = &m->shards[m->shards_n];
+
+    sh->m = m;
+    sh->timer_ns = -1;
+    sh->multi = curl_multi_init();
+    if (sh->multi == NULL) {
+        return false;
+    }
+    m->shards_n++;
+    curl_multi_setopt(sh->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(sh->multi, CURLMOPT_SOCKETDATA, sh);
+    curl_multi_setopt(sh->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(sh->multi, CURLMOPT_TIMERDATA, sh);
+    curl_multi_setopt(sh->multi, CURLMOPT_MAXCONNECTS, max);
+    curl_multi_setopt(sh->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, max);
+    return true;
+}
+
 struct http_multi *http_multi_new(const struct http_multi_opts *o)
 {
     struct http_multi *m = mem_xcalloc(1, sizeof(*m));
-    long max = o->max_connections != 0 ? (long)o->max_connections : DEFAULT_CONNECTIONS;
-    struct epoll_event e = {.events = EPOLLIN};
+    size_t max = o->max_connections != 0 ? o->max_connections : DEFAULT_CONNECTIONS;
+    struct epoll_event e = {.events = EPOLLIN, .data.u64 = WAKE_DATA};
+    size_t n = max / SHARD_CONNECTIONS;
+    bool ok = true;
 
-    m->multi = curl_multi_init();
+    n = n < 1 ? 1 : n > SHARDS_MAX ? SHARDS_MAX : n;
+    for (size_t i = 0; ok && i < n; i++) {
+        ok = shard_init(m, (long)(max / n));
+    }
     m->epoll = epoll_create1(EPOLL_CLOEXEC);
     m->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    m->timer_ns = -1;
-    e.data.fd = m->wake;
-    if (m->multi == NULL || m->epoll < 0 || m->wake < 0 ||
-        epoll_ctl(m->epoll, EPOLL_CTL_ADD, m->wake, &e) < 0) {
+    if (!ok || m->epoll < 0 || m->wake < 0 || epoll_ctl(m->epoll, EPOLL_CTL_ADD, m->wake, &e) < 0) {
         http_multi_free(m);
         return NULL;
     }
-    curl_multi_setopt(m->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(m->multi, CURLMOPT_SOCKETDATA, m);
-    curl_multi_setopt(m->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-    curl_multi_setopt(m->multi, CURLMOPT_TIMERDATA, m);
-    curl_multi_setopt(m->multi, CURLMOPT_MAXCONNECTS, max);
-    curl_multi_setopt(m->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, max);
     return m;
 }
 
@@ -152,7 +183,7 @@ static void detach(struct http_transfer *t)
 {
     struct http_multi *m = t->m;
 
-    curl_multi_remove_handle(m->multi, t->easy);
+    curl_multi_remove_handle(t->shard->multi, t->easy);
     if (t->prev != NULL) {
         t->prev->next = t->next;
     } else {
@@ -201,8 +232,8 @@ void http_multi_free(struct http_multi *m)
         m->spare = t->next;
         transfer_free(t);
     }
-    if (m->multi != NULL) {
-        curl_multi_cleanup(m->multi);
+    for (size_t i = 0; i < m->shards_n; i++) {
+        curl_multi_cleanup(m->shards[i].multi);
     }
     if (m->epoll >= 0) {
         close(m->epoll);
@@ -399,6 +430,7 @@ static bool set_options(struct http_transfer *t)
     curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(h, CURLOPT_MAXAGE_CONN, 300L);
+    curl_easy_setopt(h, CURLOPT_DNS_CACHE_TIMEOUT, 0L); /* else every request walks the cache */
     curl_easy_setopt(h, CURLOPT_HTTP_VERSION,
                      p->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)r->timeout_ms);
@@ -465,6 +497,17 @@ static struct http_transfer *transfer_take(struct http_multi *m)
     return t;
 }
 
+/* One host's requests go to one shard, where its connection is. */
+static struct shard *shard_of(struct http_multi *m, const char *url)
+{
+    struct str s = str_cstr(url);
+    int64_t at = str_find(s, STR("://"));
+    struct str host = at < 0 ? s : str_drop(s, (size_t)at + 3);
+
+    host = str_take(host, host.p != NULL ? strcspn(host.p, "/?#") : 0);
+    return &m->shards[hash64(host.p, host.n) % m->shards_n];
+}
+
 int http_multi_start(struct http_multi *m, const struct http_multi_request *r,
                      struct http_transfer **ret, struct err *reterr)
 {
@@ -487,7 +530,8 @@ int http_multi_start(struct http_multi *m, const struct http_multi_request *r,
     } else {
         buf_init(&t->body, max);
     }
-    if (!set_options(t) || curl_multi_add_handle(m->multi, t->easy) != CURLM_OK) {
+    t->shard = shard_of(m, r->url);
+    if (!set_options(t) || curl_multi_add_handle(t->shard->multi, t->easy) != CURLM_OK) {
         recycle(t);
         return err_set(reterr, ERR_NOMEM, "no memory for an HTTP request");
     }
@@ -571,12 +615,12 @@ static void finish(struct http_transfer *t, CURLcode code)
     t->r.done(t->r.arg, &r); /* the strings of the handle live until it is reset */
 }
 
-static void collect(struct http_multi *m)
+static void collect(struct shard *sh)
 {
     CURLMsg *msg;
     int left;
 
-    while ((msg = curl_multi_info_read(m->multi, &left)) != NULL) {
+    while ((msg = curl_multi_info_read(sh->multi, &left)) != NULL) {
         if (msg->msg == CURLMSG_DONE) {
             CURLcode code = msg->data.result;
             struct http_transfer *t = NULL;
@@ -592,43 +636,59 @@ static void collect(struct http_multi *m)
 /* ms until something is to be done, at most `limit_ms` (-1: none). */
 static int wait_ms(const struct http_multi *m, int64_t limit_ms)
 {
+    int64_t now_ns = clock_mono().ns;
     int64_t ms = limit_ms;
 
-    if (m->timer_ns >= 0) {
-        int64_t left = (m->timer_ns - clock_mono().ns + 999999) / 1000000;
+    for (size_t i = 0; i < m->shards_n; i++) {
+        if (m->shards[i].timer_ns >= 0) {
+            int64_t left = (m->shards[i].timer_ns - now_ns + 999999) / 1000000;
 
-        left = left < 0 ? 0 : left;
-        ms = ms < 0 || left < ms ? left : ms;
+            left = left < 0 ? 0 : left;
+            ms = ms < 0 || left < ms ? left : ms;
+        }
     }
     return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
+static void on_event(struct http_multi *m, const struct epoll_event *e)
+{
+    struct shard *sh;
+    uint64_t count;
+    int running;
+    int what;
+
+    if (e->data.u64 == WAKE_DATA) {
+        ignore_result(read(m->wake, &count, sizeof(count)), "only to clear it");
+        return;
+    }
+    sh = &m->shards[e->data.u64 >> SHARD_SHIFT];
+    what = ((e->events & EPOLLIN) != 0 ? CURL_CSELECT_IN : 0) |
+           ((e->events & EPOLLOUT) != 0 ? CURL_CSELECT_OUT : 0) |
+           ((e->events & (EPOLLERR | EPOLLHUP)) != 0 ? CURL_CSELECT_ERR : 0);
+    curl_multi_socket_action(sh->multi, (int)(uint32_t)e->data.u64, what, &running);
+    collect(sh);
 }
 
 void http_multi_run(struct http_multi *m, int64_t timeout_ms)
 {
     struct epoll_event events[EVENTS];
-    int running = 0;
     int n = epoll_wait(m->epoll, events, EVENTS, wait_ms(m, timeout_ms));
+    int64_t now_ns;
 
     for (int i = 0; i < n; i++) {
-        int fd = events[i].data.fd;
+        on_event(m, &events[i]);
+    }
+    now_ns = clock_mono().ns;
+    for (size_t i = 0; i < m->shards_n; i++) {
+        struct shard *sh = &m->shards[i];
+        int running;
 
-        if (fd == m->wake) {
-            uint64_t count;
-
-            ignore_result(read(m->wake, &count, sizeof(count)), "only to clear it");
-        } else {
-            int what = ((events[i].events & EPOLLIN) != 0 ? CURL_CSELECT_IN : 0) |
-                       ((events[i].events & EPOLLOUT) != 0 ? CURL_CSELECT_OUT : 0) |
-                       ((events[i].events & (EPOLLERR | EPOLLHUP)) != 0 ? CURL_CSELECT_ERR : 0);
-
-            curl_multi_socket_action(m->multi, fd, what, &running);
+        if (sh->timer_ns >= 0 && now_ns >= sh->timer_ns) {
+            sh->timer_ns = -1;
+            curl_multi_socket_action(sh->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+            collect(sh);
         }
     }
-    if (m->timer_ns >= 0 && clock_mono().ns >= m->timer_ns) {
-        m->timer_ns = -1;
-        curl_multi_socket_action(m->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    }
-    collect(m);
 }
 
 void http_multi_wake(struct http_multi *m)

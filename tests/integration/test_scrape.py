@@ -291,8 +291,9 @@ def test_proxy_and_redirects(site, scraper):
     s = scraper([job('far.example:80', 'proxied', proxy_url=f'http://{proxy.address}'),
                  job(web.address, 'follows', metrics_path='/moved'),
                  job(web.address, 'stays', metrics_path='/moved', follow_redirects=False)])
-    found = {t['scrapePool']: t for t in scraped(s, 3)}
-    assert found['proxied']['health'] == found['follows']['health'] == 'up', found
+    want = {'proxied': 'up', 'follows': 'up', 'stays': 'down'}
+    found = wait_for('the proxy and the redirect', lambda: (f := {t['scrapePool']: t for t in targets(s)}) and
+                     {k: v['health'] for k, v in f.items()} == want and f, 20)
     assert found['stays']['lastError'] == 'server returned HTTP status 302 Found'
 
 
@@ -306,14 +307,14 @@ def test_tls(site, scraper, start):
     web.pages['/metrics'] = PAGE
     ca = (start.folder / 'crt').read_text()
     tls = {'ca_file': 'crt', 'server_name': 'db.example'}
-    s = scraper([job(web.address, 'named', scheme='https', tls_config=tls, scrape_interval='2s'),
+    s = scraper([job(web.address, 'named', scheme='https', tls_config=tls),
                  job(web.address, 'inline', scheme='https', tls_config={'ca': ca, 'server_name': 'db.example'}),
                  job(web.address, 'skips', scheme='https', tls_config={'insecure_skip_verify': True}),
                  job(web.address, 'other', scheme='https', tls_config={'ca_file': 'crt'}),
-                 job(web.address, 'untrusted', scheme='https')])
-    found = {t['scrapePool']: t for t in scraped(s, 5)}
-    assert {k: v['health'] for k, v in found.items()} == {
-        'named': 'up', 'inline': 'up', 'skips': 'up', 'other': 'down', 'untrusted': 'down'}, found
+                 job(web.address, 'untrusted', scheme='https')], scrape_interval='2s', scrape_timeout='2s')
+    want = {'named': 'up', 'inline': 'up', 'skips': 'up', 'other': 'down', 'untrusted': 'down'}
+    found = wait_for('three that trust the server', lambda: (f := {t['scrapePool']: t for t in targets(s)}) and
+                     {k: v['health'] for k, v in f.items()} == want and f, 20)
     assert 'certificate' in found['untrusted']['lastError'].lower()
 
 
