@@ -344,8 +344,8 @@ static int add_label(struct set_reader *r, struct str name, struct str value, st
 static int read_item(struct set_reader *r, struct err *reterr)
 {
     const char *start = r->p;
-    struct str name;
-    struct str value;
+    struct str name = str_of("", 0);
+    struct str value = str_of("", 0);
     int rc;
 
     if (r->p < r->end && *r->p == '"') {
@@ -564,7 +564,7 @@ static int set_help(struct expo *x, struct str help, struct err *reterr)
 int expo_meta_line(struct expo *x, enum expo_meta what, const char *eol, struct err *reterr)
 {
     bool om = x->o->format == EXPO_OPENMETRICS;
-    struct str name = {0};
+    struct str name = str_of("", 0);
     struct str text;
     int rc = family_name(x, eol, &name, reterr);
 

@@ -214,7 +214,7 @@ static int store(struct line *l, struct str field, double value, struct err *ret
     const uint64_t id[4] = {l->key_hash.lo, l->key_hash.hi, hash64(field.p, field.n),
                             hash64_seed(field.p, field.n, 1)};
     struct push_series s;
-    struct labels ls;
+    struct labels ls = {NULL, 0};
     int rc = 0;
 
     push_find(l->r->p, PUSH_FORM_INFLUX, id, sizeof(id), &s);

@@ -115,7 +115,7 @@ static int one(struct metrics_request *m, const struct point *p, const struct ex
 {
     struct raw r = {.msg = msg};
     struct exemplar e = {.has_time = true};
-    struct labels series;
+    struct labels series = {NULL, 0};
     int rc = read_raw(&r, reterr);
 
     if (rc < 0) {
@@ -142,7 +142,7 @@ int otlp_exemplars(struct metrics_request *m, const struct point *p,
                    const struct exemplar_place *at, struct err *reterr)
 {
     struct pb msg = p->msg;
-    struct pb_field f;
+    struct pb_field f = {.tag = 0};
     int rc;
 
     while ((rc = pb_next(&msg, &f, reterr)) > 0) {

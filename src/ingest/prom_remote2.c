@@ -168,7 +168,7 @@ static int one_histogram(struct series *s, struct pb msg, struct err *reterr)
 {
     struct request *r = s->r;
     struct err why = {0};
-    struct labels ls;
+    struct labels ls = {NULL, 0};
     int rc = native_decode(&r->native, msg, &why);
 
     if (rc > 0) {
@@ -192,7 +192,7 @@ static int one_exemplar(struct series *s, struct pb msg, struct err *reterr)
     struct exemplar e = {.has_time = true};
     uint32_t refs[REFS_MAX];
     struct label *v;
-    struct labels ls;
+    struct labels ls = {NULL, 0};
     struct pb_field f;
     size_t n = 0;
     int rc;
@@ -326,7 +326,7 @@ static int each_field(struct series *s, struct err *reterr)
 static int one_series(struct request *r, struct pb msg, struct err *reterr)
 {
     struct series s = {.r = r, .msg = msg};
-    struct labels ls;
+    struct labels ls = {NULL, 0};
     int rc = scan(&s, reterr);
 
     if (rc < 0) {

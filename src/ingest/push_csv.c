@@ -202,7 +202,7 @@ static void identity(struct request *r, size_t metric, struct buf *dst)
 static int intern(struct request *r, size_t metric, struct push_series *s, struct err *reterr)
 {
     struct label *v = arena_array(push_arena(r->p), struct label, r->f->n + 1);
-    struct labels ls;
+    struct labels ls = {NULL, 0};
     size_t n = 0;
     int rc;
 

@@ -219,7 +219,7 @@ static int one_line(struct push *p, struct str text, int *ret_rc, struct err *wh
 {
     struct line l = {.metric = {0}};
     struct push_series s;
-    struct labels ls;
+    struct labels ls = {NULL, 0};
     int rc = read_members(p, text, &l, why);
 
     rc = rc < 0 ? rc : walk(p, &l, NULL, ret_rc, why, reterr);

@@ -42,7 +42,7 @@ static int exemplars(struct request *r, struct expo *x, const struct expo_sample
                      struct err *reterr)
 {
     struct asked a = {r, x};
-    struct labels ls;
+    struct labels ls = {NULL, 0};
     int rc = checked_labels(&a, &ls, reterr);
 
     for (size_t i = 0; rc == 0 && i < s->exemplars_n; i++) {
@@ -60,7 +60,7 @@ static int on_sample(void *arg, struct expo *x, const struct expo_sample *s, str
     struct asked a = {r, x};
     int64_t t_ms = s->has_time ? s->t_ms : push_now_ms(r->p);
     struct push_series series;
-    struct labels ls;
+    struct labels ls = {NULL, 0};
     int rc;
 
     push_find(r->p, PUSH_FORM_TEXT + (uint64_t)r->format, s->series.p, s->series.n, &series);
