@@ -31,7 +31,7 @@ struct fixture {
     int sync_errno;  /* every fdatasync fails with it */
     bool truncate_fails;
     bool one_byte; /* every writev writes one byte */
-    int syncs;
+    _Atomic int syncs;
     struct buf seen; /* "type:payload\n" of every replayed record */
     size_t seen_n;
     int stop_after; /* replay fails after so many; -1 never */
