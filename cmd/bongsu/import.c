@@ -13,6 +13,7 @@
 #include <zlib.h>
 
 #include "client.h"
+#include "import_blocks.h"
 
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -88,8 +89,9 @@ static const struct conf_key IMPORT_KEYS[] = {
 static const struct conf_table IMPORT_TABLE = {"Import", IMPORT_KEYS, ARRAY_LEN(IMPORT_KEYS)};
 
 static const struct conf_spec IMPORT_SPEC = {
-    .program = "bongsu import FILE",
-    .summary = "Sends a file of samples (\"-\" is standard input) to a server.",
+    .program = "bongsu import FILE|DIR",
+    .summary =
+        "Sends a file of samples (\"-\" is standard input) or a Prometheus data directory to a server.",
     .env_prefix = "BONGSU_",
     .tables = &IMPORT_TABLE,
     .tables_n = 1};
@@ -383,6 +385,9 @@ static int run_import(const struct settings_import *s, const char *file)
         .s = s, .form = form_of(str_cstr(s->form), str_cstr(file)), .tty = isatty(STDERR_FILENO)};
     int code = 1;
 
+    if (s->form[0] == '\0' && is_prometheus_directory(file)) {
+        return import_blocks(&(struct remote){s->server, s->token}, file);
+    }
     if (im.form == NULL) {
         fprintf(stderr, "bongsu import: %s: say which form it has with --format\n", file);
         return 2;

@@ -19,6 +19,9 @@ struct remote {
  * @return 0 with any HTTP status (the body is the caller's); an error of http_client_call() */
 NODISCARD int remote_call(const struct remote *r, const char *method, const char *path,
                           struct http_answer *ret, struct err *reterr);
+/** POST a body with headers ("Name: value", NULL-terminated, at most 6) besides the token's. As remote_call(). */
+NODISCARD int remote_post(const struct remote *r, const char *path, const char *const *headers,
+                          struct str body, struct http_answer *ret, struct err *reterr);
 /** The "error" member of an answer's JSON, or its status. */
 void remote_error(const struct http_answer *a, struct err *reterr);
 
