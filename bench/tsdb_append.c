@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the metrics engine costs without any door: look-up, batch, commit with log, flush, merge, read.
+ * What the metrics engine costs without any door: look-up, batch, commit with log, flush, merge, read, roll up.
  * Prints CPU time per million samples and bytes per sample. Usage: tsdb_append DIR [SERIES [SAMPLES [total]]]
  */
 #include <inttypes.h>
@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "io/vfs.h"
-#include "store/tsdb/tsdb.h"
+#include "store/tsdb/tiers.h"
 
 static double cpu_s(void)
 {
@@ -191,6 +191,23 @@ static uint64_t read_all(struct tsdb *db)
     return n;
 }
 
+/** Roll the day up, and what each tier takes. */
+static void roll_up(struct tsdb *db, uint64_t n)
+{
+    struct tsdb_tier tiers[TSDB_TIERS];
+    struct err e = {0};
+    double t = cpu_s();
+
+    must(tsdb_rollup_now(db, true, &e), &e);
+    report("roll up", cpu_s() - t, n);
+    tsdb_tiers(db, tiers);
+    for (int i = 0; i < TSDB_TIERS; i++) {
+        printf("%-3s %10" PRIu64 " points %10" PRIu64 " bytes, %5.1f %% of raw\n", tiers[i].name,
+               tiers[i].points, tiers[i].bytes,
+               100.0 * (double)tiers[i].bytes / (double)tiers[TSDB_RAW].bytes);
+    }
+}
+
 /** Bytes per sample of each kind alone. */
 static void sizes(const char *dir, size_t series, size_t samples, int64_t t0)
 {
@@ -256,6 +273,7 @@ int main(int argc, char **argv)
     t = cpu_s();
     printf("read %" PRIu64 " from parts\n", read_all(db));
     report("read", cpu_s() - t, series * samples);
+    roll_up(db, series * samples);
     arena_done(&a);
     tsdb_close(db);
     getrusage(RUSAGE_SELF, &ru);

@@ -88,6 +88,8 @@ NODISCARD int part_read_blob(const struct part_cursor *c, int (*fn)(void *arg, s
 NODISCARD int part_hide(struct part *p, roaring_bitmap_t *set, int64_t min_ms, int64_t max_ms);
 /** Is anything hidden? */
 bool part_hides(const struct part *p);
+/** Is this time of the series hidden? (part_read() leaves such samples out itself.) */
+bool part_hides_time(const struct part_cursor *c, int64_t t_ms);
 /** Is all of the series hidden? */
 bool part_hides_series(const struct part_cursor *c);
 

@@ -1024,6 +1024,18 @@ bool part_hides_series(const struct part_cursor *c)
     return false;
 }
 
+bool part_hides_time(const struct part_cursor *c, int64_t t_ms)
+{
+    const struct hidden *h = atomic_load_explicit(&c->part->hidden, memory_order_acquire);
+
+    for (; h != NULL; h = h->next) {
+        if (h->min_ms <= t_ms && h->max_ms >= t_ms && roaring_bitmap_contains(h->set, c->number)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /** Take hidden samples out of dst[from, n). */
 static void drop_hidden(const struct part_cursor *c, struct samples *dst, size_t from)
 {

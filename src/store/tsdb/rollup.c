@@ -12,7 +12,11 @@
 
 /* A series that falls at most once in so many samples (or this often at all) may be a counter with resets:
  * keeping their points costs little and loses nothing if it is a gauge. */
-enum { RARE_FALLS = 4, RARE_SHARE = 64 };
+enum {
+    RARE_FALLS = 4,
+    RARE_SHARE = 64,
+    NAMED_SHARE = 16 /* named like a counter; what falls more often is none, whatever its name */
+};
 
 void rollup_done(struct rollup *r)
 {
@@ -155,7 +159,7 @@ static struct rollup_bucket *bucket_at(struct rollup *r, int64_t end_ms)
     return &r->buckets.v[r->buckets.n - 1];
 }
 
-static bool falls_rarely(const struct samples *s)
+static bool falls_rarely(const struct samples *s, size_t share)
 {
     size_t falls = 0;
     double last = -INFINITY;
@@ -166,7 +170,7 @@ static bool falls_rarely(const struct samples *s)
             last = s->v[i];
         }
     }
-    return falls <= RARE_FALLS || falls <= s->n / RARE_SHARE;
+    return falls <= RARE_FALLS || falls <= s->n / share;
 }
 
 int rollup_fold(const struct samples *s, int64_t resolution_ms, bool known_counter,
@@ -177,8 +181,8 @@ int rollup_fold(const struct samples *s, int64_t resolution_ms, bool known_count
     int rc = 0;
 
     rollup_clear(dst);
-    dst->known_counter = known_counter;
-    dst->counter = known_counter || falls_rarely(s);
+    dst->counter = falls_rarely(s, known_counter ? NAMED_SHARE : RARE_SHARE);
+    dst->known_counter = known_counter && dst->counter;
     for (size_t i = 0; rc == 0 && i < s->n; i++) {
         double v = s->v[i];
         struct rollup_bucket *b;
@@ -246,6 +250,7 @@ int rollup_coarsen(const struct rollup *src, int64_t resolution_ms, struct rollu
     }
     if (rc == 0) {
         drop_needless(dst, resolution_ms);
+        give_up_counter(dst);
     }
     return rc;
 }

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "store/tsdb/rollup_internal.h"
+#include "store/tsdb/tombstones.h"
 
 static char *join(const char *dir, const char *name)
 {
@@ -306,6 +307,13 @@ int tier_publish(struct tsdb *db, struct tier *t, const char *tmp, const struct 
     if (rc < 0) {
         return rc;
     }
+    mutex_lock(&db->merge_lock); /* a deletion either marked the samples before or finds the part */
+    rc = tombstones_mark_part(db, p);
+    if (rc < 0) {
+        mutex_unlock(&db->merge_lock);
+        part_unref(p);
+        return err_set(reterr, (enum err_code) - rc, "deletions in a roll-up: %s", err_text(rc));
+    }
     rwlock_write(&db->parts_lock);
     ok = vec_reserve(&t->parts, 1) && vec_reserve(&old, t->parts.n);
     for (size_t i = 0; ok && i < t->parts.n;) {
@@ -320,6 +328,7 @@ int tier_publish(struct tsdb *db, struct tier *t, const char *tmp, const struct 
     ok = ok && part_list_insert(&t->parts, p); /* reserved: does not fail */
     rollup_bounds_locked(db);
     rwlock_unlock(&db->parts_lock);
+    mutex_unlock(&db->merge_lock);
     for (size_t i = 0; i < old.n; i++) {
         part_remove_on_free(old.v[i], db->vfs);
         part_unref(old.v[i]);

@@ -161,6 +161,7 @@ struct blob {
     struct rollup_reader *r;
     const struct plan_part *how;
     int64_t resolution_ms; /* of the part */
+    const struct part_cursor *at;
 };
 
 /** Only buckets with ends, and points with times, in (lo, hi]. */
@@ -183,6 +184,26 @@ static void clip(struct rollup *u, int64_t lo_ms, int64_t hi_ms)
     u->points.n = kept;
 }
 
+/** Without what was deleted: buckets whose last sample was. */
+static void drop_hidden(struct rollup *u, const struct part_cursor *c)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < u->buckets.n; i++) {
+        if (!part_hides_time(c, u->buckets.v[i].t_ms)) {
+            u->buckets.v[kept++] = u->buckets.v[i];
+        }
+    }
+    u->buckets.n = kept;
+    kept = 0;
+    for (size_t i = 0; i < u->points.n; i++) {
+        if (!part_hides_time(c, u->points.v[i].t_ms)) {
+            u->points.v[kept++] = u->points.v[i];
+        }
+    }
+    u->points.n = kept;
+}
+
 static int take_blob(void *arg, struct str bytes)
 {
     struct blob *b = arg;
@@ -191,6 +212,9 @@ static int take_blob(void *arg, struct str bytes)
 
     if (rc == 0) {
         clip(&r->one, b->how->lo_ms, b->how->hi_ms);
+        if (part_hides(b->at->part)) {
+            drop_hidden(&r->one, b->at);
+        }
         rc = rollup_combine(&r->acc, &r->one);
     }
     return rc;
@@ -209,7 +233,7 @@ int rollup_read_part(struct rollup_reader *r, size_t index, const struct part_cu
         return err_set(reterr, (enum err_code) - rc, "reading roll-ups: %s", err_text(rc));
     }
     if (how->tier != TSDB_RAW) {
-        struct blob b = {r, how, TIER_MS[how->tier]};
+        struct blob b = {r, how, TIER_MS[how->tier], c};
 
         return part_read_blob(c, take_blob, &b, reterr);
     }

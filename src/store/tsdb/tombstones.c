@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "codec/bits.h"
-#include "store/tsdb/tsdb_internal.h"
+#include "store/tsdb/rollup_internal.h"
 
 #define FILE_MAGIC "BNGSTMB\x01"
 
@@ -175,7 +175,29 @@ static bool reaches(const struct tombstone *t, const struct part_info *p)
     return p->seq_hi <= t->seq && p->max_ms >= t->min_ms && p->min_ms <= t->max_ms;
 }
 
-/** Put a tombstone's mark on what is there. */
+static int mark_part(struct part *p, const struct tombstone *t)
+{
+    roaring_bitmap_t *set = NULL;
+    int rc = 0;
+
+    if (reaches(t, part_info(p))) {
+        rc = index_resolve(part_index(p), (const struct matcher *const *)t->m, t->m_n, NULL, &set);
+        rc = rc == 0 ? part_hide(p, set, t->min_ms, t->max_ms) : rc;
+    }
+    return rc;
+}
+
+int tombstones_mark_part(struct tsdb *db, struct part *p)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < db->tombstones->v.n; i++) {
+        rc = mark_part(p, &db->tombstones->v.v[i]);
+    }
+    return rc;
+}
+
+/** Put a tombstone's mark on what is there, roll-ups too. */
 static int mark(struct tsdb *db, const struct tombstone *t)
 {
     struct part **parts = NULL;
@@ -183,19 +205,37 @@ static int mark(struct tsdb *db, const struct tombstone *t)
     int rc = parts_snapshot(db, t->min_ms, t->max_ms, &parts, &n);
 
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        roaring_bitmap_t *set = NULL;
-
-        if (!reaches(t, part_info(parts[i]))) {
-            continue;
-        }
-        rc = index_resolve(part_index(parts[i]), (const struct matcher *const *)t->m, t->m_n, NULL,
-                           &set);
-        if (rc == 0) {
-            rc = part_hide(parts[i], set, t->min_ms, t->max_ms);
-        }
+        rc = mark_part(parts[i], t);
     }
     parts_release(parts, n);
+    rwlock_read(&db->parts_lock);
+    for (int k = TSDB_1M; k < TSDB_TIERS; k++) {
+        const part_list *l = &db->rollups->tiers[k].parts;
+
+        for (size_t i = 0; rc == 0 && i < l->n; i++) {
+            rc = mark_part(l->v[i], t);
+        }
+    }
+    rwlock_unlock(&db->parts_lock);
     return rc;
+}
+
+/** Does a roll-up still need the tombstone? Unlike raw parts they are not rewritten: where the day's raw parts are
+ * there it is made again, where not it stays hidden until its retention ends. */
+static bool still_needed(struct tsdb *db, const struct tombstone *t)
+{
+    bool needed = false;
+
+    rwlock_read(&db->parts_lock);
+    for (int k = TSDB_1M; k < TSDB_TIERS; k++) {
+        const part_list *l = &db->rollups->tiers[k].parts;
+
+        for (size_t i = 0; !needed && i < l->n; i++) {
+            needed = reaches(t, part_info(l->v[i])) && part_hides(l->v[i]);
+        }
+    }
+    rwlock_unlock(&db->parts_lock);
+    return needed;
 }
 
 int tombstones_open(struct tsdb *db, struct err *reterr)
@@ -392,10 +432,18 @@ int tsdb_clean_tombstones(struct tsdb *db, struct err *reterr)
     if (db->tombstones->v.n != 0) {
         rc = clean_days(db, seq, reterr);
         if (rc == 0) {
+            size_t kept = 0;
+
             for (size_t i = 0; i < db->tombstones->v.n; i++) {
-                tombstone_done(&db->tombstones->v.v[i]);
+                struct tombstone *t = &db->tombstones->v.v[i];
+
+                if (still_needed(db, t)) {
+                    db->tombstones->v.v[kept++] = *t;
+                } else {
+                    tombstone_done(t);
+                }
             }
-            db->tombstones->v.n = 0;
+            db->tombstones->v.n = kept;
             rc = save(db, reterr);
         }
     }

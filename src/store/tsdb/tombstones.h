@@ -14,7 +14,7 @@
  * @return 0; -ERR_INVALID, -ERR_LIMIT (too many not yet cleaned), or as a flush */
 NODISCARD int tsdb_delete_series(struct tsdb *db, const struct tsdb_matchers *selectors, size_t n,
                                  int64_t min_ms, int64_t max_ms, struct err *reterr);
-/** Rewrite every day with hidden samples and forget the tombstones. @return 0, or as a merge */
+/** Rewrite every day with hidden samples and forget the tombstones that hide nothing in roll-ups. @return 0, or as a merge */
 NODISCARD int tsdb_clean_tombstones(struct tsdb *db, struct err *reterr);
 
 /* ---- for tsdb.c and the fuzz target ---- */
@@ -24,6 +24,10 @@ struct tombstones;
 /** Read the file and hide; after parts_load(). @return 0, -ERR_CORRUPT (names the file), -ERR_IO, -ERR_NOMEM */
 NODISCARD int tombstones_open(struct tsdb *db, struct err *reterr);
 void tombstones_close(struct tsdb *db);
+struct part;
+/** Hide in a part that is about to be published what was deleted. Under merge_lock. @return 0, -ERR_CORRUPT,
+ * -ERR_NOMEM */
+NODISCARD int tombstones_mark_part(struct tsdb *db, struct part *p);
 /** Bytes of the file to tombstones. @return 0, -ERR_CORRUPT, -ERR_NOMEM */
 NODISCARD int tombstones_parse(struct str bytes, struct tombstones **ret);
 void tombstones_free(struct tombstones *t);

@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/random.h"
 #include "store/tsdb/rollup_internal.h"
+#include "store/tsdb/tombstones.h"
 
 enum { MINUTE = 60000, HOUR = 3600000, DAY = 86400000, SERIES = 6, DAYS = 3 };
 
@@ -589,6 +590,41 @@ static void test_the_budget_takes_fine_data_first(void **state)
     assert_int_equal(taken[TSDB_1H], DAYS + 1);
 }
 
+/** What is deleted is gone from roll-ups, over restarts and cleaning, and stays so when they are all that is left. */
+static void test_deletions_reach_rollups(void **state)
+{
+    struct fixture *f = *state;
+    struct matcher *m = NULL;
+    struct tsdb_matchers all = {NULL, 1};
+    int64_t lo = f->day0 * DAY;
+    struct samples got = {0};
+
+    fill(f);
+    assert_int_equal(matcher_new(MATCH_EQ, STR(LABEL_NAME), STR("m2"), &m, NULL), 0);
+    all.v = (const struct matcher *const *)&m;
+    assert_int_equal(tsdb_rollup_now(f->db, true, NULL), DAYS + 1);
+    drop_raw(f);
+    assert_int_equal(tsdb_delete_series(f->db, &all, 1, lo + 6 * HOUR, lo + 12 * HOUR, NULL), 0);
+    for (int round = 0; round < 3; round++) {
+        read_back(f, 2, SERIES_NEED_COUNT, lo, lo + DAY, &got, NULL);
+        assert_true(reduce(&got, SERIES_NEED_COUNT, true, lo, lo + 5 * HOUR) == 1200);
+        assert_true(isnan(reduce(&got, SERIES_NEED_COUNT, true, lo + 6 * HOUR, lo + 12 * HOUR)));
+        assert_true(reduce(&got, SERIES_NEED_COUNT, true, lo + 13 * HOUR, lo + 14 * HOUR) == 240);
+        read_back(f, 3, SERIES_NEED_COUNT, lo, lo + DAY, &got, NULL);
+        assert_true(reduce(&got, SERIES_NEED_COUNT, true, lo + 6 * HOUR, lo + 12 * HOUR) > 0);
+        if (round == 0) {
+            assert_int_equal(tsdb_clean_tombstones(f->db, NULL), 0);
+        } else {
+            reopen(f, round == 1);
+        }
+    }
+    assert_int_equal(tsdb_delete_series(f->db, &all, 1, INT64_MIN / 2, INT64_MAX / 2, NULL), 0);
+    read_back(f, 2, SERIES_NEED_COUNT, lo, lo + DAY, &got, NULL);
+    assert_int_equal(got.n, 0);
+    matcher_free(m);
+    samples_done(&got);
+}
+
 static void test_days_and_sources(void **state)
 {
     struct fixture *f = *state;
@@ -628,6 +664,36 @@ static void random_rollup(struct fixture *f, struct rollup *r, int kind)
         s.v[s.n++] = kind == 3 && i % 50 == 0 ? sample_stale() : v;
     }
     assert_int_equal(rollup_fold(&s, MINUTE, kind == 0, r), 0);
+    samples_done(&s);
+}
+
+/** "Counters" that fall often, or all the time: their points would be more than their samples are worth. */
+static void test_a_counter_that_is_none(void **state)
+{
+    struct fixture *f = *state;
+    struct rollup levels[3] = {0};
+    struct samples s = {0};
+    struct buf bytes CLEANUP(buf_done);
+
+    assert_true(samples_reserve(&s, 5760));
+    for (int fall = 2; fall < 40; fall++) {
+        s.n = 5760;
+        for (size_t i = 0; i < s.n; i++) {
+            s.t_ms[i] = (int64_t)(i + 1) * 15000;
+            s.v[i] = (i == 0 ? 1e6 : s.v[i - 1]) + floor(uniform(f) * fall) - 1;
+        }
+        assert_int_equal(rollup_fold(&s, MINUTE, true, &levels[0]), 0);
+        assert_int_equal(rollup_coarsen(&levels[0], 5 * MINUTE, &levels[1]), 0);
+        assert_int_equal(rollup_coarsen(&levels[1], HOUR, &levels[2]), 0);
+        for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
+            buf_init(&bytes, ROLLUP_BLOB_MAX);
+            assert_int_equal(rollup_encode(&levels[i], RESOLUTIONS[i], &bytes), 0);
+            buf_done(&bytes);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
+        rollup_done(&levels[i]);
+    }
     samples_done(&s);
 }
 
@@ -676,6 +742,7 @@ static void test_bytes_give_every_bit_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_counter_that_is_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bytes_give_every_bit_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_every_tier_is_what_the_samples_give, set_up,
                                         tear_down),
@@ -688,6 +755,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_interrupted_drop_is_ended, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_retention_by_tier, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_budget_takes_fine_data_first, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_deletions_reach_rollups, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_days_and_sources, set_up, tear_down),
     };
 
