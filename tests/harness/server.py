@@ -109,10 +109,10 @@ class Bongsu(Process):
     """The server. Doors on free ports; `url`, `otlp_url`, `grpc` are known once start() returned."""
 
     def __init__(self, folder, args=(), auth=False, env=None, data=None, http='127.0.0.1:0',
-                 grpc='127.0.0.1:0', otlp='127.0.0.1:0', scheme='http'):
+                 grpc='127.0.0.1:0', otlp='127.0.0.1:0', scheme='http', program=SERVER):
         self.folder = Path(folder)
         self.data = Path(data) if data else self.folder / 'data'
-        cmd = [SERVER, 'server', '--data', str(self.data)]
+        cmd = [program, 'server', '--data', str(self.data)]
         for flag, value in (('--http', http), ('--otlp-grpc', grpc), ('--otlp-http', otlp)):
             if value is not None:
                 cmd += [flag, value]
