@@ -3,6 +3,8 @@
  * The life of alerts: pending while `for` runs, then firing, held by keep_firing_for, and after that inactive
  * and remembered for a quarter of an hour. Templates are not expanded.
  */
+#include <math.h>
+
 #include "alert/rules_internal.h"
 #include "base/alloc.h"
 #include "base/err.h"
@@ -233,7 +235,7 @@ static int gather(const struct rule_run *run, struct arena *a, state_list *dst)
 {
     for (size_t i = 0; i < run->alerts.n; i++) {
         const struct alert *al = run->alerts.v[i];
-        struct state_series s[2] = {{.v = 1}, {.v = (double)(al->active_ms / 1000)}};
+        struct state_series s[2] = {{.v = 1}, {.v = floor((double)al->active_ms / 1000)}};
         int rc;
 
         if (al->state == ALERT_INACTIVE) {

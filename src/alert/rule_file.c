@@ -91,7 +91,8 @@ static int duration_of(struct reader *r, const yaml_node_t *n, int64_t *ret)
         *ret = 0;
         return 0;
     }
-    if (!str_to_duration_ms(s, ret) || *ret < 0 || (s.p[s.n - 1] >= '0' && s.p[s.n - 1] <= '9')) {
+    if (s.n == 0 || !str_to_duration_ms(s, ret) || *ret < 0 ||
+        (s.p[s.n - 1] >= '0' && s.p[s.n - 1] <= '9')) {
         return failf(r, n, "not a valid duration string: \"%.*s\"", STR_ARG(s));
     }
     return 0;
