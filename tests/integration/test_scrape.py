@@ -240,6 +240,19 @@ def test_openmetrics_and_times(site, scraper):
     assert float(got['j'][1]) == now and float(got['own'][1]) > now + 20
 
 
+def test_exemplars(site, scraper):
+    web = site()
+    web.content_type = 'application/openmetrics-text; version=1.0.0'
+    now = int(time.time()) - 5
+    web.pages['/metrics'] = (f'# TYPE c counter\nc_total{{a="b"}} 5 # {{trace_id="abc"}} 1.5 {now}\n'
+                             'c_total{a="c"} 5 # {trace_id="no time"} 1.5\n# EOF\n')
+    s = scraper([job(web.address)])
+    wait_for('two scrapes', lambda: len(raw(s, 'up')) >= 2)
+    found = s.json('/api/v1/query_exemplars', query='c_total', start=now - 60, end=now + 60)['data']
+    assert found == [{'seriesLabels': {'__name__': 'c_total', 'a': 'b', 'job': 'j', 'instance': web.address},
+                      'exemplars': [{'labels': {'trace_id': 'abc'}, 'value': '1.5', 'timestamp': now}]}]
+
+
 def test_labels_of_the_page_against_those_of_the_target(site, scraper):
     web = site()
     web.pages['/metrics'] = 'x{job="page",exported_job="e",instance=""} 1\n'

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "model/histogram.h"
+#include "store/tsdb/exemplars.h"
 #include "store/tsdb/native.h"
 
 enum {
@@ -26,6 +27,7 @@ struct appender {
     struct tsdb_batch *batch;
     struct arena parse;  /* the parser's */
     struct arena series; /* labels of one new series */
+    struct exemplar_batch exemplars;
     VEC(uint64_t) fresh; /* entries that become live with the commit */
     VEC(uint64_t) gone;  /* entries that cease to be live with it */
 
@@ -48,6 +50,7 @@ struct appender *appender_new(struct sink *sink, struct families *families)
     a->batch = tsdb_batch_new(sink->metrics);
     arena_init(&a->parse, PARSE_ARENA);
     arena_init(&a->series, SERIES_ARENA);
+    exemplar_batch_init(&a->exemplars);
     if (a->batch == NULL) {
         appender_free(a);
         return NULL;
@@ -61,6 +64,7 @@ void appender_free(struct appender *a)
         tsdb_batch_free(a->batch);
         arena_done(&a->parse);
         arena_done(&a->series);
+        exemplar_batch_done(&a->exemplars);
         vec_done(&a->fresh);
         vec_done(&a->gone);
         mem_free(a);
@@ -292,6 +296,23 @@ static uint64_t series_hash(const struct appender *a, struct str series, bool na
     return h != 0 ? h : 1;
 }
 
+/* Exemplars are few, so their series' labels are made each time. One without a time cannot be told from the same one
+ * seen by the scrape before, so it is left out. */
+static int add_exemplars(struct appender *a, struct expo *p, const struct expo_sample *s,
+                         struct err *reterr)
+{
+    struct labels ls;
+    int rc = series_labels(a, p, &ls, reterr);
+
+    for (size_t i = 0; rc == 0 && i < s->exemplars_n; i++) {
+        if (s->exemplars[i].has_time) {
+            ignore_result(exemplar_batch_add(&a->exemplars, ls, &s->exemplars[i]),
+                          "one too long or too many: the sample counts");
+        }
+    }
+    return rc < 0 ? rc : 0;
+}
+
 static int on_sample(void *arg, struct expo *p, const struct expo_sample *s, struct err *reterr)
 {
     struct appender *a = arg;
@@ -324,7 +345,8 @@ static int on_sample(void *arg, struct expo *p, const struct expo_sample *s, str
     }
     a->newest_ms = t_ms > a->newest_ms ? t_ms : a->newest_ms;
     a->stored++;
-    return note_seen(a, e, reterr);
+    rc = note_seen(a, e, reterr);
+    return rc < 0 || s->exemplars_n == 0 ? rc : add_exemplars(a, p, s, reterr);
 }
 
 /* ---- metadata ---- */
@@ -507,6 +529,7 @@ static void mark_vanished(struct appender *a, int64_t t_ms)
 static void begin(struct appender *a)
 {
     tsdb_batch_clear(a->batch);
+    exemplar_batch_clear(&a->exemplars);
     vec_clear(&a->fresh);
     vec_clear(&a->gone);
     a->samples = a->stored = a->added = a->seen_live = a->limited = 0;
@@ -601,6 +624,12 @@ static bool attempt(struct appender *a, struct append_result *ret)
         return false;
     }
     settle(a);
+    if (a->exemplars.n != 0) {
+        struct exemplar_commit kept;
+
+        ignore_result(tsdb_exemplars_commit(a->sink->metrics, &a->exemplars, &kept, NULL),
+                      "the samples are stored; their exemplars come again");
+    }
     a->too_old = done.rejected[TSDB_REJECT_TOO_OLD];
     a->too_new = done.rejected[TSDB_REJECT_TOO_NEW];
     return done.rejected[TSDB_REJECT_GONE] != 0;
