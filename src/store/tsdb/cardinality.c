@@ -131,7 +131,7 @@ static int row_number(struct count *c, struct str name, struct str value, uint32
 static int forget_known(struct count *c, size_t pairs_n)
 {
     vec_clear(&c->known);
-    if (!vec_reserve(&c->known, pairs_n + 1)) {
+    if (!vec_reserve(&c->known, pairs_n + 1) || c->known.v == NULL) {
         return -ERR_NOMEM;
     }
     memset(c->known.v, 0xff, pairs_n * sizeof(*c->known.v));

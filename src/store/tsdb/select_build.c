@@ -88,7 +88,7 @@ static int add_symbol(struct build *b, struct label l, bool copy, uint32_t *ret)
 static int forget_known(struct build *b, size_t pairs_n)
 {
     vec_clear(&b->known);
-    if (!vec_reserve(&b->known, pairs_n + 1)) {
+    if (!vec_reserve(&b->known, pairs_n + 1) || b->known.v == NULL) {
         return -ERR_NOMEM;
     }
     memset(b->known.v, 0xff, pairs_n * sizeof(*b->known.v));
