@@ -108,7 +108,11 @@ export function ChartResult(props: ChartResultProps) {
         loading={loading}
         legend="table"
         syncKey="metrics"
-        empty={t('metrics.emptyResult')}
+        empty={
+          histogramSeries(answers).some(s => (s.histograms?.length ?? 0) > 0)
+            ? t('metrics.onlyHistograms')
+            : t('metrics.emptyResult')
+        }
         onZoom={onZoom}
       />
     </div>
