@@ -276,8 +276,8 @@ static int combine_row(struct info *s, size_t r)
     const uint64_t *bits = mat_bits(&s->base, r);
     struct labels base = s->base.labels[r];
     bool keep = is_info(s, base);
-    int64_t sigs[NAMES_MAX];
-    uint32_t last[NAMES_MAX];
+    int64_t sigs[NAMES_MAX] = {0};
+    uint32_t last[NAMES_MAX] = {0};
     int last_n = -1;
     int64_t at = -1;
 
@@ -288,7 +288,7 @@ static int combine_row(struct info *s, size_t r)
     }
     for (size_t i = bits_next(bits, 0, s->base.steps); i < s->base.steps;
          i = bits_next(bits, i + 1, s->base.steps)) {
-        uint32_t rows[NAMES_MAX];
+        uint32_t rows[NAMES_MAX] = {0};
         int n = keep ? 0 : rows_at(s, sigs, i, rows);
         struct labels ls = base;
         int rc;
