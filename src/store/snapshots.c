@@ -187,6 +187,27 @@ int snapshots_delete(const struct store *s, struct str name, struct err *reterr)
     return vfs_remove_tree(vfs_real(), path, reterr);
 }
 
+bool snapshots_drop_oldest(const struct store *s)
+{
+    struct snapshot_info *v = NULL;
+    struct arena a CLEANUP(arena_done);
+    struct err e = {0};
+    size_t n = 0;
+
+    arena_init(&a, 1 << 20);
+    if (snapshots_list(s, &a, &v, &n, NULL) < 0 || n == 0) {
+        return false;
+    }
+    if (snapshots_delete(s, str_cstr(v[0].name), &e) < 0) { /* names begin with their time */
+        log_error("store", "a snapshot could not be removed", L_CSTR("name", v[0].name),
+                  L_CSTR("error", e.msg));
+        return false;
+    }
+    log_warn("store", "snapshot removed: the file system has less room than storage.min_free",
+             L_CSTR("name", v[0].name));
+    return true;
+}
+
 struct str snapshots_path(const struct store *s, const char *name, struct arena *a)
 {
     char *real = realpath(store_dir(s), NULL);

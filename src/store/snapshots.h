@@ -23,6 +23,8 @@ NODISCARD int snapshots_list(const struct store *s, struct arena *a, struct snap
                              size_t *ret_n, struct err *reterr);
 /** @return 0, -ERR_NOT_FOUND, -ERR_IO */
 NODISCARD int snapshots_delete(const struct store *s, struct str name, struct err *reterr);
+/** For a disk that runs full: remove the oldest, with a line in the log. @return false: there is none */
+bool snapshots_drop_oldest(const struct store *s);
 /** Absolute path of <data>/snapshots/<name>, in `a`; p is NULL without memory. */
 struct str snapshots_path(const struct store *s, const char *name, struct arena *a);
 

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "io/vfs.h"
+#include "store/snapshots.h"
 #include "store/storage.h"
 
 static const int64_t ROUND_MS = 5000;
@@ -349,6 +350,11 @@ static void enforce_budget(struct store *s, struct store_usage *u)
         measure(s, u);
     }
     while (over_budget(s, u) && !closing(s)) {
+        /* Dropping what a snapshot holds would free nothing: all data would go for it. */
+        if (u->free_bytes < s->min_free_bytes && snapshots_drop_oldest(s)) {
+            measure(s, u);
+            continue;
+        }
         if (drop_something(s) == 0) {
             s->stuck++;
             return;

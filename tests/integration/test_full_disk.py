@@ -107,3 +107,18 @@ def test_no_inodes_left(start, tmp_path):
     assert answer.status_code == 200, answer.text
     assert stored(server) == 2 * 2000
     server.must_live()
+
+
+def test_snapshots_go_before_data(start, tmp_path):
+    """What a snapshot holds is not freed by dropping data: with too little room the snapshot goes."""
+    server = Boxed(tmp_path, 'size=60m', args=('--min-free', '20MiB', '--max-size', '0'))
+    start.all.append(server)
+    server.start()
+    rnd = random.Random(5)
+    for step in range(100):
+        assert put(server, batch(rnd, step)).status_code < 300
+    assert requests.post(server.url + '/api/v1/admin/tsdb/snapshot', timeout=60).status_code == 200
+    subprocess.run(['nsenter', '-t', str(server.pid), '-m', 'dd', 'if=/dev/zero', f'of={server.mount}/eaten',
+                    'bs=1M', 'count=48'], capture_output=True, timeout=60)
+    server.wait_log('snapshot removed', 30)
+    assert requests.get(server.url + '/api/v1/admin/snapshots', timeout=10).json()['snapshots'] == []
