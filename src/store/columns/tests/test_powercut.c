@@ -3,11 +3,18 @@
  * Power goes at any moment, while rows are appended, flushed and merged: the store opens on what the disk kept, every
  * row acknowledged with fsync "always" is there once, and no row that was not sent. See io/tests/powercut.h.
  */
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/random.h"
 #include "base/thread.h"
 #include "io/tests/powercut.h"
 #include "store/columns/tests/gen.h"

@@ -4,11 +4,18 @@
  * kept, has what the sync setting promises, and no sample that was not sent. See io/tests/powercut.h.
  */
 #include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/random.h"
 #include "base/thread.h"
 #include "io/tests/powercut.h"
 #include "store/tsdb/tsdb_internal.h"
