@@ -56,7 +56,12 @@ static double expected(const struct rollup_bucket *b, int column, enum form form
 
 static bool same_bits(double a, double b)
 {
-    return memcmp(&a, &b, sizeof(a)) == 0;
+    uint64_t x;
+    uint64_t y;
+
+    memcpy(&x, &a, sizeof(x));
+    memcpy(&y, &b, sizeof(y));
+    return x == y;
 }
 
 /* ---- encoding ---- */
