@@ -246,7 +246,7 @@ static int learn(struct appender *a, struct expo *p, const struct expo_sample *s
 {
     struct series_ref ref = {0};
     struct series_entry *e;
-    struct labels ls;
+    struct labels ls = {NULL, 0};
     uint32_t flags = 0;
     int rc = series_labels(a, p, &ls, reterr);
 
@@ -301,7 +301,7 @@ static uint64_t series_hash(const struct appender *a, struct str series, bool na
 static int add_exemplars(struct appender *a, struct expo *p, const struct expo_sample *s,
                          struct err *reterr)
 {
-    struct labels ls;
+    struct labels ls = {NULL, 0};
     int rc = series_labels(a, p, &ls, reterr);
 
     for (size_t i = 0; rc == 0 && i < s->exemplars_n; i++) {
@@ -325,7 +325,7 @@ static int on_sample(void *arg, struct expo *p, const struct expo_sample *s, str
     if (e == NULL || (e->flags & SERIES_LOST) != 0) {
         rc = learn(a, p, s, hash, &e, reterr);
     }
-    if (rc < 0) {
+    if (rc < 0 || e == NULL) {
         return rc;
     }
     if ((e->flags & SERIES_DROPPED) != 0) {
