@@ -99,6 +99,9 @@ static int find_anchor(struct loader *l, const yaml_event_t *e, const struct yam
 static int weigh(struct loader *l, struct yaml_node *parent, const struct yaml_node *child,
                  yaml_mark_t mark, struct err *reterr)
 {
+    if (child == NULL) {
+        return fail(l, mark, reterr, ERR_INVALID, "a value is missing");
+    }
     parent->weight += child->weight;
     parent->depth = parent->depth > child->depth + 1 ? parent->depth : child->depth + 1;
     if (parent->weight > YAML_TREE_WEIGHT) {

@@ -169,7 +169,7 @@ int sd_read_yaml(struct sd_set *set, struct str yaml, struct str origin, const c
     int rc = name.p != NULL ? yaml_tree_parse(name.p, yaml, &set->a, &root, reterr)
                             : err_set(reterr, ERR_NOMEM, "out of memory");
 
-    if (rc < 0 || yaml_is_null(root)) {
+    if (rc < 0 || root == NULL || yaml_is_null(root)) {
         return rc;
     }
     if (root->kind != YAML_SEQ) {

@@ -222,8 +222,8 @@ static void refresh_name(struct resolver *r, size_t i)
     struct err e = {0};
     int rc = set != NULL ? resolver_ready(r, &e) : err_set(&e, ERR_NOMEM, "out of memory");
 
-    rc = rc < 0 ? rc : ask(r, r->sd->conf->names[i], set, &e);
-    if (rc < 0) {
+    rc = rc < 0 || set == NULL ? rc : ask(r, r->sd->conf->names[i], set, &e);
+    if (rc < 0 || set == NULL) {
         sd_failed(r->sd, &e);
         sd_set_unref(set);
         return;
