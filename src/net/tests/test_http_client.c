@@ -174,9 +174,12 @@ static void test_calls(void **state)
         struct http_answer a = {0};
         struct err e = {0};
         char url[256];
-        struct http_call call = {CASES[i].method,     url,
-                                 CASES[i].headers,    {zeros, CASES[i].body_n},
-                                 CASES[i].timeout_ms, CASES[i].max_response};
+        struct http_call call = {.method = CASES[i].method,
+                                 .url = url,
+                                 .headers = CASES[i].headers,
+                                 .body = {zeros, CASES[i].body_n},
+                                 .timeout_ms = CASES[i].timeout_ms,
+                                 .max_response = CASES[i].max_response};
 
         snprintf(url, sizeof(url), "%s%s", f->base, CASES[i].path);
         assert_int_equal(http_client_call(f->c, &call, &a, &e), CASES[i].rc);
