@@ -287,19 +287,25 @@ static int validate_custom(const struct native_histogram *h, struct err *reterr)
                : 0;
 }
 
-static double count_in(const struct native_buckets *b)
+static int count_in(const struct native_buckets *b, const char *side, double *sum,
+                    struct err *reterr)
 {
-    double sum = 0;
-
     for (size_t i = 0; i < b->n; i++) {
-        sum += b->v[i].count;
+        if (b->v[i].count < 0) {
+            return err_set(
+                reterr, ERR_INVALID,
+                "%s side: bucket number %zu has observation count of %g: histogram has a bucket whose "
+                "observation count is negative",
+                side, i + 1, b->v[i].count);
+        }
+        *sum += b->v[i].count;
     }
-    return sum;
+    return 0;
 }
 
 int native_validate(const struct native_histogram *h, bool integer, struct err *reterr)
 {
-    double in_buckets = h->zero_count + count_in(&h->positive) + count_in(&h->negative);
+    double in_buckets = h->zero_count;
     int rc = 0;
 
     if (sample_is_stale(h->sum)) {
@@ -316,6 +322,8 @@ int native_validate(const struct native_histogram *h, bool integer, struct err *
         rc = err_set(reterr, ERR_INVALID,
                      "histogram with exponential schema must not have custom bounds");
     }
+    rc = rc != 0 ? rc : count_in(&h->positive, "positive", &in_buckets, reterr);
+    rc = rc != 0 ? rc : count_in(&h->negative, "negative", &in_buckets, reterr);
     if (rc != 0) {
         return rc;
     }

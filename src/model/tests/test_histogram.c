@@ -139,6 +139,11 @@ static void test_validate(void **state)
     assert_int_equal(native_validate(&h, false, &e), 0);
     h.sum = NAN; /* one NaN observed */
     assert_int_equal(native_validate(&h, true, &e), 0);
+    h.positive.v[1].count = -1;
+    assert_int_equal(native_validate(&h, false, &e), -ERR_INVALID);
+    assert_string_equal(e.msg, "positive side: bucket number 2 has observation count of -1: "
+                               "histogram has a bucket whose observation count is negative");
+    h.positive.v[1].count = 2;
     h.schema = 9;
     assert_int_equal(native_validate(&h, false, &e), -ERR_INVALID);
     h.schema = NATIVE_SCHEMA_CUSTOM;
