@@ -176,14 +176,17 @@ static int update(struct rule_run *run, const struct rule_group *g,
         run->alerts.v[i]->seen = false;
     }
     for (size_t i = 0; i < found->series_n; i++) {
+        const struct promql_series *s = &found->series[i];
         struct labels ls;
+        bool native = s->h != NULL && s->n != 0 && s->h[0] != NULL;
         int rc = 0;
 
-        if (found->series[i].n == 0 || found->series[i].v == NULL) {
+        if (s->n == 0 || s->v == NULL) {
             continue;
         }
-        rc = alert_labels(run->def, found->series[i].labels, a, &ls);
-        rc = rc != 0 ? rc : note_found(run, ls, found->series[i].v[0], t_ms, reterr);
+        rc = alert_labels(run->def, s->labels, a, &ls);
+        /* Upstream's alerts about histograms have the value 0. */
+        rc = rc != 0 ? rc : note_found(run, ls, native ? 0 : s->v[0], t_ms, reterr);
         if (rc != 0) {
             return rc;
         }

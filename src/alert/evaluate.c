@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "model/samples.h"
+#include "store/tsdb/native.h"
 
 enum { ARENA_MAX_BYTES = 256 << 20, LABELS_MAX = 512 };
 
@@ -26,7 +27,7 @@ struct output {
 static int write_series(void *arg, struct labels ls, double v, struct err *reterr)
 {
     struct output *o = arg;
-    struct written w;
+    struct written w = {.native = false};
     int rc = labels_id(ls, &w.id);
 
     if (rc == 0 && !tsdb_lookup(o->r->opts.db, w.id, &w.ref)) {
@@ -37,6 +38,50 @@ static int write_series(void *arg, struct labels ls, double v, struct err *reter
         rc = -ERR_NOMEM;
     }
     return rc;
+}
+
+static int native_labels(void *arg, struct labels *ret, struct err *reterr)
+{
+    (void)reterr;
+    *ret = *(const struct labels *)arg;
+    return 0;
+}
+
+static int write_native(struct output *o, struct labels ls, const struct native_histogram *h,
+                        struct err *reterr)
+{
+    struct written w = {.native = true};
+    const struct native_series to = {.door_key = &w.id, .labels = native_labels, .arg = &ls};
+    int rc = labels_id(ls, &w.id);
+
+    rc = rc != 0 ? rc : native_validate(h, false, reterr); /* arithmetic may have broken it */
+    rc = rc != 0 ? rc : native_append(o->r->opts.db, o->batch, &to, o->t_ms, h, reterr);
+    if (rc == 0 && !vec_push(&o->now, w)) {
+        rc = -ERR_NOMEM;
+    }
+    return rc;
+}
+
+static int no_labels(void *arg, struct labels *ret, struct err *reterr)
+{
+    (void)arg;
+    (void)ret;
+    (void)reterr;
+    return 1;
+}
+
+/** A series the store has forgotten needs no marker. */
+static int write_stale(struct output *o, const struct written *w)
+{
+    const struct native_histogram marker = {.sum = sample_stale()};
+    const struct native_series to = {.door_key = &w->id, .labels = no_labels};
+    int rc;
+
+    if (!w->native) {
+        return tsdb_batch_add(o->batch, w->ref, o->t_ms, sample_stale());
+    }
+    rc = native_append(o->r->opts.db, o->batch, &to, o->t_ms, &marker, NULL);
+    return rc < 0 ? rc : 0;
 }
 
 static int by_id(const void *a, const void *b)
@@ -55,7 +100,7 @@ static int add_stale(struct output *o, const written_list *before)
     for (size_t i = 0; rc == 0 && i < before->n; i++) {
         if (o->now.n == 0 ||
             bsearch(&before->v[i], o->now.v, o->now.n, sizeof(*o->now.v), by_id) == NULL) {
-            rc = tsdb_batch_add(o->batch, before->v[i].ref, o->t_ms, sample_stale());
+            rc = write_stale(o, &before->v[i]);
         }
     }
     return rc;
@@ -127,14 +172,18 @@ static int record(const struct rule_group *g, const struct promql_result *found,
                        (long long)g->limit, found->series_n);
     }
     for (size_t i = 0; i < found->series_n; i++) {
+        const struct promql_series *s = &found->series[i];
         struct labels ls;
         int rc = 0;
 
-        if (found->series[i].n == 0 || found->series[i].v == NULL) {
+        if (s->n == 0 || s->v == NULL) {
             continue;
         }
-        rc = recorded_labels(o->def, found->series[i].labels, a, &ls);
-        rc = rc != 0 ? rc : write_series(o, ls, found->series[i].v[0], reterr);
+        rc = recorded_labels(o->def, s->labels, a, &ls);
+        if (rc == 0) {
+            rc = s->h != NULL && s->h[0] != NULL ? write_native(o, ls, s->h[0], reterr)
+                                                 : write_series(o, ls, s->v[0], reterr);
+        }
         if (rc != 0) {
             return rc;
         }

@@ -34,7 +34,8 @@ struct alert {
 /** A series a rule wrote, to mark it stale when it comes no more. */
 struct written {
     struct hash128 id;
-    struct series_ref ref;
+    struct series_ref ref; /* of floats */
+    bool native;           /* the last one was a native histogram */
 };
 
 typedef VEC(struct written) written_list;

@@ -16,6 +16,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "io/vfs.h"
+#include "model/samples.h"
+#include "store/tsdb/native.h"
 
 struct fixture {
     char dir[64];
@@ -118,6 +120,51 @@ static void assert_answer(struct fixture *f, const char *query, int minute, cons
     promql_result_free(r);
 }
 
+static int native_labels(void *arg, struct labels *ret, struct err *reterr)
+{
+    (void)reterr;
+    *ret = *(const struct labels *)arg;
+    return 0;
+}
+
+/** h{a=...} at t0 + minute: `scale` in each of three buckets with a hole among them, and one of the zero bucket. */
+static void put_native(struct fixture *f, const char *a, int minute, double scale)
+{
+    struct label v[] = {{STR(LABEL_NAME), STR("h")}, {STR("a"), str_cstr(a)}};
+    struct labels ls = {v, 2};
+    struct native_bucket buckets[] = {{-1, scale}, {0, scale}, {4, scale}};
+    const struct native_histogram h = {.schema = 1,
+                                       .zero_threshold = 0.001,
+                                       .zero_count = 1,
+                                       .count = 3 * scale + 1,
+                                       .sum = 2.5 * scale,
+                                       .positive = {.v = buckets, .n = 3}};
+    const struct native_series to = {.labels = native_labels, .arg = &ls};
+    struct tsdb_batch *b = tsdb_batch_new(f->db);
+
+    assert_int_equal(native_append(f->db, b, &to, f->t0 + minute * 60000, &h, NULL), 0);
+    assert_int_equal(tsdb_batch_commit(b, &(struct tsdb_commit){0}, NULL), 0);
+    tsdb_batch_free(b);
+}
+
+/** Both queries have one and the same histogram as their answer. */
+static void assert_same_native(struct fixture *f, const char *query, const char *other, int minute)
+{
+    const char *queries[] = {query, other};
+    struct promql_result *r[2] = {NULL, NULL};
+
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(promql_instant(f->promql, tsdb_source(f->db), str_cstr(queries[i]),
+                                        f->t0 + minute * 60000, NULL, &r[i], NULL),
+                         0);
+        assert_int_equal(r[i]->series_n, 1);
+        assert_non_null(r[i]->series[0].h);
+    }
+    assert_true(native_eq(r[0]->series[0].h[0], r[1]->series[0].h[0]));
+    promql_result_free(r[0]);
+    promql_result_free(r[1]);
+}
+
 static size_t evaluate(struct fixture *f, int minute)
 {
     return rules_evaluate_all(f->rules, f->t0 + minute * 60000);
@@ -159,6 +206,55 @@ static void test_recording(void **state)
     assert_answer(f, "m:sum", 6, "m:sum{team=\"x\"} 4");
     assert_true(shows(f, false, "\"health\":\"ok\""));
     assert_true(shows(f, false, "\"type\":\"recording\""));
+}
+
+static void test_recording_histograms(void **state)
+{
+    struct fixture *f = *state;
+
+    open_rules(f, "groups:\n- name: g\n  rules:\n"
+                  "  - {record: 'h:sum', expr: sum(h), labels: {b: c}}\n"
+                  "  - {record: 'h:each', expr: 2 * h}\n"
+                  "  - {record: 'h:count', expr: 'histogram_count(h:sum)'}\n"
+                  "  - {record: either, expr: 'm or on () h'}\n");
+    put_native(f, "p", 0, 2);
+    put_native(f, "q", 0, 3);
+    assert_int_equal(evaluate(f, 0), 0);
+    assert_same_native(f, "h:sum", "sum(h)", 0);
+    assert_same_native(f, "h:each{a=\"q\"}", "2 * h{a=\"q\"}", 0);
+    assert_answer(f, "histogram_sum(h:sum)", 0, "{b=\"c\"} 12.5");
+    assert_answer(f, "h:count", 0, "h:count{b=\"c\"} 17"); /* a rule sees the one before it */
+    put_native(f, "p", 6, 4); /* q is older than the lookback: it ends */
+    assert_int_equal(evaluate(f, 6), 0);
+    assert_answer(f, "count by (a) (h:each)", 6, "{a=\"p\"} 1");
+    assert_same_native(f, "either", "h", 6);
+    put(f, "p", 7, 5); /* the same series as a float, then as a histogram, then not any more */
+    assert_int_equal(evaluate(f, 7), 0);
+    assert_answer(f, "either", 7, "either{a=\"p\"} 5");
+    assert_int_equal(evaluate(f, 11), 0);
+    assert_answer(f, "either", 11, "either{a=\"p\"} 5");
+    put_native(f, "p", 12, 6);
+    assert_int_equal(evaluate(f, 12), 0);
+    assert_same_native(f, "either", "h", 12);
+    assert_int_equal(evaluate(f, 18), 0);
+    assert_answer(f, "either", 18, "");
+    assert_answer(f, "h:sum", 18, "");
+}
+
+static void test_impossible_histograms(void **state)
+{
+    struct fixture *f = *state;
+
+    open_rules(f, "groups:\n- name: g\n  rules:\n"
+                  "  - {record: minus, expr: -h}\n"
+                  "  - {record: hole, expr: 'h{a=\"p\"} - ignoring (a) h{a=\"q\"}'}\n"
+                  "  - {alert: Seen, expr: h}\n");
+    put_native(f, "p", 0, 1);
+    put_native(f, "q", 0, 4);
+    assert_int_equal(evaluate(f, 0), 2);
+    assert_answer(f, "count({__name__=~\"minus|hole\"})", 0, "");
+    assert_true(shows(f, false, "histogram has a bucket whose observation count is negative"));
+    assert_true(shows(f, true, "\"value\":\"0e+00\"")); /* as upstream */
 }
 
 static void test_query_offset_and_limit(void **state)
@@ -261,6 +357,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_recording, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_recording_histograms, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_impossible_histograms, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_query_offset_and_limit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failures, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_alert_states, set_up, tear_down),
