@@ -20,9 +20,14 @@ static const int64_t DEFAULT_FLUSH_MS = 2 * 3600 * 1000;
 
 static const uint64_t LOG_MAX_BYTES = 2ull << 30;
 static const uint64_t LOG_IDLE_BYTES = 16ull << 20;
-static const int64_t IDLE_MS = 20 * 1000;
 
-enum { BACKGROUND_MS = 1000 };
+enum {
+    BACKGROUND_MS = 1000,
+    PAUSE_MS = 20 * 1000,
+    PAUSE_SAMPLES =
+        4000, /* in that time: what a server says of itself every 15 s is far below it, and
+                           * a log that grows no faster reaches LOG_IDLE_BYTES about when it is flushed anyway */
+};
 
 static char *join(const char *dir, const char *name)
 {
@@ -217,19 +222,24 @@ static void set_gauges(struct tsdb *db)
     gauge_set(s->stored_samples, samples);
 }
 
+bool ingest_paused(struct ingest_pause *p, uint64_t appended, struct mono now)
+{
+    if (appended - p->appended > PAUSE_SAMPLES) {
+        *p = (struct ingest_pause){.appended = appended, .since = now};
+    } else if (now.ns - p->since.ns >= PAUSE_MS * INT64_C(1000000)) {
+        *p = (struct ingest_pause){.appended = appended, .since = now, .paused = true};
+    }
+    return p->paused;
+}
+
 /** Has the log grown so that a restart would take long, or has ingest paused with much in it? Parts take a
  * tenth of the log's space. */
 static bool log_is_heavy(struct tsdb *db)
 {
     uint64_t bytes = wal_bytes(db->wal);
-    uint64_t samples = atomic_load_explicit(&db->head.samples_n, memory_order_relaxed);
+    bool paused = ingest_paused(&db->pause, counter_get(db->stats.samples), clock_mono());
 
-    if (samples != db->idle_samples) {
-        db->idle_samples = samples;
-        db->idle_since = clock_mono();
-    }
-    return bytes > LOG_MAX_BYTES ||
-           (bytes > LOG_IDLE_BYTES && mono_since_ns(db->idle_since) > IDLE_MS * 1000000);
+    return bytes > LOG_MAX_BYTES || (paused && bytes > LOG_IDLE_BYTES);
 }
 
 static void flush_when_due(struct tsdb *db, bool asked)
@@ -401,6 +411,7 @@ int tsdb_open(const struct tsdb_opts *opts, struct tsdb **ret, struct err *reter
     rc = rc == 0 ? exemplars_open(db, opts->max_exemplars, opts->stats, reterr) : rc;
     rc = rc == 0 ? open_wal(db, opts->stats, reterr) : rc;
     if (rc == 0) {
+        db->pause.since = clock_mono();
         rc = thread_start(&db->bg, "tsdb-flush", flush_loop, db);
         rc = rc == 0 ? thread_start(&db->merger, "tsdb-merge", merge_loop, db) : rc;
         rc = rc == 0 ? rollups_start(db) : rc;

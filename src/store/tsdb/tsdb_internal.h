@@ -25,6 +25,13 @@ struct tsdb_stats {
     struct gauge *series, *head_samples, *head_bytes, *parts, *part_bytes, *stored_samples;
 };
 
+/** What the flush thread remembers to see that ingest has paused. */
+struct ingest_pause {
+    uint64_t appended; /* samples ever, at `since` */
+    struct mono since;
+    bool paused; /* of the last time that was long enough or busy enough to judge */
+};
+
 struct metadata_store;
 struct tombstones;
 struct exemplar_store;
@@ -73,9 +80,7 @@ struct tsdb {
     struct thread bg;     /* flushes */
     struct thread merger; /* merges and retention */
     struct mono next_flush;
-    uint64_t idle_samples; /* in the head when ingest was last seen busy; this to flush_failed: the
-                            * flush thread's own */
-    struct mono idle_since;
+    struct ingest_pause pause; /* this to flush_failed: the flush thread's own */
     int64_t last_flush_ms;
     bool flush_failed;
 
@@ -88,6 +93,9 @@ struct tsdb {
 
 /** Bring what is taken from the budget up to what the head uses. */
 void head_account(struct tsdb *db);
+/** Look again: fewer than PAUSE_SAMPLES in PAUSE_MS (tsdb.c) is a pause, for a server always says a little of itself.
+ * Call it about every second; more than that many since the last judgement ends the pause at once. */
+bool ingest_paused(struct ingest_pause *p, uint64_t appended, struct mono now);
 /** As a crash leaves it: nothing is flushed. Tests only. */
 void tsdb_close_unflushed(struct tsdb *db);
 

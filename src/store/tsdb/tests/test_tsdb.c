@@ -1071,6 +1071,55 @@ static void test_days(void **state)
     assert_int_equal(day_of(-86400001), -2);
 }
 
+/* A server's own statistics every 15 s are a pause; steady ingest and scrapes far apart are not. */
+static void test_pause(void **state)
+{
+    static const struct {
+        const char *what;
+        int every_s; /* this many samples come */
+        uint64_t samples;
+        int first_s; /* the first second seen as paused, 0: never */
+    } ROWS[] = {
+        {"nothing at all", 1, 0, 20},
+        {"the server's own statistics", 15, 1000, 20},
+        {"a trickle", 1, 100, 20},
+        {"steady ingest", 1, 1000, 0},
+        {"scrapes every 15 s", 15, 20000, 0},
+        {"just enough", 5, 1001, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        struct mono start = {5};
+        struct ingest_pause p = {.appended = 7, .since = start};
+        uint64_t appended = 7;
+
+        for (int s = 1; s <= 600; s++) {
+            bool expected = ROWS[i].first_s != 0 && s >= ROWS[i].first_s;
+
+            appended += s % ROWS[i].every_s == 0 ? ROWS[i].samples : 0;
+            if (ingest_paused(&p, appended, mono_add_ms(start, s * 1000)) != expected) {
+                fail_msg("%s: after %d s", ROWS[i].what, s);
+            }
+        }
+    }
+}
+
+static void test_pause_ends_at_once(void **state)
+{
+    struct mono start = {0};
+    struct ingest_pause p = {.since = start};
+
+    (void)state;
+    assert_false(ingest_paused(&p, 1000000, mono_add_ms(start, 1000)));
+    assert_false(ingest_paused(&p, 1000010, mono_add_ms(start, 20000)));
+    assert_true(ingest_paused(&p, 1000010, mono_add_ms(start, 21000)));
+    assert_true(ingest_paused(&p, 1000500, mono_add_ms(start, 22000)));
+    assert_false(ingest_paused(&p, 1100000, mono_add_ms(start, 23000)));
+    assert_false(ingest_paused(&p, 1100000, mono_add_ms(start, 42000)));
+    assert_true(ingest_paused(&p, 1100000, mono_add_ms(start, 43000)));
+}
+
 #define DB_TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -1098,6 +1147,8 @@ int main(void)
         cmocka_unit_test(test_records),
         cmocka_unit_test(test_record_bytes),
         cmocka_unit_test(test_days),
+        cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_pause_ends_at_once),
     };
 
     log_set_level(LOG_WARN);
