@@ -10,7 +10,7 @@
 #include "codec/pb.h"
 #include "codec/utf8.h"
 #include "ingest/expo_internal.h"
-#include "ingest/expo_native.h"
+#include "ingest/native_decode.h"
 #include "model/samples.h"
 
 enum { LABELS_MAX = 1024 }; /* of one metric; more: error */
@@ -30,7 +30,13 @@ struct family_reader {
     struct proto_series series;
     size_t identity_n; /* bytes of x->scratch before the part */
     size_t index;      /* of the family in the body */
+    struct native_decoder native;
 };
+
+static void family_reader_done(struct family_reader *r)
+{
+    native_decoder_done(&r->native);
+}
 
 static double plain_nan(double v)
 {
@@ -409,6 +415,22 @@ static int native_exemplars(struct expo *x, struct pb msg, struct err *reterr)
     return rc;
 }
 
+/* The one decoded last. */
+static int native_sample(struct family_reader *r, struct pb msg, double sum, struct err *reterr)
+{
+    struct expo *x = r->x;
+    int rc = native_exemplars(x, msg, reterr);
+
+    if (rc < 0) {
+        return rc;
+    }
+    r->native.h.hint = x->family.type == EXPO_GAUGE_HISTOGRAM ? NATIVE_GAUGE : NATIVE_UNKNOWN;
+    x->sample.histogram = &r->native.h;
+    rc = emit(r, PART_PLAIN, 0, sum, reterr);
+    x->sample.histogram = NULL;
+    return rc;
+}
+
 /* Histogram: count = 1 (float 4), sum = 2, bucket = 3, created = 15; the rest is the native form. */
 static int histogram(struct family_reader *r, struct pb msg, struct err *reterr)
 {
@@ -416,7 +438,6 @@ static int histogram(struct family_reader *r, struct pb msg, struct err *reterr)
     struct totals t = {0, 0, false};
     struct pb rest = msg;
     struct pb_field f;
-    bool native;
     int rc;
 
     while ((rc = pb_next(&rest, &f, reterr)) > 0) {
@@ -438,16 +459,13 @@ static int histogram(struct family_reader *r, struct pb msg, struct err *reterr)
     if (rc < 0) {
         return rc;
     }
-    rc = expo_native_read(msg, x->family.type == EXPO_GAUGE_HISTOGRAM, x->o->arena,
-                          &x->sample.histogram, &native, reterr);
-    if (rc < 0) {
-        return rc;
+    rc = native_decode(&r->native, msg, reterr);
+    if (rc != 0) {
+        return rc < 0 ? rc : -ERR_INVALID;
     }
-    if (native) {
+    if (r->native.is_native) {
         x->arena_used = true;
-        rc = native_exemplars(x, msg, reterr);
-        rc = rc < 0 ? rc : emit(r, PART_PLAIN, 0, t.sum, reterr);
-        x->sample.histogram = NULL;
+        rc = native_sample(r, msg, t.sum, reterr);
         if (rc < 0 || !x->o->always_classic) {
             return rc;
         }
@@ -584,7 +602,7 @@ static int family(struct family_reader *r, struct pb msg, struct err *reterr)
 
 int expo_walk_proto(struct expo *x, struct err *reterr)
 {
-    struct family_reader r = {.x = x};
+    struct family_reader r CLEANUP(family_reader_done) = {.x = x, .native.form = NATIVE_EXPOSITION};
     const uint8_t *p = (const uint8_t *)x->p;
     const uint8_t *end = (const uint8_t *)x->end;
 

@@ -4,8 +4,6 @@
  */
 #include "ingest/native_decode.h"
 
-#include <string.h>
-
 #include "base/err.h"
 
 enum field {
@@ -28,23 +26,16 @@ enum field {
     F_BOUNDS,
 };
 
-static const uint8_t FIELDS[17] = {F_NONE,
-                                   F_COUNT,
-                                   F_COUNT_FLOAT,
-                                   F_SUM,
-                                   F_SCHEMA,
-                                   F_THRESHOLD,
-                                   F_ZERO,
-                                   F_ZERO_FLOAT,
-                                   F_SPANS,
-                                   F_DELTAS,
-                                   F_COUNTS,
-                                   F_SPANS_POSITIVE,
-                                   F_DELTAS_POSITIVE,
-                                   F_COUNTS_POSITIVE,
-                                   F_HINT,
-                                   F_TIME,
-                                   F_BOUNDS};
+enum { FIELDS_N = 17 };
+
+static const uint8_t FIELDS[][FIELDS_N] = {
+    [NATIVE_WRITE] = {F_NONE, F_COUNT, F_COUNT_FLOAT, F_SUM, F_SCHEMA, F_THRESHOLD, F_ZERO,
+                      F_ZERO_FLOAT, F_SPANS, F_DELTAS, F_COUNTS, F_SPANS_POSITIVE,
+                      F_DELTAS_POSITIVE, F_COUNTS_POSITIVE, F_HINT, F_TIME, F_BOUNDS},
+    [NATIVE_EXPOSITION] = {F_NONE, F_COUNT, F_SUM, F_NONE, F_COUNT_FLOAT, F_SCHEMA, F_THRESHOLD,
+                           F_ZERO, F_ZERO_FLOAT, F_SPANS, F_DELTAS, F_COUNTS, F_SPANS_POSITIVE,
+                           F_DELTAS_POSITIVE, F_COUNTS_POSITIVE},
+};
 
 void native_decoder_done(struct native_decoder *d)
 {
@@ -58,16 +49,11 @@ void native_decoder_done(struct native_decoder *d)
 
 static int no_room(size_t n, struct err *reterr)
 {
-    if (n > NATIVE_BUCKETS_MAX) {
+    if (n >= NATIVE_BUCKETS_MAX) {
         return err_set(reterr, ERR_INVALID, "native histogram has more than %d buckets",
                        (int)NATIVE_BUCKETS_MAX);
     }
     return err_set(reterr, ERR_NOMEM, "no memory for a native histogram");
-}
-
-static int64_t zigzag(uint64_t v)
-{
-    return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
 }
 
 static int add_span(struct native_decoder *d, int side, struct pb msg, struct err *reterr)
@@ -78,13 +64,13 @@ static int add_span(struct native_decoder *d, int side, struct pb msg, struct er
 
     while ((rc = pb_next(&msg, &f, reterr)) > 0) {
         if (f.tag == PB_TAG(1, PB_VARINT)) {
-            span.offset = (int32_t)zigzag(f.u);
+            span.offset = (int32_t)zigzag_decode(f.u);
         } else if (f.tag == PB_TAG(2, PB_VARINT)) {
             span.length = (uint32_t)f.u;
         }
     }
     if (rc == 0 &&
-        (d->side[side].spans.n > NATIVE_BUCKETS_MAX || !vec_push(&d->side[side].spans, span))) {
+        (d->side[side].spans.n >= NATIVE_BUCKETS_MAX || !vec_push(&d->side[side].spans, span))) {
         rc = no_room(d->side[side].spans.n, reterr);
     }
     return rc;
@@ -92,8 +78,8 @@ static int add_span(struct native_decoder *d, int side, struct pb msg, struct er
 
 static int add_delta(struct native_decoder *d, int side, uint64_t v, struct err *reterr)
 {
-    if (d->side[side].deltas.n > NATIVE_BUCKETS_MAX ||
-        !vec_push(&d->side[side].deltas, zigzag(v))) {
+    if (d->side[side].deltas.n >= NATIVE_BUCKETS_MAX ||
+        !vec_push(&d->side[side].deltas, zigzag_decode(v))) {
         return no_room(d->side[side].deltas.n, reterr);
     }
     return 0;
@@ -115,7 +101,7 @@ static int add_deltas(struct native_decoder *d, int side, struct pb msg, struct 
 
 static int add_count(struct native_decoder *d, int side, uint64_t u, struct err *reterr)
 {
-    if (d->side[side].counts.n > NATIVE_BUCKETS_MAX ||
+    if (d->side[side].counts.n >= NATIVE_BUCKETS_MAX ||
         !vec_push(&d->side[side].counts, pb_f64(u))) {
         return no_room(d->side[side].counts.n, reterr);
     }
@@ -124,7 +110,7 @@ static int add_count(struct native_decoder *d, int side, uint64_t u, struct err 
 
 static int add_bound(struct native_decoder *d, uint64_t u, struct err *reterr)
 {
-    return native_push_bound(&d->h, pb_f64(u)) != 0 ? no_room(d->h.bounds_n + 1, reterr) : 0;
+    return native_push_bound(&d->h, pb_f64(u)) != 0 ? no_room(d->h.bounds_n, reterr) : 0;
 }
 
 /** A packed run of doubles: counts of a side, or with side < 0 bounds. */
@@ -171,9 +157,10 @@ static int add_list(struct native_decoder *d, enum field what, const struct pb *
     }
 }
 
-/** Which counts were given: integers and floats come in fields of their own. */
+/** Counts as given: integers and floats come in fields of their own. Remote write has one or the other; an exposition may
+ * have both, then floats above 0 are meant. */
 struct given {
-    bool integer, floating;
+    bool floating;
     uint64_t count, zero;
     double count_float, zero_float;
 };
@@ -183,13 +170,13 @@ static void set_varint(struct native_decoder *d, enum field what, uint64_t u, st
     switch (what) {
     case F_COUNT:
         g->count = u;
-        g->integer = true;
         break;
     case F_ZERO:
         g->zero = u;
+        d->is_native |= u != 0;
         break;
     case F_SCHEMA:
-        d->h.schema = (int32_t)zigzag(u);
+        d->h.schema = (int32_t)zigzag_decode(u);
         break;
     case F_HINT:
         d->h.hint = u <= NATIVE_GAUGE ? (uint8_t)u : NATIVE_UNKNOWN;
@@ -207,16 +194,19 @@ static void set_double(struct native_decoder *d, enum field what, double v, stru
     switch (what) {
     case F_COUNT_FLOAT:
         g->count_float = v;
-        g->floating = true;
+        g->floating |= d->form == NATIVE_WRITE || v > 0;
         break;
     case F_ZERO_FLOAT:
         g->zero_float = v;
+        g->floating |= d->form == NATIVE_EXPOSITION && v > 0;
+        d->is_native |= v > 0;
         break;
     case F_SUM:
         d->h.sum = v;
         break;
     case F_THRESHOLD:
         d->h.zero_threshold = v;
+        d->is_native |= v > 0;
         break;
     default:
         break;
@@ -227,6 +217,7 @@ static void reset(struct native_decoder *d)
 {
     native_clear(&d->h);
     d->t_ms = 0;
+    d->is_native = false;
     for (int i = 0; i < 2; i++) {
         vec_clear(&d->side[i].spans);
         vec_clear(&d->side[i].deltas);
@@ -241,10 +232,11 @@ static int scan(struct native_decoder *d, struct pb msg, struct given *g, struct
 
     while ((rc = pb_next(&msg, &f, reterr)) > 0) {
         uint32_t number = f.tag >> 3;
-        enum field what = number < ARRAY_LEN(FIELDS) ? (enum field)FIELDS[number] : F_NONE;
+        enum field what = number < FIELDS_N ? (enum field)FIELDS[d->form][number] : F_NONE;
 
         if ((what >= F_SPANS && what <= F_COUNTS_POSITIVE) || what == F_BOUNDS) {
             rc = add_list(d, what, &msg, &f, reterr);
+            d->is_native |= what == F_SPANS || what == F_SPANS_POSITIVE;
         } else if ((f.tag & 7) == PB_VARINT) {
             set_varint(d, what, f.u, g);
         } else if ((f.tag & 7) == PB_FIXED64) {
@@ -270,19 +262,17 @@ static int fill_side(struct native_decoder *d, int i, struct err *reterr)
     return native_from_spans(&d->h, i == 0, &s, reterr);
 }
 
-int native_decode(struct native_decoder *d, struct pb msg, struct err *reterr)
+static int build(struct native_decoder *d, const struct given *g, struct err *reterr)
 {
-    struct given g = {0};
     int rc;
 
-    reset(d);
-    rc = scan(d, msg, &g, reterr);
-    if (rc < 0) {
-        return rc;
+    if (d->form == NATIVE_EXPOSITION &&
+        (d->h.schema < NATIVE_SCHEMA_MIN || d->h.schema > NATIVE_SCHEMA_MAX)) {
+        return err_set(reterr, ERR_INVALID, "a native histogram with schema %d", (int)d->h.schema);
     }
-    d->integer = !g.floating;
-    d->h.count = d->integer ? (double)g.count : g.count_float;
-    d->h.zero_count = d->integer ? (double)g.zero : g.zero_float;
+    d->integer = !g->floating;
+    d->h.count = d->integer ? (double)g->count : g->count_float;
+    d->h.zero_count = d->integer ? (double)g->zero : g->zero_float;
     rc = fill_side(d, 0, reterr);
     rc = rc == 0 ? fill_side(d, 1, reterr) : rc;
     rc = rc == 0 ? native_validate(&d->h, d->integer, reterr) : rc;
@@ -290,5 +280,19 @@ int native_decode(struct native_decoder *d, struct pb msg, struct err *reterr)
         rc = err_set(reterr, ERR_INVALID, "zero threshold is NaN");
     }
     native_compact(&d->h);
+    return rc;
+}
+
+int native_decode(struct native_decoder *d, struct pb msg, struct err *reterr)
+{
+    struct given g = {0};
+    int rc;
+
+    reset(d);
+    rc = scan(d, msg, &g, reterr);
+    if (rc < 0 || (d->form == NATIVE_EXPOSITION && !d->is_native)) {
+        return rc;
+    }
+    rc = build(d, &g, reterr);
     return rc == 0 || rc == -ERR_NOMEM ? rc : 1;
 }

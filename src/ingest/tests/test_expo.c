@@ -592,6 +592,61 @@ static void test_protobuf_native(void **state)
     }
 }
 
+/* Counts as doubles (one field packed, one not), and what is no histogram. */
+static void test_protobuf_native_floats(void **state)
+{
+    static const struct {
+        int64_t schema;
+        double first; /* count of the first bucket */
+        const char *want;
+        const char *error;
+    } ROWS[] = {
+        {0, 1.5,
+         "family h histogram help=\nh 7 native schema=0 count=5 zero=0.5/0 negative=1 3:1.5 4:2\n",
+         ""},
+        {0, -1, NULL, "family 0 (h): positive side: bucket number 1 has observation count of -1: "},
+        {9, 1.5, NULL, "family 0 (h): a native histogram with schema 9"},
+        {-53, 1.5, NULL, "family 0 (h): a native histogram with schema -53"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        struct buf b CLEANUP(buf_done) = {0};
+        struct buf body CLEANUP(buf_done) = {0};
+        struct err e = {0};
+        const double counts[] = {ROWS[i].first, 2};
+        struct rig r;
+        size_t family;
+        size_t metric;
+        size_t value;
+        int rc;
+
+        buf_init(&b, 1 << 20);
+        buf_init(&body, 1 << 20);
+        family = begin_family(&b, "h", "", 4);
+        metric = pb_begin(&b, 4);
+        value = pb_begin(&b, 7);
+        pb_put_f64(&b, 2, 7);
+        pb_put_f64(&b, 4, 5);
+        pb_put_varint(&b, 5, zigzag_encode(ROWS[i].schema));
+        pb_put_f64(&b, 8, 0.5);
+        put_span(&b, 9, -2, 1);
+        pb_put_f64(&b, 11, 1);
+        put_span(&b, 12, 3, 2);
+        pb_put_str(&b, 14, str_of((const char *)counts, sizeof(counts)));
+        pb_end(&b, value);
+        pb_end(&b, metric);
+        pb_end(&b, family);
+        rc = walk(&r, (struct expo_opts){.format = EXPO_PROTOBUF}, delimited(&b, &body), &e);
+        assert_int_equal(rc, ROWS[i].want != NULL ? 0 : -ERR_INVALID);
+        assert_true(str_starts(str_cstr(e.msg), str_cstr(ROWS[i].error)));
+        if (ROWS[i].want != NULL) {
+            assert_string_equal(r.out.data, ROWS[i].want);
+        }
+        rig_done(&r);
+    }
+}
+
 static void test_protobuf_errors(void **state)
 {
     struct buf b CLEANUP(buf_done) = {0};
@@ -642,6 +697,7 @@ int main(void)
         cmocka_unit_test(test_protobuf),
         cmocka_unit_test(test_protobuf_errors),
         cmocka_unit_test(test_protobuf_native),
+        cmocka_unit_test(test_protobuf_native_floats),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
