@@ -140,19 +140,10 @@ static int on_series(void *arg, struct labels labels, const struct samples *samp
     return rc;
 }
 
-static char *join(const char *dir, const char *name)
-{
-    size_t n = strlen(dir) + strlen(name) + 2;
-    char *p = mem_xcalloc(1, n);
-
-    snprintf(p, n, "%s/%s", dir, name);
-    return p;
-}
-
 static bool is_block(const char *dir)
 {
-    char *index CLEANUP(mem_free_ptr) = join(dir, "index");
-    char *chunks CLEANUP(mem_free_ptr) = join(dir, "chunks");
+    char *index CLEANUP(mem_free_ptr) = vfs_join(dir, "index");
+    char *chunks CLEANUP(mem_free_ptr) = vfs_join(dir, "chunks");
     struct stat st;
 
     return access(index, F_OK) == 0 && stat(chunks, &st) == 0 && S_ISDIR(st.st_mode);
@@ -172,7 +163,7 @@ struct found_list {
 static struct found look_at(const char *dir)
 {
     struct found f = {.dir = mem_xstrdup(dir)};
-    char *path CLEANUP(mem_free_ptr) = join(dir, "meta.json");
+    char *path CLEANUP(mem_free_ptr) = vfs_join(dir, "meta.json");
     json_t *meta = json_load_file(path, 0, NULL);
 
     f.min_ms = json_integer_value(json_object_get(meta, "minTime"));
@@ -205,7 +196,7 @@ static void find_blocks(const char *path, struct found_list *l)
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        char *dir CLEANUP(mem_free_ptr) = join(path, names[i]);
+        char *dir CLEANUP(mem_free_ptr) = vfs_join(path, names[i]);
 
         if (is_block(dir)) {
             struct found f = look_at(dir);

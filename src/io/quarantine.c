@@ -33,18 +33,9 @@ static char *free_name(const char *dir, const char *relative)
     }
 }
 
-static char *quarantine_of(const char *root)
-{
-    size_t n = strlen(root) + sizeof("/" QUARANTINE_DIR);
-    char *p = mem_xcalloc(1, n);
-
-    snprintf(p, n, "%s/%s", root, QUARANTINE_DIR);
-    return p;
-}
-
 int quarantine_move(const struct vfs *v, const char *root, const char *path, struct err *reterr)
 {
-    char *dir CLEANUP(mem_free_ptr) = quarantine_of(root);
+    char *dir CLEANUP(mem_free_ptr) = vfs_join(root, QUARANTINE_DIR);
     char *to CLEANUP(mem_free_ptr) = free_name(dir, path + strlen(root) + 1);
     int rc = vfs_mkdirs(v, dir, reterr);
 
@@ -58,7 +49,7 @@ int quarantine_move(const struct vfs *v, const char *root, const char *path, str
 
 size_t quarantine_count(const char *root)
 {
-    char *dir CLEANUP(mem_free_ptr) = quarantine_of(root);
+    char *dir CLEANUP(mem_free_ptr) = vfs_join(root, QUARANTINE_DIR);
     char **names = NULL;
     size_t n = 0;
 

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -19,15 +18,6 @@ struct walk {
     int (*fn)(void *arg, const struct tree_file *f, struct err *reterr);
     void *arg;
 };
-
-static char *join(const char *dir, const char *name)
-{
-    size_t n = strlen(dir) + strlen(name) + 2;
-    char *p = mem_xcalloc(1, n);
-
-    snprintf(p, n, "%s/%s", dir, name);
-    return p;
-}
 
 static int walk_dir(const struct walk *w, const char *dir, int depth, struct err *reterr);
 
@@ -59,7 +49,7 @@ static int walk_dir(const struct walk *w, const char *dir, int depth, struct err
     }
     for (size_t i = 0; rc == 0 && i < n; i++) {
         if (w->skip == NULL || !w->skip(names[i])) {
-            char *path CLEANUP(mem_free_ptr) = join(dir, names[i]);
+            char *path CLEANUP(mem_free_ptr) = vfs_join(dir, names[i]);
 
             rc = walk_entry(w, path, depth, reterr);
         }
@@ -126,7 +116,7 @@ static int enter_dir(struct linking *l, const char *path, struct err *reterr)
 static int link_one(void *arg, const struct tree_file *f, struct err *reterr)
 {
     struct linking *l = arg;
-    char *path CLEANUP(mem_free_ptr) = join(l->to, f->relative);
+    char *path CLEANUP(mem_free_ptr) = vfs_join(l->to, f->relative);
     int rc = enter_dir(l, path, reterr);
 
     if (rc == 0 && link(f->path, path) < 0 && errno != ENOENT) {

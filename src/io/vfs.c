@@ -146,6 +146,15 @@ static int sync_parent(const struct vfs *v, char *path)
     return rc;
 }
 
+char *vfs_join(const char *dir, const char *name)
+{
+    size_t n = strlen(dir) + strlen(name) + 2;
+    char *p = mem_xcalloc(1, n);
+
+    snprintf(p, n, "%s/%s", dir, name);
+    return p;
+}
+
 int vfs_mkdirs(const struct vfs *v, const char *path, struct err *reterr)
 {
     char *copy = mem_xstrdup(path);
@@ -356,15 +365,6 @@ void vfs_list_free(char **names, size_t n)
     mem_free(names);
 }
 
-static char *join(const char *dir, const char *name)
-{
-    size_t n = strlen(dir) + strlen(name) + 2;
-    char *p = mem_xcalloc(1, n);
-
-    snprintf(p, n, "%s/%s", dir, name);
-    return p;
-}
-
 enum { MAX_DEPTH = 32 };
 
 static int remove_at(const struct vfs *v, const char *path, int depth, struct err *reterr)
@@ -386,7 +386,7 @@ static int remove_at(const struct vfs *v, const char *path, int depth, struct er
     }
     rc = vfs_list(path, &names, &n, reterr);
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        char *child = join(path, names[i]);
+        char *child = vfs_join(path, names[i]);
 
         rc = remove_at(v, child, depth + 1, reterr);
         mem_free(child);
@@ -421,7 +421,7 @@ static uint64_t bytes_at(const char *path, int depth)
         return 0;
     }
     for (size_t i = 0; i < n; i++) {
-        char *child = join(path, names[i]);
+        char *child = vfs_join(path, names[i]);
 
         sum += bytes_at(child, depth + 1);
         mem_free(child);

@@ -30,6 +30,9 @@ struct vfs {
     int (*sync_dir)(void *ctx, const char *path); /* make renames and creations in it durable */
 };
 
+/** "dir/name", heap-allocated. */
+char *vfs_join(const char *dir, const char *name);
+
 /** The real one; never NULL. */
 const struct vfs *vfs_real(void);
 

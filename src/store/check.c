@@ -6,28 +6,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "io/vfs.h"
 #include "store/columns/check.h"
 #include "store/meta/meta.h"
 #include "store/tsdb/check.h"
 
-static char *join(const char *dir, const char *name)
-{
-    size_t n = strlen(dir) + strlen(name) + 2;
-    char *p = mem_xcalloc(1, n);
-
-    snprintf(p, n, "%s/%s", dir, name);
-    return p;
-}
-
 static int take_lock(const char *dir, struct err *reterr)
 {
-    char *path CLEANUP(mem_free_ptr) = join(dir, "lock");
+    char *path CLEANUP(mem_free_ptr) = vfs_join(dir, "lock");
     int fd = open(path, O_RDWR | O_CLOEXEC);
 
     if (fd < 0) {
@@ -42,7 +33,7 @@ static int take_lock(const char *dir, struct err *reterr)
 
 static int check_meta(const char *dir, const struct check_report *report, struct err *reterr)
 {
-    char *path CLEANUP(mem_free_ptr) = join(dir, "meta.sqlite");
+    char *path CLEANUP(mem_free_ptr) = vfs_join(dir, "meta.sqlite");
     struct stat st;
     struct err e = {0};
     int rc;
@@ -63,9 +54,9 @@ static int check_meta(const char *dir, const struct check_report *report, struct
 
 int store_check(const char *dir, const struct check_report *report, struct err *reterr)
 {
-    char *metrics CLEANUP(mem_free_ptr) = join(dir, "metrics");
-    char *spans CLEANUP(mem_free_ptr) = join(dir, "spans");
-    char *logs CLEANUP(mem_free_ptr) = join(dir, "logs");
+    char *metrics CLEANUP(mem_free_ptr) = vfs_join(dir, "metrics");
+    char *spans CLEANUP(mem_free_ptr) = vfs_join(dir, "spans");
+    char *logs CLEANUP(mem_free_ptr) = vfs_join(dir, "logs");
     int lock = take_lock(dir, reterr);
     int rc;
 

@@ -15,18 +15,9 @@
 #include "base/random.h"
 #include "io/tree.h"
 
-static char *join(const char *dir, const char *name)
-{
-    size_t n = strlen(dir) + strlen(name) + 2;
-    char *p = mem_xcalloc(1, n);
-
-    snprintf(p, n, "%s/%s", dir, name);
-    return p;
-}
-
 static char *root_of(const struct store *s)
 {
-    return join(store_dir(s), "snapshots");
+    return vfs_join(store_dir(s), "snapshots");
 }
 
 static bool is_name(struct str name)
@@ -59,10 +50,10 @@ static void make_name(int64_t now_ms, char dst[SNAPSHOT_NAME_MAX])
 
 static int fill(struct store *s, const char *dst, struct err *reterr)
 {
-    char *metrics CLEANUP(mem_free_ptr) = join(dst, "metrics");
-    char *spans CLEANUP(mem_free_ptr) = join(dst, "spans");
-    char *logs CLEANUP(mem_free_ptr) = join(dst, "logs");
-    char *meta CLEANUP(mem_free_ptr) = join(dst, "meta.sqlite");
+    char *metrics CLEANUP(mem_free_ptr) = vfs_join(dst, "metrics");
+    char *spans CLEANUP(mem_free_ptr) = vfs_join(dst, "spans");
+    char *logs CLEANUP(mem_free_ptr) = vfs_join(dst, "logs");
+    char *meta CLEANUP(mem_free_ptr) = vfs_join(dst, "meta.sqlite");
     int rc = vfs_mkdirs(vfs_real(), dst, reterr);
 
     rc = rc < 0 ? rc : tsdb_snapshot(store_metrics(s), metrics, reterr);
@@ -81,7 +72,7 @@ static void remove_unfinished(const char *root)
     }
     for (size_t i = 0; i < n; i++) {
         if (str_ends(str_cstr(names[i]), STR(".tmp"))) {
-            char *path CLEANUP(mem_free_ptr) = join(root, names[i]);
+            char *path CLEANUP(mem_free_ptr) = vfs_join(root, names[i]);
 
             ignore_result(vfs_remove_tree(vfs_real(), path, NULL), "tried again next time");
         }
@@ -91,7 +82,7 @@ static void remove_unfinished(const char *root)
 
 static int create_at(struct store *s, const char *root, const char *name, struct err *reterr)
 {
-    char *path CLEANUP(mem_free_ptr) = join(root, name);
+    char *path CLEANUP(mem_free_ptr) = vfs_join(root, name);
     size_t n = strlen(path) + 5;
     char *tmp CLEANUP(mem_free_ptr) = mem_xcalloc(1, n);
     const struct vfs *v = vfs_real();
@@ -126,7 +117,7 @@ int snapshots_create(struct store *s, struct snapshot_info *ret, struct err *ret
     rc = create_at(s, root, i.name, reterr);
     store_snapshot_end(s);
     if (rc == 0) {
-        char *path CLEANUP(mem_free_ptr) = join(root, i.name);
+        char *path CLEANUP(mem_free_ptr) = vfs_join(root, i.name);
 
         i.bytes = vfs_tree_bytes(path);
         *ret = i;
@@ -151,7 +142,7 @@ int snapshots_list(const struct store *s, struct arena *a, struct snapshot_info 
     }
     v = arena_array(a, struct snapshot_info, n + 1);
     for (size_t i = 0; v != NULL && i < n; i++) {
-        char *path CLEANUP(mem_free_ptr) = join(root, names[i]);
+        char *path CLEANUP(mem_free_ptr) = vfs_join(root, names[i]);
         struct stat st;
 
         if (is_name(str_cstr(names[i])) && lstat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
@@ -179,7 +170,7 @@ int snapshots_delete(const struct store *s, struct str name, struct err *reterr)
 
     if (is_name(name)) {
         snprintf(text, sizeof(text), "%.*s", STR_ARG(name));
-        path = join(root, text);
+        path = vfs_join(root, text);
     }
     if (path == NULL || lstat(path, &st) < 0) {
         return err_set(reterr, ERR_NOT_FOUND, "there is no snapshot \"%.*s\"", STR_ARG(name));

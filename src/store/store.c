@@ -66,18 +66,9 @@ struct store {
     struct store_usage usage; /* guarded by: lock */
 };
 
-static char *path_in(const char *dir, const char *name)
-{
-    size_t n = strlen(dir) + strlen(name) + 2;
-    char *path = mem_xcalloc(1, n);
-
-    snprintf(path, n, "%s/%s", dir, name);
-    return path;
-}
-
 static int take_directory(struct store *s, struct err *reterr)
 {
-    char *path CLEANUP(mem_free_ptr) = path_in(s->dir, "lock");
+    char *path CLEANUP(mem_free_ptr) = vfs_join(s->dir, "lock");
     int rc = vfs_mkdirs(vfs_real(), s->dir, reterr);
 
     if (rc < 0) {
@@ -95,7 +86,7 @@ static int take_directory(struct store *s, struct err *reterr)
 
 static int open_metrics(struct store *s, const struct store_opts *o, struct err *reterr)
 {
-    char *dir CLEANUP(mem_free_ptr) = path_in(s->dir, "metrics");
+    char *dir CLEANUP(mem_free_ptr) = vfs_join(s->dir, "metrics");
     struct tsdb_opts t = {.dir = dir,
                           .wal_sync = o->wal_sync,
                           .retention_ms = o->retention_ms,
@@ -113,7 +104,7 @@ static int open_metrics(struct store *s, const struct store_opts *o, struct err 
 static int open_columns(struct store *s, const struct store_opts *o, enum columns_kind kind,
                         struct columns **ret, struct err *reterr)
 {
-    char *dir CLEANUP(mem_free_ptr) = path_in(s->dir, kind == COLUMNS_SPANS ? "spans" : "logs");
+    char *dir CLEANUP(mem_free_ptr) = vfs_join(s->dir, kind == COLUMNS_SPANS ? "spans" : "logs");
     struct columns_opts c = {.kind = kind,
                              .dir = dir,
                              .wal_sync = o->wal_sync,
@@ -126,7 +117,7 @@ static int open_columns(struct store *s, const struct store_opts *o, enum column
 
 static int open_engines(struct store *s, const struct store_opts *o, struct err *reterr)
 {
-    char *meta CLEANUP(mem_free_ptr) = path_in(s->dir, "meta.sqlite");
+    char *meta CLEANUP(mem_free_ptr) = vfs_join(s->dir, "meta.sqlite");
     int rc = meta_open(meta, &s->meta, reterr);
 
     rc = rc < 0 ? rc : open_metrics(s, o, reterr);
@@ -136,7 +127,7 @@ static int open_engines(struct store *s, const struct store_opts *o, struct err 
 
 static uint64_t file_bytes(const char *dir, const char *name)
 {
-    char *path CLEANUP(mem_free_ptr) = path_in(dir, name);
+    char *path CLEANUP(mem_free_ptr) = vfs_join(dir, name);
     struct stat st;
 
     return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;

@@ -290,23 +290,19 @@ int prom_block_parse(struct str index, const struct str *segments, size_t segmen
 
 static int map_at(const char *dir, const char *name, struct mapping *ret, struct err *reterr)
 {
-    size_t n = strlen(dir) + strlen(name) + 2;
-    char *path CLEANUP(mem_free_ptr) = mem_xcalloc(1, n);
+    char *path CLEANUP(mem_free_ptr) = vfs_join(dir, name);
 
-    snprintf(path, n, "%s/%s", dir, name);
     return vfs_map(path, ret, reterr);
 }
 
 /** chunks/000001 and so on, without gaps. */
 static int map_segments(struct prom_block *b, struct err *reterr)
 {
-    size_t n = strlen(b->dir) + sizeof("/chunks");
-    char *dir CLEANUP(mem_free_ptr) = mem_xcalloc(1, n);
+    char *dir CLEANUP(mem_free_ptr) = vfs_join(b->dir, "chunks");
     char **names = NULL;
     size_t names_n = 0;
     int rc;
 
-    snprintf(dir, n, "%s/chunks", b->dir);
     rc = vfs_list(dir, &names, &names_n, reterr);
     if (rc < 0) {
         return rc;

@@ -20,11 +20,7 @@ static const char MARK[] = "bongsu backup repository 1\n";
 
 char *repo_path(const struct repo *r, const char *name)
 {
-    size_t n = strlen(r->dir) + strlen(name) + 2;
-    char *p = mem_xcalloc(1, n);
-
-    snprintf(p, n, "%s/%s", r->dir, name);
-    return p;
+    return vfs_join(r->dir, name);
 }
 
 char *repo_object(const struct repo *r, struct hash128 hash)

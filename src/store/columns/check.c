@@ -21,15 +21,6 @@ struct part_at {
     uint64_t seq;
 };
 
-static char *join(const char *dir, const char *name)
-{
-    size_t n = strlen(dir) + strlen(name) + 2;
-    char *p = mem_xcalloc(1, n);
-
-    snprintf(p, n, "%s/%s", dir, name);
-    return p;
-}
-
 static int check_block(const struct part *p, uint32_t i, struct block_tools *tools, struct err *e)
 {
     struct arena a CLEANUP(arena_done);
@@ -113,7 +104,7 @@ static int check_day(const char *root, const char *dir, uint64_t day,
     int rc = vfs_list(dir, &names, &n, reterr);
 
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        char *path CLEANUP(mem_free_ptr) = join(dir, names[i]);
+        char *path CLEANUP(mem_free_ptr) = vfs_join(dir, names[i]);
         struct part_at at = {.root = root, .path = path, .day = (uint32_t)day};
 
         if (str_to_u64(str_cstr(names[i]), &at.seq)) { /* others are unfinished: removed at start */
@@ -126,7 +117,7 @@ static int check_day(const char *root, const char *dir, uint64_t day,
 
 static int check_days(const char *root, const struct check_report *report, struct err *reterr)
 {
-    char *dir CLEANUP(mem_free_ptr) = join(root, "parts");
+    char *dir CLEANUP(mem_free_ptr) = vfs_join(root, "parts");
     char **names = NULL;
     size_t n = 0;
     struct err e = {0};
@@ -136,7 +127,7 @@ static int check_days(const char *root, const struct check_report *report, struc
         return 0;
     }
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        char *path CLEANUP(mem_free_ptr) = join(dir, names[i]);
+        char *path CLEANUP(mem_free_ptr) = vfs_join(dir, names[i]);
         uint64_t day;
 
         if (str_to_u64(str_cstr(names[i]), &day) && day <= 99999999) {
@@ -153,7 +144,7 @@ static int check_days(const char *root, const struct check_report *report, struc
 int columns_check(const char *dir, enum columns_kind kind, const struct check_report *report,
                   struct err *reterr)
 {
-    char *wal CLEANUP(mem_free_ptr) = join(dir, "wal");
+    char *wal CLEANUP(mem_free_ptr) = vfs_join(dir, "wal");
     int rc = manifest_check(dir, kind, report, reterr);
 
     rc = rc < 0 ? rc : check_days(dir, report, reterr);

@@ -34,15 +34,6 @@ struct part_check {
     struct err first; /* damage */
 };
 
-static char *join(const char *dir, const char *name)
-{
-    size_t n = strlen(dir) + strlen(name) + 2;
-    char *p = mem_xcalloc(1, n);
-
-    snprintf(p, n, "%s/%s", dir, name);
-    return p;
-}
-
 static int decode_blob(void *arg, struct str bytes)
 {
     struct part_check *k = arg;
@@ -256,7 +247,7 @@ static int check_level(const struct checker *c, const char *dir, int depth, stru
     int rc = vfs_list(dir, &names, &n, reterr);
 
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        char *path CLEANUP(mem_free_ptr) = join(dir, names[i]);
+        char *path CLEANUP(mem_free_ptr) = vfs_join(dir, names[i]);
 
         if (unfinished(names[i])) {
             rc = remove_unfinished(c, path, reterr);
@@ -272,7 +263,7 @@ static int check_tier(const char *dir, const char *name, int64_t resolution_ms,
                       const struct check_report *report, struct err *reterr)
 {
     const struct checker c = {dir, report, resolution_ms};
-    char *path CLEANUP(mem_free_ptr) = join(dir, name);
+    char *path CLEANUP(mem_free_ptr) = vfs_join(dir, name);
     struct err e = {0};
     int rc = check_level(&c, path, 0, &e);
 
@@ -293,7 +284,7 @@ int tsdb_check(const char *dir, const struct check_report *report, struct err *r
     } tiers[] = {
         {"blocks", 0}, {"rollup/1m", 60000}, {"rollup/5m", 300000}, {"rollup/1h", 3600000}};
 
-    char *wal CLEANUP(mem_free_ptr) = join(dir, "wal");
+    char *wal CLEANUP(mem_free_ptr) = vfs_join(dir, "wal");
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(tiers); i++) {

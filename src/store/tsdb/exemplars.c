@@ -5,7 +5,6 @@
  */
 #include "store/tsdb/exemplars.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -212,11 +211,7 @@ int tsdb_exemplars_commit(struct tsdb *db, struct exemplar_batch *b, struct exem
 
 static char *path_of(const struct tsdb *db)
 {
-    size_t n = strlen(db->dir) + sizeof("/exemplars");
-    char *p = mem_xcalloc(1, n);
-
-    snprintf(p, n, "%s/exemplars", db->dir);
-    return p;
+    return vfs_join(db->dir, "exemplars");
 }
 
 int exemplars_open(struct tsdb *db, size_t max, struct stats *stats, struct err *reterr)

@@ -3,7 +3,6 @@
  * Type, unit and help of metric families. A change goes to the log first; the file `metadata` holds all of
  * them and is written anew before the log is cut.
  */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -113,11 +112,7 @@ int metadata_replay(struct tsdb *db, struct str payload)
 
 static char *path_of(const struct tsdb *db)
 {
-    size_t n = strlen(db->dir) + sizeof("/metadata");
-    char *p = mem_xcalloc(1, n);
-
-    snprintf(p, n, "%s/metadata", db->dir);
-    return p;
+    return vfs_join(db->dir, "metadata");
 }
 
 int metadata_open(struct tsdb *db, struct err *reterr)

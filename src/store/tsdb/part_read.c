@@ -181,14 +181,9 @@ int part_parse(struct mapping index, struct mapping data, bool check_crc, struct
 
 static int map_file(const char *dir, const char *name, struct mapping *ret, struct err *reterr)
 {
-    size_t n = strlen(dir) + strlen(name) + 2;
-    char *path = mem_xcalloc(1, n);
-    int rc;
+    char *path CLEANUP(mem_free_ptr) = vfs_join(dir, name);
 
-    snprintf(path, n, "%s/%s", dir, name);
-    rc = vfs_map(path, ret, reterr);
-    mem_free(path);
-    return rc;
+    return vfs_map(path, ret, reterr);
 }
 
 int part_open(const char *dir, struct part **ret, struct err *reterr)

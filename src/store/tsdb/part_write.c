@@ -4,7 +4,6 @@
  * numbers only when all are known.
  */
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -73,18 +72,9 @@ struct part_writer {
     uint64_t at;         /* end of the data file */
 };
 
-static char *join(const char *dir, const char *name)
-{
-    size_t n = strlen(dir) + strlen(name) + 2;
-    char *p = mem_xcalloc(1, n);
-
-    snprintf(p, n, "%s/%s", dir, name);
-    return p;
-}
-
 static int create(const struct part_writer *w, const char *name, struct err *reterr)
 {
-    char *path = join(w->dir, name);
+    char *path = vfs_join(w->dir, name);
     int fd = w->vfs->open(w->vfs->ctx, path, O_WRONLY | O_CREAT | O_TRUNC, 0640);
 
     if (fd < 0) {

@@ -13,22 +13,13 @@
 #include "io/quarantine.h"
 #include "store/tsdb/tsdb_internal.h"
 
-static char *join(const char *dir, const char *name)
-{
-    size_t n = strlen(dir) + strlen(name) + 2;
-    char *p = mem_xcalloc(1, n);
-
-    snprintf(p, n, "%s/%s", dir, name);
-    return p;
-}
-
 char *parts_path(const struct tsdb *db, const struct part_info *info, const char *suffix)
 {
     char name[80];
 
     snprintf(name, sizeof(name), "%lld/%08llu-%08llu%s", (long long)info->day,
              (unsigned long long)info->seq_lo, (unsigned long long)info->seq_hi, suffix);
-    return join(db->blocks_dir, name);
+    return vfs_join(db->blocks_dir, name);
 }
 
 static bool before(const struct part_info *a, const struct part_info *b)
@@ -156,7 +147,7 @@ static int load_day(struct tsdb *db, const char *dir, struct err *reterr)
             log_warn("tsdb", "not a part, left alone", L_CSTR("name", names[i]));
             continue;
         }
-        path = join(dir, names[i]);
+        path = vfs_join(dir, names[i]);
         rc = load_one(db, path, reterr);
         mem_free(path);
     }
@@ -177,7 +168,7 @@ int parts_load(struct tsdb *db, struct err *reterr)
             log_warn("tsdb", "not a day of parts, left alone", L_CSTR("name", names[i]));
             continue;
         }
-        path = join(db->blocks_dir, names[i]);
+        path = vfs_join(db->blocks_dir, names[i]);
         rc = load_day(db, path, reterr);
         mem_free(path);
     }

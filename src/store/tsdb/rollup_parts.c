@@ -11,22 +11,13 @@
 #include "store/tsdb/rollup_internal.h"
 #include "store/tsdb/tombstones.h"
 
-static char *join(const char *dir, const char *name)
-{
-    size_t n = strlen(dir) + strlen(name) + 2;
-    char *p = mem_xcalloc(1, n);
-
-    snprintf(p, n, "%s/%s", dir, name);
-    return p;
-}
-
 char *tier_path(const struct tier *t, const struct part_info *info, const char *suffix)
 {
     char name[80];
 
     snprintf(name, sizeof(name), "%lld/%08llu-%08llu%s", (long long)info->day,
              (unsigned long long)info->seq_lo, (unsigned long long)info->seq_hi, suffix);
-    return join(t->dir, name);
+    return vfs_join(t->dir, name);
 }
 
 /* ---- lists ---- */
@@ -89,7 +80,7 @@ static void remove_day_dir(struct tsdb *db, const char *root, int64_t day)
     char *path;
 
     snprintf(name, sizeof(name), "%lld", (long long)day);
-    path = join(root, name);
+    path = vfs_join(root, name);
     ignore_result(db->vfs->rmdir(db->vfs->ctx, path), "other parts of the day may be there");
     mem_free(path);
 }
@@ -144,7 +135,7 @@ static int each_ours(const char *dir, struct tsdb *db, struct tier *t,
             log_warn("tsdb", "not a roll-up, left alone", L_CSTR("name", names[i]));
             continue;
         }
-        path = join(dir, names[i]);
+        path = vfs_join(dir, names[i]);
         rc = fn(db, t, path, reterr);
         mem_free(path);
     }
@@ -209,10 +200,10 @@ static void end_drops(struct tsdb *db, const struct tier *t)
 
 static int open_tier(struct tsdb *db, struct tier *t, const char *name, struct err *reterr)
 {
-    char *root = join(db->dir, "rollup");
+    char *root = vfs_join(db->dir, "rollup");
     int rc;
 
-    t->dir = join(root, name);
+    t->dir = vfs_join(root, name);
     mem_free(root);
     rc = vfs_mkdirs(db->vfs, t->dir, reterr);
     rc = rc == 0 ? each_ours(t->dir, db, t, load_day, reterr) : rc;

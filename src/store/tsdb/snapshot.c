@@ -4,21 +4,11 @@
  * what they replace stays on disk until the links are made, and in the snapshot for ever.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "io/tree.h"
 #include "store/tsdb/rollup_internal.h"
-
-static char *join(const char *dir, const char *name)
-{
-    size_t n = strlen(dir) + strlen(name) + 2;
-    char *p = mem_xcalloc(1, n);
-
-    snprintf(p, n, "%s/%s", dir, name);
-    return p;
-}
 
 /** Small files beside the parts (metadata and the like): each is replaced by renaming, so any is whole. */
 static bool not_a_small_file(const char *name)
@@ -33,7 +23,7 @@ static int link_small(void *arg, const struct tree_file *f, struct err *reterr)
     if (strchr(f->relative, '/') != NULL) {
         return 0;
     }
-    to = join(arg, f->relative);
+    to = vfs_join(arg, f->relative);
     return link(f->path, to) < 0 && errno != ENOENT
                ? err_set_errno(reterr, errno, "linking %s to %s", f->path, to)
                : 0;
@@ -41,7 +31,7 @@ static int link_small(void *arg, const struct tree_file *f, struct err *reterr)
 
 static int link_part(struct tsdb *db, const struct part *p, const char *dst, struct err *reterr)
 {
-    char *to CLEANUP(mem_free_ptr) = join(dst, part_dir(p) + strlen(db->dir) + 1);
+    char *to CLEANUP(mem_free_ptr) = vfs_join(dst, part_dir(p) + strlen(db->dir) + 1);
 
     return tree_link(part_dir(p), to, NULL, reterr);
 }

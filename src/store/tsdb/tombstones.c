@@ -6,7 +6,6 @@
 #include "store/tsdb/tombstones.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -138,11 +137,7 @@ int tombstones_parse(struct str bytes, struct tombstones **ret)
 
 static char *path_of(const struct tsdb *db)
 {
-    size_t n = strlen(db->dir) + sizeof("/tombstones");
-    char *p = mem_xcalloc(1, n);
-
-    snprintf(p, n, "%s/tombstones", db->dir);
-    return p;
+    return vfs_join(db->dir, "tombstones");
 }
 
 /** Without any the file goes. */

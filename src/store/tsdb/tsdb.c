@@ -4,8 +4,6 @@
  */
 #include "store/tsdb/tsdb.h"
 
-#include <stdio.h>
-
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -28,15 +26,6 @@ enum {
         4000, /* in that time: what a server says of itself every 15 s is far below it, and
                            * a log that grows no faster reaches LOG_IDLE_BYTES about when it is flushed anyway */
 };
-
-static char *join(const char *dir, const char *name)
-{
-    size_t n = strlen(dir) + strlen(name) + 2;
-    char *p = mem_xcalloc(1, n);
-
-    snprintf(p, n, "%s/%s", dir, name);
-    return p;
-}
 
 static void register_stats(struct tsdb *db, struct stats *stats)
 {
@@ -164,7 +153,7 @@ static int replay_record(void *arg, uint8_t type, struct str payload, struct wal
 
 static int open_wal(struct tsdb *db, struct stats *stats, struct err *reterr)
 {
-    char *dir = join(db->dir, "wal");
+    char *dir = vfs_join(db->dir, "wal");
     const struct wal_opts opts = {
         .dir = dir, .name = "metrics", .sync = db->wal_sync, .vfs = db->vfs, .stats = stats};
     struct replay r = {.db = db};
@@ -346,7 +335,7 @@ static struct tsdb *make(const struct tsdb_opts *opts)
     struct tsdb *db = mem_xcalloc(1, sizeof(*db));
 
     db->dir = mem_xstrdup(opts->dir);
-    db->blocks_dir = join(opts->dir, "blocks");
+    db->blocks_dir = vfs_join(opts->dir, "blocks");
     db->vfs = opts->vfs != NULL ? opts->vfs : vfs_real();
     db->budget = opts->budget;
     db->wal_sync = opts->wal_sync;

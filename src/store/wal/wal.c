@@ -82,11 +82,7 @@ struct wal {
 
 static char *path_of(const struct wal *w, const char *name)
 {
-    size_t n = strlen(w->dir) + strlen(name) + 2;
-    char *p = mem_xcalloc(1, n);
-
-    snprintf(p, n, "%s/%s", w->dir, name);
-    return p;
+    return vfs_join(w->dir, name);
 }
 
 static char *segment_path(const struct wal *w, uint64_t segment)

@@ -22,8 +22,7 @@ static int pass(void *arg, uint8_t type, struct str payload, struct wal_pos pos)
 static int check_segment(const char *dir, const char *name, const struct check_report *report,
                          struct err *reterr)
 {
-    size_t n = strlen(dir) + strlen(name) + 2;
-    char *path CLEANUP(mem_free_ptr) = mem_xcalloc(1, n);
+    char *path CLEANUP(mem_free_ptr) = vfs_join(dir, name);
     struct wal_scan scan = {0};
     struct mapping m = {0};
     char detail[160] = "";
@@ -33,7 +32,6 @@ static int check_segment(const char *dir, const char *name, const struct check_r
     if (!wal_segment_parse(name, &number)) {
         return 0;
     }
-    snprintf(path, n, "%s/%s", dir, name);
     rc = vfs_map(path, &m, reterr);
     if (rc < 0) {
         return rc;
