@@ -174,8 +174,6 @@ static void make_stats(struct store *s, struct stats *stats)
             stats_gauge(stats, "bongsu_store_disk_bytes", USAGE[i].labels,
                         "Bytes on disk by what they hold; free: left on the file system");
     }
-    stats_gauge_fn(stats, "bongsu_memory_bytes", "subsystem=\"store\"",
-                   "Memory taken from a budget, by subsystem", memory_used, &s->memory);
 }
 
 /* Shares of the disk budget in percent. They only matter when the budget is reached: the signal that is most
@@ -415,6 +413,9 @@ int store_open(const struct store_opts *opts, struct store **ret, struct err *re
         store_close(s);
         return rc;
     }
+    /* Only now: whoever reads the statistics must not meet a store that could not be opened. */
+    stats_gauge_fn(opts->stats, "bongsu_memory_bytes", "subsystem=\"store\"",
+                   "Memory taken from a budget, by subsystem", memory_used, &s->memory);
     *ret = s;
     return 0;
 }
