@@ -422,6 +422,8 @@ static int start(struct server *s, struct err *e)
     return rc < 0 ? rc : start_otlp_http(s, e);
 }
 
+/* First the doors, then who reads the statistics (self monitor, api: each has a thread that asks all of them),
+ * then what the statistics ask: engines, store, pools. */
 static void stop(struct server *s)
 {
     if (s->otlp_grpc != NULL) {
@@ -436,7 +438,7 @@ static void stop(struct server *s)
     if (s->http != NULL) {
         http_server_stop(s->http, STOP_GRACE_MS);
     }
-    pool_free(s->workers);
+    pool_stop(s->workers);
     self_monitor_free(s->self);
     grpc_server_free(s->otlp_grpc);
     http_server_free(s->otlp_http);
@@ -453,6 +455,7 @@ static void stop(struct server *s)
     auth_close(s->auth);
     store_close(s->store);
     pool_free(s->query_pool);
+    pool_free(s->workers);
     stats_free(s->stats);
     conf_free(s->conf, &s->settings);
     mutex_done(&s->reload_lock);

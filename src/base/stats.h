@@ -42,7 +42,8 @@ struct counter *stats_counter(struct stats *s, const char *name, const char *lab
 struct gauge *stats_gauge(struct stats *s, const char *name, const char *labels, const char *help);
 struct timing *stats_timing(struct stats *s, const char *name, const char *labels,
                             const char *help);
-/** A gauge whose value is asked for when read; `fn` must be quick; it may take locks. */
+/** A gauge whose value is asked for when read; `fn` must be quick; it may take locks. `arg` lives until the last
+ * reader of the registry ended (readers ask copies of the entries, without a lock). */
 void stats_gauge_fn(struct stats *s, const char *name, const char *labels, const char *help,
                     double (*fn)(void *arg), void *arg);
 

@@ -119,7 +119,7 @@ struct pool *pool_new(const char *name, unsigned threads, size_t queue_max)
     return p;
 }
 
-void pool_free(struct pool *p)
+void pool_stop(struct pool *p)
 {
     if (p == NULL) {
         return;
@@ -131,6 +131,14 @@ void pool_free(struct pool *p)
     for (unsigned i = 0; i < p->threads; i++) {
         thread_join(&p->workers[i]);
     }
+}
+
+void pool_free(struct pool *p)
+{
+    if (p == NULL) {
+        return;
+    }
+    pool_stop(p);
     mutex_done(&p->lock);
     cond_done(&p->wake);
     mem_free(p->ring);

@@ -29,7 +29,9 @@ struct pool;
 
 /** `threads` workers named "name-N", at most `queue_max` waiting jobs. @return NULL when threads fail. */
 struct pool *pool_new(const char *name, unsigned threads, size_t queue_max);
-/** Runs what is queued, then joins. NULL is fine. */
+/** Runs what is queued, then joins; jobs are refused from now on, pool_queued() still answers. NULL is fine. */
+void pool_stop(struct pool *p);
+/** Stops it when that was not done. NULL is fine. */
 void pool_free(struct pool *p);
 /** @return 0; -ERR_OVERLOAD when the queue is full (fn will not run). Thread-safe. */
 NODISCARD int pool_submit(struct pool *p, void (*fn)(void *arg), void *arg);

@@ -107,6 +107,26 @@ static void test_pool_refuses_when_full(void **state)
     assert_int_equal(c.ran, 5);
 }
 
+/* What shows the queue may outlive the work. */
+static void test_pool_stopped(void **state)
+{
+    static struct count c;
+    struct pool *p = pool_new("stopped", 2, 8);
+
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(pool_submit(p, add_one, &c), 0);
+    }
+    pool_stop(p);
+    assert_int_equal(c.ran, 8);
+    assert_int_equal(pool_queued(p), 0);
+    assert_int_equal(pool_submit(p, add_one, &c), -ERR_OVERLOAD);
+    pool_stop(p);
+    pool_free(p);
+    pool_stop(NULL);
+    assert_int_equal(c.ran, 8);
+}
+
 static void mark(void *arg, size_t i)
 {
     struct count *c = arg;
@@ -165,6 +185,7 @@ int main(void)
         cmocka_unit_test(test_thread),
         cmocka_unit_test(test_pool_runs_all),
         cmocka_unit_test(test_pool_refuses_when_full),
+        cmocka_unit_test(test_pool_stopped),
         cmocka_unit_test(test_pool_for),
         cmocka_unit_test(test_pool_for_nested),
     };
