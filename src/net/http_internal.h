@@ -79,6 +79,7 @@ struct http_server {
     size_t streams;                    /* guarded by: lock */
     size_t active;                     /* guarded by: lock; exchanges alive */
     bool stopping;                     /* guarded by: lock */
+    bool drained;                      /* guarded by: lock; no handler and no stream may begin */
     bool stopped;                      /* guarded by: lock; the watcher ends */
     _Atomic unsigned on_event_threads; /* handlers running there; relaxed */
     struct pollfd *polled;             /* owned by the watcher; room for max_connections */

@@ -319,6 +319,7 @@ enum MHD_Result response_send(struct http_exchange *x)
     struct conn *c = x->conn;
     struct MHD_Response *r = make_response(x);
     enum MHD_Result rc;
+    bool drained;
 
     if (r == NULL) {
         return MHD_NO;
@@ -345,9 +346,13 @@ enum MHD_Result response_send(struct http_exchange *x)
     c->gone = false; /* looked at again: a stream must hear of it too */
     c->bytes = x->is_const ? x->out_const.n : x->out.n;
     x->s->streams += x->stream != NULL;
+    drained = x->s->drained;
     mutex_unlock(&x->s->lock);
     if (x->stream != NULL) {
         stream_attach(x->stream, x->mhd);
+        if (drained) { /* the stop has closed the streams it knew */
+            stream_close(x->stream);
+        }
     }
     rc = MHD_queue_response(x->mhd, (unsigned)x->status, r);
     MHD_destroy_response(r);

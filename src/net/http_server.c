@@ -274,13 +274,20 @@ static void run_handler(struct http_exchange *x)
     }
 }
 
-static void running_begin(struct http_exchange *x)
+/* After the drain nobody waits for handlers, and microhttpd may not be stopped with a connection suspended. */
+static bool running_begin(struct http_exchange *x)
 {
+    bool ok;
+
     mutex_lock(&x->s->lock);
-    x->running = true;
-    x->conn->phase = CONN_RUNNING;
-    x->s->running++;
+    ok = !x->s->drained;
+    if (ok) {
+        x->running = true;
+        x->conn->phase = CONN_RUNNING;
+        x->s->running++;
+    }
     mutex_unlock(&x->s->lock);
+    return ok;
 }
 
 static void running_end_locked(struct http_exchange *x)
@@ -326,7 +333,6 @@ static bool take_event_thread(struct http_exchange *x)
 
 static enum MHD_Result run_here(struct http_exchange *x)
 {
-    running_begin(x);
     run_handler(x);
     atomic_fetch_sub_explicit(&x->s->on_event_threads, 1, memory_order_relaxed);
     mutex_lock(&x->s->lock);
@@ -339,7 +345,6 @@ static enum MHD_Result start_worker(struct http_exchange *x)
 {
     struct http_server *s = x->s;
 
-    running_begin(x);
     MHD_suspend_connection(x->mhd);
     if (pool_submit(s->opts.workers, on_worker, x) < 0) {
         reject_count(s, "workers_busy");
@@ -377,11 +382,15 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
     if (x->responded) {
         return response_send(x);
     }
-    if (x->route->def.where == HTTP_WORKER) {
-        return take_event_thread(x) ? run_here(x) : start_worker(x);
+    if (x->route->def.where != HTTP_WORKER) {
+        call_handler(x);
+        return response_send(x);
     }
-    call_handler(x);
-    return response_send(x);
+    if (!running_begin(x)) {
+        http_respond_errorf(x, ERR_UNAVAILABLE, "the server is stopping");
+        return response_send(x);
+    }
+    return take_event_thread(x) ? run_here(x) : start_worker(x);
 }
 
 /* The watcher. */
@@ -585,6 +594,7 @@ static void drain_locked(struct http_server *s, int64_t grace_ms)
         }
     }
     close_streams_locked(s);
+    s->drained = true;
 }
 
 void http_server_stop(struct http_server *s, int64_t grace_ms)
