@@ -145,15 +145,15 @@ def test_exponential_histogram(recorded):
     (m,) = [m for m in rec['metrics'] if m['name'] == 'shop.size.exponential']
     time_s = int(m['time_ns']) / 1e9
     name, who = 'shop_size_exponential_bytes', f'instance="{run}"'
-    count = server.value(f'{name}_count{{{who}}}', time_s)
-    total = server.value(f'{name}_sum{{{who}}}', time_s)
+    series = f'{name}{{{who}}}'
+    count = server.value(f'histogram_count({series})', time_s)
+    total = server.value(f'histogram_sum({series})', time_s)
     assert (count, total) == (m['value']['count'], m['value']['sum'])
-    assert server.value(f'{name}_bucket{{{who},le="+Inf"}}', time_s) == 6
-    # The values were 0, 1, 2, 3, 100, 1e6; buckets are bounded at most 2^(1/4) above what they hold (scale 2).
-    buckets = sorted((float(b['metric']['le']), float(b['value'][1])) for b in server.query(f'{name}_bucket{{{who}}}', time_s))
-    for value, below in ((1, 2), (2, 3), (3, 4), (100, 5), (1e6, 6)):
-        le, total = next(b for b in buckets if b[0] >= value * 0.999999)
-        assert total == below and le <= value * 1.2, f'{value}: {buckets}'
+    # The values were 0, 1, 2, 3, 100, 1e6: between two of them lies what is left below the upper one.
+    for bound, below in ((0.5, 1), (1.5, 2), (2.5, 3), (50, 4), (1e5, 5), (1e7, 6)):
+        share = server.value(f'histogram_fraction(-Inf, {bound}, {series})', time_s)
+        assert abs(share - below / 6) < 1e-9, (bound, share)
+    assert abs(server.value(f'histogram_quantile(1, {series})', time_s) / 1e6 - 1) < 0.2
 
 
 def test_target_info(recorded):
