@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What another Prometheus reads: /federate (newest samples as an exposition) and /api/v1/read (remote read,
- * response type SAMPLES). Both give floats; native histograms are left out. Sources: Prometheus documentation,
+ * response type SAMPLES). Sources: Prometheus documentation,
  * federation and remote read API; prompb/remote.proto.
  */
 #include <stdlib.h>
 
 #include "api/api_internal.h"
 
+#include "api/native_encode.h"
 #include "api/selectors.h"
 #include "codec/compress.h"
 #include "codec/pb.h"
@@ -227,7 +228,31 @@ static int read_one_query(struct pb msg, struct read_query *q, struct err *e)
     return rc == 0 && q->n == 0 ? err_set(e, ERR_INVALID, "a query without matchers") : rc;
 }
 
-static void write_series(struct labels ls, const struct samples *s, struct buf *dst)
+/** A series with both kinds of samples. */
+struct both {
+    struct samples floats;
+    struct native_samples natives;
+};
+
+static void both_done(struct both *b)
+{
+    samples_done(&b->floats);
+    native_samples_done(&b->natives);
+}
+
+static int read_both(const struct series_source *src, struct series_selection *sel, size_t i,
+                     struct both *b, struct err *e)
+{
+    int rc = src->ops->read(sel, i, &b->floats, e);
+
+    b->natives.n = 0;
+    if (rc == 0 && src->ops->has_histograms != NULL && src->ops->has_histograms(sel, i)) {
+        rc = src->ops->read_histograms(sel, i, &b->natives, e);
+    }
+    return rc;
+}
+
+static void write_series(struct labels ls, const struct both *b, struct buf *dst)
 {
     size_t series = pb_begin(dst, 1);
 
@@ -238,12 +263,19 @@ static void write_series(struct labels ls, const struct samples *s, struct buf *
         pb_put_str(dst, 2, ls.v[i].value);
         pb_end(dst, label);
     }
-    for (size_t i = 0; i < s->n; i++) {
+    for (size_t i = 0; i < b->floats.n; i++) {
         size_t sample = pb_begin(dst, 2);
 
-        pb_put_f64(dst, 1, s->v[i]);
-        pb_put_varint(dst, 2, (uint64_t)s->t_ms[i]);
+        pb_put_f64(dst, 1, b->floats.v[i]);
+        pb_put_varint(dst, 2, (uint64_t)b->floats.t_ms[i]);
         pb_end(dst, sample);
+    }
+    for (size_t i = 0; i < b->natives.n; i++) {
+        size_t histogram = pb_begin(dst, 4);
+
+        native_encode(NATIVE_FORM_READ, &b->natives.v[i], dst);
+        pb_put_varint(dst, 15, (uint64_t)b->natives.t_ms[i]);
+        pb_end(dst, histogram);
     }
     pb_end(dst, series);
 }
@@ -260,21 +292,20 @@ static int answer_query(struct api *a, struct http_exchange *x, const struct rea
                                     .want = SERIES_ALL,
                                     .cancel = http_cancel(x)};
     struct series_selection *sel = NULL;
-    struct samples s = {0};
+    struct both b CLEANUP(both_done) = {0};
     size_t result = pb_begin(dst, 1);
     int rc = src.ops->select(src.impl, &sq, &sel, e);
 
     for (size_t i = 0; rc == 0 && i < src.ops->count(sel); i++) {
-        rc = src.ops->read(sel, i, &s, e);
-        if (rc == 0 && s.n != 0) {
-            write_series(src.ops->labels(sel, i), &s, dst);
+        rc = read_both(&src, sel, i, &b, e);
+        if (rc == 0 && (b.floats.n != 0 || b.natives.n != 0)) {
+            write_series(src.ops->labels(sel, i), &b, dst);
         }
         if (rc == 0 && dst->failed) {
             rc = err_set(e, ERR_LIMIT, "the answer is larger than %d bytes", READ_ANSWER_MAX);
         }
     }
     pb_end(dst, result);
-    samples_done(&s);
     src.ops->free(sel);
     return rc;
 }

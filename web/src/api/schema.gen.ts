@@ -360,7 +360,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Prometheus remote read, answered with samples (floats) */
+        /** Prometheus remote read, answered with samples (floats and native histograms) */
         post: operations["remoteRead"];
         delete?: never;
         options?: never;
