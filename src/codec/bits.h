@@ -127,13 +127,13 @@ static inline uint64_t bits_read_u64(struct bits_reader *r)
 static inline struct str bits_read_str(struct bits_reader *r)
 {
     uint64_t n = bits_read_varint(r);
-    const uint8_t *p;
+    const uint8_t *p = r->p;
 
-    if (n > (uint64_t)(r->end - r->p)) {
+    if (n > (uint64_t)(r->end - p)) {
         r->bad = true;
         return str_of(NULL, 0);
     }
-    p = bits_read_bytes(r, (size_t)n);
+    r->p = p + n;
     return str_of((const char *)p, (size_t)n);
 }
 
