@@ -36,18 +36,18 @@ struct function {
     int variadic; /* 0: exactly args_n; k > 0: the last may come 0..k times; -1: any number of times */
     enum value_type ret;
     enum function_kind kind;
+    int constant; /* token of start(), end(), range(), step(): folded by promql_prepare() */
+    /* FN_WINDOW: wants this of every WINDOW_BLOCK samples, so that long windows are not walked whole */
+    double (*reduce)(const double *v, size_t n);
+    double default_arg;  /* FN_WINDOW: the scalar that may be left out */
     bool time_dependent; /* sees the evaluation time, so never step-invariant */
     bool keep_name;      /* does not drop the metric's name */
     bool counter;        /* FN_WINDOW: wants the counter's resets */
-    /* FN_WINDOW: wants this of every WINDOW_BLOCK samples, so that long windows are not walked whole */
-    double (*reduce)(const double *v, size_t n);
-    bool counter_name;  /* FN_WINDOW: tell when a metric is not named like a counter */
-    double default_arg; /* FN_WINDOW: the scalar that may be left out */
-    bool experimental;  /* only with PROMQL_EXPERIMENTAL_FUNCTIONS */
-    bool only_2x;       /* gone in 3.x */
-    bool info;          /* info(): its second argument is only a list of matchers */
-    bool orders;        /* sort() and its kin, which mean nothing over a range */
-    int constant;       /* token of start(), end(), range(), step(): folded by promql_prepare() */
+    bool counter_name;   /* FN_WINDOW: tell when a metric is not named like a counter */
+    bool experimental;   /* only with PROMQL_EXPERIMENTAL_FUNCTIONS */
+    bool only_2x;        /* gone in 3.x */
+    bool info;           /* info(): its second argument is only a list of matchers */
+    bool orders;         /* sort() and its kin, which mean nothing over a range */
 
     union {
         double (*map)(double v);
