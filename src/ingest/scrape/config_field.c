@@ -140,7 +140,7 @@ static int read_bytes(struct config_reader *r, const struct yaml_node *n, uint64
 static int read_cstr(struct config_reader *r, const struct yaml_node *n, bool path,
                      const char **ret, struct err *reterr)
 {
-    struct str s;
+    struct str s = {0};
     int rc = config_str(r, n, &s, reterr);
 
     if (rc < 0) {

@@ -363,7 +363,7 @@ static int count_part_series(struct part_count *p, uint32_t number)
     arena_reset(&p->labels);
     rc = rc == 0 ? part_labels(&p->at, &p->labels, &ls) : rc;
     rc = rc == 0 ? labels_id(ls, &f.id) : rc;
-    if (rc < 0 || !looked_at(c, f.id) || part_hides_series(&p->at)) {
+    if (rc != 0 || !looked_at(c, f.id) || part_hides_series(&p->at)) {
         return rc;
     }
     f.min_ms = p->at.min_ms;

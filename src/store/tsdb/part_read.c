@@ -53,7 +53,8 @@ struct part {
 
 static int bad(const struct part *p, const char *what, struct err *reterr)
 {
-    return err_set(reterr, ERR_CORRUPT, "%s: %s", p->dir, what);
+    (void)err_set(reterr, ERR_CORRUPT, "%s: %s", p->dir, what);
+    return -ERR_CORRUPT;
 }
 
 /* ---- opening ---- */
@@ -954,7 +955,7 @@ static int chunk_bytes(struct part *p, const struct chunk_at *at, struct open_bl
         hot_unref(b->hot);
         *b = (struct open_block){.number = UINT32_MAX};
         rc = get_block(p, at->block, &b->bytes, &b->hot, reterr);
-        if (rc < 0) {
+        if (rc != 0) {
             return rc;
         }
         b->number = at->block;
