@@ -85,6 +85,9 @@ uint64_t huff_lengths(const uint32_t *count, unsigned symbols, uint8_t *ret_len)
     uint64_t bits = 0;
 
     memset(ret_len, 0, symbols);
+    if (n < 2) {
+        return 0;
+    }
     for (unsigned i = 0; i < n; i++) {
         node[i].count = count[order[i]];
     }
@@ -334,7 +337,7 @@ static void decode_tail(struct stream *s, const uint8_t *end, const uint16_t *ta
 int huff_decode(struct bits_reader *r, uint8_t *sym, size_t n)
 {
     uint8_t len[HUFF_SYMBOLS];
-    uint16_t table[TABLE];
+    uint16_t table[TABLE] = {0};
     unsigned symbols = 0;
     size_t half = (n + 1) / 2;
     size_t i = 0;

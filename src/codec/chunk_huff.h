@@ -11,7 +11,7 @@
 enum { HUFF_SYMBOLS = 256, HUFF_MAX_BITS = 10 };
 
 /** Code lengths for counts of `symbols` symbols, at least two of them used; 0 for unused ones.
- * @return bits all codes take together */
+ * @return bits all codes take together; 0 and no codes when fewer are used */
 uint64_t huff_lengths(const uint32_t *count, unsigned symbols, uint8_t *ret_len);
 /** Append table and streams of n symbols. */
 void huff_encode(const uint8_t *sym, size_t n, const uint8_t *len, unsigned symbols,
