@@ -175,7 +175,7 @@ static int writer_of(struct flush *f, int64_t day, struct part_writer **ret)
     if (!vec_reserve(&f->days, 1)) {
         return err_set(f->reterr, ERR_NOMEM, "flush");
     }
-    d.tmp = parts_path(db, &info, ".tmp");
+    d.tmp = parts_path(db->blocks_dir, &info, ".tmp");
     rc = vfs_remove_tree(db->vfs, d.tmp, f->reterr);
     rc = rc == 0 ? part_writer_new(db->vfs, d.tmp, &info, &d.writer, f->reterr) : rc;
     if (rc < 0) {
@@ -242,7 +242,7 @@ static int publish(struct flush *f)
         struct part *p = NULL;
         int rc = part_writer_finish(d->writer, &info, f->reterr);
 
-        rc = rc == 0 ? parts_publish(f->db, d->tmp, &info, &p, f->reterr) : rc;
+        rc = rc == 0 ? parts_publish(f->db, f->db->blocks_dir, d->tmp, &info, &p, f->reterr) : rc;
         if (rc == 0 && parts_replace(f->db, NULL, 0, p) < 0) {
             part_unref(p);
             rc = err_set(f->reterr, ERR_NOMEM, "list of parts");

@@ -11,96 +11,24 @@
 #include "store/tsdb/tsdb_internal.h"
 
 enum {
-    OPEN_DAY_PARTS = 4, /* merge at least so many while the day still grows */
-    CHECK_EVERY = 256,
+    OPEN_DAY_PARTS = 4,    /* merge at least so many while the day still grows */
     LATE_MS = 3600 * 1000, /* a day counts as closed this long after its end */
 };
 
-struct input {
-    struct part_cursor at;
-    struct arena arena; /* labels of the series at hand */
-    struct labels labels;
-    uint32_t n;
-    bool done;
-};
-
 struct merge {
-    struct tsdb *db;
-    struct part *const *parts;
-    size_t n;
-    struct input *in;
-    struct samples samples;
     struct part_writer *writer;
-    uint64_t series_done, series_all;
     uint64_t written; /* series */
 };
 
-static int load(struct input *in, uint32_t number)
+static int add_series(void *arg, struct labels labels, const struct samples *s, struct err *reterr)
 {
-    int rc;
+    struct merge *m = arg;
 
-    if (number >= in->n) {
-        in->done = true;
+    if (s->n == 0) { /* all were deleted */
         return 0;
     }
-    arena_reset(&in->arena);
-    rc = part_seek(&in->at, number);
-    return rc == 0 ? part_labels(&in->at, &in->arena, &in->labels) : rc;
-}
-
-/** Merge the series with the smallest labels and step on. @return 1, 0 at the end, error */
-static int merge_one(struct merge *m, struct err *reterr)
-{
-    const struct input *min = NULL;
-    struct labels labels;
-    int rc = 0;
-
-    for (size_t i = 0; i < m->n; i++) {
-        if (!m->in[i].done && (min == NULL || labels_cmp(m->in[i].labels, min->labels) < 0)) {
-            min = &m->in[i];
-        }
-    }
-    if (min == NULL) {
-        return 0;
-    }
-    labels = min->labels;
-    m->samples.n = 0;
-    for (size_t i = 0; rc == 0 && i < m->n; i++) {
-        size_t split = m->samples.n;
-
-        if (m->in[i].done || !labels_eq(m->in[i].labels, labels)) {
-            continue;
-        }
-        rc = part_read(&m->in[i].at, INT64_MIN, INT64_MAX, &m->samples, reterr);
-        if (rc < 0) {
-            return rc;
-        }
-        rc = samples_join(&m->samples, split);
-    }
-    if (rc < 0) {
-        return err_set(reterr, ERR_NOMEM, "merge");
-    }
-    if (m->samples.n != 0) { /* else all were deleted */
-        rc =
-            part_writer_add(m->writer, labels, m->samples.t_ms, m->samples.v, m->samples.n, reterr);
-        m->written++;
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    for (size_t i = 0; rc == 0 && i < m->n; i++) { /* `min` last: its labels are being compared */
-        if (&m->in[i] != min && !m->in[i].done && labels_eq(m->in[i].labels, labels)) {
-            rc = load(&m->in[i], m->in[i].at.number + 1);
-            m->series_done++;
-        }
-    }
-    if (rc == 0) {
-        struct input *last = &m->in[min - m->in];
-
-        rc = load(last, last->at.number + 1);
-        m->series_done++;
-    }
-    return rc < 0 ? err_set(reterr, (enum err_code) - rc, "merging %s", part_dir(m->parts[0])) : 1;
+    m->written++;
+    return part_writer_add(m->writer, labels, s->t_ms, s->v, s->n, reterr);
 }
 
 static bool stopping(struct tsdb *db)
@@ -108,44 +36,22 @@ static bool stopping(struct tsdb *db)
     return atomic_load_explicit(&db->stop, memory_order_relaxed);
 }
 
-static int merge_all(struct merge *m, struct err *reterr)
+static int write_merged(struct tsdb *db, struct part *const *parts, size_t n, const char *tmp,
+                        struct part_info *info, uint64_t *ret_written, struct err *reterr)
 {
-    int rc = 0;
+    struct merge m = {0};
+    int rc = vfs_remove_tree(db->vfs, tmp, reterr);
 
-    for (size_t i = 0; rc == 0 && i < m->n; i++) {
-        part_cursor_init(&m->in[i].at, m->parts[i]);
-        arena_init(&m->in[i].arena, 64 << 20);
-        m->in[i].n = (uint32_t)part_info(m->parts[i])->series_n;
-        m->series_all += m->in[i].n;
-        rc = load(&m->in[i], 0);
+    rc = rc == 0 ? part_writer_new(db->vfs, tmp, info, &m.writer, reterr) : rc;
+    rc = rc == 0 ? parts_walk(db, parts, n, &db->merge_permille, add_series, &m, reterr) : rc;
+    if (rc == 0 && m.written != 0) {
+        rc = part_writer_finish(m.writer, info, reterr);
     }
-    if (rc < 0) {
-        return err_set(reterr, (enum err_code) - rc, "merging %s", part_dir(m->parts[0]));
+    if (rc < 0 && reterr != NULL) {
+        err_prefix(reterr, "merging to %s", tmp);
     }
-    for (unsigned i = 0; (rc = merge_one(m, reterr)) > 0; i++) {
-        if (i % CHECK_EVERY == 0) {
-            atomic_store_explicit(&m->db->merge_permille,
-                                  (uint32_t)(m->series_done * 1000 / (m->series_all + 1)),
-                                  memory_order_relaxed);
-            if (stopping(m->db)) {
-                return err_set(reterr, ERR_CANCELED, "closing");
-            }
-        }
-    }
-    return rc;
-}
-
-static int write_merged(struct merge *m, const char *tmp, struct part_info *info,
-                        struct err *reterr)
-{
-    int rc = vfs_remove_tree(m->db->vfs, tmp, reterr);
-
-    rc = rc == 0 ? part_writer_new(m->db->vfs, tmp, info, &m->writer, reterr) : rc;
-    rc = rc == 0 ? merge_all(m, reterr) : rc;
-    if (rc == 0 && m->written != 0) {
-        rc = part_writer_finish(m->writer, info, reterr);
-    }
-    part_writer_free(m->writer);
+    part_writer_free(m.writer);
+    *ret_written = m.written;
     return rc;
 }
 
@@ -153,27 +59,21 @@ static int write_merged(struct merge *m, const char *tmp, struct part_info *info
 static int merge_run(struct tsdb *db, struct part *const *parts, size_t n, uint64_t seq_hi,
                      struct err *reterr)
 {
-    struct merge m = {.db = db, .parts = parts, .n = n};
     struct mono start = clock_mono();
     struct part_info info = {
         .day = part_info(parts[0])->day, .seq_lo = part_info(parts[0])->seq_lo, .seq_hi = seq_hi};
     struct part *merged = NULL;
-    char *tmp = parts_path(db, &info, ".tmp");
+    char *tmp = parts_path(db->blocks_dir, &info, ".tmp");
     uint64_t before = 0;
+    uint64_t written = 0;
     int rc;
 
     for (size_t i = 0; i < n; i++) {
         before += part_info(parts[i])->bytes;
     }
-    m.in = mem_xcalloc(n, sizeof(*m.in));
-    rc = write_merged(&m, tmp, &info, reterr);
-    for (size_t i = 0; i < n; i++) {
-        arena_done(&m.in[i].arena);
-    }
-    mem_free(m.in);
-    samples_done(&m.samples);
-    if (rc == 0 && m.written != 0) { /* else everything was deleted */
-        rc = parts_publish(db, tmp, &info, &merged, reterr);
+    rc = write_merged(db, parts, n, tmp, &info, &written, reterr);
+    if (rc == 0 && written != 0) { /* else everything was deleted */
+        rc = parts_publish(db, db->blocks_dir, tmp, &info, &merged, reterr);
     }
     if (rc == 0 && parts_replace(db, parts, n, merged) < 0) {
         part_unref(merged);

@@ -13,64 +13,107 @@
 #include "io/quarantine.h"
 #include "store/tsdb/tsdb_internal.h"
 
-char *parts_path(const struct tsdb *db, const struct part_info *info, const char *suffix)
+char *parts_path(const char *root, const struct part_info *info, const char *suffix)
 {
     char name[80];
 
     snprintf(name, sizeof(name), "%lld/%08llu-%08llu%s", (long long)info->day,
              (unsigned long long)info->seq_lo, (unsigned long long)info->seq_hi, suffix);
-    return vfs_join(db->blocks_dir, name);
+    return vfs_join(root, name);
 }
 
-static bool before(const struct part_info *a, const struct part_info *b)
+/* ---- lists ---- */
+
+size_t part_list_day(struct part *const *v, size_t n, int64_t day)
 {
-    if (a->day != b->day) {
-        return a->day < b->day;
+    size_t lo = 0;
+
+    while (n > 0) {
+        size_t half = n / 2;
+
+        if (part_info(v[lo + half])->day < day) {
+            lo += half + 1;
+            n -= half + 1;
+        } else {
+            n = half;
+        }
     }
-    return a->seq_lo < b->seq_lo;
+    return lo;
 }
 
-/** Insert in order. Under the write lock. */
-static bool insert_locked(struct tsdb *db, struct part *p)
+bool part_list_insert(part_list *l, struct part *p)
 {
-    size_t at = db->parts.n;
+    const struct part_info *info = part_info(p);
+    size_t at = l->n;
 
-    if (!vec_reserve(&db->parts, 1)) {
+    if (!vec_reserve(l, 1)) {
         return false;
     }
-    while (at > 0 && before(part_info(p), part_info(db->parts.v[at - 1]))) {
-        db->parts.v[at] = db->parts.v[at - 1];
+    while (at > 0 && (part_info(l->v[at - 1])->day > info->day ||
+                      (part_info(l->v[at - 1])->day == info->day &&
+                       part_info(l->v[at - 1])->seq_lo > info->seq_lo))) {
+        l->v[at] = l->v[at - 1];
         at--;
     }
-    db->parts.v[at] = p;
-    db->parts.n++;
+    l->v[at] = p;
+    l->n++;
     return true;
 }
 
-static bool within(const struct part_info *a, const struct part_info *b)
+struct part *part_list_take(part_list *l, size_t i)
 {
-    return a->day == b->day && a->seq_lo >= b->seq_lo && a->seq_hi <= b->seq_hi;
+    struct part *p = l->v[i];
+
+    l->n--;
+    memmove(&l->v[i], &l->v[i + 1], (l->n - i) * sizeof(struct part *));
+    return p;
+}
+
+bool part_list_covers(const part_list *l, const struct part_info *p)
+{
+    for (size_t i = part_list_day(l->v, l->n, p->day);
+         i < l->n && part_info(l->v[i])->day == p->day; i++) {
+        if (part_within(p, part_info(l->v[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void part_drop(struct tsdb *db, struct part *p)
+{
+    part_remove_on_free(p, db->vfs);
+    part_unref(p);
+}
+
+/* ---- loading ---- */
+
+/** Is [i] within another? In order of seq_lo that is the one before it, or one that starts with the same flush. */
+static bool is_merged(const part_list *l, size_t i)
+{
+    const struct part_info *p = part_info(l->v[i]);
+    bool merged = i > 0 && part_within(p, part_info(l->v[i - 1]));
+
+    for (size_t k = i + 1; !merged && k < l->n && part_info(l->v[k])->day == p->day &&
+                           part_info(l->v[k])->seq_lo == p->seq_lo;
+         k++) {
+        merged = part_within(p, part_info(l->v[k]));
+    }
+    return merged;
 }
 
 /** Remove what a crash between a merge and its cleaning left. */
-static void drop_merged(struct tsdb *db)
+static void drop_merged(struct tsdb *db, part_list *l)
 {
-    for (size_t i = 0; i < db->parts.n;) {
-        bool covered = false;
+    for (size_t i = 0; i < l->n;) {
+        if (is_merged(l, i)) {
+            struct part *p = part_list_take(l, i);
 
-        for (size_t k = 0; k < db->parts.n && !covered; k++) {
-            covered = k != i && within(part_info(db->parts.v[i]), part_info(db->parts.v[k]));
-        }
-        if (!covered) {
+            log_info("tsdb", "removing a part that was merged", L_CSTR("dir", part_dir(p)));
+            part_drop(db, p);
+        } else {
             i++;
-            continue;
         }
-        log_info("tsdb", "removing a part that was merged",
-                 L_CSTR("dir", part_dir(db->parts.v[i])));
-        part_remove_on_free(db->parts.v[i], db->vfs);
-        part_unref(db->parts.v[i]);
-        db->parts.n--;
-        memmove(&db->parts.v[i], &db->parts.v[i + 1], (db->parts.n - i) * sizeof(*db->parts.v));
     }
 }
 
@@ -112,7 +155,7 @@ int part_open_or_quarantine(struct tsdb *db, const char *dir, struct part **ret,
     return rc;
 }
 
-static int load_one(struct tsdb *db, const char *dir, struct err *reterr)
+static int load_one(struct tsdb *db, part_list *l, const char *dir, struct err *reterr)
 {
     struct part *p = NULL;
     int rc;
@@ -124,60 +167,54 @@ static int load_one(struct tsdb *db, const char *dir, struct err *reterr)
     if (rc != 0) {
         return rc < 0 ? rc : 0;
     }
-    if (part_info(p)->seq_hi >= db->next_seq) {
+    if (part_info(p)->seq_hi >= db->next_seq) { /* of a roll-up, too: its raw parts may be gone */
         db->next_seq = part_info(p)->seq_hi + 1;
     }
-    if (!insert_locked(db, p)) {
+    if (!part_list_insert(l, p)) {
         part_unref(p);
         return err_set(reterr, ERR_NOMEM, "list of parts");
     }
     return 0;
 }
 
-static int load_day(struct tsdb *db, const char *dir, struct err *reterr)
+/** Call fn for whatever in `dir` can be ours. */
+static int each_ours(struct tsdb *db, part_list *l, const char *dir,
+                     int (*fn)(struct tsdb *db, part_list *l, const char *dir, struct err *reterr),
+                     struct err *reterr)
 {
     char **names = NULL;
     size_t n = 0;
     int rc = vfs_list(dir, &names, &n, reterr);
 
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        char *path;
+        char *path CLEANUP(mem_free_ptr) = vfs_join(dir, names[i]);
 
-        if (!is_ours(names[i])) {
-            log_warn("tsdb", "not a part, left alone", L_CSTR("name", names[i]));
-            continue;
+        if (is_ours(names[i])) {
+            rc = fn(db, l, path, reterr);
+        } else {
+            log_warn("tsdb", "not a part or a day of parts, left alone", L_CSTR("path", path));
         }
-        path = vfs_join(dir, names[i]);
-        rc = load_one(db, path, reterr);
-        mem_free(path);
     }
     vfs_list_free(names, n);
     return rc;
 }
 
-int parts_load(struct tsdb *db, struct err *reterr)
+static int load_day(struct tsdb *db, part_list *l, const char *dir, struct err *reterr)
 {
-    char **names = NULL;
-    size_t n = 0;
-    int rc = vfs_list(db->blocks_dir, &names, &n, reterr);
+    return each_ours(db, l, dir, load_one, reterr);
+}
 
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        char *path;
+int parts_load(struct tsdb *db, const char *root, part_list *l, struct err *reterr)
+{
+    int rc = each_ours(db, l, root, load_day, reterr);
 
-        if (!is_ours(names[i])) {
-            log_warn("tsdb", "not a day of parts, left alone", L_CSTR("name", names[i]));
-            continue;
-        }
-        path = vfs_join(db->blocks_dir, names[i]);
-        rc = load_day(db, path, reterr);
-        mem_free(path);
-    }
-    vfs_list_free(names, n);
     if (rc == 0) {
-        drop_merged(db);
+        drop_merged(db, l);
     }
     return rc;
 }
+
+/* ---- changing ---- */
 
 void parts_done(struct tsdb *db)
 {
@@ -237,23 +274,22 @@ int parts_replace(struct tsdb *db, struct part *const *old, size_t old_n, struct
     }
     if (ok) {
         db->parts.n = kept;
-        ok = add == NULL || insert_locked(db, add); /* reserved: does not fail */
+        ok = add == NULL || part_list_insert(&db->parts, add); /* reserved: does not fail */
     }
     rwlock_unlock(&db->parts_lock);
     if (!ok) {
         return -ERR_NOMEM;
     }
     for (size_t i = 0; i < old_n; i++) { /* the list's own references */
-        part_remove_on_free(old[i], db->vfs);
-        part_unref(old[i]);
+        part_drop(db, old[i]);
     }
     return 0;
 }
 
-int parts_publish(struct tsdb *db, const char *tmp, const struct part_info *info, struct part **ret,
-                  struct err *reterr)
+int parts_publish(struct tsdb *db, const char *root, const char *tmp, const struct part_info *info,
+                  struct part **ret, struct err *reterr)
 {
-    char *path = parts_path(db, info, "");
+    char *path = parts_path(root, info, "");
     char *day = mem_xstrdup(path);
     int rc;
 
@@ -266,7 +302,7 @@ int parts_publish(struct tsdb *db, const char *tmp, const struct part_info *info
     if (rc == 0) {
         int r = db->vfs->sync_dir(db->vfs->ctx, day);
 
-        r = r == 0 ? db->vfs->sync_dir(db->vfs->ctx, db->blocks_dir) : r;
+        r = r == 0 ? db->vfs->sync_dir(db->vfs->ctx, root) : r;
         rc = r < 0 ? err_set_errno(reterr, -r, "syncing %s", day) : 0;
     }
     rc = rc == 0 ? part_open(path, ret, reterr) : rc;

@@ -14,8 +14,6 @@
 #include "store/tsdb/tiers.h"
 #include "store/tsdb/tsdb_internal.h"
 
-typedef VEC(struct part *) part_list;
-
 struct tier {
     char *dir;
     int64_t resolution_ms;
@@ -62,16 +60,10 @@ NODISCARD int rollup_day(struct tsdb *db, int64_t day, bool minutes, struct err 
 /** Drop what is older than its tier's retention; raw days are rolled up before. */
 void rollups_retention(struct tsdb *db, int64_t now_ms);
 
-/* ---- lists of parts ---- */
+/* ---- parts of the tiers (rollup_parts.c) ---- */
 
 /** After a tier's list changed or raw parts went. Under parts_lock for writing. */
 void rollup_bounds_locked(struct tsdb *db);
-bool part_list_insert(part_list *l, struct part *p);
-/** Is `p` within the range of a part of its day in `l`? */
-bool part_list_covers(const part_list *l, const struct part_info *p);
-/** First index of a day (or of what comes after it). */
-size_t part_list_day(struct part *const *v, size_t n, int64_t day);
-char *tier_path(const struct tier *t, const struct part_info *info, const char *suffix);
 NODISCARD int tier_publish(struct tsdb *db, struct tier *t, const char *tmp,
                            const struct part_info *info, struct err *reterr);
 /** Drop all parts of a day from a tier. @return bytes */
@@ -79,14 +71,6 @@ uint64_t tier_drop_day(struct tsdb *db, struct tier *t, int64_t day, const char 
 /** Drop a day's raw parts, oldest flush first: an interrupted drop is seen and ended at the next start.
  * Under merge_lock. @return bytes */
 uint64_t raw_drop_day_locked(struct tsdb *db, int64_t day, const char *why);
-
-/** Call fn with the joined samples of every series of some parts of a day (in flush order), in order of labels.
- * @param progress  may be NULL: permille done */
-NODISCARD int parts_walk(struct tsdb *db, struct part *const *parts, size_t n,
-                         _Atomic uint32_t *progress,
-                         int (*fn)(void *arg, struct labels labels, const struct samples *s,
-                                   struct err *reterr),
-                         void *arg, struct err *reterr);
 
 /* ---- queries (rollup_plan.c, rollup_read.c) ---- */
 

@@ -108,7 +108,7 @@ static int open_writers(struct make *m, const struct part_info *info, bool *ret_
             continue;
         }
         *ret_any = true;
-        m->tmp[k] = tier_path(&r->tiers[k], info, ".tmp");
+        m->tmp[k] = parts_path(r->tiers[k].dir, info, ".tmp");
         rc = vfs_remove_tree(m->db->vfs, m->tmp[k], reterr);
         rc = rc == 0 ? part_writer_new(m->db->vfs, m->tmp[k], info, &m->writers[k], reterr) : rc;
     }

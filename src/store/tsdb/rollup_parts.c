@@ -11,69 +11,6 @@
 #include "store/tsdb/rollup_internal.h"
 #include "store/tsdb/tombstones.h"
 
-char *tier_path(const struct tier *t, const struct part_info *info, const char *suffix)
-{
-    char name[80];
-
-    snprintf(name, sizeof(name), "%lld/%08llu-%08llu%s", (long long)info->day,
-             (unsigned long long)info->seq_lo, (unsigned long long)info->seq_hi, suffix);
-    return vfs_join(t->dir, name);
-}
-
-/* ---- lists ---- */
-
-static bool within(const struct part_info *a, const struct part_info *b)
-{
-    return a->day == b->day && a->seq_lo >= b->seq_lo && a->seq_hi <= b->seq_hi;
-}
-
-size_t part_list_day(struct part *const *v, size_t n, int64_t day)
-{
-    size_t lo = 0;
-
-    while (n > 0) {
-        size_t half = n / 2;
-
-        if (part_info(v[lo + half])->day < day) {
-            lo += half + 1;
-            n -= half + 1;
-        } else {
-            n = half;
-        }
-    }
-    return lo;
-}
-
-bool part_list_insert(part_list *l, struct part *p)
-{
-    const struct part_info *info = part_info(p);
-    size_t at = l->n;
-
-    if (!vec_reserve(l, 1)) {
-        return false;
-    }
-    while (at > 0 && (part_info(l->v[at - 1])->day > info->day ||
-                      (part_info(l->v[at - 1])->day == info->day &&
-                       part_info(l->v[at - 1])->seq_lo > info->seq_lo))) {
-        l->v[at] = l->v[at - 1];
-        at--;
-    }
-    l->v[at] = p;
-    l->n++;
-    return true;
-}
-
-bool part_list_covers(const part_list *l, const struct part_info *p)
-{
-    for (size_t i = part_list_day(l->v, l->n, p->day);
-         i < l->n && part_info(l->v[i])->day == p->day; i++) {
-        if (within(p, part_info(l->v[i]))) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void remove_day_dir(struct tsdb *db, const char *root, int64_t day)
 {
     char name[32];
@@ -87,93 +24,6 @@ static void remove_day_dir(struct tsdb *db, const char *root, int64_t day)
 
 /* ---- loading ---- */
 
-/** Only what a part's or a day's name can be made of; anything else in the folder is left alone. */
-static bool is_ours(const char *name)
-{
-    size_t n = strspn(name, "0123456789-");
-
-    return n != 0 && (name[n] == '\0' || strcmp(name + n, ".tmp") == 0 ||
-                      strcmp(name + n, PART_GONE_SUFFIX) == 0);
-}
-
-static int load_one(struct tsdb *db, struct tier *t, const char *dir, struct err *reterr)
-{
-    struct part *p = NULL;
-    int rc;
-
-    if (str_ends(str_cstr(dir), STR(".tmp")) || str_ends(str_cstr(dir), STR(PART_GONE_SUFFIX))) {
-        return vfs_remove_tree(db->vfs, dir, reterr);
-    }
-    rc = part_open_or_quarantine(db, dir, &p, reterr);
-    if (rc != 0) {
-        return rc < 0 ? rc : 0;
-    }
-    if (part_info(p)->seq_hi >=
-        db->next_seq) { /* its raw parts may be gone: never use a number again */
-        db->next_seq = part_info(p)->seq_hi + 1;
-    }
-    if (!part_list_insert(&t->parts, p)) {
-        part_unref(p);
-        return err_set(reterr, ERR_NOMEM, "list of parts");
-    }
-    return 0;
-}
-
-static int each_ours(const char *dir, struct tsdb *db, struct tier *t,
-                     int (*fn)(struct tsdb *db, struct tier *t, const char *dir,
-                               struct err *reterr),
-                     struct err *reterr)
-{
-    char **names = NULL;
-    size_t n = 0;
-    int rc = vfs_list(dir, &names, &n, reterr);
-
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        char *path;
-
-        if (!is_ours(names[i])) {
-            log_warn("tsdb", "not a roll-up, left alone", L_CSTR("name", names[i]));
-            continue;
-        }
-        path = vfs_join(dir, names[i]);
-        rc = fn(db, t, path, reterr);
-        mem_free(path);
-    }
-    vfs_list_free(names, n);
-    return rc;
-}
-
-static int load_day(struct tsdb *db, struct tier *t, const char *dir, struct err *reterr)
-{
-    return each_ours(dir, db, t, load_one, reterr);
-}
-
-static void take_out(struct tsdb *db, part_list *l, size_t i)
-{
-    struct part *p = l->v[i];
-
-    l->n--;
-    memmove(&l->v[i], &l->v[i + 1], (l->n - i) * sizeof(*l->v));
-    part_remove_on_free(p, db->vfs);
-    part_unref(p);
-}
-
-static void drop_leftovers(struct tsdb *db, struct tier *t)
-{
-    for (size_t i = 0; i < t->parts.n;) {
-        bool covered = false;
-
-        for (size_t k = i > 8 ? i - 8 : 0; k < t->parts.n && k <= i + 8 && !covered; k++) {
-            covered = k != i && within(part_info(t->parts.v[i]), part_info(t->parts.v[k]));
-        }
-        if (covered) {
-            take_out(db, &t->parts, i);
-        } else {
-            i++;
-        }
-    }
-}
-
 /** A drop of a day's raw parts that a crash interrupted: the rest goes, too, as its roll-up has all of it. */
 static void end_drops(struct tsdb *db, const struct tier *t)
 {
@@ -185,15 +35,11 @@ static void end_drops(struct tsdb *db, const struct tier *t)
             part_info(db->parts.v[at])->seq_lo <= roll->seq_lo) {
             continue;
         }
-        while (at < db->parts.n && within(part_info(db->parts.v[at]), roll)) {
-            struct part *p = db->parts.v[at];
+        while (at < db->parts.n && part_within(part_info(db->parts.v[at]), roll)) {
+            struct part *p = part_list_take(&db->parts, at);
 
             log_info("tsdb", "removing what an interrupted drop left", L_CSTR("dir", part_dir(p)));
-            db->parts.n--;
-            memmove(&db->parts.v[at], &db->parts.v[at + 1],
-                    (db->parts.n - at) * sizeof(*db->parts.v));
-            part_remove_on_free(p, db->vfs);
-            part_unref(p);
+            part_drop(db, p);
         }
     }
 }
@@ -206,9 +52,8 @@ static int open_tier(struct tsdb *db, struct tier *t, const char *name, struct e
     t->dir = vfs_join(root, name);
     mem_free(root);
     rc = vfs_mkdirs(db->vfs, t->dir, reterr);
-    rc = rc == 0 ? each_ours(t->dir, db, t, load_day, reterr) : rc;
+    rc = rc == 0 ? parts_load(db, t->dir, &t->parts, reterr) : rc;
     if (rc == 0) {
-        drop_leftovers(db, t);
         end_drops(db, t);
     }
     return rc;
@@ -262,39 +107,14 @@ void rollups_close(struct tsdb *db)
 
 /* ---- changing ---- */
 
-static int rename_into_place(struct tsdb *db, const struct tier *t, const char *tmp,
-                             const char *path, struct err *reterr)
-{
-    char *day = mem_xstrdup(path);
-    int rc =
-        part_remove_dir(db->vfs, path, reterr); /* of an attempt that failed after its rename */
-
-    *strrchr(day, '/') = '\0';
-    if (rc == 0) {
-        rc = db->vfs->rename(db->vfs->ctx, tmp, path);
-        rc = rc < 0 ? err_set_errno(reterr, -rc, "renaming %s", tmp) : 0;
-    }
-    if (rc == 0) {
-        int r = db->vfs->sync_dir(db->vfs->ctx, day);
-
-        r = r == 0 ? db->vfs->sync_dir(db->vfs->ctx, t->dir) : r;
-        rc = r < 0 ? err_set_errno(reterr, -r, "syncing %s", day) : 0;
-    }
-    mem_free(day);
-    return rc;
-}
-
 int tier_publish(struct tsdb *db, struct tier *t, const char *tmp, const struct part_info *info,
                  struct err *reterr)
 {
-    char *path = tier_path(t, info, "");
     part_list old = {0};
     struct part *p = NULL;
-    int rc = rename_into_place(db, t, tmp, path, reterr);
+    int rc = parts_publish(db, t->dir, tmp, info, &p, reterr);
     bool ok;
 
-    rc = rc == 0 ? part_open(path, &p, reterr) : rc;
-    mem_free(path);
     if (rc < 0) {
         return rc;
     }
@@ -308,21 +128,18 @@ int tier_publish(struct tsdb *db, struct tier *t, const char *tmp, const struct 
     rwlock_write(&db->parts_lock);
     ok = vec_reserve(&t->parts, 1) && vec_reserve(&old, t->parts.n);
     for (size_t i = 0; ok && i < t->parts.n;) {
-        if (!within(part_info(t->parts.v[i]), info)) {
+        if (part_within(part_info(t->parts.v[i]), info)) {
+            old.v[old.n++] = part_list_take(&t->parts, i);
+        } else {
             i++;
-            continue;
         }
-        old.v[old.n++] = t->parts.v[i];
-        t->parts.n--;
-        memmove(&t->parts.v[i], &t->parts.v[i + 1], (t->parts.n - i) * sizeof(*t->parts.v));
     }
     ok = ok && part_list_insert(&t->parts, p); /* reserved: does not fail */
     rollup_bounds_locked(db);
     rwlock_unlock(&db->parts_lock);
     mutex_unlock(&db->merge_lock);
     for (size_t i = 0; i < old.n; i++) {
-        part_remove_on_free(old.v[i], db->vfs);
-        part_unref(old.v[i]);
+        part_drop(db, old.v[i]);
     }
     vec_done(&old);
     if (!ok) {
@@ -345,9 +162,7 @@ uint64_t tier_drop_day(struct tsdb *db, struct tier *t, int64_t day, const char 
         at = part_list_day(t->parts.v, t->parts.n, day);
         more = at < t->parts.n && part_info(t->parts.v[at])->day == day;
         if (more) {
-            p = t->parts.v[at];
-            t->parts.n--;
-            memmove(&t->parts.v[at], &t->parts.v[at + 1], (t->parts.n - at) * sizeof(*t->parts.v));
+            p = part_list_take(&t->parts, at);
         }
         rollup_bounds_locked(db);
         rwlock_unlock(&db->parts_lock);
@@ -355,8 +170,7 @@ uint64_t tier_drop_day(struct tsdb *db, struct tier *t, int64_t day, const char 
             bytes += part_info(p)->bytes;
             log_info("tsdb", "roll-up dropped", L_CSTR("why", why), L_CSTR("dir", part_dir(p)),
                      L_INT("bytes", part_info(p)->bytes));
-            part_remove_on_free(p, db->vfs);
-            part_unref(p);
+            part_drop(db, p);
         }
     }
     remove_day_dir(db, t->dir, day);

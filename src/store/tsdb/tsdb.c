@@ -393,7 +393,7 @@ int tsdb_open(const struct tsdb_opts *opts, struct tsdb **ret, struct err *reter
     int rc = vfs_mkdirs(db->vfs, db->blocks_dir, reterr);
 
     register_stats(db, opts->stats);
-    rc = rc == 0 ? parts_load(db, reterr) : rc;
+    rc = rc == 0 ? parts_load(db, db->blocks_dir, &db->parts, reterr) : rc;
     rc = rc == 0 ? rollups_open(db, opts, reterr) : rc;
     rc = rc == 0 ? tombstones_open(db, reterr) : rc;
     rc = rc == 0 ? metadata_open(db, reterr) : rc;

@@ -25,6 +25,9 @@ struct tsdb_stats {
     struct gauge *series, *head_samples, *head_bytes, *parts, *part_bytes, *stored_samples;
 };
 
+/** By (day, seq_lo). */
+typedef VEC(struct part *) part_list;
+
 /** What the flush thread remembers to see that ingest has paused. */
 struct ingest_pause {
     uint64_t appended; /* samples ever, at `since` */
@@ -71,7 +74,7 @@ struct tsdb {
     atomic_bool stop;                       /* relaxed: merges end early */
 
     struct rwlock parts_lock;
-    VEC(struct part *) parts; /* by (day, seq_lo); guarded by: parts_lock */
+    part_list parts; /* guarded by: parts_lock */
 
     struct mutex bg_lock;
     struct cond bg_wake, merge_wake;
@@ -137,8 +140,25 @@ void doors_sweep(struct tsdb *db);
 
 /* ---- flush, merge, retention (flush.c, merge.c, parts.c) ---- */
 
-/** Open every part below blocks/; unfinished ones are removed. */
-NODISCARD int parts_load(struct tsdb *db, struct err *reterr);
+/** Are a's flushes among b's, of the same day? */
+static inline bool part_within(const struct part_info *a, const struct part_info *b)
+{
+    return a->day == b->day && a->seq_lo >= b->seq_lo && a->seq_hi <= b->seq_hi;
+}
+
+/** @return false: no memory */
+NODISCARD bool part_list_insert(part_list *l, struct part *p);
+/** Take one out of the list, with its reference. */
+struct part *part_list_take(part_list *l, size_t i);
+/** Is `p` within the range of a part of its day in `l`? */
+bool part_list_covers(const part_list *l, const struct part_info *p);
+/** First index of a day (or of what comes after it). */
+size_t part_list_day(struct part *const *v, size_t n, int64_t day);
+/** Give a part up: its directory goes with the last reference, of which one is the caller's. */
+void part_drop(struct tsdb *db, struct part *p);
+
+/** Open every part below `root`; unfinished ones and those within another are removed. */
+NODISCARD int parts_load(struct tsdb *db, const char *root, part_list *l, struct err *reterr);
 /** part_open(), but a damaged part is moved to quarantine/ and named in the log.
  * @return 0, 1 (moved), -ERR_IO, -ERR_NOSPACE, -ERR_NOMEM */
 NODISCARD int part_open_or_quarantine(struct tsdb *db, const char *dir, struct part **ret,
@@ -152,10 +172,17 @@ void parts_release(struct part **v, size_t n);
 NODISCARD int parts_replace(struct tsdb *db, struct part *const *old, size_t old_n,
                             struct part *add);
 /** Directory of a part, heap-allocated. */
-char *parts_path(const struct tsdb *db, const struct part_info *info, const char *suffix);
-/** Rename a finished part into place and open it. */
-NODISCARD int parts_publish(struct tsdb *db, const char *tmp, const struct part_info *info,
-                            struct part **ret, struct err *reterr);
+char *parts_path(const char *root, const struct part_info *info, const char *suffix);
+/** Rename a finished part into place below `root` and open it. */
+NODISCARD int parts_publish(struct tsdb *db, const char *root, const char *tmp,
+                            const struct part_info *info, struct part **ret, struct err *reterr);
+/** Call fn with the joined samples of every series of some parts of a day (in flush order), in order of labels.
+ * @param progress  may be NULL: permille done */
+NODISCARD int parts_walk(struct tsdb *db, struct part *const *parts, size_t n,
+                         _Atomic uint32_t *progress,
+                         int (*fn)(void *arg, struct labels labels, const struct samples *s,
+                                   struct err *reterr),
+                         void *arg, struct err *reterr);
 
 /** Takes maint. */
 NODISCARD int flush_head(struct tsdb *db, struct err *reterr);

@@ -495,7 +495,7 @@ static void test_an_interrupted_roll_up_is_made_again(void **state)
 
     fill(f);
     info = (struct part_info){.day = f->day0, .seq_lo = 1, .seq_hi = 1};
-    tmp = tier_path(t, &info, ".tmp"); /* as a crash leaves it */
+    tmp = parts_path(t->dir, &info, ".tmp"); /* as a crash leaves it */
     assert_int_equal(part_writer_new(vfs_real(), tmp, &info, &w, NULL), 0);
     reopen(f, true);
     assert_int_not_equal(access(tmp, F_OK), 0);
