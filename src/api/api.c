@@ -38,6 +38,7 @@ void api_routes(struct api *a, struct http_server *s)
 {
     prom_query_routes(a, s);
     rules_routes(a, s);
+    federate_routes(a, s);
     prom_read_routes(a, s);
     prom_labels_routes(a, s);
     cardinality_routes(a, s);

@@ -61,6 +61,7 @@ void respond_err(struct http_exchange *x, int rc, const struct err *e);
 
 /* Handlers, one file a family: each registers its own routes. */
 void prom_query_routes(struct api *a, struct http_server *s);    /* prom_query.c */
+void federate_routes(struct api *a, struct http_server *s);      /* federate.c */
 void prom_read_routes(struct api *a, struct http_server *s);     /* prom_read.c */
 void rules_routes(struct api *a, struct http_server *s);         /* rules.c */
 void prom_labels_routes(struct api *a, struct http_server *s);   /* prom_labels.c */

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What another Prometheus reads: /federate (newest samples as an exposition) and /api/v1/read (remote read,
- * response type SAMPLES). Sources: Prometheus documentation,
- * federation and remote read API; prompb/remote.proto.
+ * What another Prometheus reads: /api/v1/read (remote read), always answered as SAMPLES, the response type every client
+ * must take. Sources: Prometheus documentation, remote read API; prompb/remote.proto.
  */
-#include <stdlib.h>
-
 #include "api/api_internal.h"
 
 #include "api/native_encode.h"
@@ -17,7 +14,6 @@ enum {
     READ_BODY_MAX = 4 << 20,
     READ_ANSWER_MAX = 256 << 20,
     READ_MATCHERS_MAX = 256,
-    FEDERATE_LOOKBACK_MS = 300000,
     READ_SERIES_MAX = 1000000,
 };
 
@@ -25,147 +21,6 @@ static struct series_source metrics(const struct api *a)
 {
     return tsdb_source(store_metrics(api_backend((struct api *)(uintptr_t)a)->store));
 }
-
-/* --- /federate --- */
-
-struct line {
-    char *text; /* owned: series, value, time */
-    size_t n;
-    size_t name_n; /* bytes of `family` */
-    char *family;  /* owned: the metric's name, quoted when it must be */
-};
-
-typedef VEC(struct line) line_list;
-
-static void lines_done(line_list *l)
-{
-    for (size_t i = 0; i < l->n; i++) {
-        mem_free(l->v[i].text);
-        mem_free(l->v[i].family);
-    }
-    vec_done(l);
-}
-
-static char *copy(const struct buf *b)
-{
-    char *s = b->failed ? NULL : mem_try_alloc(b->n + 1);
-
-    if (s != NULL && b->n != 0) {
-        memcpy(s, b->data, b->n);
-    }
-    return s;
-}
-
-static int add_line(line_list *dst, struct labels ls, double v, int64_t t_ms)
-{
-    struct buf b CLEANUP(buf_done) = {0};
-    struct buf name CLEANUP(buf_done) = {0};
-    const struct label only = {STR(LABEL_NAME), labels_get(ls, STR(LABEL_NAME))};
-    struct line l = {0};
-
-    buf_init(&b, 1 << 20);
-    buf_init(&name, 1 << 20);
-    labels_format(ls, &b);
-    buf_add_byte(&b, ' ');
-    buf_add_f64(&b, v);
-    buf_printf(&b, " %lld\n", (long long)t_ms);
-    labels_format((struct labels){&only, 1}, &name);
-    l = (struct line){copy(&b), b.n, name.n, copy(&name)};
-    if (l.text == NULL || l.family == NULL || !vec_push(dst, l)) {
-        mem_free(l.text);
-        mem_free(l.family);
-        return -ERR_NOMEM;
-    }
-    return 0;
-}
-
-static int federate_one(struct api *a, struct http_exchange *x, struct matcher *const *m,
-                        size_t m_n, int64_t now, line_list *dst, struct err *e)
-{
-    const struct series_source src = metrics(a);
-    const struct series_query q = {.matchers = (const struct matcher *const *)m,
-                                   .matchers_n = m_n,
-                                   .min_ms = now - FEDERATE_LOOKBACK_MS + 1,
-                                   .max_ms = now,
-                                   .max_series = READ_SERIES_MAX,
-                                   .want = SERIES_LAST,
-                                   .cancel = http_cancel(x)};
-    struct series_selection *sel = NULL;
-    struct samples s = {0};
-    int rc = src.ops->select(src.impl, &q, &sel, e);
-
-    for (size_t i = 0; rc == 0 && i < src.ops->count(sel); i++) {
-        rc = src.ops->read(sel, i, &s, e);
-        if (rc == 0 && s.n != 0 && !sample_is_stale(s.v[s.n - 1]) &&
-            labels_get(src.ops->labels(sel, i), STR(LABEL_NAME)).n != 0) {
-            rc = add_line(dst, src.ops->labels(sel, i), s.v[s.n - 1], s.t_ms[s.n - 1]);
-        }
-    }
-    samples_done(&s);
-    src.ops->free(sel);
-    return rc;
-}
-
-/* By family, so that each has its TYPE once, then by text, so that equal lines meet. */
-static int by_family(const void *a, const void *b)
-{
-    const struct line *x = a;
-    const struct line *y = b;
-    int c = str_cmp(str_of(x->family, x->name_n), str_of(y->family, y->name_n));
-
-    return c != 0 ? c : str_cmp(str_of(x->text, x->n), str_of(y->text, y->n));
-}
-
-static void write_lines(line_list *l, struct buf *dst)
-{
-    if (l->n > 1) {
-        qsort(l->v, l->n, sizeof(*l->v), by_family);
-    }
-    for (size_t i = 0; i < l->n; i++) {
-        const struct line *before = i > 0 ? &l->v[i - 1] : NULL;
-        struct str family = str_of(l->v[i].family, l->v[i].name_n);
-        struct str text = str_of(l->v[i].text, l->v[i].n);
-
-        if (before != NULL && str_eq(str_of(before->text, before->n), text)) {
-            continue; /* two selectors found it */
-        }
-        if (before == NULL || !str_eq(str_of(before->family, before->name_n), family)) {
-            if (str_starts(family, STR("{"))) { /* {"a.b"}: the name alone is in quotes there */
-                family = str_of(family.p + 1, family.n - 2);
-            }
-            buf_printf(dst, "# TYPE %.*s untyped\n", STR_ARG(family));
-        }
-        buf_add_str(dst, text);
-    }
-}
-
-static void federate(void *arg, struct http_exchange *x)
-{
-    struct selectors m CLEANUP(selectors_done) = {0};
-    line_list lines CLEANUP(lines_done) = {0};
-    int64_t now = clock_wall_ms();
-    struct err e = {0};
-    struct buf b;
-    int rc = selectors_parse(x, &m, &e);
-
-    for (size_t i = 0; rc == 0 && i < m.n; i++) {
-        rc = federate_one(arg, x, m.m[i], m.m_n[i], now, &lines, &e);
-    }
-    if (rc < 0) {
-        respond_err(x, rc, &e);
-        return;
-    }
-    buf_init(&b, READ_ANSWER_MAX);
-    write_lines(&lines, &b);
-    if (b.failed) {
-        buf_done(&b);
-        http_respond_errorf(x, ERR_LIMIT, "more than %d bytes of series match", READ_ANSWER_MAX);
-        return;
-    }
-    http_respond_take(x, 200, "text/plain; version=0.0.4; charset=utf-8", &b);
-}
-
-/* --- /api/v1/read --- */
 
 struct read_query {
     int64_t start_ms;
@@ -360,10 +215,9 @@ static void remote_read(void *arg, struct http_exchange *x)
 
 void prom_read_routes(struct api *a, struct http_server *s)
 {
-    const uint32_t need = NEED_READ | NEED_BACKEND;
     const struct http_route routes[] = {
-        {"GET", "/federate", federate, a, HTTP_WORKER, 0, need},
-        {"POST", "/api/v1/read", remote_read, a, HTTP_WORKER, READ_BODY_MAX, need},
+        {"POST", "/api/v1/read", remote_read, a, HTTP_WORKER, READ_BODY_MAX,
+         NEED_READ | NEED_BACKEND},
     };
 
     http_server_route(s, routes, ARRAY_LEN(routes));

@@ -379,6 +379,42 @@ def test_remote_read(pair, start_shared, prometheus3):
     assert not wrong, '\n'.join(wrong[:20])
 
 
+def test_federation(pair, start_shared, prometheus3):
+    """One that scrapes /federate in protobuf has the newest of each, but not those with custom bounds."""
+    bongsu, _, start_s = pair
+    host = bongsu.url.split('//')[1]
+    names = '|'.join(METRICS)
+    taker = prometheus(start_shared, prometheus3, 'taker', f'''
+scrape_configs:
+  - job_name: federate
+    scrape_interval: 1s
+    honor_labels: true
+    metrics_path: /federate
+    scrape_protocols: [PrometheusProto, PrometheusText0.0.4]
+    params: {{"match[]": ['{{__name__=~"{names}"}}', 'h']}}
+    static_configs: [{{targets: ["{host}"]}}]
+    metric_relabel_configs: # what the series did not have before
+      - {{source_labels: [instance], regex: "{host}", target_label: instance, replacement: ""}}
+      - {{source_labels: [job], regex: federate, target_label: job, replacement: ""}}
+''')
+    wait_for('a scrape', lambda: ask(taker, '/api/v1/query', query='f')['data']['result'], 20, 0.3)
+    last = start_s + (POINTS - 1) * STEP_S
+    for m in METRICS:
+        theirs = ask(taker, '/api/v1/query', query=m, time=last)
+        if m.startswith('nhcb'):
+            assert theirs['data']['result'] == [], m
+        else:
+            assert not difference(ask(bongsu.url, '/api/v1/query', query=m, time=last), theirs), m
+    text = requests.get(bongsu.url + '/federate', params={'match[]': ['h', 'f']}, timeout=10)
+    assert text.headers['Content-Type'].startswith('text/plain') and text.text.count('\n') == 3, text.text
+    for accept, kind in (('application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,'
+                          'text/plain;q=0.5', 'application/vnd.google.protobuf; '),
+                         ('application/vnd.google.protobuf;encoding=text', 'text/plain; '),
+                         ('application/vnd.google.protobuf;q=0.4, text/plain;q=0.5', 'text/plain; '), ('*/*', 'text/plain; ')):
+        r = requests.get(bongsu.url + '/federate', params={'match[]': 'h'}, headers={'Accept': accept}, timeout=10)
+        assert r.headers['Content-Type'].startswith(kind), accept
+
+
 def exponential(name, points):
     """An OTLP metric; points: (time s, scale, offset, counts, negative counts, zero count, sum)."""
     out = b''

@@ -341,7 +341,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Newest samples of matching series as a text exposition */
+        /** Newest samples of matching series as an exposition; native histograms in protobuf only */
         get: operations["federate"];
         put?: never;
         post?: never;
@@ -2893,6 +2893,7 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                    "application/vnd.google.protobuf": string;
                 };
             };
             400: components["responses"]["Error"];
