@@ -81,6 +81,24 @@ void buf_add_cstr(struct buf *b, const char *s)
     buf_add(b, s, strlen(s));
 }
 
+void buf_add_percent(struct buf *b, struct str s, const char *plain)
+{
+    static const char HEX[] = "0123456789ABCDEF";
+
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+            (c != '\0' && strchr(plain, c) != NULL)) {
+            buf_add_byte(b, c == ' ' ? '+' : (char)c);
+        } else {
+            buf_add_byte(b, '%');
+            buf_add_byte(b, HEX[c >> 4]);
+            buf_add_byte(b, HEX[c & 15]);
+        }
+    }
+}
+
 void buf_add_byte(struct buf *b, char c)
 {
     char *dst = buf_reserve(b, 1);

@@ -11,6 +11,8 @@
 
 #include "base/str.h"
 
+#define URL_UNRESERVED "-_.~" /* RFC 3986 section 2.3, besides letters and digits */
+
 struct buf {
     char *data;  /* owned; buf_done() frees */
     size_t n;    /* bytes used */
@@ -35,6 +37,8 @@ void buf_add_cstr(struct buf *b, const char *s);
 void buf_add_byte(struct buf *b, char c);
 void buf_add_u64(struct buf *b, uint64_t v); /* decimal */
 void buf_add_i64(struct buf *b, int64_t v);  /* decimal */
+/** Percent-encoded for a URL or a form: letters and digits stay, and the bytes in `plain` (a space there becomes '+'). */
+void buf_add_percent(struct buf *b, struct str s, const char *plain);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /** Shortest text that reads back as the same double; NaN, +Inf, -Inf as Prometheus writes them. */
 void buf_add_f64(struct buf *b, double v);

@@ -110,6 +110,30 @@ static void test_take(void **state)
     buf_done(NULL);
 }
 
+static void test_percent(void **state)
+{
+    static const struct {
+        struct str s;
+        const char *plain;
+        const char *want;
+    } ROWS[] = {
+        {{"", 0}, URL_UNRESERVED, ""},
+        {{"aZ09-_.~", 8}, URL_UNRESERVED, "aZ09-_.~"},
+        {{"a b/\xc3\xa9", 6}, URL_UNRESERVED, "a%20b%2F%C3%A9"},
+        {{"a b+", 4}, URL_UNRESERVED " ", "a+b%2B"},
+        {{"/a\0b", 4}, "/", "/a%00b"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        struct buf b CLEANUP(buf_done);
+
+        buf_init(&b, 100);
+        buf_add_percent(&b, ROWS[i].s, ROWS[i].plain);
+        assert_true(str_eq(buf_str(&b), str_cstr(ROWS[i].want)));
+    }
+}
+
 static void test_floats(void **state)
 {
     static const struct {
@@ -165,6 +189,7 @@ int main(void)
         cmocka_unit_test(test_one_large_append),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_take),
+        cmocka_unit_test(test_percent),
         cmocka_unit_test(test_floats),
     };
 

@@ -210,23 +210,10 @@ static struct token *find(struct auth_tokens *t, uint64_t hash)
 
 static void add_form(struct buf *b, struct str name, struct str value)
 {
-    static const char HEX[] = "0123456789ABCDEF";
-
     buf_add_byte(b, '&');
     buf_add_str(b, name);
     buf_add_byte(b, '=');
-    for (size_t i = 0; i < value.n; i++) {
-        unsigned char c = (unsigned char)value.p[i];
-
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-            c == '-' || c == '_' || c == '.' || c == '~') {
-            buf_add_byte(b, (char)c);
-        } else {
-            buf_add_byte(b, '%');
-            buf_add_byte(b, HEX[c >> 4]);
-            buf_add_byte(b, HEX[c & 15]);
-        }
-    }
+    buf_add_percent(b, value, URL_UNRESERVED);
 }
 
 static void request_body(const struct oauth2_conf *o, struct buf *b)
@@ -237,7 +224,7 @@ static void request_body(const struct oauth2_conf *o, struct buf *b)
             add_form(b, STR("scope"), o->scopes[i]);
         } else {
             buf_add_cstr(b, "%20");
-            buf_add_str(b, o->scopes[i]);
+            buf_add_percent(b, o->scopes[i], URL_UNRESERVED);
         }
     }
     for (size_t i = 0; i < o->params_n; i++) {

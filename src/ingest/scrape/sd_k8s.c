@@ -375,23 +375,9 @@ static void on_watch_done(void *arg, const struct http_multi_result *r)
 
 static void add_query(struct buf *b, const char *name, struct str value)
 {
-    static const char HEX[] = "0123456789ABCDEF";
-
-    if (value.n == 0) {
-        return;
-    }
-    buf_printf(b, "&%s=", name);
-    for (size_t i = 0; i < value.n; i++) {
-        unsigned char c = (unsigned char)value.p[i];
-
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-            c == '-' || c == '_' || c == '.' || c == '~') {
-            buf_add_byte(b, (char)c);
-        } else {
-            buf_add_byte(b, '%');
-            buf_add_byte(b, HEX[c >> 4]);
-            buf_add_byte(b, HEX[c & 15]);
-        }
+    if (value.n != 0) {
+        buf_printf(b, "&%s=", name);
+        buf_add_percent(b, value, URL_UNRESERVED);
     }
 }
 

@@ -84,35 +84,17 @@ static int check_times(const struct labelset *s, int64_t *interval_ms, int64_t *
 
 /* ---- address ---- */
 
-/* Percent-encode as Go's url.QueryEscape (query) or for a path. */
-static void add_escaped(struct buf *b, struct str s, bool query)
-{
-    static const char HEX[] = "0123456789ABCDEF";
-
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     (c != 0 && strchr(query ? "-_.~" : "-_.~/$&+,:;=@!'()*", c) != NULL);
-
-        if (plain) {
-            buf_add_byte(b, (char)c);
-        } else if (query && c == ' ') {
-            buf_add_byte(b, '+');
-        } else {
-            buf_add_byte(b, '%');
-            buf_add_byte(b, HEX[c >> 4]);
-            buf_add_byte(b, HEX[c & 15]);
-        }
-    }
-}
+/* As Go's url.QueryEscape. */
+#define QUERY_PLAIN URL_UNRESERVED " "
+#define PATH_PLAIN  URL_UNRESERVED "/$&+,:;=@!'()*"
 
 static void add_param(struct buf *b, struct str name, struct str value, bool *first)
 {
     buf_add_byte(b, *first ? '?' : '&');
     *first = false;
-    add_escaped(b, name, true);
+    buf_add_percent(b, name, QUERY_PLAIN);
     buf_add_byte(b, '=');
-    add_escaped(b, value, true);
+    buf_add_percent(b, value, QUERY_PLAIN);
 }
 
 static const struct param_conf *param_find(const struct job_conf *job, struct str name)
@@ -189,7 +171,7 @@ static int make_urls(struct target *t, const struct labelset *s, struct err *ret
     if (path.n == 0 || path.p[0] != '/') {
         buf_add_byte(&b, '/');
     }
-    add_escaped(&b, path, false);
+    buf_add_percent(&b, path, PATH_PLAIN);
     add_params(t->job, s, &b);
     if (buf_status(&b) < 0) {
         return err_set(reterr, ERR_INVALID, "the target's URL is too long");
