@@ -19,21 +19,8 @@ struct client_settings {
 };
 
 static const struct conf_key KEYS[] = {
-    {.key = "server",
-     .flag = "server",
-     .type = CONF_STRING,
-     .offset = offsetof(struct client_settings, server),
-     .default_value = "http://127.0.0.1:7800",
-     .placeholder = "URL",
-     .help = "The server's main door."},
-    {.key = "token",
-     .flag = "token",
-     .type = CONF_STRING,
-     .offset = offsetof(struct client_settings, token),
-     .default_value = "",
-     .placeholder = "TOKEN",
-     .secret = true,
-     .help = "API token with scope read."},
+    REMOTE_SERVER_KEY(struct client_settings, "The server's main door."),
+    REMOTE_TOKEN_KEY(struct client_settings, "API token with scope read."),
     {.key = "time",
      .flag = "time",
      .type = CONF_STRING,
@@ -50,13 +37,6 @@ static const struct conf_spec SPEC = {.program = "bongsu query EXPR",
                                       .env_prefix = "BONGSU_",
                                       .tables = &TABLE,
                                       .tables_n = 1};
-
-static void add_escaped(struct buf *b, const char *s)
-{
-    for (; *s != '\0'; s++) {
-        buf_printf(b, "%%%02X", (unsigned)(unsigned char)*s);
-    }
-}
 
 static void print_metric(json_t *metric)
 {
@@ -134,10 +114,10 @@ static int run_query(const struct client_settings *s, const char *expr)
 
     buf_init(&path, 1 << 20);
     buf_add_cstr(&path, "/api/v1/query?query=");
-    add_escaped(&path, expr);
+    buf_add_percent(&path, str_cstr(expr), URL_UNRESERVED);
     if (s->time[0] != '\0') {
         buf_add_cstr(&path, "&time=");
-        add_escaped(&path, s->time);
+        buf_add_percent(&path, str_cstr(s->time), URL_UNRESERVED);
     }
     buf_add_byte(&path, '\0');
     if (path.failed) {

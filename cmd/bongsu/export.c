@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "remote.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -29,15 +30,8 @@ struct settings_export {
     }
 
 static const struct conf_key EXPORT_KEYS[] = {
-    EXPORT_STRING(server, "URL", "http://127.0.0.1:7800", "The server's main door."),
-    {.key = "token",
-     .flag = "token",
-     .type = CONF_STRING,
-     .offset = offsetof(struct settings_export, token),
-     .default_value = "",
-     .placeholder = "TOKEN",
-     .secret = true,
-     .help = "API token with scope read."},
+    REMOTE_SERVER_KEY(struct settings_export, "The server's main door."),
+    REMOTE_TOKEN_KEY(struct settings_export, "API token with scope read."),
     {.key = "format",
      .flag = "format",
      .type = CONF_STRING,
@@ -79,9 +73,7 @@ static void add_param(struct buf *b, const char *name, const char *value)
 {
     if (value[0] != '\0') {
         buf_printf(b, "&%s=", name);
-        for (; *value != '\0'; value++) {
-            buf_printf(b, "%%%02X", (unsigned)(unsigned char)*value);
-        }
+        buf_add_percent(b, str_cstr(value), URL_UNRESERVED);
     }
 }
 

@@ -14,6 +14,7 @@
 
 #include "client.h"
 #include "import_blocks.h"
+#include "remote.h"
 
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -37,21 +38,8 @@ struct settings_import {
 };
 
 static const struct conf_key IMPORT_KEYS[] = {
-    {.key = "server",
-     .flag = "server",
-     .type = CONF_STRING,
-     .offset = offsetof(struct settings_import, server),
-     .default_value = "http://127.0.0.1:7800",
-     .placeholder = "URL",
-     .help = "The server's main door."},
-    {.key = "token",
-     .flag = "token",
-     .type = CONF_STRING,
-     .offset = offsetof(struct settings_import, token),
-     .default_value = "",
-     .placeholder = "TOKEN",
-     .secret = true,
-     .help = "API token with scope ingest."},
+    REMOTE_SERVER_KEY(struct settings_import, "The server's main door."),
+    REMOTE_TOKEN_KEY(struct settings_import, "API token with scope ingest."),
     {.key = "format",
      .flag = "format",
      .type = CONF_STRING,
@@ -155,13 +143,6 @@ struct import {
     struct mono last_progress;
 };
 
-static void add_escaped(struct buf *b, struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        buf_printf(b, "%%%02X", (unsigned)(unsigned char)s.p[i]);
-    }
-}
-
 static void make_url(struct import *im)
 {
     struct str rest = str_cstr(im->s->labels);
@@ -171,12 +152,12 @@ static void make_url(struct import *im)
     buf_printf(&im->url, "%s%s", im->s->server, im->form->path);
     if (str_eq(im->form->name, STR("csv"))) {
         buf_printf(&im->url, "%cformat=", separator);
-        add_escaped(&im->url, str_cstr(im->s->csv));
+        buf_add_percent(&im->url, str_cstr(im->s->csv), URL_UNRESERVED);
         separator = '&';
     }
     while (rest.n != 0 && str_split(&rest, ',', &label)) {
         buf_printf(&im->url, "%cextra_label=", separator);
-        add_escaped(&im->url, label);
+        buf_add_percent(&im->url, label, URL_UNRESERVED);
         separator = '&';
     }
     buf_add_byte(&im->url, '\0');

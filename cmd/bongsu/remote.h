@@ -5,9 +5,24 @@
 #ifndef BONGSU_REMOTE_H
 #define BONGSU_REMOTE_H
 
+#include "conf/conf.h"
 #include "net/http_client.h"
 
 struct err;
+
+/** Keys of a verb's `settings_`, which has members `server` and `token`. */
+#define REMOTE_SERVER_KEY(settings_, help_)                                              \
+    {                                                                                    \
+        .key = "server", .flag = "server", .type = CONF_STRING,                          \
+        .offset = offsetof(settings_, server), .default_value = "http://127.0.0.1:7800", \
+        .placeholder = "URL", .help = (help_)                                            \
+    }
+#define REMOTE_TOKEN_KEY(settings_, help_)                                                 \
+    {                                                                                      \
+        .key = "token", .flag = "token", .type = CONF_STRING,                              \
+        .offset = offsetof(settings_, token), .default_value = "", .placeholder = "TOKEN", \
+        .secret = true, .help = (help_)                                                    \
+    }
 
 /** Where the server is and who asks. Strings are borrowed. */
 struct remote {
