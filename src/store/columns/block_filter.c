@@ -489,8 +489,10 @@ static int scope_bits(struct block *b, const struct filter *f, uint64_t *bits)
     return rc;
 }
 
-/* Text of a core column: empty counts as absent. */
-static int text_bits(struct block *b, enum col_id id, const struct filter *f, uint64_t *bits)
+/* A core column's rows that are there and match. */
+static int present_bits(struct block *b, enum col_id id,
+                        bool (*present)(const struct column *col, uint32_t row),
+                        const struct filter *f, uint64_t *bits)
 {
     struct block_col *c = b->core[id];
     const struct column *col;
@@ -513,10 +515,21 @@ static int text_bits(struct block *b, enum col_id id, const struct filter *f, ui
     }
     rc = column_hits(b, f, col, hit);
     for (uint32_t row = 0; row < block_rows_n(b) && rc == 0; row++) {
-        hit[row] = hit[row] && strs_at(&col->strs, row).n != 0;
+        hit[row] = hit[row] && present(col, row);
     }
     hits_to_bits(b, hit, NULL, bits);
     return rc;
+}
+
+/* Text: empty counts as absent. */
+static bool text_present(const struct column *col, uint32_t row)
+{
+    return strs_at(&col->strs, row).n != 0;
+}
+
+static int text_bits(struct block *b, enum col_id id, const struct filter *f, uint64_t *bits)
+{
+    return present_bits(b, id, text_present, f, bits);
 }
 
 /* Ids: their text is lower-case hex. */
@@ -614,35 +627,11 @@ static int number_bits(struct block *b, enum col_id id, const struct filter *f, 
 }
 
 /* Bodies: an empty value counts as absent. */
-static int body_bits(struct block *b, const struct filter *f, uint64_t *bits)
+static bool body_present(const struct column *col, uint32_t row)
 {
-    struct block_col *c = b->core[COL_BODY];
-    const struct column *col;
-    enum verdict verdict;
-    uint8_t *hit;
-    int rc;
+    struct str s = col->type == COLTYPE_MIXED ? strs_at(&col->strs, row) : str_of(NULL, 0);
 
-    bits_none(b, bits);
-    if (c == NULL) {
-        return 0;
-    }
-    rc = col_verdict(b, c, f, &verdict);
-    if (rc < 0 || verdict == NONE) {
-        return rc;
-    }
-    rc = block_column(b, c, &col);
-    hit = arena_alloc(b->a, block_rows_n(b), 1);
-    if (rc < 0 || hit == NULL) {
-        return rc < 0 ? rc : block_no_memory(b);
-    }
-    rc = column_hits(b, f, col, hit);
-    for (uint32_t row = 0; row < block_rows_n(b) && rc == 0 && col->type == COLTYPE_MIXED; row++) {
-        struct str s = strs_at(&col->strs, row);
-
-        hit[row] = hit[row] && !(s.n == 1 && s.p[0] == 0); /* the encoding of VALUE_NONE */
-    }
-    hits_to_bits(b, hit, NULL, bits);
-    return rc;
+    return !(s.n == 1 && s.p[0] == 0); /* the encoding of VALUE_NONE */
 }
 
 static int intrinsic_bits(struct block *b, const struct filter *f, uint64_t *bits)
@@ -674,7 +663,7 @@ static int intrinsic_bits(struct block *b, const struct filter *f, uint64_t *bit
     case INTRINSIC_SCOPE_NAME:
         return scope_bits(b, f, bits);
     case INTRINSIC_BODY:
-        return body_bits(b, f, bits);
+        return present_bits(b, COL_BODY, body_present, f, bits);
     case INTRINSIC_SEVERITY_NUMBER:
         return number_bits(b, COL_SEVERITY, f, bits);
     case INTRINSIC_SEVERITY_TEXT:
