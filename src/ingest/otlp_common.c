@@ -9,7 +9,7 @@
 #include "codec/utf8.h"
 #include "ingest/otlp_internal.h"
 
-static int no_memory(struct err *reterr)
+int otlp_no_memory(struct err *reterr)
 {
     return err_set(reterr, ERR_NOMEM, "the request needs more memory than one request may use");
 }
@@ -120,12 +120,80 @@ int otlp_each_group(struct otlp_ctx *c, struct str body, otlp_group_fn fn, void 
     return rc;
 }
 
+static int count_group(struct otlp_ctx *c, void *arg, const struct otlp_group *g,
+                       struct err *reterr)
+{
+    (void)c;
+    (void)reterr;
+    *(size_t *)arg += g->items_n;
+    return 0;
+}
+
+int otlp_count_items(struct otlp_ctx *c, struct str body, size_t *ret, struct err *reterr)
+{
+    size_t n = 0;
+    int rc = otlp_each_group(c, body, count_group, &n, reterr);
+
+    *ret = n;
+    return rc;
+}
+
+struct item_walk {
+    otlp_item_fn fn;
+    void *arg;
+    struct otlp_origin from;
+};
+
+static int walk_items(struct otlp_ctx *c, void *arg, const struct otlp_group *g, struct err *reterr)
+{
+    struct item_walk *w = arg;
+    struct pb msg = g->items;
+    struct pb_field f;
+    int rc = g->new_resource ? otlp_resource(c, g, &w->from.resource, reterr) : 0;
+
+    rc = rc < 0 ? rc : otlp_scope(c, g, &w->from.scope, reterr);
+    if (rc < 0) {
+        return rc;
+    }
+    c->path.item = 0;
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        if (f.tag != OTLP_ITEM_TAG) {
+            continue;
+        }
+        rc = w->fn(c, w->arg, pb_sub(&msg, f.s), &w->from, reterr);
+        if (rc != 0) {
+            return rc;
+        }
+        c->path.item++;
+    }
+    return rc;
+}
+
+int otlp_each_item(struct otlp_ctx *c, struct str body, otlp_item_fn fn, void *arg,
+                   struct err *reterr)
+{
+    struct item_walk w = {.fn = fn, .arg = arg};
+
+    return otlp_each_group(c, body, walk_items, &w, reterr);
+}
+
+void otlp_rows_done(struct otlp_ctx *c, const struct columns_commit *done, const char *what)
+{
+    size_t old = done->rejected[COLUMNS_REJECT_TOO_OLD];
+    size_t new = done->rejected[COLUMNS_REJECT_TOO_NEW];
+
+    c->accepted = done->accepted;
+    c->path.item = SIZE_MAX;
+    otlp_reject(c, REJECT_TOO_OLD, old, "%zu %s are older than the retention", old, what);
+    otlp_reject(c, REJECT_TOO_NEW, new, "%zu %s are too far in the future", new, what);
+}
+
 int otlp_text(struct otlp_ctx *c, struct str raw, struct str *ret, struct err *reterr)
 {
     size_t bad;
 
     if (utf8_clean(raw, c->arena, ret, &bad) < 0) {
-        return no_memory(reterr);
+        return otlp_no_memory(reterr);
     }
     c->altered[ALTER_UTF8] += bad != 0;
     return 0;
@@ -169,7 +237,7 @@ static int array_value(struct otlp_ctx *c, struct pb msg, size_t depth, struct v
     }
     v = arena_array(c->arena, struct value, n);
     if (v == NULL) {
-        return no_memory(reterr);
+        return otlp_no_memory(reterr);
     }
     n = 0;
     while ((rc = pb_next(&msg, &f, reterr)) > 0) {
@@ -283,7 +351,7 @@ static int key_set_init(struct key_set *s, struct arena *a, size_t n, struct err
         s->cap *= 2;
     }
     s->slots = arena_calloc(a, s->cap, sizeof(*s->slots));
-    return s->slots != NULL ? 0 : no_memory(reterr);
+    return s->slots != NULL ? 0 : otlp_no_memory(reterr);
 }
 
 /* @return index of an equal key among the first n, or n after noting the key as new. */
@@ -353,7 +421,7 @@ static int decode_attrs(struct otlp_ctx *c, const struct attr_fields *in, struct
     if (keep != 0) {
         v = arena_array(c->arena, struct attr, keep);
         if (v == NULL || key_set_init(&keys, c->arena, keep, NULL) < 0) {
-            return no_memory(reterr);
+            return otlp_no_memory(reterr);
         }
     }
     for (size_t seen = 0; seen < keep && (rc = pb_next(&msg, &f, reterr)) > 0;) {
@@ -404,7 +472,7 @@ int otlp_resource(struct otlp_ctx *c, const struct otlp_group *g, const struct r
     int rc;
 
     if (r == NULL) {
-        return no_memory(reterr);
+        return otlp_no_memory(reterr);
     }
     while ((rc = pb_next(&scan, &f, reterr)) > 0) {
         n += f.tag == PB_TAG(1, PB_LEN);
@@ -430,7 +498,7 @@ int otlp_scope(struct otlp_ctx *c, const struct otlp_group *g, const struct scop
     int rc;
 
     if (s == NULL) {
-        return no_memory(reterr);
+        return otlp_no_memory(reterr);
     }
     while ((rc = pb_next(&scan, &f, reterr)) > 0) {
         switch (f.tag) { /* InstrumentationScope */

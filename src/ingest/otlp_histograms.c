@@ -17,11 +17,6 @@ enum {
 /** Of exponential histograms that name none, as upstream's translation sets it. */
 #define ZERO_THRESHOLD 1e-128
 
-static int no_memory(struct err *reterr)
-{
-    return err_set(reterr, ERR_NOMEM, "the request needs more memory than one request may use");
-}
-
 /* A list of 64-bit values, packed or one by one. */
 struct list {
     struct str packed; /* the last packed run */
@@ -56,7 +51,7 @@ static int list_add_fixed(struct list *l, struct arena *a, const struct pb *msg,
 
     for (int64_t i = 0; i < n; i++) {
         if (!list_push(l, a, pb_packed_fixed64_at(s, (size_t)i))) {
-            return no_memory(reterr);
+            return otlp_no_memory(reterr);
         }
     }
     return n < 0 ? (int)n : 0;
@@ -69,7 +64,7 @@ static int list_add_varints(struct list *l, struct arena *a, struct pb msg, stru
 
     while ((rc = pb_next_packed_varint(&msg, &u, reterr)) > 0) {
         if (!list_push(l, a, u)) {
-            return no_memory(reterr);
+            return otlp_no_memory(reterr);
         }
     }
     return rc;
@@ -131,7 +126,7 @@ static int scan_histogram(struct metrics_request *m, struct pb msg, struct histo
             break;
         }
         if (rc < 0 || !ok) {
-            return rc < 0 ? rc : no_memory(reterr);
+            return rc < 0 ? rc : otlp_no_memory(reterr);
         }
     }
     return rc;
@@ -206,7 +201,7 @@ static int emit_custom(struct metrics_request *m, const struct histogram *in, st
                                   : 0;
     }
     if (rc < 0) {
-        return no_memory(reterr);
+        return otlp_no_memory(reterr);
     }
     return emit_native(m, &in->p, PB_TAG(8, PB_LEN), reterr);
 }
@@ -278,7 +273,7 @@ static int scan_buckets(struct metrics_request *m, struct pb msg, struct exp_buc
         } else if (f.tag == PB_TAG(2, PB_LEN)) {
             rc = list_add_varints(&b->counts, m->c->arena, pb_sub(&msg, f.s), reterr);
         } else if (f.tag == PB_TAG(2, PB_VARINT) && !list_push(&b->counts, m->c->arena, f.u)) {
-            rc = no_memory(reterr);
+            rc = otlp_no_memory(reterr);
         }
         if (rc < 0) {
             return rc;
@@ -409,7 +404,7 @@ int otlp_exp_histogram_point(struct metrics_request *m, struct pb msg, struct er
         return 0;
     }
     if (rc < 0) {
-        return no_memory(reterr);
+        return otlp_no_memory(reterr);
     }
     return emit_native(m, &e.h.p, PB_TAG(11, PB_LEN), reterr);
 }

@@ -13,6 +13,7 @@
 #include "ingest/otlp.h"
 #include "model/otel.h"
 
+struct columns_commit;
 struct delta_native;
 struct delta_table;
 
@@ -72,6 +73,26 @@ typedef int (*otlp_group_fn)(struct otlp_ctx *c, void *arg, const struct otlp_gr
                              struct err *reterr);
 NODISCARD int otlp_each_group(struct otlp_ctx *c, struct str body, otlp_group_fn fn, void *arg,
                               struct err *reterr);
+
+/** Items of all groups of a request. */
+NODISCARD int otlp_count_items(struct otlp_ctx *c, struct str body, size_t *ret,
+                               struct err *reterr);
+
+/** Where an item comes from, in the arena. */
+struct otlp_origin {
+    const struct resource *resource;
+    const struct scope *scope;
+};
+
+/** Call `fn` per item. @return as otlp_each_group() */
+typedef int (*otlp_item_fn)(struct otlp_ctx *c, void *arg, struct pb item,
+                            const struct otlp_origin *from, struct err *reterr);
+NODISCARD int otlp_each_item(struct otlp_ctx *c, struct str body, otlp_item_fn fn, void *arg,
+                             struct err *reterr);
+/** Count what a store of rows took and refused. @param what  "spans" */
+void otlp_rows_done(struct otlp_ctx *c, const struct columns_commit *done, const char *what);
+/** -ERR_NOMEM with the text for the client. */
+int otlp_no_memory(struct err *reterr);
 
 /* Decoders of common.proto and resource.proto into the arena. All: 0, -ERR_TRUNCATED, -ERR_INVALID,
  * -ERR_NOMEM. */

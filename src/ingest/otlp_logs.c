@@ -6,20 +6,6 @@
 #include "codec/utf8.h"
 #include "ingest/otlp_internal.h"
 
-static int no_memory(struct err *reterr)
-{
-    return err_set(reterr, ERR_NOMEM, "the request needs more memory than one request may use");
-}
-
-static int count_group(struct otlp_ctx *c, void *arg, const struct otlp_group *g,
-                       struct err *reterr)
-{
-    (void)c;
-    (void)reterr;
-    *(size_t *)arg += g->items_n;
-    return 0;
-}
-
 /* Names seen in the wild, to the lowest number of their range (OpenTelemetry log data model, appendix B). */
 static uint8_t severity_of_text(struct str text)
 {
@@ -169,62 +155,40 @@ static int decode_log(struct otlp_ctx *c, struct pb msg, struct log_record *l, s
 struct decode {
     struct log_record *v;
     size_t n;
-    const struct resource *resource;
 };
 
-static int decode_group(struct otlp_ctx *c, void *arg, const struct otlp_group *g,
-                        struct err *reterr)
+static int decode_item(struct otlp_ctx *c, void *arg, struct pb item,
+                       const struct otlp_origin *from, struct err *reterr)
 {
     struct decode *d = arg;
-    struct pb msg = g->items;
-    const struct scope *scope;
-    struct pb_field f;
-    int rc = 0;
+    struct log_record *l = &d->v[d->n];
+    int rc;
 
-    if (g->new_resource) {
-        rc = otlp_resource(c, g, &d->resource, reterr);
+    *l = (struct log_record){
+        .resource = from->resource, .scope = from->scope, .arrival_ns = c->req->arrival_ns};
+    rc = decode_log(c, item, l, reterr);
+    if (rc > 0) {
+        c->newest_ns = l->time_ns > c->newest_ns ? l->time_ns : c->newest_ns;
+        d->n++;
     }
-    rc = rc < 0 ? rc : otlp_scope(c, g, &scope, reterr);
-    if (rc < 0) {
-        return rc;
-    }
-    c->path.item = 0;
-    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
-        struct log_record *l = &d->v[d->n];
-
-        if (f.tag != OTLP_ITEM_TAG) {
-            continue;
-        }
-        *l = (struct log_record){
-            .resource = d->resource, .scope = scope, .arrival_ns = c->req->arrival_ns};
-        rc = decode_log(c, pb_sub(&msg, f.s), l, reterr);
-        if (rc < 0) {
-            return rc;
-        }
-        if (rc > 0) {
-            c->newest_ns = l->time_ns > c->newest_ns ? l->time_ns : c->newest_ns;
-            d->n++;
-        }
-        c->path.item++;
-    }
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
 int otlp_logs(struct otlp_ctx *c, struct str body, struct err *reterr)
 {
     struct columns_commit done = {0};
     struct decode d = {0};
-    size_t n = 0;
-    int rc = otlp_each_group(c, body, count_group, &n, reterr);
+    size_t n;
+    int rc = otlp_count_items(c, body, &n, reterr);
 
     if (rc < 0) {
         return rc;
     }
     d.v = arena_array(c->arena, struct log_record, n + 1);
     if (d.v == NULL) {
-        return no_memory(reterr);
+        return otlp_no_memory(reterr);
     }
-    rc = otlp_each_group(c, body, decode_group, &d, reterr);
+    rc = otlp_each_item(c, body, decode_item, &d, reterr);
     if (rc < 0 || d.n == 0) {
         return rc;
     }
@@ -232,12 +196,6 @@ int otlp_logs(struct otlp_ctx *c, struct str body, struct err *reterr)
     if (rc < 0) {
         return rc;
     }
-    c->accepted = done.accepted;
-    c->path.item = SIZE_MAX;
-    otlp_reject(c, REJECT_TOO_OLD, done.rejected[COLUMNS_REJECT_TOO_OLD],
-                "%zu log records are older than the retention",
-                done.rejected[COLUMNS_REJECT_TOO_OLD]);
-    otlp_reject(c, REJECT_TOO_NEW, done.rejected[COLUMNS_REJECT_TOO_NEW],
-                "%zu log records are too far in the future", done.rejected[COLUMNS_REJECT_TOO_NEW]);
+    otlp_rows_done(c, &done, "log records");
     return 0;
 }

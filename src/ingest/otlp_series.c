@@ -12,11 +12,6 @@
 
 enum { VALUE_TEXT_MAX = 1 << 20 };
 
-static int no_memory(struct err *reterr)
-{
-    return err_set(reterr, ERR_NOMEM, "the request needs more memory than one request may use");
-}
-
 /* A label value for any attribute value. */
 static int label_text(struct arena *a, const struct value *v, struct str *ret, struct err *reterr)
 {
@@ -28,7 +23,7 @@ static int label_text(struct arena *a, const struct value *v, struct str *ret, s
     }
     buf_init(&b, VALUE_TEXT_MAX);
     *ret = arena_str_dup(a, value_text(v, &b));
-    return b.failed || ret->p == NULL ? no_memory(reterr) : 0;
+    return b.failed || ret->p == NULL ? otlp_no_memory(reterr) : 0;
 }
 
 /* Labels of one series being put together. */
@@ -75,7 +70,7 @@ static int label_name_of(struct arena *a, struct str prefix, struct str key, str
     }
     label_name_build(key, &b);
     *ret = arena_str_dup(a, buf_str(&b));
-    return b.failed || ret->p == NULL ? no_memory(reterr) : 0;
+    return b.failed || ret->p == NULL ? otlp_no_memory(reterr) : 0;
 }
 
 /* Attributes as labels; different keys that give one name have their values joined with ';' in the order
@@ -87,7 +82,7 @@ static int add_attrs(struct building *l, struct arena *a, struct str prefix, str
     size_t own = l->n;
 
     if (sorted == NULL) {
-        return no_memory(reterr);
+        return otlp_no_memory(reterr);
     }
     if (as.n != 0) {
         memcpy(sorted, as.v, as.n * sizeof(*sorted));
@@ -114,7 +109,7 @@ static int add_attrs(struct building *l, struct arena *a, struct str prefix, str
             l->v[same].value =
                 arena_printf(a, "%.*s;%.*s", STR_ARG(l->v[same].value), STR_ARG(text));
             if (l->v[same].value.p == NULL) {
-                return no_memory(reterr);
+                return otlp_no_memory(reterr);
             }
         }
     }
@@ -135,14 +130,14 @@ static int need_resource(struct metrics_request *m, struct err *reterr)
     }
     rc = otlp_resource(m->c, &m->group, &r, reterr);
     if (rc < 0 || r == NULL) {
-        return rc < 0 ? rc : no_memory(reterr);
+        return rc < 0 ? rc : otlp_no_memory(reterr);
     }
     ns = attrs_get_str(r->attrs, STR("service.namespace"));
     name = attrs_get_str(r->attrs, STR("service.name"));
     if (ns.n != 0 && name.n != 0) {
         name = arena_printf(m->c->arena, "%.*s/%.*s", STR_ARG(ns), STR_ARG(name));
         if (name.p == NULL) {
-            return no_memory(reterr);
+            return otlp_no_memory(reterr);
         }
     }
     id = attrs_get(r->attrs, STR("service.instance.id"));
@@ -172,7 +167,7 @@ static int need_family(struct metrics_request *m, struct err *reterr)
         metric_name_build(m->metric.name, m->metric.unit, m->metric.kind, &b);
         m->metric.family = arena_str_dup(m->c->arena, buf_str(&b));
         if (b.failed || m->metric.family.p == NULL) {
-            return no_memory(reterr);
+            return otlp_no_memory(reterr);
         }
     }
     return m->metric.family.n == 0;
@@ -187,7 +182,7 @@ static int add_name(struct metrics_request *m, struct building *l, enum series_p
     struct buf b CLEANUP(buf_done) = {0};
 
     if (name.p == NULL) {
-        return no_memory(reterr);
+        return otlp_no_memory(reterr);
     }
     add_label(l, STR(LABEL_NAME), name);
     if (part == PART_BUCKET || part == PART_QUANTILE) {
@@ -197,7 +192,7 @@ static int add_name(struct metrics_request *m, struct building *l, enum series_p
         buf_add_f64(&b, param);
         text = arena_str_dup(a, buf_str(&b));
         if (text.p == NULL) {
-            return no_memory(reterr);
+            return otlp_no_memory(reterr);
         }
         add_label(l, part == PART_BUCKET ? STR("le") : STR("quantile"), text);
     }
@@ -252,7 +247,7 @@ static int building_init(struct building *l, struct arena *a, size_t cap, struct
     l->v = arena_array(a, struct label, cap);
     l->n = 0;
     l->cap = cap;
-    return l->v != NULL ? 0 : no_memory(reterr);
+    return l->v != NULL ? 0 : otlp_no_memory(reterr);
 }
 
 static void add_resource_labels(const struct metrics_request *m, struct building *l)
@@ -362,11 +357,9 @@ static bool is_total(const struct metrics_request *m, enum series_part part)
     return m->metric.temporality == TEMPORALITY_DELTA && part != PART_QUANTILE;
 }
 
-static int to_total(struct metrics_request *m, const struct delta_point *d, double *ret,
-                    struct err *reterr)
+/** What adding to a total gave. @return 0, 1 (refused and counted), -ERR_NOMEM */
+static int delta_answer(struct metrics_request *m, int rc, struct err *reterr)
 {
-    int rc = delta_add(m->c->o->deltas, d, m->c->arena, &m->journal, ret);
-
     if (rc == -ERR_OUT_OF_RANGE) {
         otlp_reject(m->c, REJECT_DELTA_ORDER, 1,
                     "delta point is older than the last one of its series");
@@ -376,7 +369,15 @@ static int to_total(struct metrics_request *m, const struct delta_point *d, doub
         otlp_reject(m->c, REJECT_DELTA_FULL, 1, "too many series with delta temporality");
         return 1;
     }
-    return rc < 0 ? no_memory(reterr) : 0;
+    return rc < 0 ? otlp_no_memory(reterr) : 0;
+}
+
+static int to_total(struct metrics_request *m, const struct delta_point *d, double *ret,
+                    struct err *reterr)
+{
+    int rc = delta_add(m->c->o->deltas, d, m->c->arena, &m->journal, ret);
+
+    return delta_answer(m, rc, reterr);
 }
 
 int series_emit(struct metrics_request *m, const struct point *p, enum series_part part,
@@ -433,16 +434,7 @@ static int native_total(struct metrics_request *m, struct hash128 key, const str
     int rc =
         delta_native_add(m->c->o->native_deltas, &d, m->c->arena, &m->native_journal, &m->total);
 
-    if (rc == -ERR_OUT_OF_RANGE) {
-        otlp_reject(m->c, REJECT_DELTA_ORDER, 1,
-                    "delta point is older than the last one of its series");
-        return 1;
-    }
-    if (rc == -ERR_LIMIT) {
-        otlp_reject(m->c, REJECT_DELTA_FULL, 1, "too many series with delta temporality");
-        return 1;
-    }
-    return rc < 0 ? no_memory(reterr) : 0;
+    return delta_answer(m, rc, reterr);
 }
 
 int series_emit_native(struct metrics_request *m, const struct point *p, struct err *reterr)
@@ -487,7 +479,7 @@ static int other_attrs(struct metrics_request *m, struct attrs *ret, struct err 
     size_t n = 0;
 
     if (v == NULL) {
-        return no_memory(reterr);
+        return otlp_no_memory(reterr);
     }
     for (size_t i = 0; i < all.n; i++) {
         if (!is_identity(all.v[i].key)) {

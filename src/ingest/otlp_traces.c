@@ -5,31 +5,12 @@
  */
 #include "ingest/otlp_internal.h"
 
-struct spans {
-    struct span *v;
-    size_t n;
-};
-
 /* What the first pass over a Span found. */
 struct span_raw {
     struct str trace_id, span_id, parent_id;
     uint64_t start, end;
     size_t attrs_n, events_n, links_n;
 };
-
-static int no_memory(struct err *reterr)
-{
-    return err_set(reterr, ERR_NOMEM, "the request needs more memory than one request may use");
-}
-
-static int count_group(struct otlp_ctx *c, void *arg, const struct otlp_group *g,
-                       struct err *reterr)
-{
-    (void)c;
-    (void)reterr;
-    *(size_t *)arg += g->items_n;
-    return 0;
-}
 
 static int decode_status(struct otlp_ctx *c, struct pb msg, struct span *s, struct err *reterr)
 {
@@ -248,7 +229,7 @@ static int decode_events(struct otlp_ctx *c, struct pb msg, size_t n, struct spa
     int rc = 0;
 
     if (v == NULL) {
-        return no_memory(reterr);
+        return otlp_no_memory(reterr);
     }
     while (s->events_n < keep && (rc = pb_next(&msg, &f, reterr)) > 0) {
         if (f.tag == PB_TAG(11, PB_LEN)) {
@@ -274,7 +255,7 @@ static int decode_links(struct otlp_ctx *c, struct pb msg, size_t n, struct span
     int rc = 0;
 
     if (v == NULL) {
-        return no_memory(reterr);
+        return otlp_no_memory(reterr);
     }
     while (seen < keep && (rc = pb_next(&msg, &f, reterr)) > 0) {
         if (f.tag == PB_TAG(13, PB_LEN)) {
@@ -314,75 +295,49 @@ static int decode_span(struct otlp_ctx *c, struct pb msg, struct span *s, struct
 }
 
 struct decode {
-    struct spans out;
-    const struct resource *resource;
+    struct span *v;
+    size_t n;
 };
 
-static int decode_group(struct otlp_ctx *c, void *arg, const struct otlp_group *g,
-                        struct err *reterr)
+static int decode_item(struct otlp_ctx *c, void *arg, struct pb item,
+                       const struct otlp_origin *from, struct err *reterr)
 {
     struct decode *d = arg;
-    struct pb msg = g->items;
-    const struct scope *scope;
-    struct pb_field f;
-    int rc = 0;
+    struct span *s = &d->v[d->n];
+    int rc;
 
-    if (g->new_resource) {
-        rc = otlp_resource(c, g, &d->resource, reterr);
+    *s = (struct span){
+        .resource = from->resource, .scope = from->scope, .arrival_ns = c->req->arrival_ns};
+    rc = decode_span(c, item, s, reterr);
+    if (rc > 0) {
+        c->newest_ns = s->start_ns > c->newest_ns ? s->start_ns : c->newest_ns;
+        d->n++;
     }
-    rc = rc < 0 ? rc : otlp_scope(c, g, &scope, reterr);
-    if (rc < 0) {
-        return rc;
-    }
-    c->path.item = 0;
-    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
-        struct span *s = &d->out.v[d->out.n];
-
-        if (f.tag != OTLP_ITEM_TAG) {
-            continue;
-        }
-        *s = (struct span){
-            .resource = d->resource, .scope = scope, .arrival_ns = c->req->arrival_ns};
-        rc = decode_span(c, pb_sub(&msg, f.s), s, reterr);
-        if (rc < 0) {
-            return rc;
-        }
-        if (rc > 0) {
-            c->newest_ns = s->start_ns > c->newest_ns ? s->start_ns : c->newest_ns;
-            d->out.n++;
-        }
-        c->path.item++;
-    }
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
 int otlp_traces(struct otlp_ctx *c, struct str body, struct err *reterr)
 {
     struct columns_commit done = {0};
     struct decode d = {0};
-    size_t n = 0;
-    int rc = otlp_each_group(c, body, count_group, &n, reterr);
+    size_t n;
+    int rc = otlp_count_items(c, body, &n, reterr);
 
     if (rc < 0) {
         return rc;
     }
-    d.out.v = arena_array(c->arena, struct span, n + 1);
-    if (d.out.v == NULL) {
-        return no_memory(reterr);
+    d.v = arena_array(c->arena, struct span, n + 1);
+    if (d.v == NULL) {
+        return otlp_no_memory(reterr);
     }
-    rc = otlp_each_group(c, body, decode_group, &d, reterr);
-    if (rc < 0 || d.out.n == 0) {
+    rc = otlp_each_item(c, body, decode_item, &d, reterr);
+    if (rc < 0 || d.n == 0) {
         return rc;
     }
-    rc = columns_append_spans(c->o->sink->spans, d.out.v, d.out.n, &done, reterr);
+    rc = columns_append_spans(c->o->sink->spans, d.v, d.n, &done, reterr);
     if (rc < 0) {
         return rc;
     }
-    c->accepted = done.accepted;
-    c->path.item = SIZE_MAX;
-    otlp_reject(c, REJECT_TOO_OLD, done.rejected[COLUMNS_REJECT_TOO_OLD],
-                "%zu spans are older than the retention", done.rejected[COLUMNS_REJECT_TOO_OLD]);
-    otlp_reject(c, REJECT_TOO_NEW, done.rejected[COLUMNS_REJECT_TOO_NEW],
-                "%zu spans are too far in the future", done.rejected[COLUMNS_REJECT_TOO_NEW]);
+    otlp_rows_done(c, &done, "spans");
     return 0;
 }
