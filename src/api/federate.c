@@ -78,7 +78,7 @@ static void put_message(struct labels ls, const struct newest *s, struct buf *ds
     }
     if (s->h != NULL) {
         value = pb_begin(dst, 7);
-        native_encode(NATIVE_FORM_CLIENT, s->h, dst);
+        native_encode(NATIVE_EXPOSITION, s->h, dst);
     } else {
         value = pb_begin(dst, 5);
         pb_put_f64(dst, 1, s->v);

@@ -99,15 +99,15 @@ static bool can_be_integer(const struct native_histogram *h)
 void native_encode(enum native_form form, const struct native_histogram *h, struct buf *dst)
 {
     static const struct fields FORMS[] = {
-        [NATIVE_FORM_READ] = {2, 3, 4, 5, 7, {8, 11}},
-        [NATIVE_FORM_CLIENT] = {4, 2, 5, 6, 8, {9, 12}},
+        [NATIVE_WRITE] = {2, 3, 4, 5, 7, {8, 11}},
+        [NATIVE_EXPOSITION] = {4, 2, 5, 6, 8, {9, 12}},
     };
     const struct native_histogram stale = {.sum = h->sum};
     const struct fields *f = &FORMS[form];
     bool whole;
 
     h = sample_is_stale(h->sum) ? &stale : h;
-    whole = form == NATIVE_FORM_READ && can_be_integer(h);
+    whole = form == NATIVE_WRITE && can_be_integer(h);
     if (whole) { /* the integers' fields come before those of the doubles */
         pb_put_varint(dst, f->count - 1, (uint64_t)h->count);
         pb_put_varint(dst, f->zero - 1, (uint64_t)h->zero_count);
@@ -120,7 +120,7 @@ void native_encode(enum native_form form, const struct native_histogram *h, stru
     pb_put_f64(dst, f->threshold, h->zero_threshold);
     put_buckets(dst, f->spans[0], whole, &h->negative);
     put_buckets(dst, f->spans[1], whole, &h->positive);
-    if (form == NATIVE_FORM_CLIENT) {
+    if (form == NATIVE_EXPOSITION) {
         if (h->negative.n == 0 && h->positive.n == 0) {
             put_span(dst, f->spans[1], 0, 0);
         }

@@ -7,15 +7,11 @@
 #ifndef API_NATIVE_ENCODE_H
 #define API_NATIVE_ENCODE_H
 
-#include "codec/pb.h"
-#include "model/histogram.h"
+#include "ingest/native_decode.h"
 
-enum native_form {
-    NATIVE_FORM_READ, /* prometheus.Histogram, without its time (field 15) */
-    NATIVE_FORM_CLIENT, /* io.prometheus.client.Histogram, which has neither custom bounds nor hints */
-};
-
-/** Write the fields of a compact histogram into the message begun in `dst`; buf_status() tells of failure. */
+/** Write the fields of a compact histogram into the message begun in `dst`; buf_status() tells of failure.
+ * NATIVE_WRITE is without the time (field 15). NATIVE_EXPOSITION has neither custom bounds nor hints, and its counts
+ * are doubles, as upstream federates. */
 void native_encode(enum native_form form, const struct native_histogram *h, struct buf *dst);
 
 #endif

@@ -128,7 +128,7 @@ static void write_series(struct labels ls, const struct both *b, struct buf *dst
     for (size_t i = 0; i < b->natives.n; i++) {
         size_t histogram = pb_begin(dst, 4);
 
-        native_encode(NATIVE_FORM_READ, &b->natives.v[i], dst);
+        native_encode(NATIVE_WRITE, &b->natives.v[i], dst);
         pb_put_varint(dst, 15, (uint64_t)b->natives.t_ms[i]);
         pb_end(dst, histogram);
     }

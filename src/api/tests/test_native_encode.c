@@ -11,8 +11,6 @@
 
 #include "api/native_encode.h"
 #include "base/alloc.h"
-#include "ingest/expo_native.h"
-#include "ingest/native_decode.h"
 #include "model/samples.h"
 
 static struct native_bucket LOW[] = {{INT32_MIN, 1}, {-3, 0.5}, {-2, 2}};
@@ -65,7 +63,7 @@ static void test_read(void **state)
         struct err e = {0};
 
         buf_clear(&b);
-        native_encode(NATIVE_FORM_READ, &CASES[i].h, &b);
+        native_encode(NATIVE_WRITE, &CASES[i].h, &b);
         assert_int_equal(native_decode(&d, pb_init(buf_str(&b)), &e), 0);
         assert_int_equal(d.integer, CASES[i].integer);
         assert_int_equal(d.h.hint, CASES[i].h.hint);
@@ -81,7 +79,7 @@ static void test_stale(void **state)
 
     (void)state;
     buf_init(&b, 1 << 16);
-    native_encode(NATIVE_FORM_READ, &marker, &b);
+    native_encode(NATIVE_WRITE, &marker, &b);
     assert_int_equal(native_decode(&d, pb_init(buf_str(&b)), NULL), 0);
     assert_true(d.integer);
     assert_true(sample_is_stale(d.h.sum));
@@ -89,27 +87,22 @@ static void test_stale(void **state)
 
 static void test_client(void **state)
 {
-    struct arena a CLEANUP(arena_done);
+    struct native_decoder d CLEANUP(native_decoder_done) = {.form = NATIVE_EXPOSITION};
     struct buf b CLEANUP(buf_done) = {0};
 
     (void)state;
-    arena_init(&a, 1 << 20);
     buf_init(&b, 1 << 16);
     for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
-        const struct native_histogram *got = NULL;
-        bool native = false;
         struct err e = {0};
 
         if (native_is_custom(&CASES[i].h)) {
             continue;
         }
         buf_clear(&b);
-        native_encode(NATIVE_FORM_CLIENT, &CASES[i].h, &b);
-        assert_int_equal(expo_native_read(pb_init(buf_str(&b)), CASES[i].h.hint == NATIVE_GAUGE, &a,
-                                          &got, &native, &e),
-                         0);
-        assert_true(native);
-        assert_true(native_eq(got, &CASES[i].h));
+        native_encode(NATIVE_EXPOSITION, &CASES[i].h, &b);
+        assert_int_equal(native_decode(&d, pb_init(buf_str(&b)), &e), 0);
+        assert_true(d.is_native);
+        assert_true(native_eq(&d.h, &CASES[i].h));
     }
 }
 
@@ -119,7 +112,7 @@ static void test_no_room(void **state)
 
     (void)state;
     buf_init(&b, 40);
-    native_encode(NATIVE_FORM_READ, &CASES[5].h, &b);
+    native_encode(NATIVE_WRITE, &CASES[5].h, &b);
     assert_int_equal(buf_status(&b), -ERR_TOO_LARGE);
 }
 
