@@ -376,6 +376,7 @@ struct walk {
     struct label labels[LABELS_MAX];
     size_t labels_n;
     struct samples samples;
+    size_t next_gone; /* of the tombstones: those before it are of earlier series */
     struct prom_block_counts counts;
 };
 
@@ -492,18 +493,22 @@ static int sort_samples(struct samples *s)
 static void clean_samples(struct walk *w, uint64_t series)
 {
     struct samples *s = &w->samples;
-    const struct gone *g = w->b->gone.v;
-    const struct gone *end = g + w->b->gone.n;
+    const struct gone *gone = w->b->gone.v;
+    size_t first = w->next_gone; /* series come in the order of their references */
+    size_t end;
     size_t kept = 0;
 
-    while (g < end && g->series < series) {
-        g++;
+    while (first < w->b->gone.n && gone[first].series < series) {
+        first++;
     }
+    for (end = first; end < w->b->gone.n && gone[end].series == series; end++) {
+    }
+    w->next_gone = end;
     for (size_t i = 0; i < s->n; i++) {
         bool drop = i + 1 < s->n && s->t_ms[i + 1] == s->t_ms[i];
 
-        for (const struct gone *d = g; !drop && d < end && d->series == series; d++) {
-            drop = s->t_ms[i] >= d->min_ms && s->t_ms[i] <= d->max_ms;
+        for (size_t k = first; !drop && k < end; k++) {
+            drop = s->t_ms[i] >= gone[k].min_ms && s->t_ms[i] <= gone[k].max_ms;
         }
         if (!drop) {
             s->t_ms[kept] = s->t_ms[i];
