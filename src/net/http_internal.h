@@ -130,6 +130,7 @@ struct http_exchange {
     struct mono started;
     /* The response. */
     bool responded;
+    bool sent; /* microhttpd was given it, and may have dropped it: it stops */
     bool close;
     int status;
     const char *content_type; /* in the arena or constant */

@@ -324,6 +324,7 @@ enum MHD_Result response_send(struct http_exchange *x)
     if (r == NULL) {
         return MHD_NO;
     }
+    x->sent = true;
     if (x->content_type != NULL) {
         add_header(x, r, "Content-Type", x->content_type);
     }

@@ -367,7 +367,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
     (void)mhd;
     (void)url;
     (void)version;
-    if (x == NULL) {
+    /* Asked again after the answer: microhttpd, which is being stopped, dropped it without a word. */
+    if (x == NULL || x->sent) {
         return MHD_NO;
     }
     if (!x->begun) {
