@@ -54,6 +54,7 @@ static void setup_with(struct fixture *f, struct http_server_opts opts)
 {
     const struct http_route routes[] = {
         {"GET", "/hello", hello, NULL, HTTP_INLINE, 0, 0},
+        {"POST", "/hello", hello, NULL, HTTP_WORKER, 1 << 16, 0},
         {"GET", "/block", block, f, HTTP_WORKER, 0, 0},
         {"GET", "/stream", stream, f, HTTP_INLINE, 0, 0},
         {"GET", "/stream-worker", stream, f, HTTP_WORKER, 0, 0},
@@ -387,6 +388,60 @@ static void test_stop_cancels_after_grace(void **state)
     }
 }
 
+enum { FIRE_CONNECTIONS = 8, FIRE_ROUNDS = 15 };
+
+/* Requests with bodies over open connections, one after another, until all are closed. */
+static void fire(void *arg)
+{
+    const int *fds = arg;
+    bool open[FIRE_CONNECTIONS];
+    size_t left = FIRE_CONNECTIONS;
+    struct buf b;
+
+    memset(open, true, sizeof(open));
+    buf_init(&b, 1 << 20);
+    while (left != 0) {
+        for (size_t i = 0; i < FIRE_CONNECTIONS; i++) {
+            if (open[i] && (!net_send(fds[i], STR("POST /hello HTTP/1.1\r\nHost: a\r\n"
+                                                  "Content-Length: 10\r\n\r\n12345")) ||
+                            !net_send(fds[i], STR("67890")) || net_recv(fds[i], &b, 20) == 0)) {
+                open[i] = false;
+                left--;
+            }
+            buf_clear(&b);
+        }
+    }
+    buf_done(&b);
+}
+
+/* Requests come in at every moment of a stop: their heads, their bodies, between two of them. */
+static void test_stop_under_fire(void **state)
+{
+    (void)state;
+    for (size_t round = 0; round < FIRE_ROUNDS; round++) {
+        static struct fixture f;
+        int fds[3][FIRE_CONNECTIONS];
+        struct thread t[3];
+
+        setup_with(&f, (struct http_server_opts){0});
+        for (size_t i = 0; i < 3; i++) {
+            for (size_t k = 0; k < FIRE_CONNECTIONS; k++) {
+                fds[i][k] = net_dial(http_server_address(f.s));
+            }
+            assert_int_equal(thread_start(&t[i], "fire", fire, fds[i]), 0);
+        }
+        clock_sleep_ms((int64_t)(5 + 3 * round));
+        http_server_stop(f.s, round % 2 == 0 ? 0 : 50);
+        for (size_t i = 0; i < 3; i++) {
+            thread_join(&t[i]);
+            for (size_t k = 0; k < FIRE_CONNECTIONS; k++) {
+                close(fds[i][k]);
+            }
+        }
+        assert_int_equal(teardown(&(void *){&f}), 0);
+    }
+}
+
 static void call(const char *address, const struct http_client_opts *opts, int rc,
                  const char *answer)
 {
@@ -460,6 +515,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stop_ends_streams, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stop_waits_for_handlers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stop_cancels_after_grace, setup, teardown),
+        cmocka_unit_test(test_stop_under_fire),
         cmocka_unit_test(test_tls),
     };
 
