@@ -77,7 +77,7 @@ struct http_server {
     struct conn *conns;                /* guarded by: lock */
     size_t running;                    /* guarded by: lock; handlers on workers, queued ones too */
     size_t streams;                    /* guarded by: lock */
-    size_t active;                     /* guarded by: lock; exchanges alive */
+    size_t active;                     /* guarded by: lock; exchanges a stop waits for */
     bool stopping;                     /* guarded by: lock */
     bool drained;                      /* guarded by: lock; no handler and no stream may begin */
     bool stopped;                      /* guarded by: lock; the watcher ends */
@@ -124,6 +124,7 @@ struct http_exchange {
     bool begun;           /* headers were looked at */
     bool has_body;
     bool refused; /* an answer is set; what still comes of the body is read away */
+    bool awaited; /* counted in s->active */
     bool running; /* given to a worker; guarded by: s->lock */
     struct cancel cancel;
     void *user;

@@ -149,7 +149,8 @@ static void *on_uri(void *arg, const char *uri, struct MHD_Connection *mhd)
     }
     mutex_lock(&s->lock);
     c->x = x;
-    s->active++;
+    x->awaited = !s->stopping; /* others get their 503 when there is time */
+    s->active += x->awaited;
     mutex_unlock(&s->lock);
     return x;
 }
@@ -167,6 +168,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 {
     struct http_server *s = arg;
     struct http_exchange *x = *context;
+    bool awaited;
 
     (void)mhd;
     (void)code;
@@ -190,9 +192,10 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     buf_done(&x->out);
     source_free(x->source);
     arena_done(&x->arena);
+    awaited = x->awaited;
     mem_free(x);
     mutex_lock(&s->lock);
-    s->active--;
+    s->active -= awaited;
     wake_stop_locked(s);
     mutex_unlock(&s->lock);
 }
@@ -610,12 +613,14 @@ void http_server_stop(struct http_server *s, int64_t grace_ms)
         return;
     }
     if (s->daemon != NULL) {
-        MHD_quiesce_daemon(s->daemon);
+        /* Not MHD_quiesce_daemon(): it takes the listening socket out of the event threads' epoll sets while they
+         * may do the same, and ends the process when both did. New connections get a 503. */
         mutex_lock(&s->lock);
         drain_locked(s, grace_ms);
         mutex_unlock(&s->lock);
-        MHD_stop_daemon(s->daemon);
+        MHD_stop_daemon(s->daemon); /* closes the listening socket, too */
         s->daemon = NULL;
+        s->fd = -1;
     }
     mutex_lock(&s->lock);
     s->stopped = true;
