@@ -23,6 +23,17 @@ enum {
 static const double SCALE[] = {
     [VALUE_INT] = 1, [VALUE_HUNDREDTHS] = 100, [VALUE_THOUSANDTHS] = 1000};
 
+/** Not ==: -0 and 0 differ, a NaN is itself. */
+static bool same_bits(double a, double b)
+{
+    uint64_t x;
+    uint64_t y;
+
+    memcpy(&x, &a, sizeof(x));
+    memcpy(&y, &b, sizeof(y));
+    return x == y;
+}
+
 /** Integers that take no more than 7 bytes. */
 static const double MAX_SHORT = 140737488355328.0; /* 2^47 */
 
@@ -36,7 +47,7 @@ static bool is_short(double v, enum value_kind kind, int64_t *ret)
     }
     *ret = (int64_t)(scaled + (scaled < 0 ? -0.5 : 0.5));
     back = (double)*ret / SCALE[kind];
-    return memcmp(&back, &v, sizeof(v)) == 0;
+    return same_bits(back, v);
 }
 
 static enum value_kind shortest(double v, int64_t *ret)
@@ -46,7 +57,7 @@ static enum value_kind shortest(double v, int64_t *ret)
     if (whole > -MAX_SHORT && whole < MAX_SHORT) { /* most are: no division */
         *ret = (int64_t)v;
         whole = (double)*ret;
-        if (memcmp(&whole, &v, sizeof(v)) == 0) {
+        if (same_bits(whole, v)) {
             return VALUE_INT;
         }
     }
