@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * /api/v1/export and /api/v1/export/csv: raw samples as JSON lines, exposition text or CSV, made series by series
- * while they are sent. A large series becomes several lines. Native histograms are not exported.
+ * while they are sent. A large series becomes several lines. Native histograms are in JSON lines only, on lines of
+ * their own after the floats of their series.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 enum {
     PIECE_BYTES = 64 << 10,
     ROWS_PER_LINE = 10000,
+    NATIVE_ROWS_PER_LINE = 500,
     CSV_FIELDS_MAX = 64,
     FORMAT_MAX = 4096,
 };
@@ -35,12 +37,14 @@ struct export
     struct series_selection *sel;
     struct selectors selectors;
     struct samples samples;
+    struct native_samples natives;
     enum form form;
     int64_t min_ms, max_ms;
     size_t rows_per_line;
     size_t selector; /* that is read */
     size_t series;   /* of the selection, read next */
     size_t row;      /* of the samples, written next */
+    size_t native;   /* of the histograms, written next */
     bool loaded;     /* samples of series - 1 */
     struct column columns[CSV_FIELDS_MAX];
     size_t columns_n;
@@ -55,6 +59,7 @@ static void export_free(void *arg)
         x->src.ops->free(x->sel);
         selectors_done(&x->selectors);
         samples_done(&x->samples);
+        native_samples_done(&x->natives);
         mem_free(x);
     }
 }
@@ -74,8 +79,7 @@ static void json_value(struct buf *dst, double v)
     }
 }
 
-static void json_line(const struct export *x, struct labels ls, size_t from, size_t to,
-                      struct buf *dst)
+static void json_metric(struct labels ls, struct buf *dst)
 {
     struct json_writer w;
 
@@ -88,6 +92,24 @@ static void json_line(const struct export *x, struct labels ls, size_t from, siz
         json_str(&w, ls.v[i].value);
     }
     json_object_end(&w);
+}
+
+static void json_times(const int64_t *t_ms, size_t from, size_t to, struct buf *dst)
+{
+    buf_add_cstr(dst, "],\"timestamps\":[");
+    for (size_t i = from; i < to; i++) {
+        if (i != from) {
+            buf_add_byte(dst, ',');
+        }
+        buf_add_i64(dst, t_ms[i]);
+    }
+    buf_add_cstr(dst, "]}\n");
+}
+
+static void json_line(const struct export *x, struct labels ls, size_t from, size_t to,
+                      struct buf *dst)
+{
+    json_metric(ls, dst);
     buf_add_cstr(dst, ",\"values\":[");
     for (size_t i = from; i < to; i++) {
         if (i != from) {
@@ -95,14 +117,62 @@ static void json_line(const struct export *x, struct labels ls, size_t from, siz
         }
         json_value(dst, x->samples.v[i]);
     }
-    buf_add_cstr(dst, "],\"timestamps\":[");
+    json_times(x->samples.t_ms, from, to, dst);
+}
+
+static void json_member(struct buf *dst, const char *name, double v)
+{
+    buf_printf(dst, ",\"%s\":", name);
+    json_value(dst, v);
+}
+
+static void json_buckets(struct buf *dst, const char *name, const struct native_buckets *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        if (i == 0) {
+            buf_printf(dst, ",\"%s\":[", name);
+        } else {
+            buf_add_byte(dst, ',');
+        }
+        buf_printf(dst, "%d,", (int)b->v[i].index);
+        json_value(dst, b->v[i].count);
+    }
+    buf_add_cstr(dst, b->n != 0 ? "]" : "");
+}
+
+/** The form that push_json.h describes. */
+static void json_native(struct buf *dst, const struct native_histogram *h)
+{
+    if (sample_is_stale(h->sum)) {
+        buf_add_cstr(dst, "null");
+        return;
+    }
+    buf_printf(dst, "{\"schema\":%d,\"hint\":%d", (int)h->schema, (int)h->hint);
+    json_member(dst, "count", h->count);
+    json_member(dst, "sum", h->sum);
+    json_member(dst, "zero_threshold", h->zero_threshold);
+    json_member(dst, "zero_count", h->zero_count);
+    json_buckets(dst, "positive", &h->positive);
+    json_buckets(dst, "negative", &h->negative);
+    for (size_t i = 0; i < h->bounds_n; i++) {
+        buf_add_cstr(dst, i == 0 ? ",\"bounds\":[" : ",");
+        json_value(dst, h->bounds[i]);
+    }
+    buf_add_cstr(dst, h->bounds_n != 0 ? "]}" : "}");
+}
+
+static void native_line(const struct export *x, struct labels ls, size_t from, size_t to,
+                        struct buf *dst)
+{
+    json_metric(ls, dst);
+    buf_add_cstr(dst, ",\"histograms\":[");
     for (size_t i = from; i < to; i++) {
         if (i != from) {
             buf_add_byte(dst, ',');
         }
-        buf_add_i64(dst, x->samples.t_ms[i]);
+        json_native(dst, &x->natives.v[i]);
     }
-    buf_add_cstr(dst, "]}\n");
+    json_times(x->natives.t_ms, from, to, dst);
 }
 
 static void text_lines(const struct export *x, struct labels ls, size_t from, size_t to,
@@ -252,11 +322,16 @@ static int load_next(struct export *x, struct err *reterr)
                 continue;
             }
             rc = x->src.ops->read(x->sel, i, &x->samples, reterr);
+            x->natives.n = 0;
+            if (rc >= 0 && x->form == FORM_JSON && x->src.ops->has_histograms != NULL &&
+                x->src.ops->has_histograms(x->sel, i)) {
+                rc = x->src.ops->read_histograms(x->sel, i, &x->natives, reterr);
+            }
             if (rc < 0) {
                 return rc;
             }
-            if (x->samples.n != 0) {
-                x->row = 0;
+            if (x->samples.n != 0 || x->natives.n != 0) {
+                x->row = x->native = 0;
                 x->loaded = true;
                 return 1;
             }
@@ -267,17 +342,35 @@ static int load_next(struct export *x, struct err *reterr)
     }
 }
 
-static int export_next(void *arg, struct buf *dst)
+/* The next lines of the series at hand: floats, then histograms. */
+static void write_some(struct export *x, struct buf *dst)
 {
     static void (*const WRITE[])(const struct export *x, struct labels ls, size_t from, size_t to,
                                  struct buf *dst) = {
         [FORM_JSON] = json_line, [FORM_TEXT] = text_lines, [FORM_CSV] = csv_lines};
+    struct labels ls = x->src.ops->labels(x->sel, x->series - 1);
+    size_t most = x->rows_per_line;
+    size_t to;
+
+    if (x->row < x->samples.n) {
+        to = x->samples.n - x->row > most ? x->row + most : x->samples.n;
+        WRITE[x->form](x, ls, x->row, to, dst);
+        x->row = to;
+    } else {
+        most = most < NATIVE_ROWS_PER_LINE ? most : NATIVE_ROWS_PER_LINE;
+        to = x->natives.n - x->native > most ? x->native + most : x->natives.n;
+        native_line(x, ls, x->native, to, dst);
+        x->native = to;
+    }
+    x->loaded = x->row < x->samples.n || x->native < x->natives.n;
+}
+
+static int export_next(void *arg, struct buf *dst)
+{
     struct export *x = arg;
     size_t begin = dst->n;
 
     while (dst->n - begin < PIECE_BYTES) {
-        size_t to;
-
         if (!x->loaded) {
             int rc = load_next(x, NULL);
 
@@ -285,10 +378,7 @@ static int export_next(void *arg, struct buf *dst)
                 return rc;
             }
         }
-        to = x->samples.n - x->row > x->rows_per_line ? x->row + x->rows_per_line : x->samples.n;
-        WRITE[x->form](x, x->src.ops->labels(x->sel, x->series - 1), x->row, to, dst);
-        x->row = to;
-        x->loaded = to < x->samples.n;
+        write_some(x, dst);
     }
     return buf_status(dst);
 }

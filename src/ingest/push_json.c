@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A line is walked once to find its three members, then both arrays side by side: nothing is built. The bytes
- * of "metric" are the identity of the series.
+ * A line is walked once to find its three members, then both arrays side by side: nothing but the histogram at hand is
+ * built. The bytes of "metric" are the identity of the series.
  */
 #include "ingest/push_json.h"
 
@@ -11,6 +11,7 @@
 #include "codec/json_read.h"
 #include "ingest/expo_internal.h"
 #include "ingest/push_forms.h"
+#include "ingest/push_json_native.h"
 #include "model/samples.h"
 
 enum { DEPTH_MAX = 8, LABELS_FIRST = 32 };
@@ -18,11 +19,13 @@ enum { DEPTH_MAX = 8, LABELS_FIRST = 32 };
 struct request {
     struct str body;
     struct push *p;
+    struct native_histogram h; /* reused */
 };
 
 struct line {
     struct str metric; /* raw values of the members */
-    struct str values;
+    struct str values; /* or */
+    struct str histograms;
     struct str times;
 };
 
@@ -42,6 +45,7 @@ static int read_members(struct push *p, struct str text, struct line *ret, struc
     while (rc >= 0 && (rc = json_next_member(&r, &key, why)) > 0) {
         struct str *dst = str_eq(key, STR("metric"))       ? &ret->metric
                           : str_eq(key, STR("values"))     ? &ret->values
+                          : str_eq(key, STR("histograms")) ? &ret->histograms
                           : str_eq(key, STR("timestamps")) ? &ret->times
                                                            : NULL;
         const char *from;
@@ -54,8 +58,12 @@ static int read_members(struct push *p, struct str text, struct line *ret, struc
         }
     }
     rc = rc < 0 ? rc : json_read_end(&r, why);
-    if (rc == 0 && (ret->metric.p == NULL || ret->values.p == NULL || ret->times.p == NULL)) {
+    if (rc == 0 && (ret->metric.p == NULL || ret->times.p == NULL ||
+                    (ret->values.p == NULL && ret->histograms.p == NULL))) {
         return err_set(why, ERR_INVALID, "\"metric\", \"values\" and \"timestamps\" are needed");
+    }
+    if (rc == 0 && ret->values.p != NULL && ret->histograms.p != NULL) {
+        return err_set(why, ERR_INVALID, "\"values\" and \"histograms\" go on lines of their own");
     }
     return rc;
 }
@@ -141,7 +149,7 @@ static bool is_word(struct str s, double *ret)
     return false;
 }
 
-static int read_value(struct json_reader *r, double *ret, struct err *why)
+int push_json_value(struct json_reader *r, double *ret, struct err *why)
 {
     struct str text;
     int type = json_peek(r, why);
@@ -205,7 +213,7 @@ static int walk(struct push *p, const struct line *l, const struct push_series *
         if (rc == 0) {
             return 0;
         }
-        rc = read_value(&v, &value, why);
+        rc = push_json_value(&v, &value, why);
         rc = rc < 0 ? rc : read_time(&t, &t_ms, why);
         if (rc >= 0 && s != NULL && (*ret_rc = push_sample(p, s, t_ms, value, reterr)) < 0) {
             return 0;
@@ -214,14 +222,90 @@ static int walk(struct push *p, const struct line *l, const struct push_series *
     return rc;
 }
 
-static int one_line(struct push *p, struct str text, int *ret_rc, struct err *why,
+/* One line of histograms, for push_histogram() to ask for its labels. */
+struct native_line {
+    struct push *p;
+    struct str metric;
+    struct err *why;
+};
+
+static int native_labels(void *arg, struct labels *ret, struct err *reterr)
+{
+    struct native_line *n = arg;
+    struct labels ls;
+    int rc = read_metric(n->p, n->metric, &ls, n->why);
+
+    return rc < 0 ? err_set(reterr, (enum err_code) - rc, "%s", n->why->msg)
+                  : push_labels(n->p, ls, ret, reterr);
+}
+
+/* As walk(), with histograms. */
+static int walk_native(struct request *r, const struct line *l, const struct push_series *s,
+                       int *ret_rc, struct err *why, struct err *reterr)
+{
+    struct native_line line = {r->p, l->metric, why};
+    struct json_reader v;
+    struct json_reader t;
+    int rc = enter_array(&v, r->p, l->histograms, "histograms", why);
+
+    rc = rc < 0 ? rc : enter_array(&t, r->p, l->times, "timestamps", why);
+    while (rc >= 0) {
+        int64_t t_ms = 0;
+        int more = json_next_element(&t, why);
+
+        rc = json_next_element(&v, why);
+        if (rc < 0 || more < 0) {
+            return rc < 0 ? rc : more;
+        }
+        if (rc != more) {
+            return err_set(why, ERR_INVALID, "\"histograms\" and \"timestamps\" differ in length");
+        }
+        if (rc == 0) {
+            return 0;
+        }
+        rc = push_json_native(&v, &r->h, why);
+        rc = rc < 0 ? rc : read_time(&t, &t_ms, why);
+        if (rc >= 0 && s != NULL) {
+            int stored = push_histogram(r->p, s, t_ms, &r->h, native_labels, &line, reterr);
+
+            push_reset(r->p);
+            if (stored != 0) {
+                *ret_rc = stored < 0 ? stored : 0;
+                return 0;
+            }
+        }
+    }
+    return rc;
+}
+
+static int native_line(struct request *r, const struct line *l, int *ret_rc, struct err *why,
+                       struct err *reterr)
+{
+    struct push_series s;
+    struct labels ls;
+    int rc = walk_native(r, l, NULL, ret_rc, why, reterr);
+
+    rc = rc < 0 ? rc : read_metric(r->p, l->metric, &ls, why); /* no error is left for later */
+    if (rc < 0) {
+        return rc;
+    }
+    push_reset(r->p);
+    push_find(r->p, PUSH_FORM_JSON, l->metric.p, l->metric.n, &s);
+    return walk_native(r, l, &s, ret_rc, why, reterr);
+}
+
+static int one_line(struct request *r, struct str text, int *ret_rc, struct err *why,
                     struct err *reterr)
 {
+    struct push *p = r->p;
     struct line l = {.metric = {0}};
     struct push_series s;
     struct labels ls = {NULL, 0};
     int rc = read_members(p, text, &l, why);
 
+    if (rc >= 0 && l.histograms.p != NULL) {
+        return native_line(r, &l, ret_rc, why, reterr);
+    }
     rc = rc < 0 ? rc : walk(p, &l, NULL, ret_rc, why, reterr);
     if (rc < 0) {
         return rc;
@@ -249,6 +333,7 @@ static int decode(void *arg, struct push *p, struct err *reterr)
     struct str text;
     int rc = 0;
 
+    r->p = p;
     for (size_t number = 1; rc >= 0 && str_split(&rest, '\n', &text); number++) {
         struct err why = {0};
 
@@ -257,7 +342,7 @@ static int decode(void *arg, struct push *p, struct err *reterr)
             continue;
         }
         push_reset(p);
-        if (one_line(p, text, &rc, &why, reterr) < 0) {
+        if (one_line(r, text, &rc, &why, reterr) < 0) {
             err_prefix(&why, "line %zu", number);
             push_refuse_text(p, &why);
         }
@@ -269,6 +354,8 @@ int push_json(struct push_door *d, const struct push_opts *o, struct str body,
               struct push_result *ret, struct err *reterr)
 {
     struct request r = {.body = body};
+    int rc = push_run(d, o, decode, &r, ret, reterr);
 
-    return push_run(d, o, decode, &r, ret, reterr);
+    native_done(&r.h);
+    return rc;
 }

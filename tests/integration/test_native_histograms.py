@@ -415,6 +415,30 @@ scrape_configs:
         assert r.headers['Content-Type'].startswith(kind), accept
 
 
+def test_export_and_import(pair, start_shared):
+    """All series over JSON lines into another server: the same answers."""
+    bongsu, _, start_s = pair
+    folder = start_shared.folder / 'other'
+    folder.mkdir()
+    other = start_shared.server(folder=folder, args=['--query-experimental'])
+    lines = requests.get(bongsu.url + '/api/v1/export', timeout=30,
+                         params={'match[]': '{__name__=~"' + '|'.join(METRICS) + '"}', 'max_rows_per_line': 7}).content
+    written = [json.loads(line) for line in lines.splitlines()]
+    assert max(len(w['timestamps']) for w in written) == 7
+    assert any('bounds' in (h or {}) for w in written for h in w.get('histograms', []))
+    r = requests.post(other.url + '/api/v1/import', data=lines, timeout=30)
+    assert r.status_code in (200, 204), r.text
+    wrong = compare(bongsu, other.url, start_s, [*METRICS, *(f'{m}[10m]' for m in METRICS), 'rate(h[2m])'])
+    assert not wrong, '\n'.join(wrong[:20])
+    again = requests.get(other.url + '/api/v1/export', timeout=30,
+                         params={'match[]': '{__name__=~"' + '|'.join(METRICS) + '"}', 'max_rows_per_line': 7})
+    assert again.content == lines
+    for form in ({'format': 'prometheus'}, {}):
+        path = '/api/v1/export' + ('' if form else '/csv')
+        r = requests.get(bongsu.url + path, params={'match[]': 'h', 'format': '__name__,__value__', **form}, timeout=10)
+        assert r.status_code == 200 and r.content == b''
+
+
 def exponential(name, points):
     """An OTLP metric; points: (time s, scale, offset, counts, negative counts, zero count, sum)."""
     out = b''

@@ -71,6 +71,55 @@ static void test_json(void **state)
     }
 }
 
+static void test_json_histograms(void **state)
+{
+#define LINE(histograms, times)                                               \
+    "{\"metric\":{\"__name__\":\"h\",\"a\":\"b\"},\"histograms\":" histograms \
+    ",\"timestamps\":" times "}"
+    static const struct row ROWS[] = {
+        {LINE("[{\"schema\":1,\"hint\":3,\"count\":4.5,\"sum\":-2,\"zero_threshold\":0.5,"
+              "\"zero_count\":1,\"positive\":[-1,2,3,0.5],\"negative\":[0,1]},null]",
+              "[10,20]"),
+         "h{a=\"b\"} #c 10 4.5\nh{a=\"b\"} #s 10 -2\nh{a=\"b\"} #m 10 263\nh{a=\"b\"} #z 10 1\n"
+         "h{a=\"b\"} #t 10 0.5\nh{a=\"b\"} #nf80000000 10 1\nh{a=\"b\"} #pf7fffffff 10 2\n"
+         "h{a=\"b\"} #pf80000003 10 0.5\nh{a=\"b\"} #c 20 stale\n",
+         NULL},
+        {LINE("[]", "[]"), "", NULL},
+        {LINE("[{}]", "[]"), "", "line 1: \"histograms\" and \"timestamps\" differ in length"},
+        {LINE("[1]", "[1]"), "", "line 1: a histogram is not an object"},
+        {LINE("[{\"count\":null}]", "[1]"), "", "line 1: null inside of a histogram"},
+        {LINE("[{\"schema\":1.5}]", "[1]"), "",
+         "line 1: a schema, hint or bucket index is no integer"},
+        {LINE("[{\"schema\":9}]", "[1]"), "",
+         "line 1: invalid histogram schema 9: must be -4 to 8 for exponential or -53 for custom "
+         "buckets"},
+        {LINE("[{\"positive\":[1,1,1,1]}]", "[1]"), "",
+         "line 1: buckets are not pairs of an index and a count with rising indexes"},
+        {LINE("[{\"positive\":[1]}]", "[1]"), "",
+         "line 1: buckets are not pairs of an index and a count with rising indexes"},
+        {LINE("[{\"negative\":3}]", "[1]"), "", "line 1: buckets or bounds are not an array"},
+        {LINE("[{\"positive\":[1,-1]}]", "[1]"), "",
+         "line 1: positive side: bucket number 1 has observation count of -1: histogram has a bucket "
+         "whose observation count is negative"},
+        {"{\"metric\":{\"__name__\":\"h\"},\"histograms\":[],\"values\":[],\"timestamps\":[]}", "",
+         "line 1: \"values\" and \"histograms\" go on lines of their own"},
+        {"{\"metric\":{\"a\":\"b\"},\"histograms\":[{}],\"timestamps\":[1]}", "",
+         "series {a=\"b\"}: no metric name"},
+        {"{\"metric\":{\"a\":1},\"histograms\":[{}],\"timestamps\":[1]}", "",
+         "line 1: a label in \"metric\" is not a string"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        struct push_rig r;
+
+        push_rig_init(&r);
+        assert_int_equal(push_json(r.door, &r.opts, str_cstr(ROWS[i].body), &r.result, &r.err), 0);
+        check(&r, &ROWS[i]);
+        push_rig_done(&r);
+    }
+}
+
 static void test_csv(void **state)
 {
     static const struct row ROWS[] = {
@@ -170,9 +219,8 @@ static void test_csv_format(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json),
-        cmocka_unit_test(test_csv),
-        cmocka_unit_test(test_csv_times),
+        cmocka_unit_test(test_json),       cmocka_unit_test(test_json_histograms),
+        cmocka_unit_test(test_csv),        cmocka_unit_test(test_csv_times),
         cmocka_unit_test(test_csv_format),
     };
 

@@ -3845,7 +3845,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One series or part of one a line; null is a staleness marker */
+            /** @description One series or part of one a line; null is a staleness marker; native histograms are on lines with "histograms" instead of "values" */
             200: {
                 headers: {
                     [name: string]: unknown;
