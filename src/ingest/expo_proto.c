@@ -436,6 +436,7 @@ static int histogram(struct family_reader *r, struct pb msg, struct err *reterr)
 {
     struct expo *x = r->x;
     struct totals t = {0, 0, false};
+    struct err why = {0};
     struct pb rest = msg;
     struct pb_field f;
     int rc;
@@ -459,9 +460,9 @@ static int histogram(struct family_reader *r, struct pb msg, struct err *reterr)
     if (rc < 0) {
         return rc;
     }
-    rc = native_decode(&r->native, msg, reterr);
+    rc = native_decode(&r->native, msg, &why);
     if (rc != 0) {
-        return rc < 0 ? rc : -ERR_INVALID;
+        return err_set(reterr, rc < 0 ? (enum err_code) - rc : ERR_INVALID, "%s", why.msg);
     }
     if (r->native.is_native) {
         x->arena_used = true;
