@@ -162,6 +162,8 @@ def test_telegraf(start, telegraf):
     assert got['one'] == {'__name__': 'mem_total', 'db': 'one', 'host': 'box'}
     assert got[''] == {'__name__': 'mem_total', 'host': 'box'}
     for metric in ('cpu_usage_idle', 'cpu_usage_user', 'mem_available_percent'):
-        found = wait_for(metric, lambda m=metric: get(server.url, '/api/v1/query', query=m)['result'], 15)
-        assert {'one', 'two'} <= {r['metric'].get('db', '') for r in found}
+        def from_both(m=metric):  # the outputs write one after the other
+            found = get(server.url, '/api/v1/query', query=m)['result']
+            return {'one', 'two'} <= {r['metric'].get('db', '') for r in found} and found
+        found = wait_for(metric + ' of both outputs', from_both, 15)
     assert ' E! ' not in process.log(), process.log()
