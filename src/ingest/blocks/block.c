@@ -55,7 +55,7 @@ static struct cursor cursor_of(struct str s)
 {
     const uint8_t *p = (const uint8_t *)s.p;
 
-    return (struct cursor){p, p + s.n, false};
+    return (struct cursor){p, s.n != 0 ? p + s.n : p, false}; /* an empty one may point nowhere */
 }
 
 static uint64_t big_endian(struct cursor *c, size_t n)

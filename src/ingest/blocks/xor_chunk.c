@@ -120,7 +120,7 @@ int xor_chunk_decode(struct str data, struct samples *dst)
     uint64_t delta = 0;
     size_t n;
 
-    r.end = r.p + data.n;
+    r.end = data.n != 0 ? r.p + data.n : r.p;
     n = (size_t)take(&r, 16);
     if (r.bad || n > data.n * 8) { /* two bits a sample at least */
         return -ERR_CORRUPT;
