@@ -1,0 +1,279 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Metrics beside Prometheus and VictoriaMetrics: ingest, memory, disk and queries, one server after the other.
+
+  bench/metrics/compare.py                             every shape, every server that is installed; then the tables
+  bench/metrics/compare.py --shapes 100x6h --servers bongsu,victoria-new
+  bench/metrics/compare.py --tables                    results of the runs so far as results.md
+
+One run: start on an empty directory, post (bodies are encoded beforehand, every status is checked), wait until the
+server is idle, count what it stored, time the queries one after the other (2 to warm up, then 20, fewer if 20 s are
+not enough), compact, read the size on disk. CPU is the server's own, from /proc/PID/stat; `other` is the share of the
+machine's CPU that neither the server nor the generator used during ingest: where it is not near 0, wall times mean
+little. All shapes of a run end at the same time, so that all servers get the same bytes.
+"""
+import argparse
+import glob
+import json
+import math
+import os
+import statistics
+import subprocess
+import time
+
+import servers
+from servers import GEN, WORK
+
+RECORDING = os.path.join(WORK, "recording.txt.gz")  # by record.py
+SHAPES = {  # name: (arguments of the generator, seconds of data, run queries)
+    "100x6h": (["--hosts", "100", "--range", "21600"], 21600, True),
+    "1000x1h": (["--hosts", "1000", "--range", "3600"], 3600, True),
+    "25x24h": (["--hosts", "25", "--range", "86400"], 86400, True),
+    "churn": (["--hosts", "100", "--range", "21600", "--churn", "30"], 21600, True),
+    # 160 scrapes were recorded: a longer range would repeat values, which zstd inside the servers sees
+    "real": (["--hosts", "180", "--range", "2400", "--recording", RECORDING], 2400, False),
+}
+RUNS, WARM, BUDGET = 20, 2, 20.0
+
+
+def queries(end):
+    def at(q):
+        return "/api/v1/query", {"query": q, "time": end}
+
+    def over(q, hours, step):
+        return "/api/v1/query_range", {"query": q, "start": end - hours * 3600, "end": end, "step": step}
+
+    rate_by_host = 'sum by (host) (rate(node_cpu_seconds_total{mode="user"}[5m]))'
+    return {
+        "q01 instant, 1 series": at('node_load1{host="host_7"}'),
+        "q02 sum by(host)(rate[5m])": at('sum by (host) (rate(node_cpu_seconds_total{mode!="idle"}[5m]))'),
+        "q03 topk(10, rate)": at("topk(10, sum by (host) (rate(node_network_receive_bytes_total[5m])))"),
+        "q04 histogram_quantile, range 1h/15s": over(
+            "histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket[5m])))", 1, 15),
+        "q05 quantile_over_time[1h], all hosts": at("quantile_over_time(0.9, app_latency_seconds[1h])"),
+        "q06 1 series raw, range 6h/15s": over('node_memory_MemAvailable_bytes{host="host_7"}', 6, 15),
+        "q07 rate by host, range 1h/15s": over(rate_by_host, 1, 15),
+        "q08 rate by host, range 6h/60s": over(rate_by_host, 6, 60),
+        "q09 rate by host, range 24h/300s": over(rate_by_host, 24, 300),
+        "q10 max_over_time[1h] by(host), range 6h/5m": over("max by (host) (max_over_time(app_cpu_percent[1h]))", 6, 300),
+        "q11 regex on host, rate": at('sum by (device) (rate(node_disk_read_bytes_total{host=~"host_1.*|host_2[0-4]"}[5m]))'),
+        "q12 count, all series": at('count({job="node"})'),
+        "q13 count by name, all series": at('count by (__name__) ({job="node"})'),
+        "q14 regex on name": at('sum by (__name__) ({__name__=~"node_network_.*_bytes_total"})'),
+        "q15 label values (host)": ("/api/v1/label/host/values", {"start": end - 3600, "end": end}),
+        "q16 label names": ("/api/v1/labels", {"start": end - 3600, "end": end}),
+        "q17 series of one metric": ("/api/v1/series", {"match[]": "node_filesystem_avail_bytes", "start": end - 3600, "end": end}),
+    }
+
+
+def summary(data):
+    """(series, points, sum of the finite values): enough to see whether two servers agree."""
+    if isinstance(data, list):
+        return len(data), len(data), None
+    pts = [p for s in data["result"] for p in (s["values"] if "values" in s else [s["value"]])]
+    vals = [float(p[1]) for p in pts]
+    return len(data["result"]), len(pts), sum(v for v in vals if math.isfinite(v))
+
+
+def time_query(srv, path, params, runs=RUNS):
+    status, body, cold = srv.http(path, params)
+    if status != 200:
+        return {"error": f"HTTP {status} {body[:200].decode(errors='replace')}"}
+    series, points, total = summary(json.loads(body)["data"])
+    for _ in range(WARM - 1):
+        srv.http(path, params)
+    ms, n, c0, t0 = [], 0, srv.cpu_s(), time.time()
+    while len(ms) < runs and (len(ms) < 5 or time.time() - t0 < BUDGET):
+        ms.append(srv.http(path, params)[2] * 1e3)
+    while time.time() - t0 < 0.5:  # /proc counts in 10 ms: short queries go on for their CPU reading
+        srv.http(path, params)
+        n += 1
+    cpu = (srv.cpu_s() - c0) / (len(ms) + n) * 1e3
+    ms.sort()
+    return {"median_ms": round(statistics.median(ms), 3), "p95_ms": round(ms[math.ceil(0.95 * len(ms)) - 1], 3),
+            "first_ms": round(cold * 1e3, 3), "cpu_ms": round(cpu, 2), "runs": len(ms), "bytes": len(body),
+            "series": series, "points": points, "sum": total}
+
+
+def run_once(srv, size, end):
+    args, span, do_queries = SHAPES[size]
+    r = {"server": srv.name, "version": srv.version, "size": size, "time": time.strftime("%F %T"), "load_before": servers.loadavg()}
+    srv.start()
+    srv.sample()
+    try:
+        gen = subprocess.Popen([GEN, "--url", srv.url, "--end", str(end)] + args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        gen.stderr.readline()  # printed when the bodies are encoded and posting starts
+        cpu0, busy0, t0 = srv.cpu_s(), servers.machine_busy_s(), time.time()
+        out, _ = gen.communicate()
+        cpu1, busy1, t1 = srv.cpu_s(), servers.machine_busy_s(), time.time()
+        g = r["gen"] = json.loads(out)
+        n = g["acked_samples"] or 1
+        r["ingest_cpu_s"] = cpu1 - cpu0
+        r["other_cpu_share"] = max(0.0, (busy1 - busy0 - (cpu1 - cpu0) - g["gen_cpu_s"]) / (t1 - t0) / os.cpu_count())
+        r["rss_ingest_mb"], r["anon_ingest_mb"], r["load_after_ingest"] = srv.status_mb("VmHWM"), srv.peak_anon, servers.loadavg()
+        r["settle_s"] = srv.settle()
+        r["settled_cpu_s"] = srv.cpu_s() - cpu0
+        r["dir_bytes_settled"] = servers.tree_bytes(srv.dir)[0]
+        t = time.time()
+        r["stored_samples"] = servers.stored_samples(srv.http, srv.query_extra, g["end"], span + 60)
+        r["count_s"] = time.time() - t
+        if do_queries:
+            r["queries"], c0 = {}, srv.cpu_s()
+            for name, (path, params) in queries(g["end"]).items():
+                q = r["queries"][name] = time_query(srv, path, {**params, **srv.query_extra})
+                if srv.query_extra and path.endswith("query_range"):
+                    q["with_cache_ms"] = time_query(srv, path, params, 5).get("median_ms")
+            r["queries_cpu_s"] = srv.cpu_s() - c0
+        r["rss_peak_mb"], r["anon_peak_mb"] = srv.status_mb("VmHWM"), srv.peak_anon
+        c0, t = srv.cpu_s(), time.time()
+        r["compact_bytes"], r["compact_how"] = srv.compact()
+        r["compact_s"], r["parts"] = time.time() - t, getattr(srv, "parts", None)
+        r["dir_peak_bytes"], r["load_after"] = srv.peak_disk, servers.loadavg()
+        r["per_m"] = {"ingest_cpu_s": r["ingest_cpu_s"] * 1e6 / n, "settled_cpu_s": r["settled_cpu_s"] * 1e6 / n}
+        r["bytes_per_sample"] = {"settled": r["dir_bytes_settled"] / n, "compact": r["compact_bytes"] / n, "peak": r["dir_peak_bytes"] / n}
+        r["stored_all"] = r["stored_samples"] == n == g["samples"]
+    finally:
+        srv.sampling = False
+        srv.clean()
+    return r
+
+
+def save(r):
+    n = 1
+    while os.path.exists(f"{WORK}/results/{r['server']}-{r['size']}-{n}.json"):
+        n += 1
+    with open(f"{WORK}/results/{r['server']}-{r['size']}-{n}.json", "w", encoding="utf-8") as f:
+        json.dump(r, f, indent=1)
+    g = r["gen"]
+    print(f"{r['server']} {r['size']} #{n}: {g['samples_per_s']:,.0f} samples/s, {r['per_m']['ingest_cpu_s']:.2f} CPU-s/M "
+          f"({r['per_m']['settled_cpu_s']:.2f} settled), RSS {r['rss_peak_mb']:.0f} MB, {r['bytes_per_sample']['compact']:.2f} B/sample, "
+          f"failed {g['failed']}, stored all: {r['stored_all']}", flush=True)
+
+
+def cell(v, digits=2):
+    return "-" if v is None or v != v else f"{v:,.{digits}f}"
+
+
+GOALS = [  # what, reading of a run, times the best peer that we may need
+    ("CPU-s per million samples", lambda r: r["per_m"]["ingest_cpu_s"], 0.4),
+    ("samples/s", lambda r: r["gen"]["samples_per_s"], 2.0),
+    ("bytes per sample on disk", lambda r: r["bytes_per_sample"]["compact"], 0.8),
+    ("peak RSS, MB", lambda r: r["rss_peak_mb"], 1.0),
+]
+
+
+def load_results():
+    rs = []
+    for p in sorted(glob.glob(WORK + "/results/*.json")):
+        with open(p, encoding="utf-8") as f:
+            rs.append(json.load(f))
+    return rs
+
+
+def ingest_table(rs):
+    out = ["## Ingest, memory, disk", "",
+           "| shape | server | samples/s | CPU-s/M at ack | settled | p50/p99 ms | peak RSS MB | B/sample settled | compact | stored = sent | gen CPU s | other |",
+           "|---|---|--:|--:|--:|--:|--:|--:|--:|---|--:|--:|"]
+    for r in rs:
+        g, b = r["gen"], r["bytes_per_sample"]
+        stored = "yes" if r["stored_all"] else f"NO: {r['stored_samples']:,} of {g['samples']:,}"
+        out.append(f"| {r['size']} | {r['server']} | {cell(g['samples_per_s'], 0)} | {cell(r['per_m']['ingest_cpu_s'])} | "
+                   f"{cell(r['per_m']['settled_cpu_s'])} | {cell(g['lat_p50_ms'], 1)}/{cell(g['lat_p99_ms'], 1)} | {cell(r['rss_peak_mb'], 0)} | "
+                   f"{cell(b['settled'])} | {cell(b['compact'], 3)} | {stored} | {cell(g['gen_cpu_s'], 1)} | {r['other_cpu_share']:.0%} |")
+    return out
+
+
+def agrees(ref, got):
+    """'' when the answers agree, else what differs."""
+    if got["series"] != ref["series"]:
+        return f"{got['series']} series"
+    if got["sum"] is not None and abs(got["sum"] - ref["sum"]) > 1e-6 * abs(ref["sum"]):
+        return f"sum {got['sum'] / ref['sum'] - 1:+.2%}, {got['points']} points"
+    return ""
+
+
+def query_table(mine, shape, reference):
+    have = [r["server"] for r in mine]
+    ref_run = next((r for r in mine if r["server"] == reference), mine[0])
+    out = ["", f"## Queries, {shape}: median ms (CPU ms); 'differs' is from {ref_run['server']}", "",
+           "| query | " + " | ".join(have) + " | series (points) | differs |", "|---|" + "--:|" * len(have) + "---|---|"]
+    for q, ref in ref_run["queries"].items():
+        row, diff = [], []
+        for r in mine:
+            got = r["queries"].get(q, {"error": "not asked"})
+            if "error" in got:
+                row.append("error")
+                diff.append(f"{r['server']}: {got['error'][:80]}")
+                continue
+            row.append(f"{got['median_ms']:.2f} ({got['cpu_ms']:.1f})")
+            text = "" if "error" in ref else agrees(ref, got)
+            if text:
+                diff.append(f"{r['server']}: {text}")
+        out.append(f"| {q} | " + " | ".join(row) + f" | {ref.get('series')} ({ref.get('points')}) | {'; '.join(diff)} |")
+    return out
+
+
+def verdict(shape, what, ours, peers, goal):
+    """One row; peers: {server: value}. A goal above 1 is a least, else a most."""
+    best = (max if goal > 1 else min)(peers, key=peers.get)
+    ratio = ours / peers[best]
+    ok = ratio >= goal if goal > 1 else ratio <= goal
+    return f"| {shape} | {what} | {ours:,.3f} | {peers[best]:,.3f} ({best}) | {ratio:.2f} | {goal} | {'yes' if ok else 'NO'} |"
+
+
+def verdicts(rs):
+    out = ["", "## Against the goals: ours, the best peer figure by figure", "",
+           "| shape | figure | bongsu | best peer | ratio | goal | met |", "|---|---|--:|--:|--:|--:|---|"]
+    for shape in SHAPES:
+        runs = {r["server"]: r for r in rs if r["size"] == shape}
+        ours = runs.pop("bongsu", None)
+        if not ours or not runs:
+            continue
+        for what, fn, goal in GOALS:
+            out.append(verdict(shape, what, fn(ours), {s: fn(r) for s, r in runs.items()}, goal))
+        for q, got in ours.get("queries", {}).items():
+            peers = {s: r["queries"][q]["median_ms"] for s, r in runs.items() if "median_ms" in r.get("queries", {}).get(q, {})}
+            if peers and "median_ms" in got:
+                out.append(verdict(shape, q, got["median_ms"], peers, 0.7 if min(peers.values()) >= 0.5 else 1.0))
+    return out
+
+
+def tables():
+    order, rank = list(SHAPES), list(servers.SERVERS)
+    newest = {}
+    for r in sorted(load_results(), key=lambda r: r["time"]):
+        newest[r["size"], r["server"]] = r
+    rs = sorted(newest.values(), key=lambda r: (order.index(r["size"]), rank.index(r["server"])))
+    out = ingest_table(rs)
+    for shape in SHAPES:
+        mine = [r for r in rs if r["size"] == shape and "queries" in r]
+        if mine:
+            out += query_table(mine, shape, "prometheus-new")
+    out += verdicts(rs)
+    out += ["", "Versions: " + "; ".join(sorted({f"{r['server']} {r['version']}" for r in rs}))]
+    with open(WORK + "/results.md", "w", encoding="utf-8") as f:
+        f.write("\n".join(out) + "\n")
+    print(WORK + "/results.md written")
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--servers", default=",".join(servers.SERVERS))
+    ap.add_argument("--shapes", default=",".join(SHAPES))
+    ap.add_argument("--tables", action="store_true", help="only write the tables")
+    a = ap.parse_args()
+    os.makedirs(WORK + "/results", exist_ok=True)
+    end = int(time.time()) - 60
+    end -= end % 300
+    for shape in [] if a.tables else a.shapes.split(","):
+        if shape == "real" and not os.path.exists(RECORDING):
+            print(f"shape real left out: make {RECORDING} with record.py first")
+            continue
+        for name in a.servers.split(","):
+            if servers.available(name):
+                save(run_once(servers.make(name), shape, end))
+    tables()
+
+
+if __name__ == "__main__":
+    main()
