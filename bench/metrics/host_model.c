@@ -126,19 +126,19 @@ void host_model_series(struct series_def defs[HOST_SERIES])
     struct defs d = {.v = defs};
 
     add_cpu(&d);
-    add_all(\& d, (struct names){"node_memory_*_bytes", mem, ARRAY_LEN(mem)}, "", "", "", "");
-    add_all(\& d, (struct names){"node_load*", loads, ARRAY_LEN(loads)}, "", "", "", "");
-    add_all(\& d, (struct names){"node_disk_*", disk, ARRAY_LEN(disk)}, "device", "sda", "", "");
-    add_all(\& d, (struct names){"node_disk_*", disk, ARRAY_LEN(disk)}, "device", "sdb", "", "");
-    add_all(\& d, (struct names){"node_filesystem_*", fs, ARRAY_LEN(fs)}, "device", "/dev/sda1",
+    add_all(&d, (struct names){"node_memory_*_bytes", mem, ARRAY_LEN(mem)}, "", "", "", "");
+    add_all(&d, (struct names){"node_load*", loads, ARRAY_LEN(loads)}, "", "", "", "");
+    add_all(&d, (struct names){"node_disk_*", disk, ARRAY_LEN(disk)}, "device", "sda", "", "");
+    add_all(&d, (struct names){"node_disk_*", disk, ARRAY_LEN(disk)}, "device", "sdb", "", "");
+    add_all(&d, (struct names){"node_filesystem_*", fs, ARRAY_LEN(fs)}, "device", "/dev/sda1",
             "mountpoint", "/");
-    add_all(\& d, (struct names){"node_filesystem_*", fs, ARRAY_LEN(fs)}, "device", "/dev/sdb1",
+    add_all(&d, (struct names){"node_filesystem_*", fs, ARRAY_LEN(fs)}, "device", "/dev/sdb1",
             "mountpoint", "/data");
-    add_all(\& d, (struct names){"node_network_*_total", net, ARRAY_LEN(net)}, "device", "eth0", "",
+    add_all(&d, (struct names){"node_network_*_total", net, ARRAY_LEN(net)}, "device", "eth0", "",
             "");
-    add_all(\& d, (struct names){"node_network_*_total", net, ARRAY_LEN(net)}, "device", "lo", "",
+    add_all(&d, (struct names){"node_network_*_total", net, ARRAY_LEN(net)}, "device", "lo", "",
             "");
-    add_all(\& d, (struct names){"*", misc, ARRAY_LEN(misc)}, "", "", "", "");
+    add_all(&d, (struct names){"*", misc, ARRAY_LEN(misc)}, "", "", "", "");
     for (size_t i = 0; i < ARRAY_LEN(les); i++)
         add(&d, "http_request_duration_seconds_bucket", "handler", "/api", "le", les[i]);
     add(&d, "http_request_duration_seconds_sum", "handler", "/api", "", "");
