@@ -194,8 +194,10 @@ static void make_engines(struct server *s)
     struct promql_opts q = {
         .lookback_ms = c->query_lookback_ms,
         .max_samples = (uint64_t)c->query_max_samples,
-        .syntax = {.compat = c->query_compat == 0 ? PROMQL_COMPAT_3 : PROMQL_COMPAT_2,
-                   .features = c->query_experimental ? PROMQL_ALL_FEATURES : 0},
+        .syntax = {.compat = (enum promql_compat)c->query_compat,
+                   .features = (c->query_experimental ? PROMQL_ALL_FEATURES : 0u) |
+                               (c->query_delayed_names ? PROMQL_DELAYED_NAMES : 0u) |
+                               (c->query_type_unit_labels ? PROMQL_TYPE_UNIT_LABELS : 0u)},
         .max_memory_bytes = (int64_t)c->query_memory_bytes / 2,
         .pool = s->query_pool,
         .stats = s->stats,

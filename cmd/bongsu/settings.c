@@ -11,7 +11,7 @@
 
 static const char *const FSYNC[] = {"interval", "always", NULL};
 static const char *const ROLLUPS[] = {"auto", "only_when_raw_is_gone", NULL};
-static const char *const COMPAT[] = {"3", "2", NULL};
+static const char *const COMPAT[] = {"3", "2", "3.5", NULL};
 static const char *const LEVELS[] = {"debug", "info", "warn", "error", NULL};
 static const char *const FORMATS[] = {"logfmt", "json", NULL};
 
@@ -291,8 +291,8 @@ static const struct conf_key QUERY[] = {
      .default_value = "3",
      .choices = COMPAT,
      .help =
-         "Prometheus version whose boundaries PromQL follows: 3 leaves the oldest instant out of ranges "
-         "and lookback, 2 includes it."},
+         "Prometheus version PromQL follows: 3 is the latest, 3.5 the long-term release, which treats some "
+         "native histograms otherwise; 2 includes the oldest instant in ranges and lookback."},
     {.key = "query.experimental",
      .flag = "query-experimental",
      .type = CONF_BOOL,
@@ -304,6 +304,21 @@ static const struct conf_key QUERY[] = {
 };
 
 static const struct conf_key SCRAPE[] = {
+    {.key = "query.delayed_names",
+     .flag = "query-delayed-names",
+     .type = CONF_BOOL,
+     .offset = AT(query_delayed_names),
+     .default_value = "false",
+     .help =
+         "PromQL drops metrics' names when a query ends instead of at each operation (Prometheus' "
+         "promql-delayed-name-removal)."},
+    {.key = "query.type_and_unit_labels",
+     .flag = "query-type-and-unit-labels",
+     .type = CONF_BOOL,
+     .offset = AT(query_type_unit_labels),
+     .default_value = "false",
+     .help =
+         "PromQL drops the labels __type__ and __unit__ where it drops names, and does not match by them."},
     {.key = "scrape.config",
      .flag = "scrape-config",
      .type = CONF_STRING,

@@ -41,6 +41,8 @@ struct settings {
     int64_t query_lookback_ms;
     int query_compat; /* enum promql_compat */
     bool query_experimental;
+    bool query_delayed_names;
+    bool query_type_unit_labels;
     bool otlp_nhcb;
     /* scrape */
     char *scrape_config;

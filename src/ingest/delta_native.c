@@ -151,7 +151,7 @@ static int add_locked(struct delta_native *t, struct entry *e, const struct delt
         rc = !fresh && change->before == NULL ? -ERR_NOMEM : 0;
     }
     if (rc == 0 && !fresh) {
-        rc = native_add(&e->total, p->delta);
+        rc = native_add(&e->total, p->delta, NULL);
         fresh = rc > 0; /* it does not fit: start anew */
     }
     if (rc >= 0 && fresh) {

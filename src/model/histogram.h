@@ -114,21 +114,28 @@ enum native_result {
     NATIVE_MIXED_BOUNDS = 2,  /* different custom bounds: nothing was done */
 };
 
-/** h += other or h -= other; schema and zero bucket are brought together first.
+/** h += other or h -= other; schema and zero bucket are brought together first. Custom bounds that differ: with
+ * `reconciled` the result has those in common and it is set, with NULL nothing is done.
  * @return enum native_result, or -ERR_NOMEM, -ERR_LIMIT */
-NODISCARD int native_add(struct native_histogram *h, const struct native_histogram *other);
-NODISCARD int native_sub(struct native_histogram *h, const struct native_histogram *other);
+NODISCARD int native_add(struct native_histogram *h, const struct native_histogram *other,
+                         bool *reconciled);
+NODISCARD int native_sub(struct native_histogram *h, const struct native_histogram *other,
+                         bool *reconciled);
 void native_mul(struct native_histogram *h, double factor);
 /** By 0: everything becomes Inf or NaN and the buckets go. */
 void native_div(struct native_histogram *h, double by);
+/** Cut at a value: keep the observations `below` it, or those above; inside a bucket by interpolation. When any go,
+ * count and sum are estimated anew from what stays. A cut at NaN leaves nothing. */
+void native_trim(struct native_histogram *h, double at, bool below);
 /** Merge buckets down to a lower schema; nothing for an equal or higher one. */
 void native_reduce(struct native_histogram *h, int32_t schema);
 /** Drop empty buckets. */
 void native_compact(struct native_histogram *h);
 /** Same data, bit by bit; the hints do not count. Both must be compact. */
 bool native_eq(const struct native_histogram *a, const struct native_histogram *b);
-/** Did the counter start anew between `before` and `now`? */
-bool native_is_reset(const struct native_histogram *now, const struct native_histogram *before);
+/** Did the counter start anew between `before` and `now`? With `reconcile` custom bounds may change. */
+bool native_is_reset(const struct native_histogram *now, const struct native_histogram *before,
+                     bool reconcile);
 
 /* ---- looking at buckets ---- */
 

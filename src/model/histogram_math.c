@@ -292,7 +292,75 @@ static uint8_t joined_hint(uint8_t a, uint8_t b)
     return NATIVE_UNKNOWN;
 }
 
-static int combine(struct native_histogram *h, const struct native_histogram *other, double sign)
+/** Walk over two histograms with custom bounds by the bounds both have. */
+struct common {
+    const struct native_histogram *h[2];
+    size_t bound[2];
+    size_t bucket[2];
+    bool done;
+};
+
+/** @return false at the end; else what each has up to `bound`, which is Inf for the last */
+static bool common_next(struct common *c, double *bound, double count[2])
+{
+    const struct native_histogram *a = c->h[0];
+    const struct native_histogram *b = c->h[1];
+
+    if (c->done) {
+        return false;
+    }
+    while (c->bound[0] < a->bounds_n && c->bound[1] < b->bounds_n &&
+           a->bounds[c->bound[0]] != b->bounds[c->bound[1]]) {
+        c->bound[a->bounds[c->bound[0]] < b->bounds[c->bound[1]] ? 0 : 1]++;
+    }
+    c->done = c->bound[0] >= a->bounds_n || c->bound[1] >= b->bounds_n;
+    *bound = c->done ? INFINITY : a->bounds[c->bound[0]];
+    for (int i = 0; i < 2; i++) {
+        const struct native_buckets *v = &c->h[i]->positive;
+
+        count[i] = 0;
+        while (c->bucket[i] < v->n &&
+               (c->done || (size_t)v->v[c->bucket[i]].index <= c->bound[i])) {
+            count[i] += v->v[c->bucket[i]++].count;
+        }
+        c->bound[i]++;
+    }
+    return true;
+}
+
+/** h += sign * other for custom bounds that differ: the result has those in common. */
+static int combine_common(struct native_histogram *h, const struct native_histogram *other,
+                          double sign)
+{
+    struct native_histogram out = {.schema = NATIVE_SCHEMA_CUSTOM,
+                                   .hint = joined_hint(h->hint, other->hint),
+                                   .count = h->count + sign * other->count,
+                                   .sum = h->sum + sign * other->sum};
+    struct common c = {.h = {h, other}};
+    double count[2];
+    double bound;
+    int rc = 0;
+
+    for (int32_t i = 0; rc == 0 && common_next(&c, &bound, count); i++) {
+        double v = count[0] + sign * count[1];
+
+        rc = isinf(bound) ? 0 : native_push_bound(&out, bound);
+        if (rc == 0 && v != 0) {
+            rc = native_push(&out.positive, i, v);
+        }
+    }
+    if (rc == 0) {
+        struct native_histogram old = *h;
+
+        *h = out;
+        out = old;
+    }
+    native_done(&out);
+    return rc;
+}
+
+static int combine(struct native_histogram *h, const struct native_histogram *other, double sign,
+                   bool *reconciled)
 {
     struct addend a = {.custom = native_is_custom(h)};
     int rc;
@@ -301,7 +369,11 @@ static int combine(struct native_histogram *h, const struct native_histogram *ot
         return NATIVE_MIXED_SCHEMAS;
     }
     if (native_is_custom(h) && !same_bounds(h, other)) {
-        return NATIVE_MIXED_BOUNDS;
+        if (reconciled == NULL) {
+            return NATIVE_MIXED_BOUNDS;
+        }
+        *reconciled = true;
+        return combine_common(h, other, sign);
     }
     h->hint = joined_hint(h->hint, other->hint);
     if (!a.custom) {
@@ -319,14 +391,14 @@ static int combine(struct native_histogram *h, const struct native_histogram *ot
     return rc == 0 ? add_buckets(&h->negative, a, sign) : rc;
 }
 
-int native_add(struct native_histogram *h, const struct native_histogram *other)
+int native_add(struct native_histogram *h, const struct native_histogram *other, bool *reconciled)
 {
-    return combine(h, other, 1);
+    return combine(h, other, 1, reconciled);
 }
 
-int native_sub(struct native_histogram *h, const struct native_histogram *other)
+int native_sub(struct native_histogram *h, const struct native_histogram *other, bool *reconciled)
 {
-    return combine(h, other, -1);
+    return combine(h, other, -1, reconciled);
 }
 
 static bool same_bits(double a, double b)
@@ -396,7 +468,23 @@ static bool side_reset(const struct native_buckets *now, struct addend before)
     return false;
 }
 
-bool native_is_reset(const struct native_histogram *now, const struct native_histogram *before)
+/** Has any bucket between the bounds both have shrunk? */
+static bool common_reset(const struct native_histogram *now, const struct native_histogram *before)
+{
+    struct common c = {.h = {now, before}};
+    double count[2];
+    double bound;
+
+    while (common_next(&c, &bound, count)) {
+        if (count[0] < count[1]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool native_is_reset(const struct native_histogram *now, const struct native_histogram *before,
+                     bool reconcile)
 {
     struct addend a = {
         .schema = now->schema, .threshold = now->zero_threshold, .custom = native_is_custom(now)};
@@ -407,8 +495,11 @@ bool native_is_reset(const struct native_histogram *now, const struct native_his
     }
     if (now->count < before->count || now->schema > before->schema ||
         native_is_custom(now) != native_is_custom(before) ||
-        (a.custom && !same_bounds(now, before)) || now->zero_threshold < before->zero_threshold) {
+        (!a.custom && now->zero_threshold < before->zero_threshold)) {
         return true;
+    }
+    if (a.custom && !same_bounds(now, before)) {
+        return !reconcile || common_reset(now, before);
     }
     if (!a.custom) {
         double zero = widened(before, &threshold);

@@ -327,7 +327,7 @@ def prometheus(start, program, name, config='global: {}\n'):
 @pytest.fixture(scope='module')
 def pair(start_shared, prometheus3):
     """(bongsu, prometheus url, start s) with the same data."""
-    bongsu = start_shared.server(args=['--query-experimental'])
+    bongsu = start_shared.server(args=['--query-experimental', '--query-compat', '3.5'])
     url = prometheus(start_shared, prometheus3, 'prometheus')
     start_s = int(time.time()) // 60 * 60 - POINTS * STEP_S
     for base in (bongsu.url, url):

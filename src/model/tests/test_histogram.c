@@ -167,22 +167,22 @@ static void test_add(void **state)
     (void)state;
     fill(&a, 1, 1, A, 4); /* schema 0: 1: 1 + 2, 2: 3 + 4 */
     fill(&b, 0, 2, B, 2);
-    assert_int_equal(native_add(&a, &b), NATIVE_OK);
+    assert_int_equal(native_add(&a, &b, NULL), NATIVE_OK);
     assert_int_equal(a.schema, 0);
     assert_int_equal(a.positive.n, 3);
     assert_true(a.positive.v[0].count == 3 && a.positive.v[1].count == 17 &&
                 a.positive.v[2].count == 20);
     assert_true(a.count == 40 && a.sum == 40);
     fill(&a, 1, 1, A, 4);
-    assert_int_equal(native_sub(&b, &a), NATIVE_OK);
+    assert_int_equal(native_sub(&b, &a, NULL), NATIVE_OK);
     assert_int_equal(b.positive.v[0].index, 1);
     assert_true(b.positive.v[0].count == -3 && b.positive.v[1].count == 3 &&
                 b.positive.v[2].count == 20);
     b.schema = NATIVE_SCHEMA_CUSTOM;
-    assert_int_equal(native_add(&b, &a), NATIVE_MIXED_SCHEMAS);
+    assert_int_equal(native_add(&b, &a, NULL), NATIVE_MIXED_SCHEMAS);
     a.schema = NATIVE_SCHEMA_CUSTOM;
     assert_int_equal(native_push_bound(&a, 1), 0);
-    assert_int_equal(native_add(&b, &a), NATIVE_MIXED_BOUNDS);
+    assert_int_equal(native_add(&b, &a, NULL), NATIVE_MIXED_BOUNDS);
 }
 
 static void test_zero_bucket(void **state)
@@ -196,13 +196,13 @@ static void test_zero_bucket(void **state)
     b.zero_threshold = 0.6; /* inside (0.5, 1]: moves to 1 */
     b.zero_count = 5;
     b.count = 5;
-    assert_int_equal(native_add(&a, &b), NATIVE_OK);
+    assert_int_equal(native_add(&a, &b, NULL), NATIVE_OK);
     assert_true(a.zero_threshold == 1 && a.zero_count == 8 && a.count == 15);
     assert_int_equal(a.positive.n, 2);
     assert_int_equal(a.positive.v[0].index, 1);
 
     fill(&a, 0, -1, A, 4); /* the other way round */
-    assert_int_equal(native_add(&b, &a), NATIVE_OK);
+    assert_int_equal(native_add(&b, &a, NULL), NATIVE_OK);
     assert_true(b.zero_threshold == 1 && b.zero_count == 8 && b.count == 15);
     assert_int_equal(b.positive.n, 2);
 }
@@ -218,23 +218,23 @@ static void test_reset(void **state)
     (void)state;
     fill(&a, 0, 1, A, 3);
     fill(&b, 0, 1, B, 3);
-    assert_false(native_is_reset(&b, &a));
-    assert_true(native_is_reset(&a, &b));
-    assert_false(native_is_reset(&a, &a));
+    assert_false(native_is_reset(&b, &a, false));
+    assert_true(native_is_reset(&a, &b, false));
+    assert_false(native_is_reset(&a, &a, false));
     fill(&b, 0, 1, C, 3); /* more in all, less in one bucket */
-    assert_true(native_is_reset(&b, &a));
+    assert_true(native_is_reset(&b, &a, false));
     fill(&b, 0, 1, B, 3);
     b.hint = NATIVE_RESET;
-    assert_true(native_is_reset(&b, &a));
+    assert_true(native_is_reset(&b, &a, false));
     fill(&b, 1, 1, B, 3); /* finer than before */
-    assert_true(native_is_reset(&b, &a));
+    assert_true(native_is_reset(&b, &a, false));
     fill(&a, 1, 3, A, 3); /* coarser than before: (3,4) and 5 merge to 2 and 3 */
     fill(&b, 0, 2, A, 3);
     b.positive.v[0].count = 3;
     b.positive.v[1].count = 3;
-    assert_false(native_is_reset(&b, &a));
+    assert_false(native_is_reset(&b, &a, false));
     b.positive.v[0].count = 2;
-    assert_true(native_is_reset(&b, &a));
+    assert_true(native_is_reset(&b, &a, false));
 }
 
 static void test_estimates(void **state)
@@ -314,7 +314,7 @@ static void test_copies(void **state)
     native_div(&c, 0);
     assert_true(c.positive.n == 0 && isinf(c.count));
     mem_fail_after(0);
-    assert_int_equal(native_add(&h, d), -ERR_NOMEM);
+    assert_int_equal(native_add(&h, d, NULL), -ERR_NOMEM);
     mem_fail_after(-1);
 }
 

@@ -36,7 +36,7 @@ static int group_rows(struct agg *s)
     }
     for (size_t i = 0; i < s->in.n; i++) {
         struct labels key =
-            labels_pick(s->in.labels[i], by->sorted, by->sorted_n, !s->a->without, false, scratch);
+            labels_pick(s->in.labels[i], by->sorted, by->sorted_n, !s->a->without, s->ev, scratch);
         int64_t g = label_table_add(&s->groups, key, true);
 
         if (g < 0) {
@@ -44,6 +44,9 @@ static int group_rows(struct agg *s)
             return eval_no_memory(s->ev);
         }
         s->group[i] = (uint32_t)g;
+        if (s->ev->names_go_last) { /* the table's copy of the array is the arena's */
+            labels_join_marks(key, (struct label *)(uintptr_t)s->groups.v[g].v, s->groups.v[g].n);
+        }
     }
     mem_free(scratch);
     return eval_bill_arena(s->ev);
@@ -640,7 +643,7 @@ static int64_t value_group(struct agg *s, struct label_table *t, const struct na
         return -ERR_NOMEM;
     }
     return label_table_add(
-        t, labels_pick(ls, by->sorted, by->sorted_n, !s->a->without, false, scratch), true);
+        t, labels_pick(ls, by->sorted, by->sorted_n, !s->a->without, s->ev, scratch), true);
 }
 
 static int by_bytes(const void *a, const void *b)

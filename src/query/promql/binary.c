@@ -71,7 +71,8 @@ static inline int any_cell(struct eval *ev, const struct node *n, bool hists, do
 {
     int rc;
 
-    if (LIKELY(!hists) || (hist_get(ev, l) == NULL && hist_get(ev, r) == NULL)) {
+    if (!tok_is_trim(n->bin.op) &&
+        (LIKELY(!hists) || (hist_get(ev, l) == NULL && hist_get(ev, r) == NULL))) {
         *keep = cell(&n->bin, l, r, ret);
         return 0;
     }
@@ -135,6 +136,7 @@ static int vector_scalar(struct eval *ev, const struct node *n, struct mat *vec,
 /** Rows of both sides by matching labels: group numbers of each row and, per group, its right rows. */
 struct matching {
     const struct binary *b;
+    const struct eval *ev;
     struct label_table table;
     uint32_t *left;  /* [l->n] group */
     uint32_t *right; /* [r->n] group */
@@ -159,7 +161,7 @@ static bool matching_side(struct matching *m, const struct mat *side, uint32_t *
 
     for (size_t i = 0; ok && i < side->n; i++) {
         struct labels key = labels_pick(side->labels[i], m->b->match.sorted, m->b->match.sorted_n,
-                                        m->b->on, false, scratch);
+                                        m->b->on, m->ev, scratch);
         int64_t g = label_table_add(&m->table, key, true);
 
         ok = g >= 0;
@@ -173,6 +175,7 @@ static int matching_build(struct eval *ev, struct matching *m, const struct mat 
                           const struct mat *r)
 {
     m->table.arena = &ev->arena;
+    m->ev = ev;
     m->left = mem_try_calloc(l->n + 1, sizeof(*m->left));
     m->right = mem_try_calloc(r->n + 1, sizeof(*m->right));
     m->next = mem_try_calloc(r->n + 1, sizeof(*m->next));
@@ -285,7 +288,7 @@ static int duplicate_error(const struct pairing *p, const struct mat *side, size
     buf_init(&text, 1 << 16);
     buf_add_cstr(&text, "found duplicate series for the match group ");
     labels_print(labels_pick(side->labels[a], p->b->match.sorted, p->b->match.sorted_n, p->b->on,
-                             false, scratch),
+                             p->ev, scratch),
                  &text);
     buf_printf(&text, " on the %s hand-side of the operation: [",
                p->b->card == CARD_ONE_TO_MANY ? "left" : "right");
@@ -355,16 +358,18 @@ static int result_labels(const struct pairing *p, struct labels many, struct lab
         if (v == NULL) {
             return eval_no_memory(ev);
         }
-        ls = labels_pick(ls, b->match.sorted, b->match.sorted_n, b->on, true, v);
+        ls = labels_pick(ls, b->match.sorted, b->match.sorted_n, b->on, NULL, v);
     }
-    if (drops_name(ev, b->op) || b->return_bool) {
+    if (drops_name(ev, b->op)) {
         rc = labels_drop_name(ev, ls, &ls);
+    } else if (b->return_bool) {
+        rc = labels_drop_name_later(ev, ls, &ls);
     }
     for (size_t i = 0; rc == 0 && i < b->include.n; i++) {
         rc = labels_set(ev, ls, b->include.v[i], labels_get(one, b->include.v[i]), &ls);
     }
     if (rc == 0 && b->return_bool) {
-        rc = labels_drop_name(ev, ls, &ls);
+        rc = labels_drop_name_later(ev, ls, &ls);
     }
     *ret = ls;
     return rc;

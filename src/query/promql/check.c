@@ -163,6 +163,9 @@ static int check_operator(const struct checker *c, const struct node *n)
     } else if (tok_is_comparison(b->op) && !b->return_bool && b->lhs->type == TYPE_SCALAR &&
                b->rhs->type == TYPE_SCALAR) {
         buf_add_cstr(&text, "comparisons between scalars must use BOOL modifier");
+    } else if (tok_is_trim(b->op) && b->lhs->type == TYPE_SCALAR && b->rhs->type == TYPE_SCALAR) {
+        buf_printf(&text, "operator \"%.*s\" not allowed for Scalar operations",
+                   STR_ARG(tok_text(b->op)));
     }
     for (size_t i = 0; text.n == 0 && b->on && i < b->match.n; i++) {
         for (size_t j = 0; text.n == 0 && j < b->include.n; j++) {

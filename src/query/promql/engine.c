@@ -237,7 +237,10 @@ static int query_start(struct query *q, const struct promql_engine *e, const str
     *q = (struct query){.e = e, .started = clock_mono()};
     q->ev.opts = &e->opts;
     q->ev.lookback_ms = ask->lookback_ms > 0 ? ask->lookback_ms : e->opts.lookback_ms;
-    q->ev.left_open = e->opts.syntax.compat == PROMQL_COMPAT_3;
+    q->ev.left_open = e->opts.syntax.compat != PROMQL_COMPAT_2;
+    q->ev.names_go_last = (e->opts.syntax.features & PROMQL_DELAYED_NAMES) != 0;
+    q->ev.type_unit = (e->opts.syntax.features & PROMQL_TYPE_UNIT_LABELS) != 0;
+    q->ev.newest = e->opts.syntax.compat == PROMQL_COMPAT_3;
     notes_init(&q->ev.notes);
     hist_table_init(&q->ev.hists, (size_t)e->opts.max_memory_bytes);
     q->ev.src = ask->src;
@@ -378,12 +381,13 @@ static int run_instant(struct promql_engine *e, const struct promql_ask *ask,
     }
     r = result_new(&q.ev, root->type == TYPE_SCALAR ? PROMQL_SCALAR : PROMQL_VECTOR);
     rc = eval_node(&q.ev, q.ast.root, &g, &m);
-    if (rc != 0) {
-        return query_finish(&q, rc, false, r, ret);
+    if (rc == 0) {
+        rc = mat_drop_marked(&q.ev, &m);
+        rc = query_finish(&q, rc, rc == 0 && result_from_mat(r, &q.ev, &m, &g), r, ret);
+        mat_done(&q.ev, &m);
+        return rc;
     }
-    rc = query_finish(&q, 0, result_from_mat(r, &q.ev, &m, &g), r, ret);
-    mat_done(&q.ev, &m);
-    return rc;
+    return query_finish(&q, rc, false, r, ret);
 }
 
 static int run_range(struct promql_engine *e, const struct promql_ask *ask,
@@ -435,7 +439,8 @@ static int run_range(struct promql_engine *e, const struct promql_ask *ask,
     r = result_new(&q.ev, PROMQL_MATRIX);
     rc = eval_node(&q.ev, q.ast.root, &g, &m);
     if (rc == 0) {
-        rc = mat_sort(&q.ev, &m);
+        rc = mat_drop_marked(&q.ev, &m);
+        rc = rc != 0 ? rc : mat_sort(&q.ev, &m);
         rc = query_finish(&q, rc, rc == 0 && result_from_mat(r, &q.ev, &m, &g), r, ret);
         mat_done(&q.ev, &m);
         return rc;

@@ -90,6 +90,9 @@ void bits_fill(uint64_t *bits, size_t steps);
 struct eval {
     const struct promql_opts *opts;
     bool left_open; /* 3.x: windows and lookback leave their left end out; 2.x: they include it */
+    bool names_go_last; /* metrics' names are dropped when the query ends */
+    bool type_unit;     /* __type__ and __unit__ go where names go */
+    bool newest;        /* the latest 3.x, where 3.5 differs */
     int64_t lookback_ms;
     struct str query;
     struct notes notes;
@@ -215,10 +218,16 @@ NODISCARD int extended_walk(const struct extended *x, const struct samples *s, d
 uint64_t labels_hash(struct labels ls);
 /** Keep only rows with at least one point. */
 void mat_compact(struct mat *m);
-/** Without the metric's name; shares the array when the name comes first. p NULL: no memory */
+/** Without what describes the metric; shares the array when that is the name, and first. @return 0, -ERR_LIMIT */
 NODISCARD int labels_drop_name(struct eval *ev, struct labels ls, struct labels *ret);
+/** The same, or with `names_go_last` only marked: such labels go with mat_drop_marked(). */
+NODISCARD int labels_drop_name_later(struct eval *ev, struct labels ls, struct labels *ret);
+/** Marks of the labels of `from` count for those of `to` with the same name. */
+void labels_join_marks(struct labels from, struct label *to, size_t n);
 /** For all rows, then mat_merge_same() when rows of different metrics may have become alike. */
 NODISCARD int mat_drop_names(struct eval *ev, struct mat *m, bool strict);
+/** What was marked goes: the last step of a query. */
+NODISCARD int mat_drop_marked(struct eval *ev, struct mat *m);
 /** Rows with equal labels become one. Two points at one step: -ERR_EXEC "vector cannot contain ...".
  * `strict`: two such rows are an error even when they never meet. */
 NODISCARD int mat_merge_same(struct eval *ev, struct mat *m, bool strict);
@@ -244,9 +253,9 @@ NODISCARD int64_t label_table_add(struct label_table *t, struct labels ls, bool 
 int64_t label_table_find(const struct label_table *t, struct labels ls);
 
 /** Labels whose name is (keep) or is not (!keep) in the sorted `names`, into `dst` [ls.n]; without
- * `keep` the metric's name goes too unless `with_name`. */
+ * `keep` what describes the metric goes too unless `unnamed` is NULL. */
 struct labels labels_pick(struct labels ls, const struct str *names, size_t n, bool keep,
-                          bool with_name, struct label *dst);
+                          const struct eval *unnamed, struct label *dst);
 /** Set (or with an empty value delete) one label; new array in the arena. */
 NODISCARD int labels_set(struct eval *ev, struct labels ls, struct str name, struct str value,
                          struct labels *ret);

@@ -115,11 +115,17 @@ NODISCARD int hist_negate(struct eval *ev, double *v);
 
 /* --- hist_aggregate.c --- */
 
-/** One step of an incremental mean: `h` is number `count`. left and right are scratch.
- * @return enum native_result, -ERR_NOMEM, -ERR_LIMIT */
-NODISCARD int hist_mean_add(struct native_histogram *mean, const struct native_histogram *h,
-                            double count, struct native_histogram *left,
-                            struct native_histogram *right);
+/** An incremental mean; left and right are scratch, `reconciled` as in native_add(). */
+struct hist_mean {
+    struct native_histogram *mean, *left, *right;
+    bool *reconciled;
+};
+
+/** One step of it: `h` is number `count`. @return enum native_result, -ERR_NOMEM, -ERR_LIMIT */
+NODISCARD int hist_mean_add(const struct hist_mean *m, const struct native_histogram *h,
+                            double count);
+/** Histograms whose custom bounds differ were brought together in an `addition`, `subtraction` or `aggregation`. */
+void hist_note_reconciled(struct eval *ev, const struct node *at, const char *what);
 /** Drop histograms from the input of an aggregation that takes floats only, with a note. */
 bool hist_note_ignored(struct eval *ev, const struct node *n, struct mat *in);
 

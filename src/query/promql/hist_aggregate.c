@@ -6,9 +6,16 @@
 #include "query/promql/eval.h"
 #include "query/promql/hist.h"
 
-int hist_mean_add(struct native_histogram *mean, const struct native_histogram *h, double count,
-                  struct native_histogram *left, struct native_histogram *right)
+void hist_note_reconciled(struct eval *ev, const struct node *at, const char *what)
 {
+    eval_note(ev, NOTE_INFO, at, "mismatched custom buckets were reconciled during %s", what);
+}
+
+int hist_mean_add(const struct hist_mean *m, const struct native_histogram *h, double count)
+{
+    struct native_histogram *mean = m->mean;
+    struct native_histogram *left = m->left;
+    struct native_histogram *right = m->right;
     int rc = native_copy(left, h);
 
     rc = rc != 0 ? rc : native_copy(right, mean);
@@ -17,8 +24,8 @@ int hist_mean_add(struct native_histogram *mean, const struct native_histogram *
     }
     native_div(left, count);
     native_div(right, count);
-    rc = native_sub(left, right);
-    return rc != 0 ? rc : native_add(mean, left);
+    rc = native_sub(left, right, m->reconciled);
+    return rc != 0 ? rc : native_add(mean, left, m->reconciled);
 }
 
 /** One group at one step. */
@@ -42,6 +49,8 @@ static int fold_one(struct folding *f, struct group *g, size_t row,
                     const struct native_histogram *h)
 {
     bool first = !g->has_hist;
+    bool reconciled = false;
+    bool *may = f->ev->newest ? &reconciled : NULL;
     int rc;
 
     g->has_hist = true;
@@ -52,7 +61,14 @@ static int fold_one(struct folding *f, struct group *g, size_t row,
     if (first) {
         return native_copy(&g->h, h);
     }
-    rc = f->avg ? hist_mean_add(&g->h, h, g->count, &f->left, &f->right) : native_add(&g->h, h);
+    if (f->avg) {
+        rc = hist_mean_add(&(struct hist_mean){&g->h, &f->left, &f->right, may}, h, g->count);
+    } else {
+        rc = native_add(&g->h, h, may);
+    }
+    if (reconciled) {
+        hist_note_reconciled(f->ev, f->n->agg.expr, "aggregation");
+    }
     if (rc > 0) {
         struct str name = labels_get(f->in->labels[row], STR(LABEL_NAME));
 

@@ -38,13 +38,31 @@ static int scaled(struct eval *ev, const struct native_histogram *h, double by, 
     return put(ev, rc, &out, ret);
 }
 
+static int trimmed(struct eval *ev, const struct native_histogram *h, double at, bool below,
+                   double *ret)
+{
+    struct native_histogram out = {0};
+    int rc = native_copy(&out, h);
+
+    if (rc == 0) {
+        native_trim(&out, at, below);
+    }
+    return put(ev, rc, &out, ret);
+}
+
 static int combined(struct eval *ev, const struct node *n, const struct native_histogram *l,
                     const struct native_histogram *r, double *ret)
 {
     struct native_histogram out = {0};
+    bool add = n->bin.op == TOK_ADD;
+    bool reconciled = false;
+    bool *may = ev->newest ? &reconciled : NULL;
     int rc = native_copy(&out, l);
 
-    rc = rc != 0 ? rc : n->bin.op == TOK_ADD ? native_add(&out, r) : native_sub(&out, r);
+    rc = rc != 0 ? rc : add ? native_add(&out, r, may) : native_sub(&out, r, may);
+    if (reconciled) {
+        hist_note_reconciled(ev, n, add ? "addition" : "subtraction");
+    }
     if (rc > 0) {
         eval_note(ev, NOTE_WARNING, n,
                   "incompatible bucket layout encountered for binary operator %.*s",
@@ -52,7 +70,7 @@ static int combined(struct eval *ev, const struct node *n, const struct native_h
         native_done(&out);
         return 1;
     }
-    if (rc == 0 && n->bin.op == TOK_SUB) {
+    if (rc == 0 && !add) {
         out.hint = NATIVE_GAUGE;
     }
     return put(ev, rc, &out, ret);
@@ -70,6 +88,9 @@ int hist_binary(struct eval *ev, const struct node *n, double l, double r, doubl
     }
     if (op == TOK_DIV && hr == NULL) {
         return scaled(ev, hl, r, true, ret);
+    }
+    if (tok_is_trim(op) && hl != NULL && hr == NULL) {
+        return trimmed(ev, hl, r, op == TOK_TRIM_UPPER, ret);
     }
     if (hl != NULL && hr != NULL) {
         switch (op) {

@@ -98,10 +98,10 @@ static bool is_reset(const struct mixed *m, size_t i)
     uint32_t at = s->places.v[i];
 
     if (at != s->places.v[i - 1] + 1 || at >= s->known.n) { /* floats between them */
-        return native_is_reset(s->hists.v[i], s->hists.v[i - 1]);
+        return native_is_reset(s->hists.v[i], s->hists.v[i - 1], m->ev->newest);
     }
     if (s->known.v[at] == 0) {
-        s->known.v[at] = native_is_reset(s->hists.v[i], s->hists.v[i - 1]) ? 2 : 1;
+        s->known.v[at] = native_is_reset(s->hists.v[i], s->hists.v[i - 1], m->ev->newest) ? 2 : 1;
     }
     return s->known.v[at] == 2;
 }
@@ -171,6 +171,27 @@ static void note_ignored(const struct mixed *m)
 {
     note(m, NOTE_INFO,
          "ignored histograms in a range containing both floats and histograms for metric name");
+}
+
+/** Bounds that differ may be brought together. @return where that is noted, for native_add() */
+static bool *may_reconcile(const struct mixed *m, bool *reconciled)
+{
+    *reconciled = false;
+    return m->ev->newest ? reconciled : NULL;
+}
+
+/** One more is added, or taken off. @return as native_add() */
+static int join(const struct mixed *m, const struct native_histogram *h, bool take_off)
+{
+    struct hist_scratch *s = m->s;
+    bool reconciled;
+    bool *may = may_reconcile(m, &reconciled);
+    int rc = take_off ? native_sub(&s->sum, h, may) : native_add(&s->sum, h, may);
+
+    if (reconciled) {
+        hist_note_reconciled(m->ev, m->at, take_off ? "subtraction" : "addition");
+    }
+    return rc;
 }
 
 /** What kept two histograms apart. @return 0: no value, or the error */
@@ -248,11 +269,11 @@ static int increase(const struct mixed *m, bool counter)
     rc = native_copy(&s->sum, last);
     if (rc == 0) {
         native_reduce(&s->sum, schema);
-        rc = native_sub(&s->sum, prev);
+        rc = join(m, prev, true);
     }
     for (size_t i = 1; rc == 0 && counter && i < s->hists.n; i++) {
         if (is_reset(m, i)) {
-            rc = native_add(&s->sum, prev);
+            rc = join(m, prev, false);
         }
         prev = s->hists.v[i];
     }
@@ -280,12 +301,13 @@ static int rate(const struct mixed *m, double *ret)
     double sampled;
     double spacing;
     double factor;
+    bool counter = !is_named(m->fn, "delta");
     int rc;
 
     if (n < 2) {
         return 0;
     }
-    rc = increase(m, !is_named(m->fn, "delta"));
+    rc = increase(m, counter);
     if (rc <= 0) {
         return rc;
     }
@@ -293,7 +315,12 @@ static int rate(const struct mixed *m, double *ret)
     to_end = (double)(m->w->end_ms - s->times.v[n - 1]) / 1000;
     sampled = (double)(s->times.v[n - 1] - s->times.v[0]) / 1000;
     spacing = sampled / (double)(n - 1);
-    factor = sampled + (to_start >= spacing * 1.1 ? spacing / 2 : to_start);
+    to_start = to_start >= spacing * 1.1 ? spacing / 2 : to_start;
+    if (counter && m->ev->newest && s->sum.count > 0 && s->hists.v[0]->count >= 0) {
+        /* A counter does not begin below zero. */
+        to_start = fmin(to_start, sampled * (s->hists.v[0]->count / s->sum.count));
+    }
+    factor = sampled + to_start;
     factor += to_end >= spacing * 1.1 ? spacing / 2 : to_end;
     factor /= sampled;
     native_mul(&s->sum, is_named(m->fn, "rate") ? factor / m->w->range_s : factor);
@@ -328,8 +355,8 @@ static int instant(const struct mixed *m, double *ret)
         note(m, NOTE_WARNING, "this native histogram metric is not a gauge:");
     }
     rc = native_copy(&s->sum, b);
-    if (rc == 0 && (!counter || !native_is_reset(b, a))) {
-        rc = native_sub(&s->sum, a);
+    if (rc == 0 && (!counter || !native_is_reset(b, a, m->ev->newest))) {
+        rc = join(m, a, true);
     }
     if (rc != 0) {
         return note_result(m, rc);
@@ -344,10 +371,15 @@ static int instant(const struct mixed *m, double *ret)
 static int sum(const struct mixed *m, double *ret)
 {
     struct hist_scratch *s = m->s;
+    bool reconciled;
+    bool *may = may_reconcile(m, &reconciled);
     int rc = native_copy(&s->sum, s->hists.v[0]);
 
     for (size_t i = 1; rc == 0 && i < s->hists.n; i++) {
-        rc = native_add(&s->sum, s->hists.v[i]);
+        rc = native_add(&s->sum, s->hists.v[i], may);
+    }
+    if (reconciled) {
+        hist_note_reconciled(m->ev, m->at, "aggregation");
     }
     return rc != 0 ? note_result(m, rc) : put(m, &s->sum, ret);
 }
@@ -355,10 +387,15 @@ static int sum(const struct mixed *m, double *ret)
 static int avg(const struct mixed *m, double *ret)
 {
     struct hist_scratch *s = m->s;
+    bool reconciled;
+    const struct hist_mean mean = {&s->sum, &s->left, &s->right, may_reconcile(m, &reconciled)};
     int rc = native_copy(&s->sum, s->hists.v[0]);
 
     for (size_t i = 1; rc == 0 && i < s->hists.n; i++) {
-        rc = hist_mean_add(&s->sum, s->hists.v[i], (double)(i + 1), &s->left, &s->right);
+        rc = hist_mean_add(&mean, s->hists.v[i], (double)(i + 1));
+    }
+    if (reconciled) {
+        hist_note_reconciled(m->ev, m->at, "aggregation");
     }
     return rc != 0 ? note_result(m, rc) : put(m, &s->sum, ret);
 }
@@ -375,7 +412,7 @@ static int transitions(const struct mixed *m, bool resets, double *ret)
         if ((a == NULL) != (b == NULL)) {
             n++;
         } else if (a != NULL) {
-            n += resets ? native_is_reset(b, a) : !native_eq(b, a);
+            n += resets ? native_is_reset(b, a, m->ev->newest) : !native_eq(b, a);
         } else if (resets) {
             n += w->v[i] < w->v[i - 1];
         } else {

@@ -243,7 +243,7 @@ static bool group_buckets(struct eval *ev, const struct node *at_node, const str
             note_bad_bound(ev, at_node, in, i, text);
             continue;
         }
-        at = label_table_add(&h->table, labels_pick(in->labels[i], &le, 1, false, true, scratch),
+        at = label_table_add(&h->table, labels_pick(in->labels[i], &le, 1, false, NULL, scratch),
                              true);
         if (at < 0) {
             return false;
@@ -293,6 +293,7 @@ struct estimate {
     struct mat args[2];
     struct mat in;
     struct histograms h;
+    const struct node *vector; /* the argument with the histograms */
     bool fraction;
 };
 
@@ -371,7 +372,7 @@ static void native_cell(const struct estimate *e, size_t row, size_t i, int64_t 
     }
     if (twin >= 0 && bit_get(mat_bits(ret, (size_t)twin), i)) {
         bit_clear(mat_bits(ret, (size_t)twin), i);
-        eval_note_name(e->ev, NOTE_WARNING, e->c->args[e->c->n - 1],
+        eval_note_name(e->ev, NOTE_WARNING, e->vector,
                        "vector contains a mix of classic and native histograms for metric name",
                        labels_get(e->in.labels[row], STR(LABEL_NAME)));
         return;
@@ -390,13 +391,11 @@ static void native_row(const struct estimate *e, size_t row, size_t to, struct m
     EACH_STEP(bits, e->in.steps, { native_cell(e, row, i, twin, to, ret); })
 }
 
-static void note_quantiles(const struct estimate *e, size_t steps)
+static void note_quantiles(struct eval *ev, const struct node *at, const double *q, size_t steps)
 {
-    const double *q = e->args[0].v;
-
     for (size_t i = 0; q != NULL && i < steps; i++) {
         if (isnan(q[i]) || q[i] < 0 || q[i] > 1) {
-            eval_note_quantile(e->ev, e->c->args[0], q[i]);
+            eval_note_quantile(ev, at, q[i]);
         }
     }
 }
@@ -426,17 +425,17 @@ static int estimate_rows(struct estimate *e, const struct grid *g, struct mat *r
 
 static int estimate(struct eval *ev, const struct call *c, const struct grid *g, struct mat *ret)
 {
-    struct estimate e = {.ev = ev, .c = c, .fraction = c->n == 3};
+    struct estimate e = {.ev = ev, .c = c, .vector = c->args[c->n - 1], .fraction = c->n == 3};
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i + 1 < c->n; i++) {
         rc = eval_node(ev, c->args[i], g, &e.args[i]);
     }
     if (rc == 0 && !e.fraction) {
-        note_quantiles(&e, g->n);
+        note_quantiles(ev, c->args[0], e.args[0].v, g->n);
     }
-    rc = rc != 0 ? rc : eval_node(ev, c->args[c->n - 1], g, &e.in);
-    rc = rc != 0 ? rc : histograms_build(ev, c->args[c->n - 1], &e.in, &e.h);
+    rc = rc != 0 ? rc : eval_node(ev, e.vector, g, &e.in);
+    rc = rc != 0 ? rc : histograms_build(ev, e.vector, &e.in, &e.h);
     rc = rc != 0 ? rc : estimate_rows(&e, g, ret);
     mat_done(ev, &e.args[0]);
     mat_done(ev, &e.args[1]);
@@ -459,6 +458,137 @@ int special_histogram_fraction(struct eval *ev, const struct call *c, const stru
                                struct mat *ret)
 {
     return estimate(ev, c, g, ret);
+}
+
+/** What one argument of histogram_quantiles() gave: rows for each of its values, which may change by step. */
+struct ranked {
+    struct mat q;
+    struct mat rows;
+    double *values; /* without repetition; owned */
+    size_t n;
+};
+
+static int by_bits(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(double));
+}
+
+static bool same_value(double a, double b)
+{
+    return by_bits(&a, &b) == 0;
+}
+
+static int ranked_eval(struct estimate *e, const struct node *arg, const struct grid *g,
+                       struct ranked *r)
+{
+    size_t n = 1;
+    int rc = eval_node(e->ev, arg, g, &r->q);
+
+    if (rc != 0) {
+        return rc;
+    }
+    note_quantiles(e->ev, arg, r->q.v, g->n);
+    r->values = mem_try_calloc(g->n, sizeof(*r->values));
+    if (r->values == NULL) {
+        return eval_no_memory(e->ev);
+    }
+    memcpy(r->values, r->q.v, g->n * sizeof(*r->values));
+    qsort(r->values, g->n, sizeof(*r->values), by_bits);
+    for (size_t i = 1; i < g->n; i++) {
+        if (!same_value(r->values[i], r->values[n - 1])) {
+            r->values[n++] = r->values[i];
+        }
+    }
+    r->n = n;
+    e->args[0] = r->q; /* borrowed while the rows are made */
+    rc = estimate_rows(e, g, &r->rows);
+    e->args[0] = (struct mat){0};
+    return rc;
+}
+
+/** Labels with a quantile's value, as OpenMetrics writes it: with a point. */
+static int ranked_labels(struct eval *ev, struct labels ls, struct str name, double q,
+                         struct labels *ret)
+{
+    struct buf b CLEANUP(buf_done) = {0};
+    struct str text;
+
+    buf_init(&b, 64);
+    go_add_f64_v(&b, q);
+    if (isfinite(q) && str_find_byte(buf_str(&b), '.') < 0 && str_find_byte(buf_str(&b), 'e') < 0) {
+        buf_add_cstr(&b, ".0");
+    }
+    text = arena_str_dup(&ev->arena, buf_str(&b));
+    return text.p == NULL ? eval_no_memory(ev) : labels_set(ev, ls, name, text, ret);
+}
+
+/** All rows of all arguments in one matrix. */
+static int ranked_join(struct eval *ev, const struct ranked *v, size_t n, struct str name,
+                       struct mat *ret)
+{
+    size_t steps = v[0].q.steps;
+    size_t rows = 0;
+    size_t to = 0;
+    int rc;
+
+    for (size_t k = 0; k < n; k++) {
+        rows += v[k].rows.n * v[k].n;
+    }
+    rc = eval_alloc(ev, ret, rows, steps);
+    for (size_t k = 0; rc == 0 && k < n; k++) {
+        for (size_t i = 0; rc == 0 && i < v[k].n; i++) {
+            for (size_t row = 0; rc == 0 && row < v[k].rows.n; row++, to++) {
+                const uint64_t *bits = mat_bits(&v[k].rows, row);
+
+                rc = ranked_labels(ev, v[k].rows.labels[row], name, v[k].values[i],
+                                   &ret->labels[to]);
+                memcpy(mat_row(ret, to), mat_row(&v[k].rows, row), steps * sizeof(double));
+                for (size_t s = 0; s < steps; s++) {
+                    if (bit_get(bits, s) && same_value(v[k].q.v[s], v[k].values[i])) {
+                        bit_set(mat_bits(ret, to), s);
+                    }
+                }
+            }
+            rc = rc != 0 ? rc : eval_check(ev);
+        }
+    }
+    return rc;
+}
+
+int special_histogram_quantiles(struct eval *ev, const struct call *c, const struct grid *g,
+                                struct mat *ret)
+{
+    struct estimate e = {.ev = ev, .c = c, .vector = c->args[0]};
+    struct str name = node_strip_parens(c->args[1])->string;
+    struct ranked v[10] = {0};
+    size_t n = c->n - 2;
+    int rc = eval_node(ev, e.vector, g, &e.in);
+
+    if (rc == 0 && (name.n == 0 || !str_is_utf8(name))) {
+        rc = err_set(ev->reterr, ERR_EXEC, "invalid label name %.*s in histogram_quantiles()",
+                     STR_ARG(str_take(name, 100)));
+    }
+    rc = rc != 0 ? rc : histograms_build(ev, e.vector, &e.in, &e.h);
+    for (size_t k = 0; rc == 0 && k < n; k++) {
+        rc = ranked_eval(&e, c->args[k + 2], g, &v[k]);
+    }
+    rc = rc != 0 ? rc : ranked_join(ev, v, n, name, ret);
+    for (size_t k = 0; k < n; k++) {
+        mat_done(ev, &v[k].q);
+        mat_done(ev, &v[k].rows);
+        mem_free(v[k].values);
+    }
+    mat_done(ev, &e.in);
+    histograms_done(&e.h);
+    if (rc == 0) {
+        mat_compact(ret);
+        rc = mat_drop_names(ev, ret, false);
+        rc = rc != 0 ? rc : mat_merge_same(ev, ret, false);
+    }
+    if (rc != 0) {
+        mat_done(ev, ret);
+    }
+    return rc;
 }
 
 /** histogram_count() and the like look at native histograms only. */

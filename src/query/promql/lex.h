@@ -132,6 +132,12 @@ static inline bool tok_is_comparison(enum tok t)
     return t >= TOK_EQLC && t <= TOK_GTR;
 }
 
+/** Cuts native histograms. */
+static inline bool tok_is_trim(enum tok t)
+{
+    return t == TOK_TRIM_UPPER || t == TOK_TRIM_LOWER;
+}
+
 static inline bool tok_is_set_operator(enum tok t)
 {
     return t == TOK_AND || t == TOK_OR || t == TOK_UNLESS;

@@ -87,24 +87,58 @@ void mat_compact(struct mat *m)
     m->n = kept;
 }
 
-static bool is_name(struct str s)
+/* What says what a metric is. A label whose name points here, and not only reads so, goes when the query ends. */
+static const char *const META[] = {LABEL_NAME, "__type__", "__unit__"};
+
+static size_t meta_n(const struct eval *ev)
 {
-    return str_eq(s, STR(LABEL_NAME));
+    return ev->type_unit ? ARRAY_LEN(META) : 1;
 }
 
-int labels_drop_name(struct eval *ev, struct labels ls, struct labels *ret)
+/** Index in META, or -1. */
+static int meta_at(struct str s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (str_eq(s, str_cstr(META[i]))) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static bool is_marked(struct label l)
+{
+    return l.name.p == META[0] || l.name.p == META[1] || l.name.p == META[2];
+}
+
+static bool any_marked(struct labels ls)
+{
+    for (size_t i = 0; i < ls.n; i++) {
+        if (is_marked(ls.v[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** The labels that describe the metric go, now or (`later`) when the query ends. */
+static int drop_meta(struct eval *ev, struct labels ls, bool later, struct labels *ret)
 {
     struct label *v;
-    size_t at = 0;
+    size_t first = 0;
+    size_t found = 0;
+    size_t n = 0;
 
-    while (at < ls.n && !is_name(ls.v[at].name)) {
-        at++;
+    for (size_t i = 0; i < ls.n; i++) {
+        if (meta_at(ls.v[i].name, meta_n(ev)) >= 0) {
+            first = found++ == 0 ? i : first;
+        }
     }
-    if (at == ls.n) {
+    if (found == 0) {
         *ret = ls;
         return 0;
     }
-    if (at == 0) {
+    if (!later && found == 1 && first == 0) {
         *ret = (struct labels){ls.v + 1, ls.n - 1};
         return 0;
     }
@@ -112,27 +146,82 @@ int labels_drop_name(struct eval *ev, struct labels ls, struct labels *ret)
     if (v == NULL) {
         return eval_no_memory(ev);
     }
-    memcpy(v, ls.v, at * sizeof(*v));
-    memcpy(v + at, ls.v + at + 1, (ls.n - at - 1) * sizeof(*v));
-    *ret = (struct labels){v, ls.n - 1};
+    for (size_t i = 0; i < ls.n; i++) {
+        int at = meta_at(ls.v[i].name, meta_n(ev));
+
+        if (at < 0) {
+            v[n++] = ls.v[i];
+        } else if (later) {
+            v[n++] = (struct label){str_cstr(META[at]), ls.v[i].value};
+        }
+    }
+    *ret = (struct labels){v, n};
     return 0;
+}
+
+int labels_drop_name(struct eval *ev, struct labels ls, struct labels *ret)
+{
+    return drop_meta(ev, ls, false, ret);
+}
+
+int labels_drop_name_later(struct eval *ev, struct labels ls, struct labels *ret)
+{
+    return drop_meta(ev, ls, ev->names_go_last, ret);
+}
+
+void labels_join_marks(struct labels from, struct label *to, size_t n)
+{
+    for (size_t i = 0; i < from.n; i++) {
+        for (size_t k = 0; k < n && is_marked(from.v[i]); k++) {
+            if (str_eq(to[k].name, from.v[i].name)) {
+                to[k].name = from.v[i].name;
+            }
+        }
+    }
 }
 
 int mat_drop_names(struct eval *ev, struct mat *m, bool strict)
 {
     struct str first = m->n != 0 ? labels_get(m->labels[0], STR(LABEL_NAME)) : STR("");
-    bool one_name = true;
+    bool one_name = !ev->type_unit;
 
     for (size_t i = 0; i < m->n; i++) {
         int rc;
 
         one_name = one_name && str_eq(labels_get(m->labels[i], STR(LABEL_NAME)), first);
-        rc = labels_drop_name(ev, m->labels[i], &m->labels[i]);
+        rc = labels_drop_name_later(ev, m->labels[i], &m->labels[i]);
         if (rc != 0) {
             return rc;
         }
     }
-    return one_name ? 0 : mat_merge_same(ev, m, strict);
+    return one_name || ev->names_go_last ? 0 : mat_merge_same(ev, m, strict);
+}
+
+int mat_drop_marked(struct eval *ev, struct mat *m)
+{
+    bool any = false;
+
+    for (size_t i = 0; ev->names_go_last && i < m->n; i++) {
+        struct labels ls = m->labels[i];
+        struct label *v;
+        size_t n = 0;
+
+        if (!any_marked(ls)) {
+            continue;
+        }
+        any = true;
+        v = arena_array(&ev->arena, struct label, ls.n);
+        if (v == NULL) {
+            return eval_no_memory(ev);
+        }
+        for (size_t k = 0; k < ls.n; k++) {
+            if (!is_marked(ls.v[k])) {
+                v[n++] = ls.v[k];
+            }
+        }
+        m->labels[i] = (struct labels){v, n};
+    }
+    return any ? mat_merge_same(ev, m, false) : 0;
 }
 
 /** Row `from` into row `into`. @return false when both have a point at one step */
@@ -174,6 +263,8 @@ int mat_merge_same(struct eval *ev, struct mat *m, bool strict)
         } else if (strict || !merge_row(m, (size_t)at, i)) {
             return err_set(ev->reterr, ERR_EXEC,
                            "vector cannot contain metrics with the same labelset");
+        } else if (ev->names_go_last && any_marked(m->labels[i])) {
+            m->labels[(size_t)at] = m->labels[i];
         }
     }
     m->n = kept;
@@ -317,7 +408,7 @@ int64_t label_table_find(const struct label_table *t, struct labels ls)
 /* --- Label sets --- */
 
 struct labels labels_pick(struct labels ls, const struct str *names, size_t n, bool keep,
-                          bool with_name, struct label *dst)
+                          const struct eval *unnamed, struct label *dst)
 {
     size_t out = 0;
     size_t j = 0;
@@ -328,7 +419,8 @@ struct labels labels_pick(struct labels ls, const struct str *names, size_t n, b
         while (j < n && (c = str_cmp(names[j], ls.v[i].name)) < 0) {
             j++;
         }
-        if ((j < n && c == 0) == keep && (keep || with_name || !is_name(ls.v[i].name))) {
+        if ((j < n && c == 0) == keep &&
+            (keep || unnamed == NULL || meta_at(ls.v[i].name, meta_n(unnamed)) < 0)) {
             dst[out++] = ls.v[i];
         }
     }

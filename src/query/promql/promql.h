@@ -9,14 +9,18 @@
 #include "base/thread.h"
 #include "store/series_source.h"
 
-/** Whose rules: 3.x leaves the left end out of ranges and lookback and knows UTF-8 names; 2.x is 2.42. */
-enum promql_compat { PROMQL_COMPAT_3, PROMQL_COMPAT_2 };
+/** Whose rules: 3.x leaves the left end out of ranges and lookback and knows UTF-8 names; 2.x is 2.42. 3.5 is the
+ * long-term release, which does not yet reconcile custom buckets nor keep rates of histograms above zero. */
+enum promql_compat { PROMQL_COMPAT_3, PROMQL_COMPAT_2, PROMQL_COMPAT_3_5 };
 
 /** What upstream keeps behind feature flags. */
 enum promql_feature {
     PROMQL_EXPERIMENTAL_FUNCTIONS = 1u << 0, /* and the aggregations limitk, limit_ratio */
     PROMQL_FILL_MODIFIERS = 1u << 1,         /* fill(), fill_left(), fill_right() */
     PROMQL_ALL_FEATURES = (1u << 2) - 1,
+    /* Other answers rather than more; not among all: */
+    PROMQL_DELAYED_NAMES = 1u << 2,    /* metrics' names are dropped when the query ends */
+    PROMQL_TYPE_UNIT_LABELS = 1u << 3, /* __type__ and __unit__ are dropped where names are */
 };
 
 /** What is accepted as a query. */

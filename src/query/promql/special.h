@@ -23,6 +23,7 @@ special_fn special_histogram_avg;
 special_fn special_histogram_count;
 special_fn special_histogram_fraction;
 special_fn special_histogram_quantile;
+special_fn special_histogram_quantiles;
 special_fn special_histogram_stddev;
 special_fn special_histogram_stdvar;
 special_fn special_histogram_sum;

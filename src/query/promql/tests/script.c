@@ -49,6 +49,8 @@ struct command {
     struct str fail_part; /* a part of it */
     int warnings;         /* expected: 0 do not care, 1 some, -1 none */
     int infos;
+    struct str warning; /* a whole one that must be there, when given */
+    struct str info;
     struct str string; /* expected string result */
     bool want_string;
     bool want_scalar;
@@ -203,7 +205,8 @@ static bool histogram_item(struct str item, struct arena *a, struct values *dst)
             return false;
         }
         dst->h[dst->n - 1] = native_dup(&sum, a);
-        if (step != NULL && (minus ? native_sub(&sum, step) : native_add(&sum, step)) != 0) {
+        if (step != NULL &&
+            (minus ? native_sub(&sum, step, NULL) : native_add(&sum, step, NULL)) != 0) {
             return false;
         }
     }
@@ -339,23 +342,27 @@ static bool parse_expected(struct script *s, struct str line, struct command *c)
 static bool parse_expect(struct str what, struct command *c)
 {
     struct str word;
+    struct str msg = STR("");
 
     if (!take_word(&what, &word)) {
         return false;
     }
+    if (str_starts(what, STR("msg:"))) {
+        msg = str_trim(str_drop(what, 4));
+    }
     if (str_eq(word, STR("fail"))) {
         c->fail = true;
-        if (str_starts(what, STR("msg:"))) {
-            c->fail_part = str_trim(str_drop(what, 4));
-        }
+        c->fail_part = msg;
     } else if (str_eq(word, STR("ordered"))) {
         c->ordered = true;
     } else if (str_eq(word, STR("warn"))) {
         c->warnings = 1;
+        c->warning = msg;
     } else if (str_eq(word, STR("no_warn"))) {
         c->warnings = -1;
     } else if (str_eq(word, STR("info"))) {
         c->infos = 1;
+        c->info = msg;
     } else if (str_eq(word, STR("no_info"))) {
         c->infos = -1;
     } else {
@@ -488,9 +495,18 @@ static void compare(struct script *s, const struct command *c, const struct prom
     }
 }
 
-static void compare_notes(struct script *s, const char *what, int want, const struct str *v,
-                          size_t n)
+static void compare_notes(struct script *s, const char *what, int want, struct str text,
+                          const struct str *v, size_t n)
 {
+    bool found = text.n == 0;
+
+    for (size_t i = 0; i < n; i++) {
+        found |= str_eq(v[i], text);
+    }
+    if (!found) {
+        complain(s, "want among %s: %.*s\n  got: %.*s", what, STR_ARG(text),
+                 STR_ARG(n != 0 ? v[0] : STR("none")));
+    }
     if (want < 0 && n != 0) {
         complain(s, "want no %s, got: %.*s", what, STR_ARG(v[0]));
     } else if (want > 0 && n == 0) {
@@ -526,8 +542,8 @@ static void run_eval(struct script *s, struct str name, struct str args)
         complain(s, "failed: %s", e.msg);
     } else {
         compare(s, &c, r);
-        compare_notes(s, "warnings", c.warnings, r->warnings, r->warnings_n);
-        compare_notes(s, "infos", c.infos, r->infos, r->infos_n);
+        compare_notes(s, "warnings", c.warnings, c.warning, r->warnings, r->warnings_n);
+        compare_notes(s, "infos", c.infos, c.info, r->infos, r->infos_n);
     }
     promql_result_free(r);
 }
@@ -550,7 +566,7 @@ static bool read_file(const char *path, struct buf *dst)
 
 int script_run(const char *path, int *ret_evals)
 {
-    const struct promql_opts opts = {.syntax.features = PROMQL_ALL_FEATURES};
+    struct promql_opts opts = {.syntax.features = PROMQL_ALL_FEATURES};
     struct script s = {.path = path};
     struct buf text CLEANUP(buf_done) = {0};
     struct str line;
@@ -576,10 +592,16 @@ int script_run(const char *path, int *ret_evals)
         } else if (str_eq(name, STR("clear"))) {
             mem_source_clear(s.source);
         } else if (str_eq(name, STR("compat"))) {
-            const struct promql_opts old = {.syntax = {PROMQL_COMPAT_2, PROMQL_ALL_FEATURES}};
+            bool old = str_eq(str_trim(line), STR("2"));
 
+            opts.syntax.compat = old ? PROMQL_COMPAT_2 : PROMQL_COMPAT_3_5;
             promql_engine_free(s.engine);
-            s.engine = promql_engine_new(&old);
+            s.engine = promql_engine_new(&opts);
+        } else if (str_eq(name, STR("names_go_last")) || str_eq(name, STR("type_unit_labels"))) {
+            opts.syntax.features |=
+                name.p[0] == 'n' ? PROMQL_DELAYED_NAMES : PROMQL_TYPE_UNIT_LABELS;
+            promql_engine_free(s.engine);
+            s.engine = promql_engine_new(&opts);
         } else if (str_starts(name, STR("eval"))) {
             run_eval(&s, name, line);
         } else {
