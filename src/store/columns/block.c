@@ -265,6 +265,7 @@ int block_column(struct block *b, struct block_col *c, const struct column **ret
         return rc;
     }
     b->decoded_n++;
+    b->read_bytes += c->stored.n;
     if (c->type == COLTYPE_STR || c->type == COLTYPE_MIXED) {
         rc = strs_decode(raw, c->n, b->a, &col->strs);
         rc = rc == -ERR_NOMEM ? block_no_memory(b)

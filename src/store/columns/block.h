@@ -66,7 +66,8 @@ struct block {
     uint32_t shapes_n;
     const int64_t *shape_of; /* per row; NULL: all rows have shape 0 */
     bool shapes_ready;
-    uint32_t decoded_n; /* columns decoded so far */
+    uint32_t decoded_n;  /* columns decoded so far */
+    uint64_t read_bytes; /* of these, as stored */
     bool unchecked; /* checksums are not looked at: only for the fuzzer, which never finds them */
     struct err *reterr;
 };
@@ -128,9 +129,18 @@ NODISCARD int block_group(struct block *b, const struct field *f, const uint64_t
 
 /* block_rows.c */
 
+/** What of a row to make. */
+struct rows_need {
+    unsigned fields;         /* enum columns_need */
+    const struct str *attrs; /* NULL: all */
+    size_t attrs_n;
+};
+
+#define ROWS_NEED_ALL ((struct rows_need){.fields = ~0u})
+
 /** Make rows in `out`'s memory, which must not be the block's arena. */
 struct any_row;
 NODISCARD int block_make_rows(struct block *b, const uint32_t *rows, size_t n, struct arena *out,
-                              struct any_row *const *dst);
+                              struct rows_need need, struct any_row *const *dst);
 
 #endif

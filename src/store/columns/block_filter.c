@@ -5,12 +5,9 @@
  */
 #include "base/err.h"
 #include "base/hash.h"
-#include "store/columns/block.h"
+#include "store/columns/block_filter_internal.h"
 #include "store/columns/bloom.h"
 #include "store/columns/rowcodec.h"
-
-/* What a column says of a predicate before its values are looked at. */
-enum verdict { SOME, NONE };
 
 static void bit_set(uint64_t *bits, uint32_t row)
 {
@@ -64,207 +61,6 @@ uint64_t block_count(const struct block *b, const uint64_t *bits)
     return n;
 }
 
-/* Can the bloom filter rule every value out? */
-static int bloom_verdict(struct block *b, struct block_col *c, const struct filter *f,
-                         enum verdict *ret)
-{
-    struct str bloom;
-    size_t n = 0;
-    const struct str *lits;
-    int rc = block_bloom(b, c, &bloom);
-
-    *ret = SOME;
-    if (rc < 0 || bloom.n == 0) {
-        return rc;
-    }
-    switch (f->op) {
-    case PRED_EQ:
-    case PRED_NE:
-        *ret = bloom_may_match(bloom, value_text(&f->value, b->text), BLOOM_WHOLE) ? SOME : NONE;
-        break;
-    case PRED_WORD:
-    case PRED_CONTAINS:
-        if (f->value.type == VALUE_STR &&
-            !bloom_may_match(bloom, f->value.u.s, f->op == PRED_WORD ? BLOOM_WHOLE : BLOOM_INNER)) {
-            *ret = NONE;
-        }
-        break;
-    case PRED_RE:
-    case PRED_NRE:
-        lits = matcher_literals(f->regex, &n);
-        if (lits == NULL) {
-            *ret = bloom_may_match(bloom, matcher_prefix(f->regex), BLOOM_FRONT) ? SOME : NONE;
-            break;
-        }
-        *ret = NONE;
-        for (size_t i = 0; i < n && *ret == NONE; i++) {
-            *ret = bloom_may_match(bloom, lits[i], BLOOM_WHOLE) ? SOME : NONE;
-        }
-        break;
-    default:
-        break;
-    }
-    return 0;
-}
-
-/* Can min and max rule every value out? Only numbers against numbers. */
-static enum verdict range_verdict(const struct block_col *c, const struct filter *f)
-{
-    struct value min = {.type = VALUE_I64, .u.i = c->min};
-    struct value max = {.type = VALUE_I64, .u.i = c->max};
-    int lo;
-    int hi;
-
-    if ((c->type != COLTYPE_I64 && c->type != COLTYPE_F64) || !value_is_number(&f->value)) {
-        return SOME;
-    }
-    if (c->type == COLTYPE_F64) {
-        min.type = max.type = VALUE_F64;
-        memcpy(&min.u.f, &c->min, sizeof(double));
-        memcpy(&max.u.f, &c->max, sizeof(double));
-    }
-    lo = value_compare_numbers(&min, &f->value);
-    hi = value_compare_numbers(&max, &f->value);
-    if (lo == 2 || hi == 2) {
-        return SOME;
-    }
-    switch (f->op) {
-    case PRED_EQ:
-    case PRED_NE:
-        return lo > 0 || hi < 0 ? NONE : SOME;
-    case PRED_LT:
-        return lo >= 0 ? NONE : SOME;
-    case PRED_LE:
-        return lo > 0 ? NONE : SOME;
-    case PRED_GT:
-        return hi <= 0 ? NONE : SOME;
-    case PRED_GE:
-        return hi < 0 ? NONE : SOME;
-    default:
-        return SOME;
-    }
-}
-
-static int col_verdict(struct block *b, struct block_col *c, const struct filter *f,
-                       enum verdict *ret)
-{
-    *ret = range_verdict(c, f);
-    return *ret == NONE ? 0 : bloom_verdict(b, c, f, ret);
-}
-
-static void compare_ints(const int64_t *v, size_t n, enum pred_op op, int64_t x, uint8_t *hit)
-{
-    switch (op) {
-    case PRED_LT:
-        for (size_t i = 0; i < n; i++) {
-            hit[i] = v[i] < x;
-        }
-        break;
-    case PRED_LE:
-        for (size_t i = 0; i < n; i++) {
-            hit[i] = v[i] <= x;
-        }
-        break;
-    case PRED_GT:
-        for (size_t i = 0; i < n; i++) {
-            hit[i] = v[i] > x;
-        }
-        break;
-    case PRED_GE:
-        for (size_t i = 0; i < n; i++) {
-            hit[i] = v[i] >= x;
-        }
-        break;
-    default:
-        for (size_t i = 0; i < n; i++) {
-            hit[i] = v[i] == x;
-        }
-    }
-}
-
-static bool is_comparison(enum pred_op op)
-{
-    return op == PRED_EQ || op == PRED_NE || op == PRED_LT || op == PRED_LE || op == PRED_GT ||
-           op == PRED_GE;
-}
-
-/* A string or encoded value against the predicate. `skip_empty`: empty text counts as absent. */
-static int string_hit(struct block *b, const struct filter *f, enum col_type type, struct str s,
-                      uint8_t *ret)
-{
-    struct value v = {.type = VALUE_STR, .u.s = s};
-
-    if (type == COLTYPE_MIXED) {
-        struct rd r = rd_of(s);
-        int rc = value_decode(&r, b->a, &v);
-
-        if (rc < 0) {
-            return rc == -ERR_NOMEM ? block_no_memory(b) : block_corrupt(b, "a value");
-        }
-    }
-    *ret = pred_value(f, &v, b->text);
-    return 0;
-}
-
-static int strings_hits(struct block *b, const struct filter *f, const struct column *col,
-                        uint8_t *hit)
-{
-    const struct strs *s = &col->strs;
-    size_t distinct = s->form == STRS_FLAT ? s->n : s->dict_n;
-    uint8_t *of = hit;
-    int rc = 0;
-
-    if (s->form != STRS_FLAT) {
-        of = arena_alloc(b->a, distinct, 1);
-        if (of == NULL) {
-            return block_no_memory(b);
-        }
-    }
-    for (size_t i = 0; i < distinct && rc == 0; i++) {
-        rc = string_hit(b, f, col->type, s->v[i], &of[i]);
-    }
-    if (s->form == STRS_DICT) {
-        for (size_t i = 0; i < s->n; i++) {
-            hit[i] = of[s->codes[i]];
-        }
-    } else if (s->form == STRS_CONST) {
-        memset(hit, of[0], s->n);
-    }
-    return rc;
-}
-
-/* hit[i] for every value of the column. */
-static int column_hits(struct block *b, const struct filter *f, const struct column *col,
-                       uint8_t *hit)
-{
-    if (f->op == PRED_EXISTS) {
-        memset(hit, 1, col->n);
-        return 0;
-    }
-    if (col->type == COLTYPE_STR || col->type == COLTYPE_MIXED) {
-        return strings_hits(b, f, col, hit);
-    }
-    if (col->type == COLTYPE_I64 && is_comparison(f->op) && f->value.type == VALUE_I64) {
-        compare_ints(col->ints, col->n, f->op, f->value.u.i, hit);
-        return 0;
-    }
-    for (size_t i = 0; i < col->n; i++) {
-        struct value v;
-        int rc;
-
-        if (i != 0 && col->type != COLTYPE_F64 && col->ints[i] == col->ints[i - 1]) {
-            hit[i] = hit[i - 1];
-            continue;
-        }
-        rc = column_value(col, i, b->a, &v);
-        if (rc < 0) {
-            return block_corrupt(b, "a value");
-        }
-        hit[i] = pred_value(f, &v, b->text);
-    }
-    return 0;
-}
-
 static void hits_to_bits(const struct block *b, const uint8_t *hit, const uint32_t *rank,
                          uint64_t *bits)
 {
@@ -303,12 +99,12 @@ static int attr_column_bits(struct block *b, struct block_col *c, const struct f
     enum verdict verdict;
     uint32_t number = 0;
     uint8_t *hit;
-    int rc = col_verdict(b, c, f, &verdict);
+    int rc = block_col_verdict(b, c, f, &verdict);
 
     while (b->attrs[number] != c) {
         number++;
     }
-    if (rc == 0 && (verdict == SOME || present != NULL)) {
+    if (rc == 0 && (verdict == VERDICT_SOME || present != NULL)) {
         rc = block_rank(b, number, &rank);
     }
     if (rc < 0) {
@@ -317,7 +113,7 @@ static int attr_column_bits(struct block *b, struct block_col *c, const struct f
     if (present != NULL) {
         rank_to_bits(b, rank, present);
     }
-    if (verdict == NONE) {
+    if (verdict == VERDICT_NONE) {
         bits_none(b, bits);
         return 0;
     }
@@ -333,7 +129,7 @@ static int attr_column_bits(struct block *b, struct block_col *c, const struct f
     if (hit == NULL) {
         return block_no_memory(b);
     }
-    rc = column_hits(b, f, col, hit);
+    rc = block_column_hits(b, f, col, hit);
     hits_to_bits(b, hit, rank, bits);
     return rc;
 }
@@ -504,8 +300,8 @@ static int present_bits(struct block *b, enum col_id id,
     if (c == NULL) {
         return 0;
     }
-    rc = col_verdict(b, c, f, &verdict);
-    if (rc < 0 || verdict == NONE) {
+    rc = block_col_verdict(b, c, f, &verdict);
+    if (rc < 0 || verdict == VERDICT_NONE) {
         return rc;
     }
     rc = block_column(b, c, &col);
@@ -513,7 +309,7 @@ static int present_bits(struct block *b, enum col_id id,
     if (rc < 0 || hit == NULL) {
         return rc < 0 ? rc : block_no_memory(b);
     }
-    rc = column_hits(b, f, col, hit);
+    rc = block_column_hits(b, f, col, hit);
     for (uint32_t row = 0; row < block_rows_n(b) && rc == 0; row++) {
         hit[row] = hit[row] && present(col, row);
     }
@@ -613,7 +409,7 @@ static int number_bits(struct block *b, enum col_id id, const struct filter *f, 
     int rc;
 
     bits_none(b, bits);
-    if (range_verdict(c, f) == NONE) {
+    if (block_range_verdict(c, f) == VERDICT_NONE) {
         return 0;
     }
     rc = block_ints(b, id, &col.ints);
@@ -621,7 +417,7 @@ static int number_bits(struct block *b, enum col_id id, const struct filter *f, 
     if (rc < 0 || hit == NULL) {
         return rc < 0 ? rc : block_no_memory(b);
     }
-    rc = column_hits(b, f, &col, hit);
+    rc = block_column_hits(b, f, &col, hit);
     hits_to_bits(b, hit, NULL, bits);
     return rc;
 }

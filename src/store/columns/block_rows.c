@@ -15,6 +15,7 @@ struct maker {
     struct arena *out;
     struct any_row *const *dst;
     enum columns_kind kind;
+    struct rows_need need;
 };
 
 static int no_room(struct maker *m)
@@ -215,8 +216,23 @@ static int make_bodies(struct maker *m)
     return rc;
 }
 
+static bool wants_attr(const struct maker *m, struct str name)
+{
+    if (m->need.attrs == NULL) {
+        return true;
+    }
+    for (size_t i = 0; i < m->need.attrs_n; i++) {
+        if (str_eq(m->need.attrs[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Attribute columns of the block, decoded as shapes ask for them. */
 struct attr_cache {
+    bool known; /* whether it is wanted */
+    bool unwanted;
     const struct column *col;
     const uint32_t *rank; /* NULL: row is the index */
     struct str name;      /* in the rows' memory */
@@ -226,7 +242,12 @@ static int cache_attr(struct maker *m, struct attr_cache *c, uint32_t number)
 {
     int rc;
 
-    if (c->col != NULL) {
+    if (c->known) {
+        return 0;
+    }
+    c->known = true;
+    c->unwanted = !wants_attr(m, m->b->attrs[number]->name);
+    if (c->unwanted) {
         return 0;
     }
     rc = block_rank(m->b, number, &c->rank);
@@ -254,6 +275,7 @@ static int make_row_attrs(struct maker *m, struct attr_cache *cache, const struc
     struct attr *v;
     struct str bytes = str_of(NULL, 0);
     struct rd rd;
+    size_t n = 0;
 
     if (s->n == 0) {
         return 0;
@@ -264,24 +286,26 @@ static int make_row_attrs(struct maker *m, struct attr_cache *cache, const struc
     }
     rd = rd_of(bytes);
     for (uint32_t i = 0; i < s->n; i++) {
+        struct attr_cache *c = NULL;
         int rc;
 
         if (s->items[i] == SHAPE_REST) {
-            rc = rest_attr(m, &rd, &v[i]);
+            rc = rest_attr(m, &rd, &v[n]);
+            n += rc == 0 && wants_attr(m, v[n].key) ? 1 : 0;
         } else {
-            struct attr_cache *c = &cache[s->items[i] - 1];
-
+            c = &cache[s->items[i] - 1];
             rc = cache_attr(m, c, s->items[i] - 1);
-            if (rc == 0) {
-                v[i].key = c->name;
-                rc = make_value(m, c->col, c->rank != NULL ? c->rank[row] : row, &v[i].value);
+            if (rc == 0 && !c->unwanted) {
+                v[n].key = c->name;
+                rc = make_value(m, c->col, c->rank != NULL ? c->rank[row] : row, &v[n].value);
+                n++;
             }
         }
         if (rc < 0) {
             return rc;
         }
     }
-    *ret = (struct attrs){v, s->n};
+    *ret = (struct attrs){v, n};
     return 0;
 }
 
@@ -375,39 +399,90 @@ static int make_log_ints(struct maker *m)
     return 0;
 }
 
-int block_make_rows(struct block *b, const uint32_t *rows, size_t n, struct arena *out,
-                    struct any_row *const *dst)
+/* Resources and scopes nobody looks at. */
+static void make_no_tables(struct maker *m, bool resources, bool scopes)
 {
-    struct maker maker = {
-        .b = b, .rows = rows, .n = n, .out = out, .dst = dst, .kind = part_kind(b->part)};
-    struct maker *m = &maker;
-    bool spans = m->kind == COLUMNS_SPANS;
-    int rc = spans ? make_span_ints(m) : make_log_ints(m);
+    static const struct resource NO_RESOURCE = {0};
+    static const struct scope NO_SCOPE = {0};
 
-    rc = rc < 0 ? rc
-                : make_ids(m, COL_TRACE_ID, TRACE_ID_SIZE, offsetof(struct span, trace_id),
-                           offsetof(struct log_record, trace_id));
+    for (size_t i = 0; i < m->n; i++) {
+        if (resources) {
+            m->dst[i]->span.resource = &NO_RESOURCE;
+            m->dst[i]->log.resource = &NO_RESOURCE;
+        }
+        if (scopes) {
+            m->dst[i]->span.scope = &NO_SCOPE;
+            m->dst[i]->log.scope = &NO_SCOPE;
+        }
+    }
+}
+
+static int make_all_ids(struct maker *m)
+{
+    int rc = make_ids(m, COL_TRACE_ID, TRACE_ID_SIZE, offsetof(struct span, trace_id),
+                      offsetof(struct log_record, trace_id));
+
     rc = rc < 0 ? rc
                 : make_ids(m, COL_SPAN_ID, SPAN_ID_SIZE, offsetof(struct span, span_id),
                            offsetof(struct log_record, span_id));
-    if (spans) {
+    if (m->kind == COLUMNS_SPANS) {
         rc = rc < 0 ? rc
                     : make_ids(m, COL_PARENT_ID, SPAN_ID_SIZE, offsetof(struct span, parent_id), 0);
-        rc = rc < 0 ? rc : make_texts(m, COL_NAME, offsetof(struct span, name), 0);
-        rc = rc < 0 ? rc
-                    : make_texts(m, COL_STATUS_MESSAGE, offsetof(struct span, status_message), 0);
         rc = rc < 0 ? rc : make_texts(m, COL_TRACE_STATE, offsetof(struct span, trace_state), 0);
-        rc = rc < 0 ? rc : make_blobs(m, COL_EVENTS);
-        rc = rc < 0 ? rc : make_blobs(m, COL_LINKS);
-    } else {
-        rc = rc < 0 ? rc : make_bodies(m);
-        rc = rc < 0
-                 ? rc
-                 : make_texts(m, COL_SEVERITY_TEXT, 0, offsetof(struct log_record, severity_text));
-        rc =
-            rc < 0 ? rc : make_texts(m, COL_EVENT_NAME, 0, offsetof(struct log_record, event_name));
     }
-    rc = rc < 0 ? rc : make_attrs(m);
-    rc = rc < 0 ? rc : make_resources(m);
-    return rc < 0 ? rc : make_scopes(m);
+    return rc;
+}
+
+static int make_all_texts(struct maker *m)
+{
+    int rc;
+
+    if (m->kind == COLUMNS_SPANS) {
+        rc = make_texts(m, COL_NAME, offsetof(struct span, name), 0);
+        return rc < 0 ? rc
+                      : make_texts(m, COL_STATUS_MESSAGE, offsetof(struct span, status_message), 0);
+    }
+    rc = make_texts(m, COL_SEVERITY_TEXT, 0, offsetof(struct log_record, severity_text));
+    return rc < 0 ? rc : make_texts(m, COL_EVENT_NAME, 0, offsetof(struct log_record, event_name));
+}
+
+int block_make_rows(struct block *b, const uint32_t *rows, size_t n, struct arena *out,
+                    struct rows_need need, struct any_row *const *dst)
+{
+    struct maker maker = {.b = b,
+                          .rows = rows,
+                          .n = n,
+                          .out = out,
+                          .dst = dst,
+                          .kind = part_kind(b->part),
+                          .need = need};
+    struct maker *m = &maker;
+    const unsigned f = need.fields;
+    bool spans = m->kind == COLUMNS_SPANS;
+    int rc = spans ? make_span_ints(m) : make_log_ints(m);
+
+    if (rc == 0 && (f & COLUMNS_NEED_IDS) != 0) {
+        rc = make_all_ids(m);
+    }
+    if (rc == 0 && (f & COLUMNS_NEED_TEXT) != 0) {
+        rc = make_all_texts(m);
+    }
+    if (rc == 0 && spans && (f & COLUMNS_NEED_EVENTS) != 0) {
+        rc = make_blobs(m, COL_EVENTS);
+        rc = rc < 0 ? rc : make_blobs(m, COL_LINKS);
+    }
+    if (rc == 0 && !spans && (f & COLUMNS_NEED_BODY) != 0) {
+        rc = make_bodies(m);
+    }
+    if (rc == 0 && (f & COLUMNS_NEED_ATTRS) != 0) {
+        rc = make_attrs(m);
+    }
+    make_no_tables(m, (f & COLUMNS_NEED_RESOURCE) == 0, (f & COLUMNS_NEED_SCOPE) == 0);
+    if (rc == 0 && (f & COLUMNS_NEED_RESOURCE) != 0) {
+        rc = make_resources(m);
+    }
+    if (rc == 0 && (f & COLUMNS_NEED_SCOPE) != 0) {
+        rc = make_scopes(m);
+    }
+    return rc;
 }

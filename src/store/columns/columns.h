@@ -54,38 +54,121 @@ NODISCARD int columns_append_spans(struct columns *c, const struct span *spans, 
 NODISCARD int columns_append_logs(struct columns *c, const struct log_record *logs, size_t n,
                                   struct columns_commit *ret, struct err *reterr);
 
+/** What of a row a callback looks at. Always there: times, duration, kind, status, severity, flags and
+ * counts of what was dropped. What was not asked for is empty or there all the same; resource and scope are
+ * never NULL. */
+enum columns_need {
+    COLUMNS_NEED_IDS = 1 << 0,   /* trace, span and parent id, trace state */
+    COLUMNS_NEED_TEXT = 1 << 1,  /* span name, status message; severity text, event name */
+    COLUMNS_NEED_BODY = 1 << 2,  /* of a log record */
+    COLUMNS_NEED_ATTRS = 1 << 3, /* the row's own */
+    COLUMNS_NEED_RESOURCE = 1 << 4,
+    COLUMNS_NEED_SCOPE = 1 << 5,
+    COLUMNS_NEED_EVENTS = 1 << 6, /* of a span, and its links */
+    COLUMNS_NEED_TIMES = 1 << 7,  /* only what is always there */
+};
+
 struct columns_query {
     int64_t min_ns;              /* inclusive; of span start / log time */
     int64_t max_ns;              /* exclusive */
     const struct filter *filter; /* NULL: all rows */
     struct cancel *cancel;
     struct budget *budget;
+    unsigned need;           /* set of enum columns_need; 0: whole rows */
+    const struct str *attrs; /* with NEED_ATTRS: others may be left out; NULL: all */
+    size_t attrs_n;
+    bool oldest_first; /* scans only */
 };
 
 struct scan_stats {
     uint64_t rows_scanned;
     uint64_t blocks_read;
     uint64_t blocks_pruned;
+    uint64_t bytes_read; /* of columns as they are stored, and of batches in memory */
 };
 
-/** Called per row, newest first (time falling, ties in a stable order). `row` and what it points to live
- * until the call returns. `id` is unique and stable across flushes, merges and restarts.
- * @return 0 to go on, 1 to stop, negative error */
+/** Called per row in the order of the scan: newest first is (time falling, id falling), oldest first its exact
+ * reverse. `row` and what it points to live until the call returns. `id` is unique and stable across
+ * flushes, merges and restarts. @return 0 to go on, 1 to stop, negative error */
 typedef int (*columns_span_fn)(void *arg, const struct span *row, uint64_t id);
 typedef int (*columns_log_fn)(void *arg, const struct log_record *row, uint64_t id);
 
-/** Rows newest first. `before_ns`/`before_id`: only rows that sort after that row in this order (a page
- * cursor); before_ns INT64_MAX: from the start. Early exit when `fn` stops. `ret_stats` may be NULL.
- * @return 0; -ERR_CANCELED, -ERR_TIMEOUT, -ERR_NOMEM, -ERR_CORRUPT */
+/** Rows in order. `before_ns`/`before_id`: only rows that come after that row in this order (a page cursor);
+ * from the start with before_ns INT64_MAX, or INT64_MIN when oldest first. Early exit when `fn` stops.
+ * `ret_stats` may be NULL. @return 0; -ERR_CANCELED, -ERR_TIMEOUT, -ERR_NOMEM, -ERR_CORRUPT */
 NODISCARD int columns_scan_spans(struct columns *c, const struct columns_query *q,
                                  int64_t before_ns, uint64_t before_id, columns_span_fn fn,
                                  void *arg, struct scan_stats *ret_stats, struct err *reterr);
 NODISCARD int columns_scan_logs(struct columns *c, const struct columns_query *q, int64_t before_ns,
                                 uint64_t before_id, columns_log_fn fn, void *arg,
                                 struct scan_stats *ret_stats, struct err *reterr);
-/** All spans of one trace, by start time rising; through the trace-id index, no scan. */
+/** All spans of one trace, by start time rising; through the trace-id index, no scan. Copies of one span that
+ * a client sent twice (same id, parent, name, kind, start and end) are given once; different spans that share
+ * an id are all given. */
 NODISCARD int columns_trace(struct columns *c, struct trace_id id, struct cancel *cancel,
                             columns_span_fn fn, void *arg, struct err *reterr);
+
+/** One trace of a batch: its spans by start time rising, copies given once as by columns_trace(). */
+struct columns_trace_spans {
+    size_t index; /* of its id in the list asked for */
+    const struct span *spans;
+    const uint64_t *row_ids;
+    size_t n; /* at least 1 */
+};
+
+/** What `t` points to lives until the call returns. @return 0 to go on, 1 to stop, negative error */
+typedef int (*columns_trace_fn)(void *arg, const struct columns_trace_spans *t);
+
+/** The spans of many traces at once, each block read once: those that start in [q->min_ns, q->max_ns), which
+ * also limits the parts that are asked. `fn` is called per trace that was found, in the order of `ids` (equal
+ * ids: once). q->filter is not used, q->need is. All spans of the batch are in memory at once: ask for a few
+ * hundred traces at a time. @return as scans; -ERR_NOMEM when the batch does not fit in the budget */
+NODISCARD int columns_traces(struct columns *c, const struct columns_query *q,
+                             const struct trace_id *ids, size_t n, columns_trace_fn fn, void *arg,
+                             struct scan_stats *ret_stats, struct err *reterr);
+
+/** @param time_ns  start of the first row found, in the order of the scan. @return as columns_span_fn */
+typedef int (*columns_trace_id_fn)(void *arg, const struct trace_id *id, int64_t time_ns);
+/** Distinct ids of traces with a row that passes, by their newest such row (oldest first: their oldest).
+ * Works on logs too. Rows without a trace id are skipped. Memory grows by 24 bytes per id. */
+NODISCARD int columns_trace_ids(struct columns *c, const struct columns_query *q,
+                                columns_trace_id_fn fn, void *arg, struct scan_stats *ret_stats,
+                                struct err *reterr);
+
+/** A distinct resource and what of it passed. */
+struct columns_stream {
+    const struct resource *resource;
+    uint64_t rows;
+    uint64_t bytes; /* of the rows before encoding, about */
+};
+
+struct columns_streams {
+    struct columns_stream *v;
+    size_t n;
+    struct scan_stats stats;
+};
+
+/** Falling by rows. Blocks of one stream within the range are counted without being read. In `a`. */
+NODISCARD int columns_streams(struct columns *c, const struct columns_query *q, struct arena *a,
+                              struct columns_streams *ret, struct err *reterr);
+
+/** An attribute's name in one scope (FIELD_ATTR, FIELD_RESOURCE, FIELD_SCOPE). */
+struct columns_name {
+    enum field_scope scope;
+    struct str name;
+    uint64_t rows;
+    unsigned types; /* set of 1 << enum value_type; 0: not known without reading it */
+};
+
+struct columns_names {
+    struct columns_name *v;
+    size_t n;
+    struct scan_stats stats;
+};
+
+/** Names of attributes on rows that pass, falling by rows. Without a filter a block's directory is enough. */
+NODISCARD int columns_names(struct columns *c, const struct columns_query *q, struct arena *a,
+                            struct columns_names *ret, struct err *reterr);
 
 struct columns_group {
     struct str value;

@@ -89,3 +89,13 @@ const struct filter *filter_regex(struct arena *a, struct field field, bool nega
     }
     return f;
 }
+
+const struct filter *filter_search(struct arena *a, struct field field, const struct search *search)
+{
+    struct filter *f = (struct filter *)filter_pred(a, field, PRED_SEARCH_RE, (struct value){0});
+
+    if (f != NULL) {
+        f->search = search;
+    }
+    return f;
+}

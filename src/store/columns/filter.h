@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "model/matcher.h"
 #include "model/otel.h"
+#include "model/search.h"
 
 /** Where a field lives. ANY looks in attributes first, then in the resource. */
 enum field_scope { FIELD_INTRINSIC, FIELD_ATTR, FIELD_RESOURCE, FIELD_SCOPE, FIELD_ANY };
@@ -37,9 +38,11 @@ enum pred_op {
     PRED_CONTAINS, /* substring, ASCII case-insensitive */
     PRED_WORD, /* a whole token, ASCII case-insensitive: [A-Za-z0-9_] and all bytes >= 0x80 make tokens;
                 * a text of several tokens is a phrase: its ends must be ends of tokens */
+    PRED_CONTAINS_CS, /* substring, byte for byte */
+    PRED_SEARCH_RE,   /* regex found anywhere in the value's text */
 };
 
-/* Text of a value (EQ against a string, RE, CONTAINS, WORD, groups of a histogram): strings as they are,
+/* Text of a value (EQ against a string, RE, CONTAINS, WORD, CONTAINS_CS, SEARCH_RE, groups of a histogram): strings as they are,
  * numbers as JSON, true/false, bytes as base64, arrays and maps as JSON, an empty value as "". */
 
 enum filter_type { FILTER_TRUE, FILTER_AND, FILTER_OR, FILTER_NOT, FILTER_PRED };
@@ -51,8 +54,10 @@ struct filter {
     /* PRED */
     struct field field;
     enum pred_op op;
-    struct value value; /* EQ..GE (a string equals a number of the same text), CONTAINS, WORD */
+    struct value
+        value; /* EQ..GE (a string equals a number of the same text), CONTAINS, WORD, CONTAINS_CS */
     const struct matcher *regex; /* RE, NRE; made with MATCH_RE */
+    const struct search *search; /* SEARCH_RE */
 };
 
 /** Builders; everything in the arena; NULL when it is out of budget (and NULL kids give NULL). */
@@ -62,6 +67,8 @@ const struct filter *filter_not(struct arena *a, const struct filter *kid);
 const struct filter *filter_pred(struct arena *a, struct field f, enum pred_op op, struct value v);
 const struct filter *filter_regex(struct arena *a, struct field f, bool negate,
                                   const struct matcher *regex);
+/** `search` is borrowed and must outlive the filter. */
+const struct filter *filter_search(struct arena *a, struct field f, const struct search *search);
 
 /** Does one row pass? The reference the column-wise evaluation must agree with; for live tail and tests.
  * NULL passes everything. A value whose text does not fit in memory passes nothing. */

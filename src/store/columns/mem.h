@@ -12,9 +12,21 @@
 #include "base/vec.h"
 #include "store/columns/rowcodec.h"
 
+/** Short fingerprints of the trace ids in a chunk, sorted, each once. */
+struct trace_set {
+    size_t n;
+    uint32_t v[];
+};
+
+/** Made when the first query asks. */
+struct mem_index {
+    _Atomic(struct trace_set *) traces; /* acq_rel: the set is complete before it can be seen */
+};
+
 struct mem_chunk {
     struct batch_info info;
-    struct str payload; /* owned by the generation */
+    struct str payload;      /* owned by the generation */
+    struct mem_index *index; /* the same; NULL: none, the rows have to be looked at */
 };
 
 struct mem_gen {
@@ -36,6 +48,11 @@ void mem_gen_unref(struct mem_gen *g); /* NULL is fine */
 /** Take over a payload (mem_free()d later). Room must have been reserved. `charged`: of the budget. */
 void mem_gen_add(struct mem_gen *g, const struct batch_info *info, struct str payload,
                  int64_t charged);
+
+/** The chunk's trace ids (the generation's, for as long as that is pinned); NULL when they could not be listed. */
+const struct trace_set *mem_chunk_traces(const struct mem_chunk *c);
+/** May a row of the chunk belong to the trace? */
+bool mem_chunk_may_have(const struct mem_chunk *c, const uint8_t trace_id[16]);
 
 /** Called with each wanted row. @return 0 to go on, 1 to stop, negative error */
 typedef int (*mem_row_fn)(void *arg, const struct batch *b, struct str row, uint32_t at,

@@ -114,7 +114,7 @@ static int cursor_load(struct merge *m, struct cursor *cu)
         rows[i] = (uint32_t)i;
         dst[i] = &cu->rows[i];
     }
-    rc = block_make_rows(&b, rows, n, &cu->rows_arena, dst);
+    rc = block_make_rows(&b, rows, n, &cu->rows_arena, ROWS_NEED_ALL, dst);
     rc = rc < 0 ? rc : block_ints(&b, COL_ID, &cu->ids);
     rc = rc < 0 ? rc : block_ints(&b, COL_RESOURCE, &cu->resources);
     rc = rc < 0 ? rc : block_ints(&b, COL_SCOPE, &cu->scopes);

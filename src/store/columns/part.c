@@ -311,33 +311,67 @@ static uint32_t first_page(const struct part *p, uint64_t fp)
     return lo != 0 ? lo - 1 : 0;
 }
 
+/* One page of the trace index, decoded. */
+struct open_page {
+    uint32_t index;
+    bool open;
+    int64_t fps[TRACE_PAGE];
+    int64_t blocks[TRACE_PAGE];
+};
+
+static int open_page(const struct part *p, uint32_t i, struct open_page *o, struct err *reterr)
+{
+    const struct trace_page *page = &p->pages[i];
+    struct rd r = {.p = p->traces.p + page->offset,
+                   .end = p->traces.p + page->offset + page->bytes};
+
+    if (o->open && o->index == i) {
+        return 0;
+    }
+    o->open = false;
+    if (page->crc != crc32c(0, r.p, page->bytes) || !ints_decode(&r, page->entries_n, o->fps) ||
+        !ints_decode(&r, page->entries_n, o->blocks)) {
+        return corrupt(p, "traces", "checksum of a page", reterr);
+    }
+    o->open = true;
+    o->index = i;
+    return 0;
+}
+
+int part_traces_blocks(const struct part *p, const uint64_t *fingerprints, size_t n,
+                       block_list *ret, struct err *reterr)
+{
+    struct open_page o = {.open = false};
+
+    for (size_t f = 0; f < n; f++) {
+        uint64_t fp = fingerprints[f];
+
+        for (uint32_t i = first_page(p, fp); i < p->pages_n && p->pages[i].first <= fp; i++) {
+            int rc = open_page(p, i, &o, reterr);
+
+            for (uint32_t k = 0; rc == 0 && k < p->pages[i].entries_n; k++) {
+                if ((uint64_t)o.fps[k] != fp) {
+                    continue;
+                }
+                if ((uint64_t)o.blocks[k] >= p->h->blocks_n) {
+                    return corrupt(p, "traces", "a block that is not there", reterr);
+                }
+                if (!vec_push(ret, (uint32_t)o.blocks[k])) {
+                    return err_set(reterr, ERR_NOMEM, "no memory for the blocks of a trace");
+                }
+            }
+            if (rc < 0) {
+                return rc;
+            }
+        }
+    }
+    return 0;
+}
+
 int part_trace_blocks(const struct part *p, const uint8_t id[16], block_list *ret,
                       struct err *reterr)
 {
     uint64_t fp = trace_fingerprint(id);
 
-    for (uint32_t i = first_page(p, fp); i < p->pages_n && p->pages[i].first <= fp; i++) {
-        const struct trace_page *page = &p->pages[i];
-        struct rd r = {.p = p->traces.p + page->offset,
-                       .end = p->traces.p + page->offset + page->bytes};
-        int64_t fps[TRACE_PAGE];
-        int64_t blocks[TRACE_PAGE];
-
-        if (page->crc != crc32c(0, r.p, page->bytes) || !ints_decode(&r, page->entries_n, fps) ||
-            !ints_decode(&r, page->entries_n, blocks)) {
-            return corrupt(p, "traces", "checksum of a page", reterr);
-        }
-        for (uint32_t k = 0; k < page->entries_n; k++) {
-            if ((uint64_t)fps[k] != fp) {
-                continue;
-            }
-            if ((uint64_t)blocks[k] >= p->h->blocks_n) {
-                return corrupt(p, "traces", "a block that is not there", reterr);
-            }
-            if (!vec_push(ret, (uint32_t)blocks[k])) {
-                return err_set(reterr, ERR_NOMEM, "no memory for the blocks of a trace");
-            }
-        }
-    }
-    return 0;
+    return part_traces_blocks(p, &fp, 1, ret, reterr);
 }

@@ -58,5 +58,8 @@ struct str part_scope_bytes(const struct part *p, uint32_t i);
 typedef VEC(uint32_t) block_list;
 NODISCARD int part_trace_blocks(const struct part *p, const uint8_t id[16], block_list *ret,
                                 struct err *reterr);
+/** The same for many traces, given as rising fingerprints; a block may be listed more than once. */
+NODISCARD int part_traces_blocks(const struct part *p, const uint64_t *fingerprints, size_t n,
+                                 block_list *ret, struct err *reterr);
 
 #endif

@@ -137,7 +137,11 @@ bool pred_value(const struct filter *p, const struct value *v, struct buf *scrat
     case PRED_NRE:
         text = value_text(v, scratch);
         return !scratch->failed && matcher_matches(p->regex, text);
+    case PRED_SEARCH_RE:
+        text = value_text(v, scratch);
+        return !scratch->failed && search_found(p->search, text);
     case PRED_CONTAINS:
+    case PRED_CONTAINS_CS:
     case PRED_WORD:
         break;
     }
@@ -147,6 +151,9 @@ bool pred_value(const struct filter *p, const struct value *v, struct buf *scrat
     text = value_text(v, scratch);
     if (scratch->failed) {
         return false;
+    }
+    if (p->op == PRED_CONTAINS_CS) {
+        return str_find(text, p->value.u.s) >= 0;
     }
     return p->op == PRED_CONTAINS ? text_contains(text, p->value.u.s)
                                   : text_has_word(text, p->value.u.s);

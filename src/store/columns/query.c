@@ -16,17 +16,12 @@ static int newest_first(const void *pa, const void *pb)
     return (a->max_ns < b->max_ns) - (a->max_ns > b->max_ns);
 }
 
-static void add_chunks(struct query *qu)
+static int oldest_first(const void *pa, const void *pb)
 {
-    for (size_t i = 0; i < qu->snap.chunks_n; i++) {
-        const struct mem_chunk *c = &qu->snap.chunks[i];
+    const struct source *a = pa;
+    const struct source *b = pb;
 
-        qu->sources[qu->sources_n++] =
-            (struct source){.min_ns = c->info.min_ns,
-                            .max_ns = c->info.max_ns,
-                            .chunk = c,
-                            .row_bytes = (uint32_t)(c->payload.n / c->info.rows_n)};
-    }
+    return (a->min_ns > b->min_ns) - (a->min_ns < b->min_ns);
 }
 
 bool filter_one_trace(const struct filter *f, struct trace_id *ret)
@@ -45,6 +40,26 @@ bool filter_one_trace(const struct filter *f, struct trace_id *ret)
     return f->type == FILTER_PRED && f->op == PRED_EQ && f->field.scope == FIELD_INTRINSIC &&
            str_eq(f->field.name, STR("trace_id")) && f->value.type == VALUE_STR &&
            hex_decode(f->value.u.s, ret->b, TRACE_ID_SIZE);
+}
+
+static void add_chunks(struct query *qu)
+{
+    struct trace_id id;
+    bool one = filter_one_trace(qu->q->filter, &id);
+
+    for (size_t i = 0; i < qu->snap.chunks_n; i++) {
+        const struct mem_chunk *c = &qu->snap.chunks[i];
+
+        if (one && !mem_chunk_may_have(c, id.b)) {
+            qu->stats.blocks_pruned++;
+            continue;
+        }
+        qu->sources[qu->sources_n++] =
+            (struct source){.min_ns = c->info.min_ns,
+                            .max_ns = c->info.max_ns,
+                            .chunk = c,
+                            .row_bytes = (uint32_t)(c->payload.n / c->info.rows_n)};
+    }
 }
 
 static void add_block(struct query *qu, struct part *p, uint32_t i)
@@ -111,7 +126,8 @@ int query_begin(struct columns *c, const struct columns_query *q, enum columns_k
         query_end(&qu, NULL);
         return rc;
     }
-    qsort(qu.sources, qu.sources_n, sizeof(*qu.sources), newest_first);
+    qsort(qu.sources, qu.sources_n, sizeof(*qu.sources),
+          q->oldest_first ? oldest_first : newest_first);
     *ret = qu;
     return 0;
 }

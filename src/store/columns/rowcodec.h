@@ -82,8 +82,8 @@ NODISCARD int rowcodec_span(const struct batch *b, struct str row, struct arena 
                             struct span *ret);
 NODISCARD int rowcodec_log(const struct batch *b, struct str row, struct arena *a,
                            struct log_record *ret);
-/** Trace id of a span row without decoding the rest; the batch's tables are not needed. */
-NODISCARD int rowcodec_row_trace(struct str row, struct trace_id *ret);
+/** Trace id of a row (all zero: none) without decoding the rest; the batch's tables are not needed. */
+NODISCARD int rowcodec_row_trace(struct str row, enum columns_kind kind, struct trace_id *ret);
 
 /** Rows of a part lie in the order of this key: rows of one service beside each other, then by resource. */
 uint64_t stream_key(const struct resource *r, struct str encoded);

@@ -183,15 +183,23 @@ int rowcodec_row_tables(const struct batch *b, struct str row, size_t *ret_resou
     return rc;
 }
 
-int rowcodec_row_trace(struct str row, struct trace_id *ret)
+int rowcodec_row_trace(struct str row, enum columns_kind kind, struct trace_id *ret)
 {
     struct rd r = rd_of(row);
+    uint64_t has = HAS_TRACE;
 
+    *ret = (struct trace_id){0};
     rd_varint(&r); /* time */
     rd_varint(&r); /* resource */
     rd_varint(&r); /* scope */
     rd_varint(&r); /* arrival */
-    rd_copy(&r, ret->b, TRACE_ID_SIZE);
+    if (kind == COLUMNS_LOGS) {
+        has = rd_varint(&r);
+        rd_u8(&r); /* severity */
+    }
+    if ((has & HAS_TRACE) != 0) {
+        rd_copy(&r, ret->b, TRACE_ID_SIZE);
+    }
     return r.bad ? -ERR_CORRUPT : 0;
 }
 

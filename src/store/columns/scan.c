@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Rows newest first over many sources: a source is opened (filtered) only when no row found so far is
- * newer than its newest possible row, and rows are made in small pages, grouped by source, so that an
+ * Rows in order over many sources: a source is opened (filtered) only when no row found so far comes
+ * before its first possible row, and rows are made in small pages, grouped by source, so that an
  * early exit reads little and a long scan decodes each block once per page.
  */
 #include "base/err.h"
@@ -41,8 +41,9 @@ struct scan {
     struct emit emit;
     int64_t before_ns;
     uint64_t before_id;
+    bool oldest_first;
     size_t opened;        /* sources[0, opened) have been filtered */
-    struct source **heap; /* opened ones with rows left, newest row on top */
+    struct source **heap; /* opened ones with rows left, next row on top */
     size_t heap_n;
     struct picked *page;
     struct any_row *rows;
@@ -57,36 +58,54 @@ static bool hit_newer(const struct hit *a, const struct hit *b)
     return a->time_ns != b->time_ns ? a->time_ns > b->time_ns : a->id > b->id;
 }
 
-static int compare_hits(const void *pa, const void *pb)
+static int newest_first(const void *pa, const void *pb)
 {
     return hit_newer(pa, pb) ? -1 : hit_newer(pb, pa) ? 1 : 0;
 }
 
-/* Before the cursor in the order of the scan, so still to come. */
-static bool after_cursor(const struct scan *s, int64_t time_ns, uint64_t id)
+static int oldest_first(const void *pa, const void *pb)
 {
-    return s->before_ns == INT64_MAX || time_ns < s->before_ns ||
-           (time_ns == s->before_ns && id < s->before_id);
+    return newest_first(pb, pa);
 }
 
-static void sort_hits(struct hit *v, size_t n)
+/* Does `a` come before `b` in the order of the scan? */
+static bool hit_first(const struct scan *s, const struct hit *a, const struct hit *b)
 {
-    bool falling = true;
-    bool rising = true;
+    return s->oldest_first ? hit_newer(b, a) : hit_newer(a, b);
+}
 
-    for (size_t i = 1; i < n && (falling || rising); i++) {
-        falling = falling && hit_newer(&v[i - 1], &v[i]);
-        rising = rising && hit_newer(&v[i], &v[i - 1]);
+/* Without a cursor every row is still to come. */
+static bool has_cursor(const struct scan *s)
+{
+    return s->before_ns != (s->oldest_first ? INT64_MIN : INT64_MAX);
+}
+
+/* Behind the cursor in the order of the scan, so still to come. */
+static bool after_cursor(const struct scan *s, int64_t time_ns, uint64_t id)
+{
+    return !has_cursor(s) ||
+           hit_first(s, &(struct hit){.time_ns = s->before_ns, .id = s->before_id},
+                     &(struct hit){.time_ns = time_ns, .id = id});
+}
+
+static void sort_hits(const struct scan *s, struct hit *v, size_t n)
+{
+    bool in_order = true;
+    bool reversed = true;
+
+    for (size_t i = 1; i < n && (in_order || reversed); i++) {
+        in_order = in_order && hit_first(s, &v[i - 1], &v[i]);
+        reversed = reversed && hit_first(s, &v[i], &v[i - 1]);
     }
-    if (rising && !falling) {
+    if (reversed && !in_order) {
         for (size_t i = 0; i < n / 2; i++) {
             struct hit t = v[i];
 
             v[i] = v[n - 1 - i];
             v[n - 1 - i] = t;
         }
-    } else if (!falling) {
-        qsort(v, n, sizeof(*v), compare_hits);
+    } else if (!in_order) {
+        qsort(v, n, sizeof(*v), s->oldest_first ? oldest_first : newest_first);
     }
 }
 
@@ -152,6 +171,7 @@ static int open_chunk(struct scan *s, struct source *src)
     rc = mem_chunk_each(src->chunk, s->qu.q->min_ns, s->qu.q->max_ns, &s->qu.scratch,
                         filter_chunk_row, &cf, s->reterr);
     s->qu.stats.blocks_read++;
+    s->qu.stats.bytes_read += src->chunk->payload.n;
     return rc == -ERR_NOMEM ? query_no_memory(s->reterr) : rc;
 }
 
@@ -197,6 +217,7 @@ static int open_block(struct scan *s, struct source *src)
         rc = block_filter_time(&b, qu->q->min_ns, qu->q->max_ns, bits);
         rc = rc < 0 ? rc : block_hits(s, src, &b, bits);
     }
+    qu->stats.bytes_read += b.read_bytes;
     return rc;
 }
 
@@ -214,7 +235,7 @@ static void heap_up(struct scan *s, size_t i)
         size_t up = (i - 1) / 2;
         struct source *t = s->heap[i];
 
-        if (!hit_newer(&t->hits[t->at], &s->heap[up]->hits[s->heap[up]->at])) {
+        if (!hit_first(s, &t->hits[t->at], &s->heap[up]->hits[s->heap[up]->at])) {
             return;
         }
         s->heap[i] = s->heap[up];
@@ -233,7 +254,7 @@ static void heap_down(struct scan *s)
         for (size_t kid = 2 * i + 1; kid <= 2 * i + 2 && kid < s->heap_n; kid++) {
             struct source *k = s->heap[kid];
 
-            if (hit_newer(&k->hits[k->at], &s->heap[best]->hits[s->heap[best]->at])) {
+            if (hit_first(s, &k->hits[k->at], &s->heap[best]->hits[s->heap[best]->at])) {
                 best = kid;
             }
         }
@@ -267,25 +288,38 @@ static int open_source(struct scan *s, struct source *src)
         close_source(s, src);
         return 0;
     }
-    sort_hits(src->hits, src->hits_n);
+    sort_hits(s, src->hits, src->hits_n);
     s->heap[s->heap_n++] = src;
     heap_up(s, s->heap_n - 1);
     return 0;
 }
 
-/* Open every source that may hold a row newer than the newest known one. */
+/* May the source hold a row that comes before the one known? */
+static bool may_come_first(const struct scan *s, const struct source *next, const struct hit *known)
+{
+    return s->oldest_first ? next->min_ns <= known->time_ns : next->max_ns >= known->time_ns;
+}
+
+/* Are all of the source's rows in front of the cursor? */
+static bool is_behind(const struct scan *s, const struct source *next)
+{
+    return has_cursor(s) &&
+           (s->oldest_first ? next->max_ns < s->before_ns : next->min_ns > s->before_ns);
+}
+
+/* Open every source that may hold a row that comes before the first known one. */
 static int open_needed(struct scan *s)
 {
     while (s->opened < s->qu.sources_n) {
         struct source *next = &s->qu.sources[s->opened];
         int rc;
 
-        if (s->heap_n != 0 && next->max_ns < s->heap[0]->hits[s->heap[0]->at].time_ns) {
+        if (s->heap_n != 0 && !may_come_first(s, next, &s->heap[0]->hits[s->heap[0]->at])) {
             break;
         }
         s->opened++;
-        if (s->before_ns != INT64_MAX && next->min_ns > s->before_ns) {
-            continue; /* wholly before the cursor */
+        if (is_behind(s, next)) {
+            continue;
         }
         rc = open_source(s, next);
         if (rc < 0) {
@@ -342,7 +376,9 @@ static int make_block_rows(struct scan *s, const struct picked *v, size_t n)
         rows[i] = v[i].hit.row;
         dst[i] = &s->rows[v[i].order];
     }
-    return block_make_rows(&b, rows, n, &s->page_arena, dst);
+    rc = block_make_rows(&b, rows, n, &s->page_arena, query_need(s->qu.q), dst);
+    s->qu.stats.bytes_read += b.read_bytes;
+    return rc;
 }
 
 static int compare_picked(const void *pa, const void *pb)
@@ -455,6 +491,7 @@ static int scan_run(struct columns *c, const struct columns_query *q, struct cur
     struct scan s = {.emit = emit,
                      .before_ns = before.ns,
                      .before_id = before.id,
+                     .oldest_first = q->oldest_first,
                      .page_size = PAGE_FIRST,
                      .reterr = reterr};
     enum columns_kind kind = emit.span != NULL ? COLUMNS_SPANS : COLUMNS_LOGS;
@@ -464,8 +501,10 @@ static int scan_run(struct columns *c, const struct columns_query *q, struct cur
     if (c->opts.kind != kind) {
         return err_set(reterr, ERR_INVALID, "this store holds the other kind of rows");
     }
-    if (before.ns < cut.max_ns && before.ns != INT64_MAX) {
+    if (has_cursor(&s) && !s.oldest_first && before.ns < cut.max_ns) {
         cut.max_ns = before.ns + 1; /* nothing newer than the cursor is of interest */
+    } else if (has_cursor(&s) && s.oldest_first && before.ns > cut.min_ns) {
+        cut.min_ns = before.ns;
     }
     rc = query_begin(c, &cut, kind, &s.qu, reterr);
     if (rc < 0) {

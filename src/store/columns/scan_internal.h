@@ -24,7 +24,7 @@ struct source {
     struct part *part;
     uint32_t block;
     uint32_t row_bytes; /* average */
-    struct hit *hits;   /* owned, newest first; NULL until opened */
+    struct hit *hits;   /* owned, in the order of the scan; NULL until opened */
     size_t hits_n;
     size_t hits_cap;
     size_t at;
@@ -39,7 +39,7 @@ struct query {
     const struct columns_query *q;
     enum columns_kind kind;
     struct snapshot snap;
-    struct source *sources; /* newest first */
+    struct source *sources; /* newest or oldest first */
     size_t sources_n;
     struct arena scratch; /* of the source at hand */
     struct arena row;     /* of the row at hand */
@@ -54,6 +54,14 @@ NODISCARD int query_begin(struct columns *c, const struct columns_query *q, enum
                           struct query *ret, struct err *reterr);
 /** Frees everything, adds to the engine's statistics, writes `ret_stats` (may be NULL). */
 void query_end(struct query *qu, struct scan_stats *ret_stats);
+
+/** What of the rows is to be made. */
+static inline struct rows_need query_need(const struct columns_query *q)
+{
+    return (struct rows_need){
+        .fields = q->need != 0 ? q->need : ~0u, .attrs = q->attrs, .attrs_n = q->attrs_n};
+}
+
 /** Id of the one trace that every passing row must belong to. @return false when there is no such */
 bool filter_one_trace(const struct filter *f, struct trace_id *ret);
 /** Take memory from the query's budget. @return false when there is none */

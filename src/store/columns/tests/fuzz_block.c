@@ -95,7 +95,8 @@ static void query(struct block *b, struct arena *a, enum columns_kind kind)
             dst[i] = &rows[i];
             index[i] = (uint32_t)i;
         }
-        ignore_result(block_make_rows(b, index, n, &out, dst), "only that it is safe");
+        ignore_result(block_make_rows(b, index, n, &out, ROWS_NEED_ALL, dst),
+                      "only that it is safe");
     }
     (void)kind;
     arena_done(&out);

@@ -147,6 +147,8 @@ static struct value gen_value(struct gen *g, unsigned depth)
 void gen_init(struct gen *g, uint64_t seed, int64_t base_ns, int64_t span_ns)
 {
     static const char *const PATTERNS[] = {"GET|POST", "2..", ".*time.*", "r.*[0-9]+ ms"};
+    static const char *const SEARCHES[] = {"time.?out|RES[EA]T", "request [0-9]+5 took",
+                                           "(?i)select", "api/(cart|order)$"};
     struct resource *rs;
     struct scope *ss;
 
@@ -189,12 +191,21 @@ void gen_init(struct gen *g, uint64_t seed, int64_t base_ns, int64_t span_ns)
         }
         g->regex[i] = m;
     }
+    for (size_t i = 0; i < ARRAY_LEN(SEARCHES); i++) {
+        struct search *f = NULL;
+
+        if (search_new(str_cstr(SEARCHES[i]), &f, NULL) < 0) {
+            abort();
+        }
+        g->search[i] = f;
+    }
 }
 
 void gen_done(struct gen *g)
 {
     for (size_t i = 0; i < ARRAY_LEN(g->regex); i++) {
         matcher_free((struct matcher *)(uintptr_t)g->regex[i]);
+        search_free((struct search *)(uintptr_t)g->search[i]);
     }
     arena_done(&g->a);
 }
@@ -376,9 +387,12 @@ const struct filter *gen_filter(struct gen *g, enum columns_kind kind, unsigned 
                         : filter_not(&g->a, kids[0]);
     }
     f = gen_field(g, kind);
-    op = (enum pred_op)gen_below(g, PRED_WORD + 1);
+    op = (enum pred_op)gen_below(g, PRED_SEARCH_RE + 1);
     if (op == PRED_RE || op == PRED_NRE) {
         return filter_regex(&g->a, f, op == PRED_NRE, g->regex[gen_below(g, 4)]);
+    }
+    if (op == PRED_SEARCH_RE) {
+        return filter_search(&g->a, f, g->search[gen_below(g, 4)]);
     }
     return filter_pred(&g->a, f, op, gen_operand(g, f));
 }

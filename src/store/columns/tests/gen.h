@@ -21,6 +21,7 @@ struct gen {
     const struct scope *scopes;
     size_t scopes_n;
     const struct matcher *regex[4];
+    const struct search *search[4];
 };
 
 void gen_init(struct gen *g, uint64_t seed, int64_t base_ns, int64_t span_ns);
@@ -31,6 +32,7 @@ void gen_log(struct gen *g, struct log_record *ret);
 const struct filter *gen_filter(struct gen *g, enum columns_kind kind, unsigned depth);
 
 bool same_value(const struct value *a, const struct value *b);
+bool same_resource(const struct resource *a, const struct resource *b);
 bool same_span_row(const struct span *a, const struct span *b);
 bool same_log_row(const struct log_record *a, const struct log_record *b);
 /** Deep copy into an arena. */

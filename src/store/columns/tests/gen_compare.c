@@ -52,7 +52,7 @@ bool same_value(const struct value *a, const struct value *b)
     return false;
 }
 
-static bool same_resource(const struct resource *a, const struct resource *b)
+bool same_resource(const struct resource *a, const struct resource *b)
 {
     return same_attrs(a->attrs, b->attrs) && str_eq(a->schema_url, b->schema_url) &&
            a->dropped_attrs == b->dropped_attrs;

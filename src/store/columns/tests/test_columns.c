@@ -145,7 +145,9 @@ static int got_row(struct collect *c, const struct span *s, const struct log_rec
 {
     struct any *found = NULL;
 
-    if (c->n != 0) {
+    if (c->n != 0 && c->q->oldest_first) {
+        assert_true(t > c->last_ns || (t == c->last_ns && id > c->last_id));
+    } else if (c->n != 0) {
         assert_true(t < c->last_ns || (t == c->last_ns && id < c->last_id));
     }
     for (size_t i = 0; i < c->m->n && found == NULL; i++) {
@@ -206,12 +208,17 @@ static void check_all_seen(struct model *m, const struct columns_query *q)
     }
 }
 
+static int64_t first_ns(const struct columns_query *q)
+{
+    return q->oldest_first ? INT64_MIN : INT64_MAX;
+}
+
 static void check_scan(struct model *m, struct columns *c, const struct columns_query *q)
 {
     struct collect col = {.m = m, .q = q};
 
     forget_seen(m);
-    scan(c, &col, INT64_MAX, 0, NULL);
+    scan(c, &col, first_ns(q), 0, NULL);
     check_all_seen(m, q);
 }
 
@@ -219,7 +226,7 @@ static void check_pages(struct model *m, struct columns *c, const struct columns
                         size_t page)
 {
     struct collect col = {.m = m, .q = q, .stop_after = page};
-    int64_t before_ns = INT64_MAX;
+    int64_t before_ns = first_ns(q);
     uint64_t before_id = 0;
 
     forget_seen(m);
@@ -357,6 +364,235 @@ static void check_traces(struct model *m, struct columns *c, size_t times)
     }
 }
 
+struct batch_collect {
+    struct model *m;
+    const struct trace_id *ids;
+    size_t last; /* index + 1 */
+};
+
+static int on_trace(void *arg, const struct columns_trace_spans *t)
+{
+    struct batch_collect *b = arg;
+
+    assert_true(t->n != 0 && t->index + 1 > b->last);
+    b->last = t->index + 1;
+    for (size_t i = 0; i < t->n; i++) {
+        const struct span *s = &t->spans[i];
+        bool found = false;
+
+        assert_true(i == 0 || s->start_ns >= t->spans[i - 1].start_ns);
+        assert_memory_equal(s->trace_id.b, b->ids[t->index].b, TRACE_ID_SIZE);
+        for (size_t k = 0; k < b->m->n && !found; k++) {
+            found = !b->m->rows[k].seen && same_span_row(&b->m->rows[k].span, s);
+            b->m->rows[k].seen = b->m->rows[k].seen || found;
+        }
+        assert_true(found);
+    }
+    return 0;
+}
+
+/* Many traces at once: those asked for, in the window, each once. */
+static void check_trace_batch(struct model *m, struct columns *c, const struct columns_query *q)
+{
+    struct trace_id ids[40];
+    struct batch_collect b = {.m = m, .ids = ids};
+    struct err err = {0};
+
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        ids[i] = m->rows[gen_below(&m->g, m->n)].span.trace_id;
+    }
+    ids[7] = (struct trace_id){{9, 9, 9}}; /* nobody's */
+    forget_seen(m);
+    assert_int_equal(columns_traces(c, q, ids, ARRAY_LEN(ids), on_trace, &b, NULL, &err), 0);
+    for (size_t i = 0; i < m->n; i++) {
+        bool want = m->rows[i].t >= q->min_ns && m->rows[i].t < q->max_ns &&
+                    !trace_id_is_zero(m->rows[i].span.trace_id);
+        bool asked = false;
+
+        for (size_t k = 0; k < ARRAY_LEN(ids); k++) {
+            asked = asked || memcmp(ids[k].b, m->rows[i].span.trace_id.b, TRACE_ID_SIZE) == 0;
+        }
+        assert_int_equal(m->rows[i].seen, want && asked);
+    }
+}
+
+struct id_collect {
+    struct model *m;
+    const struct columns_query *q;
+    struct trace_id ids[1000];
+    size_t n;
+    int64_t last_ns;
+};
+
+static const struct trace_id *trace_of(const struct model *m, const struct any *r)
+{
+    return m->kind == COLUMNS_SPANS ? &r->span.trace_id : &r->log.trace_id;
+}
+
+static int on_trace_id(void *arg, const struct trace_id *id, int64_t time_ns)
+{
+    struct id_collect *ic = arg;
+
+    assert_true(ic->n < ARRAY_LEN(ic->ids));
+    assert_true(ic->n == 0 ||
+                (ic->q->oldest_first ? time_ns >= ic->last_ns : time_ns <= ic->last_ns));
+    for (size_t i = 0; i < ic->n; i++) {
+        assert_memory_not_equal(ic->ids[i].b, id->b, TRACE_ID_SIZE);
+    }
+    ic->ids[ic->n++] = *id;
+    ic->last_ns = time_ns;
+    return 0;
+}
+
+static void check_trace_ids(struct model *m, struct columns *c, const struct columns_query *q)
+{
+    struct id_collect *ic = calloc(1, sizeof(*ic));
+    struct err err = {0};
+
+    ic->m = m;
+    ic->q = q;
+    assert_int_equal(columns_trace_ids(c, q, on_trace_id, ic, NULL, &err), 0);
+    for (size_t i = 0; i < m->n; i++) {
+        const struct trace_id *id = trace_of(m, &m->rows[i]);
+        size_t k = 0;
+
+        if (!wanted(m, &m->rows[i], q) || trace_id_is_zero(*id)) {
+            continue;
+        }
+        while (k < ic->n && memcmp(ic->ids[k].b, id->b, TRACE_ID_SIZE) != 0) {
+            k++;
+        }
+        assert_true(k < ic->n);
+    }
+    free(ic);
+}
+
+static const struct resource *resource_of(const struct model *m, const struct any *r)
+{
+    return m->kind == COLUMNS_SPANS ? r->span.resource : r->log.resource;
+}
+
+static void check_streams(struct model *m, struct columns *c, const struct columns_query *q)
+{
+    struct columns_streams got = {0};
+    struct arena a;
+    struct err err = {0};
+
+    arena_init(&a, 64 << 20);
+    assert_int_equal(columns_streams(c, q, &a, &got, &err), 0);
+    for (size_t g = 0; g < got.n; g++) {
+        assert_true(got.v[g].rows != 0 && got.v[g].bytes != 0);
+        for (size_t i = 0; i < m->n; i++) {
+            got.v[g].rows -= wanted(m, &m->rows[i], q) &&
+                             same_resource(resource_of(m, &m->rows[i]), got.v[g].resource);
+        }
+        assert_int_equal(got.v[g].rows, 0);
+    }
+    for (size_t i = 0; i < m->n; i++) {
+        size_t g = 0;
+
+        if (!wanted(m, &m->rows[i], q)) {
+            continue;
+        }
+        while (g < got.n && !same_resource(resource_of(m, &m->rows[i]), got.v[g].resource)) {
+            g++;
+        }
+        assert_true(g < got.n);
+    }
+    arena_done(&a);
+}
+
+static void subtract_names(struct columns_names *got, enum field_scope scope, struct attrs as)
+{
+    for (size_t i = 0; i < as.n; i++) {
+        size_t g = 0;
+
+        while (g < got->n && !(got->v[g].scope == scope && str_eq(got->v[g].name, as.v[i].key))) {
+            g++;
+        }
+        assert_true(g < got->n);
+        assert_true(got->v[g].types == 0 || (got->v[g].types >> as.v[i].value.type & 1) != 0 ||
+                    scope == FIELD_ATTR);
+        got->v[g].rows--;
+    }
+}
+
+static void check_names(struct model *m, struct columns *c, const struct columns_query *q)
+{
+    struct columns_names got = {0};
+    struct arena a;
+    struct err err = {0};
+
+    arena_init(&a, 64 << 20);
+    assert_int_equal(columns_names(c, q, &a, &got, &err), 0);
+    for (size_t i = 0; i < m->n; i++) {
+        const struct any *r = &m->rows[i];
+        bool spans = m->kind == COLUMNS_SPANS;
+
+        if (wanted(m, r, q)) {
+            subtract_names(&got, FIELD_ATTR, spans ? r->span.attrs : r->log.attrs);
+            subtract_names(&got, FIELD_RESOURCE, resource_of(m, r)->attrs);
+            subtract_names(&got, FIELD_SCOPE, spans ? r->span.scope->attrs : r->log.scope->attrs);
+        }
+    }
+    for (size_t g = 0; g < got.n; g++) {
+        assert_int_equal(got.v[g].rows, 0);
+    }
+    arena_done(&a);
+}
+
+struct need_collect {
+    size_t n;
+};
+
+static int on_part_of_log(void *arg, const struct log_record *l, uint64_t id)
+{
+    struct need_collect *nc = arg;
+
+    (void)id;
+    assert_non_null(l->resource);
+    assert_non_null(l->scope);
+    nc->n++;
+    return 0;
+}
+
+static int on_part_of_span(void *arg, const struct span *s, uint64_t id)
+{
+    struct need_collect *nc = arg;
+
+    (void)id;
+    assert_non_null(s->resource);
+    assert_non_null(s->scope);
+    nc->n++;
+    return 0;
+}
+
+/* As many rows whatever is needed of them. */
+static void check_needs(struct model *m, struct columns *c, const struct columns_query *q)
+{
+    static const struct str NAME = {"user", 4};
+    struct columns_query some = *q;
+    size_t want = 0;
+
+    for (size_t i = 0; i < m->n; i++) {
+        want += wanted(m, &m->rows[i], q);
+    }
+    some.attrs = &NAME;
+    some.attrs_n = 1;
+    for (unsigned bit = 0; bit <= 7; bit++) {
+        struct need_collect nc = {0};
+        struct err err = {0};
+
+        some.need = 1u << bit;
+        assert_int_equal(
+            m->kind == COLUMNS_SPANS
+                ? columns_scan_spans(c, &some, first_ns(q), 0, on_part_of_span, &nc, NULL, &err)
+                : columns_scan_logs(c, &some, first_ns(q), 0, on_part_of_log, &nc, NULL, &err),
+            0);
+        assert_int_equal(nc.n, want);
+    }
+}
+
 static struct columns_query everything(void)
 {
     return (struct columns_query){.min_ns = INT64_MIN, .max_ns = INT64_MAX};
@@ -396,16 +632,27 @@ static void check_everything(struct model *m, struct columns *c, size_t filters)
 
         q = window(m);
         q.filter = gen_filter(&m->g, m->kind, 0);
+        q.oldest_first = gen_below(&m->g, 2) != 0;
         assert_non_null(q.filter);
         check_scan(m, c, &q);
         if (i % 4 == 0) {
             check_pages(m, c, &q, 1 + gen_below(&m->g, 100));
             check_values(m, c, &q, *by);
             check_histogram(m, c, &q, i % 8 == 0 ? NULL : by, 1 + gen_below(&m->g, 40));
+            check_streams(m, c, &q);
+            check_names(m, c, &q);
+            check_trace_ids(m, c, &q);
+            check_needs(m, c, &q);
         }
     }
+    q = everything();
+    check_streams(m, c, &q);
+    check_names(m, c, &q);
     if (m->kind == COLUMNS_SPANS) {
         check_traces(m, c, 10);
+        check_trace_batch(m, c, &q);
+        q = window(m);
+        check_trace_batch(m, c, &q);
     }
 }
 

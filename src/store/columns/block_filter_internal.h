@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The three steps of filtering a block: what prunes a column (block_prune.c), what its values say
+ * (block_hits.c), and how that becomes bits of rows (block_filter.c).
+ */
+#ifndef STORE_COLUMNS_BLOCK_FILTER_INTERNAL_H
+#define STORE_COLUMNS_BLOCK_FILTER_INTERNAL_H
+
+#include "store/columns/block.h"
+
+/* What a column says of a predicate before its values are looked at. */
+enum verdict { VERDICT_SOME, VERDICT_NONE };
+
+/** Can min and max rule every value out? Only numbers against numbers. */
+enum verdict block_range_verdict(const struct block_col *c, const struct filter *f);
+/** The same with the bloom filter. */
+NODISCARD int block_col_verdict(struct block *b, struct block_col *c, const struct filter *f,
+                                enum verdict *ret);
+/** hit[i] (0 or 1) for every value of the column. */
+NODISCARD int block_column_hits(struct block *b, const struct filter *f, const struct column *col,
+                                uint8_t *hit);
+
+#endif

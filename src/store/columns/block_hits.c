@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One predicate on every value of a decoded column: once per dictionary entry where there is a dictionary,
+ * in vectorisable loops for integers, otherwise value by value through pred_value().
+ */
+#include "base/err.h"
+#include "store/columns/block_filter_internal.h"
+#include "store/columns/rowcodec.h"
+
+static void compare_ints(const int64_t *v, size_t n, enum pred_op op, int64_t x, uint8_t *hit)
+{
+    switch (op) {
+    case PRED_LT:
+        for (size_t i = 0; i < n; i++) {
+            hit[i] = v[i] < x;
+        }
+        break;
+    case PRED_LE:
+        for (size_t i = 0; i < n; i++) {
+            hit[i] = v[i] <= x;
+        }
+        break;
+    case PRED_GT:
+        for (size_t i = 0; i < n; i++) {
+            hit[i] = v[i] > x;
+        }
+        break;
+    case PRED_GE:
+        for (size_t i = 0; i < n; i++) {
+            hit[i] = v[i] >= x;
+        }
+        break;
+    default:
+        for (size_t i = 0; i < n; i++) {
+            hit[i] = v[i] == x;
+        }
+    }
+}
+
+static bool is_comparison(enum pred_op op)
+{
+    return op == PRED_EQ || op == PRED_NE || op == PRED_LT || op == PRED_LE || op == PRED_GT ||
+           op == PRED_GE;
+}
+
+/* A string or encoded value against the predicate. `skip_empty`: empty text counts as absent. */
+static int string_hit(struct block *b, const struct filter *f, enum col_type type, struct str s,
+                      uint8_t *ret)
+{
+    struct value v = {.type = VALUE_STR, .u.s = s};
+
+    if (type == COLTYPE_MIXED) {
+        struct rd r = rd_of(s);
+        int rc = value_decode(&r, b->a, &v);
+
+        if (rc < 0) {
+            return rc == -ERR_NOMEM ? block_no_memory(b) : block_corrupt(b, "a value");
+        }
+    }
+    *ret = pred_value(f, &v, b->text);
+    return 0;
+}
+
+static int strings_hits(struct block *b, const struct filter *f, const struct column *col,
+                        uint8_t *hit)
+{
+    const struct strs *s = &col->strs;
+    size_t distinct = s->form == STRS_FLAT ? s->n : s->dict_n;
+    uint8_t *of = hit;
+    int rc = 0;
+
+    if (s->form != STRS_FLAT) {
+        of = arena_alloc(b->a, distinct, 1);
+        if (of == NULL) {
+            return block_no_memory(b);
+        }
+    }
+    for (size_t i = 0; i < distinct && rc == 0; i++) {
+        rc = string_hit(b, f, col->type, s->v[i], &of[i]);
+    }
+    if (s->form == STRS_DICT) {
+        for (size_t i = 0; i < s->n; i++) {
+            hit[i] = of[s->codes[i]];
+        }
+    } else if (s->form == STRS_CONST) {
+        memset(hit, of[0], s->n);
+    }
+    return rc;
+}
+
+int block_column_hits(struct block *b, const struct filter *f, const struct column *col,
+                      uint8_t *hit)
+{
+    if (f->op == PRED_EXISTS) {
+        memset(hit, 1, col->n);
+        return 0;
+    }
+    if (col->type == COLTYPE_STR || col->type == COLTYPE_MIXED) {
+        return strings_hits(b, f, col, hit);
+    }
+    if (col->type == COLTYPE_I64 && is_comparison(f->op) && f->value.type == VALUE_I64) {
+        compare_ints(col->ints, col->n, f->op, f->value.u.i, hit);
+        return 0;
+    }
+    for (size_t i = 0; i < col->n; i++) {
+        struct value v;
+        int rc;
+
+        if (i != 0 && col->type != COLTYPE_F64 && col->ints[i] == col->ints[i - 1]) {
+            hit[i] = hit[i - 1];
+            continue;
+        }
+        rc = column_value(col, i, b->a, &v);
+        if (rc < 0) {
+            return block_corrupt(b, "a value");
+        }
+        hit[i] = pred_value(f, &v, b->text);
+    }
+    return 0;
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Names of attributes by scope, with how many rows have them. For whole blocks the column directory says it;
+ * else the rows' shapes do. Values are read only of attributes too rare for a column of their own.
+ */
+#include "base/err.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "store/columns/rowcodec.h"
+#include "store/columns/scan_internal.h"
+
+#include <stdlib.h>
+
+struct lister {
+    struct query qu;
+    struct arena *a;                   /* of the answer */
+    struct map known[FIELD_SCOPE + 1]; /* name -> number + 1; by scope */
+    VEC(struct columns_name) list;
+    size_t seen;
+    struct err *reterr;
+};
+
+enum { CHECK_EVERY = 256 };
+
+static int add_name(struct lister *l, enum field_scope scope, struct str name, uint64_t rows,
+                    unsigned types)
+{
+    void *hit = map_get(&l->known[scope], name);
+    struct columns_name n = {.scope = scope};
+
+    if (hit == NULL) {
+        n.name = name.n != 0 ? arena_str_dup(l->a, name) : STR("");
+        if (n.name.p == NULL || !vec_push(&l->list, n) ||
+            map_put(&l->known[scope], n.name, (void *)(uintptr_t)l->list.n) < 0) {
+            return -ERR_NOMEM;
+        }
+        hit = (void *)(uintptr_t)l->list.n;
+    }
+    l->list.v[(uintptr_t)hit - 1].rows += rows;
+    l->list.v[(uintptr_t)hit - 1].types |= types;
+    return 0;
+}
+
+static int add_attrs(struct lister *l, enum field_scope scope, struct attrs as, uint64_t rows)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < as.n && rc == 0; i++) {
+        rc = add_name(l, scope, as.v[i].key, rows, 1u << as.v[i].value.type);
+    }
+    return rc;
+}
+
+static int count_chunk_row(void *arg, const struct batch *b, struct str row, uint32_t at,
+                           int64_t time_ns, uint64_t id)
+{
+    struct lister *l = arg;
+    struct query *qu = &l->qu;
+    struct any_row any = {0};
+    struct row_ref ref = any_row_ref(&any, qu->kind);
+    bool spans = qu->kind == COLUMNS_SPANS;
+    int rc = ++l->seen % CHECK_EVERY == 0 ? cancel_check(qu->q->cancel) : 0;
+
+    (void)at;
+    (void)time_ns;
+    (void)id;
+    qu->stats.rows_scanned++;
+    arena_reset(&qu->row);
+    rc = rc < 0 ? rc : mem_row_decode(b, row, qu->kind, &qu->row, &any);
+    if (rc < 0 ||
+        (qu->q->filter != NULL && !filter_matches_row(qu->q->filter, &ref, &qu->tools.text))) {
+        return rc;
+    }
+    rc = add_attrs(l, FIELD_ATTR, spans ? any.span.attrs : any.log.attrs, 1);
+    rc = rc < 0 ? rc
+                : add_attrs(l, FIELD_RESOURCE,
+                            spans ? any.span.resource->attrs : any.log.resource->attrs, 1);
+    return rc < 0
+               ? rc
+               : add_attrs(l, FIELD_SCOPE, spans ? any.span.scope->attrs : any.log.scope->attrs, 1);
+}
+
+static unsigned types_of(const struct block_col *c)
+{
+    switch (c->type) {
+    case COLTYPE_I64:
+        return 1u << VALUE_I64;
+    case COLTYPE_STR:
+        return 1u << VALUE_STR;
+    case COLTYPE_F64:
+        return 1u << VALUE_F64;
+    case COLTYPE_BOOL:
+        return 1u << VALUE_BOOL;
+    case COLTYPE_MIXED:
+        break;
+    }
+    return 0;
+}
+
+/* Rows of each shape that pass. */
+static int count_shapes(struct block *b, const uint64_t *bits, uint64_t **ret)
+{
+    uint64_t *counts;
+    int rc = block_shapes(b);
+
+    if (rc < 0) {
+        return rc;
+    }
+    counts = arena_calloc(b->a, (size_t)b->shapes_n + 1, sizeof(*counts));
+    if (counts == NULL) {
+        return block_no_memory(b);
+    }
+    for (size_t w = 0; w < block_words(b); w++) {
+        for (uint64_t left = bits[w]; left != 0; left &= left - 1) {
+            size_t row = w * 64 + (unsigned)__builtin_ctzll(left);
+
+            counts[b->shape_of != NULL ? b->shape_of[row] : 0]++;
+        }
+    }
+    *ret = counts;
+    return 0;
+}
+
+/* Attributes with columns: by shapes, or from the directory when every row passed. */
+static int add_columns(struct lister *l, struct block *b, const uint64_t *bits, bool whole)
+{
+    uint64_t *rows = arena_calloc(b->a, (size_t)b->attrs_n + 1, sizeof(*rows));
+    uint64_t *shapes = NULL;
+    int rc = rows == NULL ? block_no_memory(b) : 0;
+
+    if (rc == 0 && !whole) {
+        rc = count_shapes(b, bits, &shapes);
+        for (uint32_t s = 0; rc == 0 && s < b->shapes_n; s++) {
+            for (uint32_t i = 0; i < b->shapes[s].n; i++) {
+                if (b->shapes[s].items[i] != SHAPE_REST) {
+                    rows[b->shapes[s].items[i] - 1] += shapes[s];
+                }
+            }
+        }
+    }
+    for (uint32_t i = 0; i < b->attrs_n && rc == 0; i++) {
+        uint64_t n = whole ? b->attrs[i]->n : rows[i];
+
+        if (n != 0) {
+            rc = add_name(l, FIELD_ATTR, b->attrs[i]->name, n, types_of(b->attrs[i]));
+        }
+    }
+    return rc;
+}
+
+static int add_rest(struct lister *l, struct block *b, const uint64_t *bits)
+{
+    const struct column *col;
+    int rc = 0;
+
+    if (b->core[COL_REST] == NULL) {
+        return 0;
+    }
+    rc = block_column(b, b->core[COL_REST], &col);
+    for (size_t w = 0; w < block_words(b) && rc == 0; w++) {
+        for (uint64_t left = bits[w]; left != 0 && rc == 0; left &= left - 1) {
+            struct rd r = rd_of(strs_at(&col->strs, w * 64 + (unsigned)__builtin_ctzll(left)));
+
+            while (rd_left(&r) != 0 && rc == 0) {
+                struct str name = rd_str(&r);
+                struct value v;
+
+                rc = value_decode(&r, b->a, &v);
+                rc = rc < 0 ? rc : add_name(l, FIELD_ATTR, name, 1, 1u << v.type);
+            }
+            if (rc == -ERR_CORRUPT) {
+                return block_corrupt(b, "rest column");
+            }
+        }
+    }
+    return rc;
+}
+
+static int add_table_entry(struct lister *l, struct block *b, bool scope, uint32_t i, uint64_t rows)
+{
+    struct resource res = {0};
+    struct scope sc = {0};
+    struct rd r = rd_of(scope ? part_scope_bytes(b->part, i) : part_resource_bytes(b->part, i));
+    int rc = scope ? scope_decode(&r, b->a, &sc) : resource_decode(&r, b->a, &res);
+
+    if (rc < 0) {
+        return rc == -ERR_NOMEM ? rc : block_corrupt(b, "a table entry");
+    }
+    return add_attrs(l, scope ? FIELD_SCOPE : FIELD_RESOURCE, scope ? sc.attrs : res.attrs, rows);
+}
+
+/* Attributes of resources or scopes: once per distinct one of the block. */
+static int add_tables(struct lister *l, struct block *b, bool scope, const uint64_t *bits)
+{
+    uint32_t n = scope ? part_scopes(b->part) : part_resources(b->part);
+    uint64_t *rows;
+    const int64_t *index;
+    int rc = 0;
+
+    if (!scope && b->entry->resource_min == b->entry->resource_max) {
+        return add_table_entry(l, b, false, b->entry->resource_min, block_count(b, bits));
+    }
+    rows = arena_calloc(b->a, (size_t)n + 1, sizeof(*rows));
+    rc =
+        rows != NULL ? block_ints(b, scope ? COL_SCOPE : COL_RESOURCE, &index) : block_no_memory(b);
+    for (size_t w = 0; w < block_words(b) && rc == 0; w++) {
+        for (uint64_t left = bits[w]; left != 0; left &= left - 1) {
+            uint64_t at = (uint64_t)index[w * 64 + (unsigned)__builtin_ctzll(left)];
+
+            if (at >= n) {
+                return block_corrupt(b, "resource or scope of a row");
+            }
+            rows[at]++;
+        }
+    }
+    for (uint32_t i = 0; i < n && rc == 0; i++) {
+        if (rows[i] != 0) {
+            rc = add_table_entry(l, b, scope, i, rows[i]);
+        }
+    }
+    return rc;
+}
+
+static int count_block(struct lister *l, const struct source *src)
+{
+    struct query *qu = &l->qu;
+    struct block b;
+    uint64_t *bits;
+    uint64_t passed;
+    int rc = block_open(src->part, src->block, &qu->scratch, &qu->tools, &b, l->reterr);
+
+    if (rc < 0) {
+        return rc;
+    }
+    bits = arena_array(&qu->scratch, uint64_t, block_words(&b));
+    rc = bits != NULL ? block_filter(&b, qu->q->filter, bits) : block_no_memory(&b);
+    rc = rc <= 0 ? rc : block_filter_time(&b, qu->q->min_ns, qu->q->max_ns, bits);
+    passed = rc == 0 ? block_count(&b, bits) : 0;
+    if (passed != 0) {
+        rc = add_columns(l, &b, bits, passed == block_rows_n(&b));
+        rc = rc < 0 ? rc : add_rest(l, &b, bits);
+        rc = rc < 0 ? rc : add_tables(l, &b, false, bits);
+        rc = rc < 0 ? rc : add_tables(l, &b, true, bits);
+    }
+    *(b.decoded_n != 0 ? &qu->stats.blocks_read : &qu->stats.blocks_pruned) += 1;
+    qu->stats.rows_scanned += b.decoded_n != 0 ? block_rows_n(&b) : 0;
+    qu->stats.bytes_read += b.read_bytes;
+    return rc;
+}
+
+static int count_source(struct lister *l, const struct source *src)
+{
+    int rc = cancel_check(l->qu.q->cancel);
+
+    if (rc == 0) {
+        arena_reset(&l->qu.scratch);
+        if (src->chunk != NULL) {
+            rc = mem_chunk_each(src->chunk, l->qu.q->min_ns, l->qu.q->max_ns, &l->qu.scratch,
+                                count_chunk_row, l, l->reterr);
+            l->qu.stats.blocks_read++;
+            l->qu.stats.bytes_read += src->chunk->payload.n;
+        } else {
+            rc = count_block(l, src);
+        }
+    }
+    if (rc == -ERR_NOMEM || (rc == 0 && !query_account(&l->qu, l->a->used))) {
+        return query_no_memory(l->reterr);
+    }
+    return rc == -ERR_CANCELED || rc == -ERR_TIMEOUT
+               ? err_set(l->reterr, (enum err_code) - rc, "listing of names stopped")
+               : rc;
+}
+
+static int by_rows(const void *pa, const void *pb)
+{
+    const struct columns_name *a = pa;
+    const struct columns_name *b = pb;
+
+    if (a->rows != b->rows) {
+        return a->rows > b->rows ? -1 : 1;
+    }
+    return a->scope != b->scope ? (a->scope > b->scope) - (a->scope < b->scope)
+                                : str_cmp(a->name, b->name);
+}
+
+int columns_names(struct columns *c, const struct columns_query *q, struct arena *a,
+                  struct columns_names *ret, struct err *reterr)
+{
+    struct lister l = {.a = a, .reterr = reterr};
+    struct columns_names out = {0};
+    int rc = query_begin(c, q, c->opts.kind, &l.qu, reterr);
+
+    if (rc < 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < l.qu.sources_n && rc == 0; i++) {
+        rc = count_source(&l, &l.qu.sources[i]);
+    }
+    if (rc == 0) {
+        out.v = arena_array(a, struct columns_name, l.list.n + 1);
+        rc = out.v != NULL ? 0 : query_no_memory(reterr);
+    }
+    if (rc == 0 && l.list.n != 0) {
+        memcpy(out.v, l.list.v, l.list.n * sizeof(*out.v));
+        qsort(out.v, l.list.n, sizeof(*out.v), by_rows);
+        out.n = l.list.n;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(l.known); i++) {
+        map_done(&l.known[i]);
+    }
+    vec_done(&l.list);
+    query_end(&l.qu, &out.stats);
+    if (rc == 0) {
+        *ret = out;
+    }
+    return rc;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Distinct resources of the rows that pass. A block whose rows all pass and are all of one resource is counted
+ * from the index alone.
+ */
+#include "base/err.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "store/columns/rowcodec.h"
+#include "store/columns/scan_internal.h"
+
+#include <stdlib.h>
+
+struct lister {
+    struct query qu;
+    struct arena *a;  /* of the answer */
+    struct map known; /* encoding of a resource -> number + 1 */
+    VEC(struct columns_stream) list;
+    const struct part *part; /* the one `numbers` is of */
+    uint32_t *numbers;       /* of its resources, + 1 */
+    size_t numbers_cap;
+    size_t seen;
+    struct err *reterr;
+};
+
+enum { CHECK_EVERY = 256 };
+
+static int find_stream(struct lister *l, struct str encoded, uint32_t *ret)
+{
+    void *hit = map_get(&l->known, encoded);
+    struct columns_stream s = {0};
+    struct resource *res;
+    struct str key;
+    struct rd r;
+    int rc;
+
+    if (hit != NULL) {
+        *ret = (uint32_t)(uintptr_t)hit - 1;
+        return 0;
+    }
+    key = arena_str_dup(l->a, encoded);
+    res = arena_calloc(l->a, 1, sizeof(*res));
+    if (key.p == NULL || res == NULL) {
+        return -ERR_NOMEM;
+    }
+    r = rd_of(key);
+    rc = resource_decode(&r, l->a, res);
+    if (rc < 0) {
+        return rc;
+    }
+    s.resource = res;
+    if (!vec_push(&l->list, s) || map_put(&l->known, key, (void *)(uintptr_t)l->list.n) < 0) {
+        return -ERR_NOMEM;
+    }
+    *ret = (uint32_t)l->list.n - 1;
+    return 0;
+}
+
+static void count(struct lister *l, uint32_t number, uint64_t rows, uint64_t bytes)
+{
+    l->list.v[number].rows += rows;
+    l->list.v[number].bytes += bytes;
+}
+
+/* Number of a part's resource. */
+static int part_stream(struct lister *l, const struct part *p, uint32_t i, uint32_t *ret)
+{
+    int rc;
+
+    if (l->part != p) {
+        size_t n = (size_t)part_resources(p) + 1;
+
+        if (n > l->numbers_cap) {
+            mem_free(l->numbers);
+            l->numbers_cap = 0;
+            l->numbers = mem_try_calloc(n, sizeof(*l->numbers));
+            if (l->numbers == NULL) {
+                return -ERR_NOMEM;
+            }
+            l->numbers_cap = n;
+        } else {
+            memset(l->numbers, 0, n * sizeof(*l->numbers));
+        }
+        l->part = p;
+    }
+    if (l->numbers[i] == 0) {
+        uint32_t number = 0;
+
+        rc = find_stream(l, part_resource_bytes(p, i), &number);
+        if (rc < 0) {
+            return rc;
+        }
+        l->numbers[i] = number + 1;
+    }
+    *ret = l->numbers[i] - 1;
+    return 0;
+}
+
+static int count_chunk_row(void *arg, const struct batch *b, struct str row, uint32_t at,
+                           int64_t time_ns, uint64_t id)
+{
+    struct lister *l = arg;
+    struct query *qu = &l->qu;
+    size_t resource = 0;
+    size_t scope = 0;
+    uint32_t number = 0;
+    int rc = ++l->seen % CHECK_EVERY == 0 ? cancel_check(qu->q->cancel) : 0;
+
+    (void)at;
+    (void)time_ns;
+    (void)id;
+    qu->stats.rows_scanned++;
+    if (rc == 0 && qu->q->filter != NULL) {
+        struct any_row any;
+        struct row_ref ref = any_row_ref(&any, qu->kind);
+
+        arena_reset(&qu->row);
+        rc = mem_row_decode(b, row, qu->kind, &qu->row, &any);
+        if (rc == 0 && !filter_matches_row(qu->q->filter, &ref, &qu->tools.text)) {
+            return 0;
+        }
+    }
+    rc = rc < 0 ? rc : rowcodec_row_tables(b, row, &resource, &scope);
+    rc = rc < 0 ? rc : find_stream(l, b->resource_bytes[resource], &number);
+    if (rc == 0) {
+        count(l, number, 1, row.n);
+    }
+    return rc;
+}
+
+static int count_rows(struct lister *l, const struct source *src, struct block *b,
+                      const uint64_t *bits)
+{
+    const struct block_entry *e = b->entry;
+    const int64_t *index;
+    int rc = block_ints(b, COL_RESOURCE, &index);
+
+    for (size_t w = 0; w < block_words(b) && rc == 0; w++) {
+        for (uint64_t left = bits[w]; left != 0 && rc == 0; left &= left - 1) {
+            uint32_t row = (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(left);
+            uint32_t number = 0;
+
+            if ((uint64_t)index[row] < e->resource_min || (uint64_t)index[row] > e->resource_max) {
+                return block_corrupt(b, "resource of a row");
+            }
+            rc = part_stream(l, src->part, (uint32_t)index[row], &number);
+            if (rc == 0) {
+                count(l, number, 1, src->row_bytes);
+            }
+        }
+    }
+    return rc;
+}
+
+static int count_block(struct lister *l, const struct source *src)
+{
+    struct query *qu = &l->qu;
+    uint32_t number = 0;
+    struct block b;
+    uint64_t *bits;
+    uint64_t passed;
+    int rc = block_open(src->part, src->block, &qu->scratch, &qu->tools, &b, l->reterr);
+
+    if (rc < 0) {
+        return rc;
+    }
+    bits = arena_array(&qu->scratch, uint64_t, block_words(&b));
+    rc = bits != NULL ? block_filter(&b, qu->q->filter, bits) : block_no_memory(&b);
+    rc = rc <= 0 ? rc : block_filter_time(&b, qu->q->min_ns, qu->q->max_ns, bits);
+    passed = rc == 0 ? block_count(&b, bits) : 0;
+    if (passed != 0 && b.entry->resource_min == b.entry->resource_max) {
+        rc = part_stream(l, src->part, b.entry->resource_min, &number);
+        if (rc == 0) {
+            count(l, number, passed, passed * src->row_bytes);
+        }
+    } else if (passed != 0) {
+        rc = count_rows(l, src, &b, bits);
+    }
+    *(b.decoded_n != 0 ? &qu->stats.blocks_read : &qu->stats.blocks_pruned) += 1;
+    qu->stats.rows_scanned += b.decoded_n != 0 ? block_rows_n(&b) : 0;
+    qu->stats.bytes_read += b.read_bytes;
+    return rc;
+}
+
+static int count_source(struct lister *l, const struct source *src)
+{
+    int rc = cancel_check(l->qu.q->cancel);
+
+    if (rc == 0) {
+        arena_reset(&l->qu.scratch);
+        if (src->chunk != NULL) {
+            rc = mem_chunk_each(src->chunk, l->qu.q->min_ns, l->qu.q->max_ns, &l->qu.scratch,
+                                count_chunk_row, l, l->reterr);
+            l->qu.stats.blocks_read++;
+            l->qu.stats.bytes_read += src->chunk->payload.n;
+        } else {
+            rc = count_block(l, src);
+        }
+    }
+    if (rc == -ERR_NOMEM || (rc == 0 && !query_account(&l->qu, l->a->used))) {
+        return query_no_memory(l->reterr);
+    }
+    return rc == -ERR_CANCELED || rc == -ERR_TIMEOUT
+               ? err_set(l->reterr, (enum err_code) - rc, "listing of streams stopped")
+               : rc;
+}
+
+static int by_rows(const void *pa, const void *pb)
+{
+    const struct columns_stream *a = pa;
+    const struct columns_stream *b = pb;
+
+    return (a->rows < b->rows) - (a->rows > b->rows);
+}
+
+int columns_streams(struct columns *c, const struct columns_query *q, struct arena *a,
+                    struct columns_streams *ret, struct err *reterr)
+{
+    struct lister l = {.a = a, .reterr = reterr};
+    struct columns_streams out = {0};
+    int rc = query_begin(c, q, c->opts.kind, &l.qu, reterr);
+
+    if (rc < 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < l.qu.sources_n && rc == 0; i++) {
+        rc = count_source(&l, &l.qu.sources[i]);
+    }
+    if (rc == 0) {
+        out.v = arena_array(a, struct columns_stream, l.list.n + 1);
+        rc = out.v != NULL ? 0 : query_no_memory(reterr);
+    }
+    if (rc == 0 && l.list.n != 0) {
+        memcpy(out.v, l.list.v, l.list.n * sizeof(*out.v));
+        qsort(out.v, l.list.n, sizeof(*out.v), by_rows);
+        out.n = l.list.n;
+    }
+    map_done(&l.known);
+    vec_done(&l.list);
+    mem_free(l.numbers);
+    query_end(&l.qu, &out.stats);
+    if (rc == 0) {
+        *ret = out;
+    }
+    return rc;
+}
