@@ -10,6 +10,7 @@
 
 #include "codec/utf8.h"
 #include "ingest/expo_internal.h"
+#include "ingest/expo_nhcb.h"
 
 enum {
     SCRATCH_MAX = 1 << 20, /* identity of one series, name or help of one family */
@@ -167,15 +168,15 @@ int expo_flush_family(struct expo *x, struct err *reterr)
 
 int expo_emit(struct expo *x, struct err *reterr)
 {
-    if (x->family_pending) {
-        int rc = expo_flush_family(x, reterr);
+    int rc = x->family_pending ? expo_flush_family(x, reterr) : 0;
 
-        if (rc < 0) {
-            return rc;
-        }
+    if (rc == 0 && x->o->nhcb && x->o->format != EXPO_PROTOBUF) {
+        rc = expo_nhcb_take(x, reterr);
     }
-    int rc = x->h->sample(x->h->arg, x, &x->sample, reterr);
-
+    if (rc < 0) {
+        return rc;
+    }
+    rc = rc == 0 ? x->h->sample(x->h->arg, x, &x->sample, reterr) : 0;
     if (x->arena_used) {
         arena_reset(x->o->arena);
         x->arena_used = false;
@@ -213,7 +214,9 @@ int expo_parse(const struct expo_opts *o, const struct expo_handler *h, struct s
     rc = o->format == EXPO_TEXT          ? expo_walk_text(&x, reterr)
          : o->format == EXPO_OPENMETRICS ? expo_walk_openmetrics(&x, reterr)
                                          : expo_walk_proto(&x, reterr);
+    rc = rc < 0 ? rc : expo_nhcb_flush(&x, reterr);
     rc = rc < 0 ? rc : expo_flush_family(&x, reterr);
+    expo_nhcb_free(x.nhcb);
     buf_done(&x.family_name);
     buf_done(&x.family_help);
     buf_done(&x.scratch);

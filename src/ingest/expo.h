@@ -87,7 +87,12 @@ struct expo_opts {
     bool created_as_samples;
     /** Find created_ms of OpenMetrics samples (looks ahead in the body). Protobuf gives it always. */
     bool want_created;
-    /** Protobuf: a histogram that has native buckets gives its classic series too. */
+    /** Protobuf: native buckets are passed over; only classic ones and the sums are read. */
+    bool ignore_native;
+    /** Classic histograms that have no native buckets (or whose are passed over) become native ones with custom bounds:
+     * one sample with `histogram` instead of theirs. */
+    bool nhcb;
+    /** A histogram handed on as a native one gives its classic series too, if it has classic buckets. */
     bool always_classic;
     /** For labels, exemplars and unescaped texts: reset between samples. Budget 1 MiB is plenty. Borrowed. */
     struct arena *arena;

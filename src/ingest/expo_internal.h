@@ -9,6 +9,8 @@
 #include "base/buf.h"
 #include "ingest/expo.h"
 
+struct expo_nhcb; /* expo_nhcb.h */
+
 enum { EXPO_EXEMPLARS_MAX = 64 }; /* of one protobuf histogram; more are left out */
 
 struct expo {
@@ -31,6 +33,7 @@ struct expo {
     bool created_found;
     int64_t created_ms;
     const struct proto_series *proto; /* expo_proto.c: the sample's labels */
+    struct expo_nhcb *nhcb;           /* owned; classic histograms being gathered; NULL: none yet */
 };
 
 /** Fill reterr with "line L:C: WHAT, got "x" while parsing: "line"" at `at`. @return -ERR_INVALID */
@@ -51,6 +54,8 @@ const char *expo_name_end(const char *p, const char *end);
 /** End of the raw series that begins at p: name, labels in braces, or both. NULL when it does not end on its
  * line; *ret_at then says where. */
 const char *expo_series_end(const char *p, const char *end, const char **ret_at);
+/** Behind the closing quote of the string that begins at p; NULL when the line or the input ends first. */
+const char *expo_string_end(const char *p, const char *end);
 /** Labels of a raw series. `normalize`: spell the numbers of this label ("le", "quantile") as OpenMetrics
  * does; empty: none. The name may be missing when `nameless` (exemplars). */
 NODISCARD int expo_series_labels(struct expo *x, struct str series, struct str normalize,

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "ingest/expo_internal.h"
+#include "ingest/expo_nhcb.h"
 #include "model/samples.h"
 
 enum { LABELS_FIRST = 16 }; /* room for labels at first; doubled as needed */
@@ -159,8 +160,7 @@ static const char *skip_blanks(const char *p, const char *end)
     return p;
 }
 
-/* Behind the closing quote of the string that begins at p; NULL when the line or the input ends first. */
-static const char *string_end(const char *p, const char *end)
+const char *expo_string_end(const char *p, const char *end)
 {
     for (p++; p < end && *p != '\n'; p++) {
         if (*p == '"') {
@@ -180,7 +180,7 @@ static const char *braces_end(const char *p, const char *end, const char **ret_a
             return p + 1;
         }
         if (*p == '"') {
-            const char *after = string_end(p, end);
+            const char *after = expo_string_end(p, end);
 
             if (after == NULL) {
                 *ret_at = p;
@@ -218,7 +218,7 @@ struct str expo_series_name(struct str series)
     }
     p = skip_blanks(series.p + 1, end); /* behind '{' */
     if (p < end && *p == '"') {
-        const char *close = string_end(p, end);
+        const char *close = expo_string_end(p, end);
 
         if (close != NULL && memchr(p, '\\', (size_t)(close - p)) == NULL) {
             return str_of(p + 1, (size_t)(close - p - 2));
@@ -286,7 +286,7 @@ struct set_reader {
 static int read_string(struct set_reader *r, struct str *ret, struct err *reterr)
 {
     const char *start = r->p;
-    const char *close = string_end(start, r->end);
+    const char *close = expo_string_end(start, r->end);
     struct str s;
     char *dst;
     size_t n = 0;
@@ -465,7 +465,7 @@ static int family_name(struct expo *x, const char *eol, struct str *ret, struct 
     struct str name = str_of(x->p, (size_t)(end - x->p));
 
     if (end == x->p && end < eol && *end == '"') {
-        const char *close = string_end(end, eol);
+        const char *close = expo_string_end(end, eol);
 
         if (close == NULL) {
             return expo_fail(x, end, "a quoted string does not end", reterr);
@@ -566,8 +566,9 @@ int expo_meta_line(struct expo *x, enum expo_meta what, const char *eol, struct 
     bool om = x->o->format == EXPO_OPENMETRICS;
     struct str name = str_of("", 0);
     struct str text;
-    int rc = family_name(x, eol, &name, reterr);
+    int rc = expo_nhcb_flush(x, reterr);
 
+    rc = rc < 0 ? rc : family_name(x, eol, &name, reterr);
     rc = rc < 0 ? rc : enter_family(x, name, reterr);
     if (rc < 0) {
         return rc;

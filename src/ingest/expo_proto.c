@@ -10,6 +10,7 @@
 #include "codec/pb.h"
 #include "codec/utf8.h"
 #include "ingest/expo_internal.h"
+#include "ingest/expo_nhcb.h"
 #include "ingest/native_decode.h"
 #include "model/samples.h"
 
@@ -31,11 +32,15 @@ struct family_reader {
     size_t identity_n; /* bytes of x->scratch before the part */
     size_t index;      /* of the family in the body */
     struct native_decoder native;
+    struct classic classic;
+    struct native_histogram custom; /* made of classic buckets */
 };
 
 static void family_reader_done(struct family_reader *r)
 {
     native_decoder_done(&r->native);
+    classic_done(&r->classic);
+    native_done(&r->custom);
 }
 
 static double plain_nan(double v)
@@ -431,45 +436,113 @@ static int native_sample(struct family_reader *r, struct pb msg, double sum, str
     return rc;
 }
 
-/* Histogram: count = 1 (float 4), sum = 2, bucket = 3, created = 15; the rest is the native form. */
-static int histogram(struct family_reader *r, struct pb msg, struct err *reterr)
+/* The classic buckets as one histogram with custom bounds, when they can be one. */
+static int custom_sample(struct family_reader *r, struct pb msg, const struct totals *t,
+                         struct err *reterr)
 {
-    struct expo *x = r->x;
-    struct totals t = {0, 0, false};
-    struct err why = {0};
-    struct pb rest = msg;
     struct pb_field f;
+    struct bound b;
     int rc;
 
-    while ((rc = pb_next(&rest, &f, reterr)) > 0) {
-        if (f.tag == PB_TAG(1, PB_VARINT) && !t.count_is_float) {
-            t.count = (double)f.u;
-        } else if (f.tag == PB_TAG(4, PB_FIXED64) && pb_f64(f.u) != 0) {
-            t.count = pb_f64(f.u);
-            t.count_is_float = true;
-        } else if (f.tag == PB_TAG(2, PB_FIXED64)) {
-            t.sum = pb_f64(f.u);
-        } else if (f.tag == PB_TAG(15, PB_LEN)) {
-            rc = read_time(pb_sub(&rest, f.s), &x->sample.created_ms, reterr);
-            x->sample.has_created = true;
+    classic_clear(&r->classic);
+    r->classic.count = t->count;
+    r->classic.sum = t->sum;
+    r->classic.has_count = true;
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        if (f.tag != PB_TAG(3, PB_LEN)) {
+            continue;
         }
+        rc = read_bucket(r->x, pb_sub(&msg, f.s), &b, reterr);
         if (rc < 0) {
             return rc;
         }
+        if (!isnan(b.bound) && classic_add(&r->classic, b.bound, b.value) < 0) {
+            return err_set(reterr, ERR_NOMEM, "no memory for a histogram");
+        }
     }
-    if (rc < 0) {
+    rc = rc < 0 ? rc : classic_to_native(&r->classic, &r->custom);
+    if (rc == 0) {
+        r->x->sample.histogram = &r->custom;
+        rc = emit(r, PART_PLAIN, 0, t->sum, reterr);
+        r->x->sample.histogram = NULL;
         return rc;
+    }
+    r->x->sample.exemplars_n = 0;
+    return rc == 1            ? 0
+           : rc == -ERR_NOMEM ? err_set(reterr, ERR_NOMEM, "no memory for a histogram")
+                              : rc;
+}
+
+/* @return 1 when it has native buckets and was handed on; 0; -ERR_x */
+static int native_part(struct family_reader *r, struct pb msg, const struct totals *t,
+                       struct err *reterr)
+{
+    struct err why = {0};
+    int rc;
+
+    if (r->x->o->ignore_native) {
+        return 0;
     }
     rc = native_decode(&r->native, msg, &why);
     if (rc != 0) {
         return err_set(reterr, rc < 0 ? (enum err_code) - rc : ERR_INVALID, "%s", why.msg);
     }
-    if (r->native.is_native) {
-        x->arena_used = true;
-        rc = native_sample(r, msg, t.sum, reterr);
-        if (rc < 0 || !x->o->always_classic) {
+    if (!r->native.is_native) {
+        return 0;
+    }
+    r->x->arena_used = true;
+    rc = native_sample(r, msg, t->sum, reterr);
+    return rc < 0 ? rc : 1;
+}
+
+/* What stands before the buckets, and whether there are finite ones. */
+static int histogram_totals(struct expo *x, struct pb msg, struct totals *t, bool *ret_classic,
+                            struct err *reterr)
+{
+    struct pb_field f;
+    struct bound b;
+    int rc;
+
+    while ((rc = pb_next(&msg, &f, reterr)) > 0) {
+        if (f.tag == PB_TAG(1, PB_VARINT) && !t->count_is_float) {
+            t->count = (double)f.u;
+        } else if (f.tag == PB_TAG(4, PB_FIXED64) && pb_f64(f.u) != 0) {
+            t->count = pb_f64(f.u);
+            t->count_is_float = true;
+        } else if (f.tag == PB_TAG(2, PB_FIXED64)) {
+            t->sum = pb_f64(f.u);
+        } else if (f.tag == PB_TAG(15, PB_LEN)) {
+            rc = read_time(pb_sub(&msg, f.s), &x->sample.created_ms, reterr);
+            x->sample.has_created = true;
+        } else if (f.tag == PB_TAG(3, PB_LEN) && !*ret_classic && x->o->always_classic) {
+            rc = read_bucket(x, pb_sub(&msg, f.s), &b, reterr);
+            x->sample.exemplars_n = 0; /* they are read with the bucket's turn */
+            *ret_classic = rc >= 0 && !(isinf(b.bound) && b.bound > 0);
+        }
+        if (rc < 0) {
             return rc;
         }
+    }
+    return rc;
+}
+
+/* Histogram: count = 1 (float 4), sum = 2, bucket = 3, created = 15; the rest is the native form. */
+static int histogram(struct family_reader *r, struct pb msg, struct err *reterr)
+{
+    struct expo *x = r->x;
+    struct totals t = {0, 0, false};
+    bool classic = false;
+    int rc = histogram_totals(x, msg, &t, &classic, reterr);
+
+    rc = rc < 0 ? rc : native_part(r, msg, &t, reterr);
+    if (rc == 0 && x->o->nhcb && x->family.type == EXPO_HISTOGRAM) {
+        rc = custom_sample(r, msg, &t, reterr);
+        rc = rc < 0 || x->o->always_classic ? rc : 1;
+    } else if (rc == 1) {
+        rc = x->o->always_classic && classic ? 0 : 1;
+    }
+    if (rc != 0) {
+        return rc < 0 ? rc : 0;
     }
     rc = count_and_sum(r, &t, reterr);
     return rc < 0 ? rc : classic_buckets(r, msg, &t, reterr);

@@ -60,11 +60,13 @@ static inline int fuzz_expo(enum expo_format format, const uint8_t *data, size_t
     struct arena arena CLEANUP(arena_done);
 
     arena_init(&arena, 1 << 20);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 4; i++) {
         const struct expo_opts o = {.format = format,
-                                    .created_as_samples = i == 0,
-                                    .want_created = i == 1,
-                                    .always_classic = i == 1,
+                                    .created_as_samples = i % 2 == 0,
+                                    .want_created = i % 2 == 1,
+                                    .always_classic = i == 1 || i == 3,
+                                    .ignore_native = i == 2,
+                                    .nhcb = i >= 2,
                                     .arena = &arena};
         struct err e = {0};
         int rc = expo_parse(&o, &h, str_of((const char *)data, size), &e);

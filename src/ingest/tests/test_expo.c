@@ -551,22 +551,44 @@ static void test_protobuf_native(void **state)
         bool classic;
         const char *want;
         const char *error;
+        bool ignore, nhcb;
     } ROWS[] = {
         {4, false, false,
          "family h histogram help=\nh 99 # {trace_id=\"t1\"} 2 @7008 native schema=3 count=8 "
          "zero=2/0.001 negative=0 1:1 2:3 5:2\n",
-         ""},
+         "", false, false},
         {4, false, true,
          "family h histogram help=\nh 99 # {trace_id=\"t1\"} 2 @7008 native schema=3 count=8 "
          "zero=2/0.001 negative=0 1:1 2:3 5:2\n"
          "h_count 8\nh_sum 99\nh_bucket{le=\"4.0\"} 8 # {trace_id=\"t1\"} 2 @7008\n"
          "h_bucket{le=\"+Inf\"} 8\n",
-         ""},
+         "", false, false},
         {5, false, false,
          "family h gaugehistogram help=\nh 99 # {trace_id=\"t1\"} 2 @7008 native schema=3 count=8 "
          "zero=2/0.001 negative=0 1:1 2:3 5:2\n",
-         ""},
-        {4, true, false, NULL, "family 0 (h): "},
+         "", false, false},
+        {4, true, false, NULL, "family 0 (h): ", false, false},
+        {4, true, false,
+         "family h histogram help=\nh_count 9\nh_sum 99\nh_bucket{le=\"4.0\"} 8 # {trace_id=\"t1\"} "
+         "2 @7008\nh_bucket{le=\"+Inf\"} 9\n",
+         "", true, false},
+        {4, false, false,
+         "family h histogram help=\nh 99 # {trace_id=\"t1\"} 2 @7008 native schema=-53 count=8 "
+         "zero=0/0 negative=0 0:8\n",
+         "", true, true},
+        {4, false, true,
+         "family h histogram help=\nh 99 # {trace_id=\"t1\"} 2 @7008 native schema=-53 count=8 "
+         "zero=0/0 negative=0 0:8\nh_count 8\nh_sum 99\nh_bucket{le=\"4.0\"} 8 # "
+         "{trace_id=\"t1\"} 2 @7008\nh_bucket{le=\"+Inf\"} 8\n",
+         "", true, true},
+        {4, false, false,
+         "family h histogram help=\nh 99 # {trace_id=\"t1\"} 2 @7008 native schema=3 count=8 "
+         "zero=2/0.001 negative=0 1:1 2:3 5:2\n",
+         "", false, true},
+        {5, false, false,
+         "family h gaugehistogram help=\nh_count 8\nh_sum 99\nh_bucket{le=\"4.0\"} 8 # "
+         "{trace_id=\"t1\"} 2 @7008\nh_bucket{le=\"+Inf\"} 8\n",
+         "", true, true},
     };
 
     (void)state;
@@ -580,16 +602,85 @@ static void test_protobuf_native(void **state)
         buf_init(&b, 1 << 20);
         buf_init(&body, 1 << 20);
         put_native(&b, ROWS[i].type, ROWS[i].broken);
-        rc =
-            walk(&r, (struct expo_opts){.format = EXPO_PROTOBUF, .always_classic = ROWS[i].classic},
-                 delimited(&b, &body), &e);
-        assert_int_equal(rc, ROWS[i].broken ? -ERR_INVALID : 0);
+        rc = walk(&r,
+                  (struct expo_opts){.format = EXPO_PROTOBUF,
+                                     .always_classic = ROWS[i].classic,
+                                     .ignore_native = ROWS[i].ignore,
+                                     .nhcb = ROWS[i].nhcb},
+                  delimited(&b, &body), &e);
+        assert_int_equal(rc, ROWS[i].broken && !ROWS[i].ignore ? -ERR_INVALID : 0);
         assert_true(str_starts(str_cstr(e.msg), str_cstr(ROWS[i].error)));
         if (ROWS[i].want != NULL) {
             assert_string_equal(r.out.data, ROWS[i].want);
         }
         rig_done(&r);
     }
+}
+
+#define H_TYPE   "# TYPE h histogram\n"
+#define H_FAMILY "family h histogram\n"
+#define NATIVE_OF(sum, count, rest) \
+    sum " native schema=-53 count=" count " zero=0/0 negative=0" rest "\n"
+
+static void test_custom_buckets(void **state)
+{
+    static const struct row ROWS[] = {
+        {H_TYPE "h_bucket{le=\"1\"} 1\nh_bucket{le=\"2\"} 1\nh_bucket{le=\"+Inf\"} 4\nh_sum 9\n"
+                "h_count 4\n",
+         H_FAMILY "h " NATIVE_OF("9", "4", " 0:1 2:3"), NULL},
+        /* any order, of bounds and of labels; what follows is another */
+        {H_TYPE "h_count{b=\"x\",a=\"y\"} 3 5\nh_bucket{a=\"y\",le=\"+Inf\",b=\"x\"} 3 5\n"
+                "h_bucket{ le = \"1\" , a=\"y\", b = \"x\" } 2 5\nh_count{a=\"z\"} 0\nup 1\n",
+         H_FAMILY "h{a=\"y\", b=\"x\"} 0 @5 native schema=-53 count=3 zero=0/0 negative=0 0:2 1:1\n"
+                  "h{a=\"z\"} " NATIVE_OF("0", "0", "") "up 1\n",
+         NULL},
+        /* no infinite bucket, no count, a bound twice */
+        {H_TYPE "h_bucket{le=\"1\"} 1\nh_bucket{le=\"1.0\"} 7\nh_sum 3\nh_count 2.5\n",
+         H_FAMILY "h " NATIVE_OF("3", "2.5", " 0:1 1:1.5"), NULL},
+        {H_TYPE "h_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\n",
+         H_FAMILY "h " NATIVE_OF("0", "2", " 0:1 1:1"), NULL},
+        {H_TYPE "h_sum 4\nh_count 2\n", H_FAMILY "h " NATIVE_OF("4", "2", " 0:2"), NULL},
+        /* cannot be one: left out */
+        {H_TYPE "h_bucket{le=\"1\"} 3\nh_bucket{le=\"+Inf\"} 2\nup 1\n", H_FAMILY "up 1\n", NULL},
+        {H_TYPE "h_bucket{le=\"+Inf\"} 2\nh_count 3\n", H_FAMILY, NULL},
+        {H_TYPE "h_bucket{le=\"1\"} -1\nh_count -1\n", H_FAMILY, NULL},
+        {H_TYPE "h_bucket{le=\"-Inf\"} 1\nh_count 1\n", H_FAMILY, NULL},
+        /* no buckets of it */
+        {H_TYPE "h_bucket{le=\"x\"} 1\n", H_FAMILY "h_bucket{le=\"x\"} 1\n", NULL},
+        {H_TYPE "h_bucket{le=\"NaN\"} 1\n", H_FAMILY "h_bucket{le=\"NaN\"} 1\n", NULL},
+        {H_TYPE "h_bucket 1\nh_max 2\nhh_count 3\n", H_FAMILY "h_bucket 1\nh_max 2\nhh_count 3\n",
+         NULL},
+        {"h_bucket{le=\"+Inf\"} 1\nh_count 1\n", "h_bucket{le=\"+Inf\"} 1\nh_count 1\n", NULL},
+        {"# TYPE h summary\nh_sum 1\nh_count 1\n", "family h summary\nh_sum 1\nh_count 1\n", NULL},
+        /* UTF-8 names, quotes within values, two families */
+        {"# TYPE \"h.x\" histogram\n{\"h.x_bucket\",le=\"+Inf\",\"a b\"=\"}\\\",\"} 1\n"
+         "{\"h.x_count\",\"a b\"=\"}\\\",\"} 1\n" H_TYPE "h_count 1\n",
+         "family h.x histogram\n{\"h.x\", \"a b\"=\"}\\\",\"} " NATIVE_OF("0", "1", " 0:1") H_FAMILY
+         "h " NATIVE_OF("0", "1", " 0:1"),
+         NULL},
+        {H_TYPE "h_count 1\nh_count{a=\"1\" 2\n", H_FAMILY,
+         "line 3:16: expected closing brace, got \"\\n\" while parsing: \"h_count{a=\\\"1\\\" 2\""},
+    };
+
+    static const struct row CLASSIC_TOO[] = {
+        {H_TYPE "h_bucket{le=\"+Inf\"} 4\nh_sum 9\nh_count 4\n",
+         H_FAMILY "h_bucket{le=\"+Inf\"} 4\nh_sum 9\nh_count 4\nh " NATIVE_OF("9", "4", " 0:4"),
+         NULL},
+    };
+    static const struct row OPENMETRICS[] = {
+        {H_TYPE "h_bucket{le=\"1.0\"} 1 # {t=\"a\"} 0.5 3\nh_bucket{le=\"+Inf\"} 2 # {t=\"b\"} 7\n"
+                "h_count 2\nh_sum 8\nh_created 5\n# EOF\n",
+         H_FAMILY
+         "h 8 created=5000 # {t=\"a\"} 0.5 @3000 # {t=\"b\"} 7" NATIVE_OF("", "2", " 0:1 1:1"),
+         NULL},
+    };
+
+    (void)state;
+    run_rows(ROWS, ARRAY_LEN(ROWS), (struct expo_opts){.format = EXPO_TEXT, .nhcb = true});
+    run_rows(CLASSIC_TOO, ARRAY_LEN(CLASSIC_TOO),
+             (struct expo_opts){.format = EXPO_TEXT, .nhcb = true, .always_classic = true});
+    run_rows(OPENMETRICS, ARRAY_LEN(OPENMETRICS),
+             (struct expo_opts){.format = EXPO_OPENMETRICS, .nhcb = true, .want_created = true});
 }
 
 /* Counts as doubles (one field packed, one not), and what is no histogram. */
@@ -697,6 +788,7 @@ int main(void)
         cmocka_unit_test(test_protobuf),
         cmocka_unit_test(test_protobuf_errors),
         cmocka_unit_test(test_protobuf_native),
+        cmocka_unit_test(test_custom_buckets),
         cmocka_unit_test(test_protobuf_native_floats),
     };
 
