@@ -272,6 +272,7 @@ static int start_scrape(struct server *s, struct err *e)
                                   .threads = (unsigned)s->settings.scrape_threads,
                                   .max_connections = (unsigned)s->settings.scrape_connections,
                                   .dns_server = s->settings.scrape_dns,
+                                  .with_created = s->settings.scrape_created,
                                   .stats = s->stats};
 
     s->scrape = scrape_new(&o);

@@ -346,6 +346,14 @@ static const struct conf_key SCRAPE[] = {
      .min = 1,
      .max = 64,
      .help = "Threads that fetch and parse pages."},
+    {.key = "scrape.created_timestamps",
+     .flag = "scrape-created-timestamps",
+     .type = CONF_BOOL,
+     .offset = AT(scrape_created),
+     .default_value = "false",
+     .help = "Store a zero at the time a page says a counter or histogram began (Prometheus' "
+             "created-timestamp-zero-ingestion), so that its first increase counts; its _created "
+             "series are then left out."},
     {.key = "scrape.dns_server",
      .flag = "scrape-dns-server",
      .type = CONF_STRING,

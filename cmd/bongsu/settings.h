@@ -47,6 +47,7 @@ struct settings {
     /* scrape */
     char *scrape_config;
     char *scrape_dns;
+    bool scrape_created;
     int64_t scrape_connections;
     int64_t scrape_threads;
     /* rules */

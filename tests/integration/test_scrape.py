@@ -150,7 +150,7 @@ def test_samples_and_series_about_the_scrape(site, scraper):
     assert meta == [{'target': t['labels'], 'type': 'gauge', 'help': 'An x.', 'unit': ''}]
     assert s.json('/api/v1/targets/metadata', match_target='{job="other"}')['data'] == []
     path, headers = web.seen[0]
-    assert headers['Accept'].startswith('application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,')
+    assert headers['Accept'].startswith('application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,')
     assert headers['X-Prometheus-Scrape-Timeout-Seconds'] == '0.3' and headers['User-Agent'].startswith('bongsu/')
     # the planned times are exact multiples, so samples are 300 ms apart
     times = sorted({t for t, _ in raw(s, 'up')})
@@ -244,11 +244,10 @@ def test_exemplars(site, scraper):
     web = site()
     web.content_type = 'application/openmetrics-text; version=1.0.0'
     now = int(time.time()) - 5
-    web.pages['/metrics'] = (f'# TYPE c counter\nc_total{{a="b"}} 5 # {{trace_id="abc"}} 1.5 {now}\n'
-                             'c_total{a="c"} 5 # {trace_id="no time"} 1.5\n# EOF\n')
+    web.pages['/metrics'] = f'# TYPE c counter\nc_total{{a="b"}} 5 # {{trace_id="abc"}} 1.5 {now}\n# EOF\n'
     s = scraper([job(web.address)])
     wait_for('two scrapes', lambda: len(raw(s, 'up')) >= 2)
-    found = s.json('/api/v1/query_exemplars', query='c_total', start=now - 60, end=now + 60)['data']
+    found = s.json('/api/v1/query_exemplars', query='c_total{a="b"}', start=now - 60, end=now + 60)['data']
     assert found == [{'seriesLabels': {'__name__': 'c_total', 'a': 'b', 'job': 'j', 'instance': web.address},
                       'exemplars': [{'labels': {'trace_id': 'abc'}, 'value': '1.5', 'timestamp': now}]}]
 

@@ -10,15 +10,19 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
-#include "model/histogram.h"
+#include "ingest/scrape/append_labels.h"
+#include "ingest/scrape/native_limit.h"
+#include "ingest/seen.h"
 #include "store/tsdb/exemplars.h"
 #include "store/tsdb/native.h"
 
 enum {
     PARSE_ARENA = 1 << 20,
     SERIES_ARENA = 16 << 20,
-    NATIVE_KEY = 0x6e617469, /* keeps door keys of histograms apart from others */
-    CONFLICT_MAX = 64,
+    NATIVE_KEY = 0x6e617469,          /* keeps door keys of histograms apart from others */
+    CREATED_MAX_AGE_MS = 3600 * 1000, /* as upstream: what is older is not written into the past */
+    TRIM_ROUNDS = 64,
+    UNTIMED_MAX = 1 << 16, /* series of a target whose exemplars without a time are remembered */
 };
 
 struct appender {
@@ -28,8 +32,11 @@ struct appender {
     struct arena parse;  /* the parser's */
     struct arena series; /* labels of one new series */
     struct exemplar_batch exemplars;
-    VEC(uint64_t) fresh; /* entries that become live with the commit */
-    VEC(uint64_t) gone;  /* entries that cease to be live with it */
+    VEC(uint64_t) fresh;             /* entries that become live with the commit */
+    VEC(uint64_t) gone;              /* entries that cease to be live with it */
+    struct native_histogram reduced; /* of native_limit() */
+    bool with_created;
+    struct seen_set created; /* starts a zero was written for */
 
     /* of the page being stored */
     struct target *t;
@@ -37,16 +44,17 @@ struct appender {
     uint64_t samples, stored, added, seen_live, limited;
     int64_t newest_ms;
     uint64_t too_old, too_new;
-    bool gone_again;
+    bool gone_again, buckets_over;
     size_t family_at;
 };
 
-struct appender *appender_new(struct sink *sink, struct families *families)
+struct appender *appender_new(struct sink *sink, struct families *families, bool with_created)
 {
     struct appender *a = mem_xcalloc(1, sizeof(*a));
 
     a->sink = sink;
     a->families = families;
+    a->with_created = with_created;
     a->batch = tsdb_batch_new(sink->metrics);
     arena_init(&a->parse, PARSE_ARENA);
     arena_init(&a->series, SERIES_ARENA);
@@ -67,142 +75,17 @@ void appender_free(struct appender *a)
         exemplar_batch_done(&a->exemplars);
         vec_done(&a->fresh);
         vec_done(&a->gone);
+        native_done(&a->reduced);
         mem_free(a);
     }
 }
 
-/* ---- labels of a new series ---- */
-
-/* An exposed label that bears a target's name goes on as exported_NAME. */
-static void rename_conflict(struct appender *a, struct labelset *set, struct labels exposed,
-                            struct label l)
-{
-    struct str name = l.name;
-
-    do {
-        name = arena_printf(&a->series, "exported_%.*s", STR_ARG(name));
-        if (name.p == NULL) {
-            set->failed = true;
-            return;
-        }
-    } while (labels_get(a->t->labels, name).n != 0 || labels_get(exposed, name).n != 0 ||
-             labelset_get(set, name).n != 0);
-    labelset_set(set, name, l.value);
-}
-
-static int by_name_length(const void *x, const void *y)
-{
-    const struct label *a = x;
-    const struct label *b = y;
-
-    return (a->name.n > b->name.n) - (a->name.n < b->name.n);
-}
-
-static void add_target_labels(struct appender *a, struct labelset *set, struct labels exposed)
-{
-    struct label conflicts[CONFLICT_MAX];
-    size_t n = 0;
-
-    for (size_t i = 0; i < a->t->labels.n; i++) {
-        struct label l = a->t->labels.v[i];
-        struct str have = labels_get(exposed, l.name);
-
-        if (have.n == 0 || !a->t->job->honor_labels) {
-            labelset_set(set, l.name, l.value);
-        }
-        if (have.n != 0 && !a->t->job->honor_labels && n < CONFLICT_MAX) {
-            conflicts[n++] = (struct label){l.name, have};
-        }
-    }
-    if (n != 0) {
-        qsort(conflicts, n, sizeof(*conflicts), by_name_length);
-    }
-    for (size_t i = 0; i < n; i++) {
-        rename_conflict(a, set, exposed, conflicts[i]);
-    }
-}
-
-/* @return 0; 1 with the over-limit error set: the whole scrape fails, as upstream */
-static int check_limits(const struct job_conf *job, struct labels ls, struct err *reterr)
-{
-    struct str metric = str_take(labels_get(ls, STR(LABEL_NAME)), 50);
-
-    if (job->label_limit != 0 && ls.n > job->label_limit) {
-        return err_set(reterr, ERR_LIMIT,
-                       "label_limit exceeded (metric: %.*s, number of labels: %zu, limit: %llu)",
-                       STR_ARG(metric), ls.n, (unsigned long long)job->label_limit);
-    }
-    for (size_t i = 0; i < ls.n; i++) {
-        struct str name = ls.v[i].name;
-        struct str value = ls.v[i].value;
-
-        if (job->label_name_length_limit != 0 && name.n > job->label_name_length_limit) {
-            return err_set(reterr, ERR_LIMIT,
-                           "label_name_length_limit exceeded (metric: %.*s, label name: %.*s, "
-                           "length: %zu, limit: %llu)",
-                           STR_ARG(metric), STR_ARG(str_take(name, 50)), name.n,
-                           (unsigned long long)job->label_name_length_limit);
-        }
-        if (job->label_value_length_limit != 0 && value.n > job->label_value_length_limit) {
-            return err_set(reterr, ERR_LIMIT,
-                           "label_value_length_limit exceeded (metric: %.*s, label name: %.*s, "
-                           "value: \"%.*s\", length: %zu, limit: %llu)",
-                           STR_ARG(metric), STR_ARG(str_take(name, 50)),
-                           STR_ARG(str_take(value, 50)), value.n,
-                           (unsigned long long)job->label_value_length_limit);
-        }
-    }
-    return 0;
-}
-
-static int check_names(const struct job_conf *job, struct labels ls, struct err *reterr)
-{
-    struct str metric = labels_get(ls, STR(LABEL_NAME));
-
-    if (metric.n == 0) {
-        return err_set(reterr, ERR_INVALID, "missing metric name (__name__ label)");
-    }
-    if (!scheme_metric_ok(job->scheme_names, metric)) {
-        return err_set(reterr, ERR_INVALID, "invalid metric name or label names: %.*s",
-                       STR_ARG(str_take(metric, 100)));
-    }
-    for (size_t i = 0; i < ls.n; i++) {
-        if (!scheme_label_ok(job->scheme_names, ls.v[i].name)) {
-            return err_set(reterr, ERR_INVALID, "invalid metric name or label names: %.*s{%.*s}",
-                           STR_ARG(str_take(metric, 100)), STR_ARG(str_take(ls.v[i].name, 50)));
-        }
-    }
-    return 0;
-}
-
-/* Exposed labels to stored ones. @return 0 with *ret; 1 when relabelling drops the series; -ERR_x */
-static int series_labels(struct appender *a, struct expo *p, struct labels *ret, struct err *reterr)
-{
-    struct labels exposed;
-    struct labelset set;
-    int rc = expo_labels(p, &exposed, reterr);
-
-    if (rc < 0) {
-        return rc;
-    }
-    arena_reset(&a->series);
-    labelset_from(&set, &a->series, exposed);
-    add_target_labels(a, &set, exposed);
-    if (!set.failed && !relabel_apply(&a->t->job->metric_relabel, &set) && !set.failed) {
-        return 1;
-    }
-    if (set.failed) {
-        return err_set(reterr, ERR_LIMIT, "the labels of a series need too much memory");
-    }
-    *ret = labelset_sort(&set);
-    if (ret->n == 0) {
-        return 1;
-    }
-    rc = check_names(a->t->job, *ret, reterr);
-    return rc < 0 ? rc : check_limits(a->t->job, *ret, reterr);
-}
-
 /* ---- samples ---- */
+
+static int labels_of(struct appender *a, struct expo *p, struct labels *ret, struct err *reterr)
+{
+    return scraped_labels(&a->series, a->t, p, ret, reterr);
+}
 
 /* native_append() asks for labels when a component is new. */
 struct native_ask {
@@ -213,7 +96,7 @@ struct native_ask {
 static int native_labels(void *arg, struct labels *ret, struct err *reterr)
 {
     struct native_ask *n = arg;
-    int rc = n->p != NULL ? series_labels(n->a, n->p, ret, reterr)
+    int rc = n->p != NULL ? labels_of(n->a, n->p, ret, reterr)
                           : err_set(reterr, ERR_NOT_FOUND, "the series is not known any more");
 
     return rc > 0 ? err_set(reterr, ERR_INTERNAL, "a dropped series was asked for") : rc;
@@ -248,7 +131,7 @@ static int learn(struct appender *a, struct expo *p, const struct expo_sample *s
     struct series_entry *e;
     struct labels ls = {NULL, 0};
     uint32_t flags = 0;
-    int rc = series_labels(a, p, &ls, reterr);
+    int rc = labels_of(a, p, &ls, reterr);
 
     if (rc == 0 && s->histogram == NULL) {
         rc = tsdb_intern(a->sink->metrics, ls, NULL, &ref, reterr);
@@ -296,21 +179,98 @@ static uint64_t series_hash(const struct appender *a, struct str series, bool na
     return h != 0 ? h : 1;
 }
 
-/* Exemplars are few, so their series' labels are made each time. One without a time cannot be told from the same one
- * seen by the scrape before, so it is left out. */
-static int add_exemplars(struct appender *a, struct expo *p, const struct expo_sample *s,
-                         struct err *reterr)
+static uint64_t exemplar_hash(const struct exemplar *e)
 {
+    uint64_t h = hash64(&e->value, sizeof(e->value));
+
+    for (size_t i = 0; i < e->labels.n; i++) {
+        h = hash64_seed(e->labels.v[i].name.p, e->labels.v[i].name.n, h);
+        h = hash64_seed(e->labels.v[i].value.p, e->labels.v[i].value.n, h);
+    }
+    return h;
+}
+
+/* One without a time of its own counts at the time of its sample, unless it is the one the scrape before saw. */
+static bool is_repeated(struct appender *a, uint64_t series, const struct exemplar *e)
+{
+    struct series_cache *c = &a->t->untimed;
+    struct series_entry *seen = series_cache_find(c, series);
+    const uint64_t hash = exemplar_hash(e);
+
+    if (seen == NULL && c->n < UNTIMED_MAX) {
+        seen = series_cache_add(c, series);
+    }
+    if (seen == NULL) {
+        return false; /* no memory: it may be stored more than once */
+    }
+    seen->round = c->round;
+    if (seen->ref.v == hash) {
+        return true;
+    }
+    seen->ref.v = hash;
+    return false;
+}
+
+/* Exemplars are few, so their series' labels are made each time. Those of native histograms need a time. */
+static int add_exemplars(struct appender *a, struct expo *p, const struct expo_sample *s,
+                         const struct series_entry *entry, int64_t t_ms, struct err *reterr)
+{
+    const uint64_t series = entry->hash;
     struct labels ls = {NULL, 0};
-    int rc = series_labels(a, p, &ls, reterr);
+    int rc = labels_of(a, p, &ls, reterr);
 
     for (size_t i = 0; rc == 0 && i < s->exemplars_n; i++) {
-        if (s->exemplars[i].has_time) {
-            ignore_result(exemplar_batch_add(&a->exemplars, ls, &s->exemplars[i]),
-                          "one too long or too many: the sample counts");
+        struct exemplar e = s->exemplars[i];
+
+        if (!e.has_time && (s->histogram != NULL || is_repeated(a, series, &e))) {
+            continue;
         }
+        e.t_ms = e.has_time ? e.t_ms : t_ms;
+        e.has_time = true;
+        ignore_result(exemplar_batch_add(&a->exemplars, ls, &e),
+                      "one too long or too many: the sample counts");
     }
     return rc < 0 ? rc : 0;
+}
+
+/* A zero where a counter began, so that its first increase is one. */
+static int add_created(struct appender *a, struct expo *p, const struct series_entry *e,
+                       const struct expo_sample *s, int64_t t_ms, struct err *reterr)
+{
+    const uint64_t id[2] = {e->hash, (uint64_t)s->created_ms};
+    const uint64_t hash = hash64(id, sizeof(id));
+    struct native_histogram zero = {0};
+
+    if (s->created_ms <= 0 || s->created_ms >= t_ms || t_ms - s->created_ms > CREATED_MAX_AGE_MS ||
+        seen_has(&a->created, hash)) {
+        return 0;
+    }
+    seen_put(&a->created, hash);
+    if (s->histogram == NULL) {
+        ignore_result(tsdb_batch_add(a->batch, e->ref, s->created_ms, 0),
+                      "too many samples: the next one says so");
+        return 0;
+    }
+    zero.schema = s->histogram->schema;
+    zero.zero_threshold = s->histogram->zero_threshold;
+    zero.bounds = s->histogram->bounds; /* borrowed */
+    zero.bounds_n = s->histogram->bounds_n;
+    return add_native(a, p, e, s->created_ms, &zero, reterr);
+}
+
+/* @return 0; 1: over the limit, the scrape fails when the page is read */
+static int store_native(struct appender *a, struct expo *p, const struct series_entry *e,
+                        int64_t t_ms, const struct native_histogram *h, struct err *reterr)
+{
+    const struct job_conf *job = a->t->job;
+    int rc = native_limit(&h, job->bucket_limit, job->schema_max, &a->reduced);
+
+    if (rc == 1) {
+        a->buckets_over = true;
+        return 1;
+    }
+    return rc < 0 ? err_set(reterr, ERR_NOMEM, "no memory for a histogram")
+                  : add_native(a, p, e, t_ms, h, reterr);
 }
 
 static int on_sample(void *arg, struct expo *p, const struct expo_sample *s, struct err *reterr)
@@ -336,17 +296,19 @@ static int on_sample(void *arg, struct expo *p, const struct expo_sample *s, str
         ++a->limited > a->t->job->sample_limit) {
         return 0; /* go on, so that the number of samples is right */
     }
-    rc = s->histogram != NULL ? add_native(a, p, e, t_ms, s->histogram, reterr)
-                              : tsdb_batch_add(a->batch, e->ref, t_ms, s->value);
-    if (rc < 0) {
-        return s->histogram != NULL
-                   ? rc
-                   : err_set(reterr, (enum err_code)(-rc), "too many samples in one page");
+    rc = a->with_created && s->has_created ? add_created(a, p, e, s, t_ms, reterr) : 0;
+    if (rc == 0 && s->histogram != NULL) {
+        rc = store_native(a, p, e, t_ms, s->histogram, reterr);
+    } else if (rc == 0 && tsdb_batch_add(a->batch, e->ref, t_ms, s->value) < 0) {
+        rc = err_set(reterr, ERR_LIMIT, "too many samples in one page");
+    }
+    if (rc != 0) {
+        return rc < 0 ? rc : 0;
     }
     a->newest_ms = t_ms > a->newest_ms ? t_ms : a->newest_ms;
     a->stored++;
     rc = note_seen(a, e, reterr);
-    return rc < 0 || s->exemplars_n == 0 ? rc : add_exemplars(a, p, s, reterr);
+    return rc < 0 || s->exemplars_n == 0 ? rc : add_exemplars(a, p, s, e, t_ms, reterr);
 }
 
 /* ---- metadata ---- */
@@ -408,7 +370,7 @@ static const char *const REPORT_NAMES[REPORT_COUNT] = {
 
 static size_t report_count(const struct target *t)
 {
-    return t->conf->extra_metrics ? REPORT_COUNT : REPORT_TIMEOUT;
+    return t->job->extra_metrics ? REPORT_COUNT : REPORT_TIMEOUT;
 }
 
 static int report_ref(struct appender *a, size_t i, struct err *reterr)
@@ -534,15 +496,20 @@ static void begin(struct appender *a)
     vec_clear(&a->gone);
     a->samples = a->stored = a->added = a->seen_live = a->limited = 0;
     a->family_at = 0;
+    a->buckets_over = false;
     a->newest_ms = INT64_MIN;
     a->t->cache.round++;
+    a->t->untimed.round++;
 }
 
 static int parse(struct appender *a, struct err *reterr)
 {
     const struct job_conf *job = a->t->job;
     const struct expo_opts o = {.format = a->s->format,
-                                .created_as_samples = true,
+                                .created_as_samples = !a->with_created,
+                                .want_created = a->with_created,
+                                .ignore_native = !job->native_histograms,
+                                .nhcb = job->convert_classic,
                                 .always_classic = job->always_classic,
                                 .arena = &a->parse};
     const struct expo_handler h = {a, on_family, on_sample};
@@ -550,6 +517,9 @@ static int parse(struct appender *a, struct err *reterr)
 
     if (rc == 0 && job->sample_limit != 0 && a->limited > job->sample_limit) {
         return err_set(reterr, ERR_LIMIT, "sample limit exceeded");
+    }
+    if (rc == 0 && a->buckets_over) {
+        return err_set(reterr, ERR_LIMIT, "histogram bucket limit exceeded");
     }
     return rc;
 }
@@ -581,6 +551,9 @@ static void settle(struct appender *a)
         c->orphans_n = 0;
     }
     series_cache_trim(c);
+    if (a->t->untimed.round % TRIM_ROUNDS == 0) {
+        series_cache_trim(&a->t->untimed);
+    }
 }
 
 /* The store dropped series this cache refers to: ask for all again. */

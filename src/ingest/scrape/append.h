@@ -11,8 +11,9 @@
 
 struct appender;
 
-/** `sink` and `families` are borrowed. */
-struct appender *appender_new(struct sink *sink, struct families *families);
+/** `sink` and `families` are borrowed.
+ * @param with_created  where a page says when a counter or histogram began, a zero is stored then */
+struct appender *appender_new(struct sink *sink, struct families *families, bool with_created);
 void appender_free(struct appender *a);
 
 /** One finished fetch. */

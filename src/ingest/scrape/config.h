@@ -99,6 +99,9 @@ enum scrape_protocol {
     PROTO_COUNT
 };
 
+/** How a target is asked to write names the old rules do not allow. */
+enum name_escaping { ESCAPE_ALLOW_UTF8, ESCAPE_UNDERSCORES, ESCAPE_DOTS, ESCAPE_VALUES };
+
 struct param_conf {
     struct str name;
     struct str *values;
@@ -111,17 +114,22 @@ struct job_conf {
     int64_t interval_ms, timeout_ms;
     enum scrape_protocol protocols[PROTO_COUNT];
     size_t protocols_n;
-    int fallback; /* enum scrape_protocol, -1: none */
+    bool protocols_given; /* by the job or the global section */
+    int fallback;         /* enum scrape_protocol, -1: none */
     bool honor_labels, honor_timestamps, track_timestamps_staleness, compression;
     bool always_classic, convert_classic, native_histograms;
+    bool extra_metrics;
+    struct str failure_log; /* path; empty: none */
     struct str metrics_path, scheme;
     struct param_conf *params;
     size_t params_n;
     uint64_t body_size_limit, sample_limit, target_limit, label_limit; /* 0: none */
     uint64_t label_name_length_limit, label_value_length_limit, keep_dropped_targets;
-    uint64_t bucket_limit;
+    uint64_t bucket_limit; /* of a native histogram; 0: none */
     double bucket_factor;
+    int32_t schema_max; /* what bucket_factor comes to */
     enum name_scheme scheme_names;
+    enum name_escaping escaping;
     struct http_conf http;
     struct relabel relabel, metric_relabel;
     struct sd_conf *sds;
@@ -135,7 +143,6 @@ struct config {
     struct arena a;
     struct job_conf **jobs;
     size_t jobs_n;
-    bool extra_metrics;
     VEC(struct str) notices; /* sections that are not used here */
     VEC(struct regex *) regexes;
     VEC(int) files; /* memory files that hold certificates given in the text */

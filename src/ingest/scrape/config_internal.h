@@ -69,6 +69,17 @@ int config_enum(struct config_reader *r, const struct yaml_node *n, const char *
 /** Hash of a subtree's content. */
 uint64_t config_hash(const struct yaml_node *n, uint64_t seed);
 
+/* config_job.c */
+struct job_conf job_conf_default(void);
+/** Keys the global section and a job share. */
+extern const struct config_field SHARED_FIELDS[];
+extern const size_t SHARED_FIELDS_N;
+/** What follows from the keys of the global section. */
+NODISCARD int config_global_finish(struct config_reader *r, const struct yaml_node *n,
+                                   struct job_conf *g, struct err *reterr);
+/** Read a job and add it; c->jobs has room. */
+NODISCARD int config_job(struct config_reader *r, const struct yaml_node *n, struct err *reterr);
+
 /* config_http.c */
 extern const struct config_field HTTP_FIELDS[];
 extern const size_t HTTP_FIELDS_N;

@@ -439,6 +439,8 @@ const struct config_field SD_FIELDS[] = {
     UNSUPPORTED("nerve"),
     UNSUPPORTED("nomad"),
     UNSUPPORTED("openstack"),
+    UNSUPPORTED("oci"),
+    UNSUPPORTED("outscale"),
     UNSUPPORTED("ovhcloud"),
     UNSUPPORTED("puppetdb"),
     UNSUPPORTED("scaleway"),

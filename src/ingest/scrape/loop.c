@@ -243,6 +243,15 @@ static void read_result(const struct target *t, const struct http_multi_result *
     }
 }
 
+/* Fetches that failed; what is wrong with a page is shown with its target only, as upstream. */
+static void log_failure(struct loop *l, const struct target *t, const struct err *e)
+{
+    const struct scrape_failure f = {
+        .message = str_cstr(e->msg), .job = t->job->name, .url = t->url};
+
+    failure_logs_write(l->o.failures, t->job->failure_log, &f);
+}
+
 static void on_done(void *arg, const struct http_multi_result *r)
 {
     struct target *t = arg;
@@ -251,6 +260,9 @@ static void on_done(void *arg, const struct http_multi_result *r)
 
     flight_ended(l, t);
     read_result(t, r, &s);
+    if (t->job->failure_log.n != 0 && (r->rc < 0 || r->status != 200)) {
+        log_failure(l, t, &s.err);
+    }
     counter_add(l->o.stats->body_bytes, (uint64_t)(r->wire_bytes > 0 ? r->wire_bytes : 0));
     counter_add(l->o.stats->connects, r->reused ? 0 : 1);
     store(l, t, &s);
@@ -529,7 +541,7 @@ struct loop *loop_new(const struct loop_opts *o)
              o->version != NULL ? o->version : "");
     snprintf(name, sizeof(name), "scrape-%u", o->number);
     l->multi = http_multi_new(&multi);
-    l->appender = l->multi != NULL ? appender_new(o->sink, o->families) : NULL;
+    l->appender = l->multi != NULL ? appender_new(o->sink, o->families, o->with_created) : NULL;
     if (l->appender == NULL || thread_start(&l->thread, name, run, l) < 0) {
         loop_free(l);
         return NULL;

@@ -9,6 +9,7 @@
 #include "base/stats.h"
 #include "ingest/scrape/append.h"
 #include "ingest/scrape/auth.h"
+#include "ingest/scrape/failure_log.h"
 
 struct loop;
 
@@ -28,7 +29,9 @@ struct loop_opts {
     struct families *families;
     struct auth_tokens *tokens;
     struct loop_stats *stats;
+    struct failure_logs *failures;
     const char *version;
+    bool with_created; /* see appender_new() */
     unsigned max_connections;
     unsigned number;
 };

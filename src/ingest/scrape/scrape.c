@@ -52,6 +52,7 @@ struct scrape {
     struct scrape_opts o;
     struct families *families;
     struct auth_tokens *tokens;
+    struct failure_logs *failures;
     struct loop **loops;
     size_t loops_n;
     struct loop_stats stats;
@@ -459,6 +460,7 @@ int scrape_load(struct scrape *s, const char *path, struct err *reterr)
     mutex_lock(&s->load_lock);
     rc = apply(s, c, reterr);
     mutex_unlock(&s->load_lock);
+    failure_logs_reopen(s->failures);
     if (rc == 0 && path != NULL && path[0] != '\0') {
         log_info("scrape", "configuration loaded", L_CSTR("file", path), L_INT("jobs", jobs));
     }
@@ -587,6 +589,8 @@ static bool start_loops(struct scrape *s)
                                     .families = s->families,
                                     .tokens = s->tokens,
                                     .stats = &s->stats,
+                                    .failures = s->failures,
+                                    .with_created = s->o.with_created,
                                     .version = s->o.version,
                                     .max_connections = max != 0 ? max : 1,
                                     .number = i};
@@ -609,6 +613,7 @@ struct scrape *scrape_new(const struct scrape_opts *opts)
     s->o.max_connections = opts->max_connections != 0 ? opts->max_connections : DEFAULT_CONNECTIONS;
     s->families = families_new();
     s->tokens = auth_tokens_new();
+    s->failures = failure_logs_new();
     mutex_init(&s->load_lock, LOCK_RANK_AUTH); /* above the lock of a reload, below `lock` */
     mutex_init(&s->lock, LOCK_RANK_INGEST);
     cond_init(&s->wake);
@@ -643,6 +648,7 @@ void scrape_free(struct scrape *s)
     mem_free(s->loops);
     config_unref(s->conf);
     auth_tokens_free(s->tokens);
+    failure_logs_free(s->failures);
     families_free(s->families);
     cond_done(&s->wake);
     mutex_done(&s->lock);

@@ -287,6 +287,7 @@ void target_unref(struct target *t)
     vec_done(&t->families);
     headers_done(&t->headers);
     series_cache_done(&t->cache);
+    series_cache_done(&t->untimed);
     mem_free(t->last_error);
     mutex_done(&t->lock);
     arena_done(&t->a);

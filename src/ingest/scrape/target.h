@@ -59,6 +59,7 @@ struct target {
     struct header_list headers;  /* of the request in flight */
     struct http_profile profile; /* of the request in flight */
     struct series_cache cache;
+    struct series_cache untimed;   /* `ref`: hash of a series' last exemplar without a time */
     struct series_ref reports[10]; /* up and the others */
     size_t heap_at;
     struct target *next, *prev; /* queue or flights of the loop */

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -20,6 +21,9 @@ static const char FULL[] =
     "  scrape_timeout: 5s\n"
     "  external_labels: {region: kr}\n"
     "  sample_limit: 7\n"
+    "  convert_classic_histograms_to_nhcb: true\n"
+    "  scrape_failure_log_file: fail.log\n"
+    "  query_max_series: 5\n"
     "rule_files: [a.yml]\n"
     "scrape_configs:\n"
     "  - job_name: full\n"
@@ -42,6 +46,8 @@ static const char FULL[] =
     "    metric_name_validation_scheme: legacy\n"
     "    always_scrape_classic_histograms: true\n"
     "    native_histogram_bucket_limit: 160\n"
+    "    native_histogram_min_bucket_factor: 1.1\n"
+    "    extra_scrape_metrics: true\n"
     "    basic_auth: {username: u, password_file: pw}\n"
     "    tls_config: {ca_file: ca.pem, server_name: x, min_version: TLS13}\n"
     "    proxy_url: http://proxy:1\n"
@@ -61,6 +67,9 @@ static const char FULL[] =
     "      - {regex: x, action: labeldrop}\n"
     "  - job_name: small\n"
     "    scrape_interval: 2s\n"
+    "    scrape_native_histograms: true\n"
+    "    convert_classic_histograms_to_nhcb: false\n"
+    "    scrape_failure_log_file: /var/f.log\n"
     "    static_configs: *st\n";
 
 static void check_values(const struct job_conf *j)
@@ -79,13 +88,16 @@ static void check_values(const struct job_conf *j)
     assert_int_equal(j->target_limit, 3);
     assert_int_equal(j->keep_dropped_targets, 4);
     assert_int_equal(j->bucket_limit, 160);
+    assert_int_equal(j->schema_max, 2);
+    assert_true(j->convert_classic && j->extra_metrics);
+    assert_true(str_eq(j->failure_log, STR("/etc/p/fail.log")));
     assert_int_equal(j->scheme_names, NAMES_LEGACY);
     assert_int_equal(j->relabel.n, 1);
     assert_int_equal(j->metric_relabel.n, 1);
     assert_string_equal(j->accept,
                         "Accept: application/vnd.google.protobuf;proto=io.prometheus.client."
-                        "MetricFamily;encoding=delimited;q=0.3,text/plain;version=0.0.4;q=0.2,"
-                        "*/*;q=0.1");
+                        "MetricFamily;encoding=delimited;q=0.6,text/plain;version=0.0.4;q=0.5,"
+                        "*/*;q=0.4");
 }
 
 static void check_discovery(const struct job_conf *j)
@@ -115,9 +127,68 @@ static void test_full(void **state)
     assert_int_equal(c->notices.n, 1);
     check_values(c->jobs[0]);
     check_discovery(c->jobs[0]);
+    assert_true(!c->jobs[1]->convert_classic && !c->jobs[1]->extra_metrics);
+    assert_true(str_eq(c->jobs[1]->failure_log, STR("/var/f.log")));
+    assert_int_equal(c->jobs[1]->protocols_n, 5);
+    assert_int_equal(c->jobs[1]->protocols[0], PROTO_PROTOBUF);
     assert_int_equal(c->jobs[1]->timeout_ms, 2000);      /* the global one cut to the interval */
     assert_int_equal(c->jobs[1]->sds[0].groups[0].n, 2); /* by alias */
     config_unref(c);
+}
+
+/* What the rules for names and the factor of buckets come to. */
+static const struct {
+    const char *global, *job;
+    enum name_escaping escaping;
+    enum name_scheme scheme;
+    int32_t schema_max;
+    const char *error; /* NULL: none */
+} DERIVED[] = {
+    {"{}", "", ESCAPE_ALLOW_UTF8, NAMES_UTF8, 8, NULL},
+    {"{metric_name_validation_scheme: legacy}", "", ESCAPE_UNDERSCORES, NAMES_LEGACY, 8, NULL},
+    {"{metric_name_validation_scheme: legacy}", "metric_name_validation_scheme: utf8",
+     ESCAPE_ALLOW_UTF8, NAMES_UTF8, 8, NULL},
+    {"{metric_name_escaping_scheme: dots}", "metric_name_escaping_scheme: ''", ESCAPE_DOTS,
+     NAMES_UTF8, 8, NULL},
+    {"{metric_name_escaping_scheme: dots}", "metric_name_validation_scheme: legacy",
+     ESCAPE_UNDERSCORES, NAMES_LEGACY, 8, NULL},
+    {"{}", "metric_name_escaping_scheme: values", ESCAPE_VALUES, NAMES_UTF8, 8, NULL},
+    {"{metric_name_validation_scheme: legacy, metric_name_escaping_scheme: allow-utf-8}", "",
+     ESCAPE_ALLOW_UTF8, NAMES_UTF8, 8, "p.yml:1: utf8 metric names requested"},
+    {"{}", "metric_name_validation_scheme: legacy, metric_name_escaping_scheme: allow-utf-8",
+     ESCAPE_ALLOW_UTF8, NAMES_UTF8, 8, "p.yml:3: utf8 metric names requested"},
+    {"{}", "metric_name_escaping_scheme: x", ESCAPE_ALLOW_UTF8, NAMES_UTF8, 8,
+     "p.yml:3: unknown metric_name_escaping_scheme \"x\""},
+    {"{}", "native_histogram_min_bucket_factor: 1.002", ESCAPE_ALLOW_UTF8, NAMES_UTF8, 8, NULL},
+    {"{}", "native_histogram_min_bucket_factor: 1.09", ESCAPE_ALLOW_UTF8, NAMES_UTF8, 3, NULL},
+    {"{}", "native_histogram_min_bucket_factor: 2", ESCAPE_ALLOW_UTF8, NAMES_UTF8, 0, NULL},
+    {"{}", "native_histogram_min_bucket_factor: 4", ESCAPE_ALLOW_UTF8, NAMES_UTF8, -1, NULL},
+    {"{}", "native_histogram_min_bucket_factor: 1e9", ESCAPE_ALLOW_UTF8, NAMES_UTF8, -4, NULL},
+};
+
+static void test_derived(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(DERIVED); i++) {
+        struct config *c = NULL;
+        struct err e = {0};
+        char text[512];
+        int rc;
+
+        snprintf(text, sizeof(text), "global: %s\nscrape_configs:\n- {job_name: j%s%s}\n",
+                 DERIVED[i].global, DERIVED[i].job[0] != '\0' ? ", " : "", DERIVED[i].job);
+        rc = config_parse("p.yml", str_cstr(text), &c, &e);
+        if (DERIVED[i].error != NULL) {
+            assert_int_equal(rc, -ERR_INVALID);
+            assert_non_null(strstr(e.msg, DERIVED[i].error));
+            continue;
+        }
+        assert_string_equal(e.msg, "");
+        assert_int_equal(c->jobs[0]->escaping, DERIVED[i].escaping);
+        assert_int_equal(c->jobs[0]->scheme_names, DERIVED[i].scheme);
+        assert_int_equal(c->jobs[0]->schema_max, DERIVED[i].schema_max);
+        config_unref(c);
+    }
 }
 
 #define JOB(text) "scrape_configs:\n- job_name: j\n" text
@@ -274,10 +345,8 @@ static void test_targets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_full),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_bomb),
-        cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_full), cmocka_unit_test(test_derived), cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_bomb), cmocka_unit_test(test_targets),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
