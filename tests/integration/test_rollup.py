@@ -49,7 +49,7 @@ def job(s):
 
 def rolled_up(s):
     # A round of the thread, and ten seconds of quiet.
-    wait_for('all days rolled up', lambda: job(s)['waiting'] == 0 and tiers(s)['1h']['parts'] >= DAYS, 60 * SLOW, 0.2)
+    wait_for('all days rolled up', lambda: job(s)['waiting'] == 0 and tiers(s)['1h']['parts'] >= DAYS, 180 * SLOW, 0.2)
 
 
 def ranges(s, expr, start, end, step):
