@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See active.h. The file is an array of slots of fixed size; a slot is in use while its first byte is. A query
- * beyond the slots runs without one. The mapping outlives a killed process in the page cache; it is never synced,
+ * See active.h. The file is an array of slots of fixed size; a slot is in use while its first byte is. It has as
+ * many pages of slots as were needed at a time; a query beyond the slots runs without one. The mapping outlives a killed process in the page cache; it is never synced,
  * as it is only a hint for who looks into a crash.
  */
 #include "query/promql/active.h"
@@ -17,7 +17,12 @@
 #include "base/log.h"
 #include "base/vec.h"
 
-enum { SLOTS = 64, SLOT_BYTES = 1024, TEXT_BYTES = SLOT_BYTES - 24 };
+enum {
+    SLOTS = 64,
+    SLOT_BYTES = 1024,
+    TEXT_BYTES = SLOT_BYTES - 24,
+    PAGE_SLOTS = 4, /* the file grows by so many */
+};
 
 struct slot {
     char used; /* 'Q', or 0 */
@@ -42,12 +47,14 @@ struct active {
     struct mutex lock;
     VEC(struct entry) list; /* guarded by: lock, like all below */
     uint64_t last_id;
-    struct slot *slots; /* mapped; NULL: no file */
+    int fd;             /* -1: no file */
+    struct slot *slots; /* all of them mapped; NULL: no file */
+    size_t slots_n;     /* that the file has */
 };
 
-static void tell_of_crash(const struct slot *slots)
+static void tell_of_crash(const struct slot *slots, size_t n)
 {
-    for (size_t i = 0; i < SLOTS; i++) {
+    for (size_t i = 0; i < n; i++) {
         const struct slot *s = &slots[i];
 
         if (s->used == 'Q' && s->n <= TEXT_BYTES) {
@@ -60,29 +67,29 @@ static void tell_of_crash(const struct slot *slots)
     }
 }
 
+/** Map all slots there may ever be; only those the file has may be touched. */
 static void map_file(struct active *a, const char *path)
 {
     struct stat st;
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    bool whole = fd >= 0 && fstat(fd, &st) == 0 && st.st_size == (off_t)SLOTS * SLOT_BYTES;
+    void *p = MAP_FAILED;
 
-    if (fd >= 0 &&
-        (whole || (ftruncate(fd, 0) == 0 && ftruncate(fd, (off_t)SLOTS * SLOT_BYTES) == 0))) {
-        void *p = mmap(NULL, (size_t)SLOTS * SLOT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-        a->slots = p != MAP_FAILED ? p : NULL;
+    a->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (a->fd >= 0 && fstat(a->fd, &st) == 0) {
+        p = mmap(NULL, (size_t)SLOTS * SLOT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, a->fd, 0);
     }
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (a->slots == NULL) {
+    if (p == MAP_FAILED) {
         log_warn("promql", "running queries are not kept in a file", L_CSTR("file", path));
         return;
     }
-    if (whole) {
-        tell_of_crash(a->slots);
+    if (st.st_size % SLOT_BYTES == 0 && st.st_size <= (off_t)SLOTS * SLOT_BYTES) {
+        tell_of_crash(p, (size_t)st.st_size / SLOT_BYTES);
     }
-    memset(a->slots, 0, (size_t)SLOTS * SLOT_BYTES);
+    a->slots = p;
+    if (ftruncate(a->fd, 0) < 0) {
+        log_warn("promql", "running queries are not kept in a file", L_CSTR("file", path));
+        munmap(p, (size_t)SLOTS * SLOT_BYTES);
+        a->slots = NULL;
+    }
 }
 
 struct active *active_new(const char *path)
@@ -90,6 +97,7 @@ struct active *active_new(const char *path)
     struct active *a = mem_xcalloc(1, sizeof(*a));
 
     mutex_init(&a->lock, LOCK_RANK_LEAF);
+    a->fd = -1;
     ignore_result(vec_reserve(&a->list, SLOTS), "it grows when it must");
     if (path != NULL) {
         map_file(a, path);
@@ -105,14 +113,29 @@ void active_free(struct active *a)
     if (a->slots != NULL) {
         munmap(a->slots, (size_t)SLOTS * SLOT_BYTES);
     }
+    if (a->fd >= 0) {
+        close(a->fd);
+    }
     vec_done(&a->list);
     mutex_done(&a->lock);
     mem_free(a);
 }
 
+/** Give the file one more page of slots. */
+static bool grow(struct active *a)
+{
+    size_t n = a->slots_n + PAGE_SLOTS;
+
+    if (a->slots == NULL || n > SLOTS || ftruncate(a->fd, (off_t)(n * SLOT_BYTES)) < 0) {
+        return false;
+    }
+    a->slots_n = n;
+    return true;
+}
+
 static struct slot *take_slot(struct active *a, const struct promql_ask *ask, int64_t now_ms)
 {
-    for (size_t i = 0; a->slots != NULL && i < SLOTS; i++) {
+    for (size_t i = 0; i < a->slots_n || grow(a); i++) {
         struct slot *s = &a->slots[i];
 
         if (s->used == 0) {
