@@ -97,7 +97,7 @@ VECTORISED static bool place_times(int64_t *t_ms, size_t n, int64_t first)
 static int get_times(struct bits_reader *r, int64_t first, int64_t *t_ms, size_t n)
 {
     t_ms[0] = 0;
-    if (n > 1 && chunk_ints_decode(r, t_ms, n) < 0) {
+    if (n > 1 && chunk_ints_decode(r, t_ms, n, n) < 0) {
         return -ERR_CORRUPT;
     }
     return !place_times(t_ms, n, first) || r->bad ? -ERR_CORRUPT : 0;
@@ -158,6 +158,68 @@ int chunk_times_decode(struct str src, int64_t *t_ms, size_t cap)
     return (int)info.n;
 }
 
+/** Times at a fixed interval: only those wanted are made. @return as chunk_times_decode_since() */
+static int steps_since(const struct chunk_times_info *info, int64_t step, int64_t min_ms,
+                       int64_t *t_ms)
+{
+    const uint64_t span = (uint64_t)info->last_ms - (uint64_t)info->first_ms;
+    size_t from = 0;
+
+    if (step <= 0 || span / (info->n - 1) != (uint64_t)step || span % (info->n - 1) != 0) {
+        return -ERR_CORRUPT;
+    }
+    if (min_ms > info->last_ms) {
+        return 0;
+    }
+    if (min_ms > info->first_ms) {
+        from = (size_t)(((uint64_t)min_ms - (uint64_t)info->first_ms + (uint64_t)step - 1) /
+                        (uint64_t)step);
+    }
+    for (size_t i = from; i < info->n; i++) {
+        t_ms[i - from] = (int64_t)((uint64_t)info->first_ms + i * (uint64_t)step);
+    }
+    return (int)(info->n - from);
+}
+
+/** First of n rising times that is not below t. */
+static size_t lower_bound(const int64_t *t_ms, size_t n, int64_t t)
+{
+    size_t lo = 0;
+    size_t hi = n;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (t_ms[mid] < t) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo;
+}
+
+int chunk_times_decode_since(struct str src, int64_t min_ms, int64_t *t_ms, size_t cap)
+{
+    struct bits_reader r = bits_reader_of(src.p, src.n);
+    struct chunk_times_info info;
+    int64_t step;
+    size_t from;
+
+    if (get_times_info(&r, &info) < 0 || info.n > cap) {
+        return -ERR_CORRUPT;
+    }
+    if (info.n > 1 && chunk_ints_steps(&r, &step)) {
+        return steps_since(&info, step, min_ms, t_ms);
+    }
+    if (get_times(&r, info.first_ms, t_ms, info.n) < 0 || t_ms[info.n - 1] != info.last_ms) {
+        return -ERR_CORRUPT;
+    }
+    from = lower_bound(t_ms, info.n, min_ms);
+    memmove(t_ms, t_ms + from, (info.n - from) * sizeof(*t_ms));
+    return (int)(info.n - from);
+}
+
 /* ---- values ---- */
 
 int chunk_values_encode(const double *v, size_t n, enum chunk_effort effort, struct buf *dst)
@@ -184,9 +246,42 @@ int chunk_values_decode(struct str src, double *v, size_t n)
 {
     struct bits_reader r = bits_reader_of(src.p, src.n);
 
-    return n > CHUNK_MAX_SAMPLES || chunk_get_values(&r, v, n) < 0 || r.bad || r.p != r.end
+    return n > CHUNK_MAX_SAMPLES || chunk_get_values(&r, v, n, n) < 0 || r.bad || r.p != r.end
                ? -ERR_CORRUPT
                : 0;
+}
+
+int chunk_values_encode_newest(const double *v, size_t n, enum chunk_effort effort, struct buf *dst)
+{
+    double *back = mem_try_alloc((n + 1) * sizeof(*back));
+    int rc;
+
+    if (back == NULL) {
+        return -ERR_NOMEM;
+    }
+    for (size_t i = 0; i < n; i++) {
+        back[i] = v[n - 1 - i];
+    }
+    rc = chunk_values_encode(back, n, effort, dst);
+    mem_free(back);
+    return rc;
+}
+
+int chunk_values_decode_newest(struct str src, size_t n, double *v, size_t k)
+{
+    struct bits_reader r = bits_reader_of(src.p, src.n);
+
+    if (n > CHUNK_MAX_SAMPLES || k == 0 || k > n || chunk_get_values(&r, v, n, k) < 0 || r.bad ||
+        (k == n && r.p != r.end)) {
+        return -ERR_CORRUPT;
+    }
+    for (size_t i = 0; i < k / 2; i++) {
+        double x = v[i];
+
+        v[i] = v[k - 1 - i];
+        v[k - 1 - i] = x;
+    }
+    return 0;
 }
 
 /* ---- chunks ---- */
@@ -241,7 +336,7 @@ int chunk_decode(struct str src, int64_t *t_ms, double *v, size_t cap)
     int64_t first;
 
     if (peek(&r, &n, &first) < 0 || n > cap || get_times(&r, first, t_ms, n) < 0 ||
-        chunk_get_values(&r, v, n) < 0 || r.bad || r.p != r.end) {
+        chunk_get_values(&r, v, n, n) < 0 || r.bad || r.p != r.end) {
         return -ERR_CORRUPT;
     }
     return (int)n;

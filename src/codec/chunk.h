@@ -40,11 +40,20 @@ NODISCARD int chunk_times_peek(struct str src, struct chunk_times_info *ret);
 /** t_ms has room for the n of chunk_times_peek(). Safe on any bytes; bytes behind the column are left alone.
  * @return n, -ERR_CORRUPT (also when times do not rise) */
 NODISCARD int chunk_times_decode(struct str src, int64_t *t_ms, size_t cap);
+/** Only the times from min_ms on. t_ms has room for all n nevertheless.
+ * @return how many, 0 when there are none; -ERR_CORRUPT */
+NODISCARD int chunk_times_decode_since(struct str src, int64_t min_ms, int64_t *t_ms, size_t cap);
 /** Append a column of values, whose number is known from the times. As chunk_times_encode(). */
 NODISCARD int chunk_values_encode(const double *v, size_t n, enum chunk_effort effort,
                                   struct buf *dst);
 /** @return 0, -ERR_CORRUPT (also when src does not end with the column) */
 NODISCARD int chunk_values_decode(struct str src, double *v, size_t n);
+/** The same with the newest value first, so that the newest ones can be read alone. v is in order of time. */
+NODISCARD int chunk_values_encode_newest(const double *v, size_t n, enum chunk_effort effort,
+                                         struct buf *dst);
+/** The k newest of the n values such a column has, in order of time; 1 <= k <= n.
+ * @return 0, -ERR_CORRUPT (what only older values need is not looked at) */
+NODISCARD int chunk_values_decode_newest(struct str src, size_t n, double *v, size_t k);
 
 /* ---- both in one ---- */
 

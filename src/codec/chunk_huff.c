@@ -149,28 +149,94 @@ static void first_codes(const uint8_t *len, unsigned symbols, unsigned *next)
 
 /* ---- writing ---- */
 
-/** Lengths as nibbles; 0 is followed by how many more zeros there are. */
+enum {
+    LAST_START = 8, /* the length the first one is told from */
+    CODE_SAME = 1,  /* bits a length costs: as the one before, */
+    CODE_ONE = 3,   /* one more or less, */
+    CODE_TWO = 4,   /* two more or less, */
+    CODE_OTHER = 8, /* another, or a run of symbols not used */
+    OTHER_LENGTH = 16,
+    RUN_MAX = 16,
+};
+
+/** Bits for the table, least significant first. */
+struct table_writer {
+    uint8_t out[HUFF_SYMBOLS + 2];
+    unsigned bit;
+};
+
+static void put_table_bits(struct table_writer *w, unsigned v, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++, w->bit++) {
+        w->out[w->bit / 8] |= (uint8_t)((v >> i & 1) << (w->bit % 8));
+    }
+}
+
+/** Unused symbols from s on that one code tells. */
+static unsigned zero_run(const uint8_t *len, unsigned symbols, unsigned s)
+{
+    unsigned run = 0;
+
+    while (run < RUN_MAX && s + run < symbols && len[s + run] == 0) {
+        run++;
+    }
+    return run;
+}
+
+static unsigned distance(unsigned a, unsigned b)
+{
+    return a > b ? a - b : b - a;
+}
+
+unsigned huff_table_bits(const uint8_t *len, unsigned symbols)
+{
+    unsigned last = LAST_START;
+    unsigned bits = 8;
+
+    for (unsigned s = 0; s < symbols; s++) {
+        unsigned d = distance(len[s], last);
+
+        if (len[s] == 0) {
+            bits += CODE_OTHER;
+            s += zero_run(len, symbols, s) - 1;
+            continue;
+        }
+        bits += d == 0 ? CODE_SAME : d == 1 ? CODE_ONE : d == 2 ? CODE_TWO : CODE_OTHER;
+        last = len[s];
+    }
+    return bits;
+}
+
+/** Lengths as differences: those of neighbours are close. */
 static void put_table(const uint8_t *len, unsigned symbols, struct buf *dst)
 {
-    uint8_t out[HUFF_SYMBOLS + 1] = {0};
-    unsigned n = 0; /* nibbles */
+    struct table_writer w = {0};
+    unsigned last = LAST_START;
 
-    for (unsigned s = 0; s < symbols; s++, n++) {
+    for (unsigned s = 0; s < symbols; s++) {
+        unsigned d = distance(len[s], last);
+        unsigned less = len[s] < last ? 1 : 0;
+
         if (len[s] == 0) {
-            unsigned run = 0;
+            unsigned run = zero_run(len, symbols, s);
 
-            while (run < 15 && s + 1 < symbols && len[s + 1] == 0) {
-                run++;
-                s++;
-            }
-            n++;
-            out[n / 2] |= (uint8_t)(run << (n % 2 * 4));
-        } else {
-            out[n / 2] |= (uint8_t)(len[s] << (n % 2 * 4));
+            put_table_bits(&w, 7 | (run - 1) << 3, CODE_OTHER);
+            s += run - 1;
+            continue;
         }
+        if (d == 0) {
+            put_table_bits(&w, 0, CODE_SAME);
+        } else if (d == 1) {
+            put_table_bits(&w, 1 | less << 2, CODE_ONE);
+        } else if (d == 2) {
+            put_table_bits(&w, 3 | less << 3, CODE_TWO);
+        } else {
+            put_table_bits(&w, 7 | (OTHER_LENGTH + len[s] - 1u) << 3, CODE_OTHER);
+        }
+        last = len[s];
     }
     buf_add_byte(dst, (char)(symbols - 1));
-    buf_add(dst, out, (n + 1) / 2);
+    buf_add(dst, w.out, (w.bit + 7) / 8);
 }
 
 static size_t stream_bytes(const uint8_t *sym, size_t n, const uint8_t *len)
@@ -233,7 +299,8 @@ void huff_encode(const uint8_t *sym, size_t n, const uint8_t *len, unsigned symb
 
 /* ---- reading ---- */
 
-static bool get_table(struct bits_reader *r, uint8_t *len, unsigned *ret_symbols)
+/** Version 1: nibbles; 0 is followed by how many more zeros there are. */
+static bool get_nibble_table(struct bits_reader *r, uint8_t *len, unsigned *ret_symbols)
 {
     unsigned symbols = bits_read_u8(r) + 1u;
     uint32_t kraft = 0;
@@ -269,6 +336,76 @@ static bool get_table(struct bits_reader *r, uint8_t *len, unsigned *ret_symbols
             kraft += (uint32_t)TABLE >> x;
             len[s++] = (uint8_t)x;
         }
+    }
+    *ret_symbols = symbols;
+    return kraft == TABLE;
+}
+
+struct table_reader {
+    struct bits_reader *r;
+    unsigned byte, left;
+};
+
+static unsigned get_table_bits(struct table_reader *t, unsigned n)
+{
+    unsigned v = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (t->left == 0) {
+            t->byte = bits_read_u8(t->r);
+            t->left = 8;
+        }
+        v |= (t->byte & 1) << i;
+        t->byte >>= 1;
+        t->left--;
+    }
+    return v;
+}
+
+/** The next length told from `last`; 0: unused ones, *ret_run of them. */
+static unsigned get_length(struct table_reader *t, unsigned last, unsigned *ret_run)
+{
+    unsigned x;
+
+    if (get_table_bits(t, 1) == 0) {
+        return last;
+    }
+    if (get_table_bits(t, 1) == 0) {
+        return get_table_bits(t, 1) != 0 ? last - 1 : last + 1;
+    }
+    if (get_table_bits(t, 1) == 0) {
+        return get_table_bits(t, 1) != 0 ? last - 2 : last + 2;
+    }
+    x = get_table_bits(t, 5);
+    if (x < OTHER_LENGTH) {
+        *ret_run = x + 1;
+        return 0;
+    }
+    return x - OTHER_LENGTH + 1;
+}
+
+static bool get_table(struct bits_reader *r, uint8_t *len, unsigned *ret_symbols)
+{
+    unsigned symbols = bits_read_u8(r) + 1u;
+    struct table_reader t = {.r = r};
+    unsigned last = LAST_START;
+    uint32_t kraft = 0;
+
+    for (unsigned s = 0; s < symbols;) {
+        unsigned run = 0;
+        unsigned x = get_length(&t, last, &run);
+
+        if (r->bad || run > symbols - s || x > HUFF_MAX_BITS || (x == 0 && run == 0)) {
+            return false;
+        }
+        if (run != 0) {
+            memset(len + s, 0, run);
+            s += run;
+            continue;
+        }
+        last = x;
+        kraft += (uint32_t)TABLE >> x;
+        len[s++] = (uint8_t)x;
     }
     *ret_symbols = symbols;
     return kraft == TABLE;
@@ -334,18 +471,52 @@ static void decode_tail(struct stream *s, const uint8_t *end, const uint16_t *ta
     }
 }
 
-int huff_decode(struct bits_reader *r, uint8_t *sym, size_t n)
+/** Both streams side by side, as far as whole loads go. @return symbols of each */
+static size_t decode_pairs(struct stream *a, struct stream *b, const uint8_t *end,
+                           const uint16_t *table, uint8_t *sym_a, uint8_t *sym_b, size_t n)
+{
+    size_t i = 0;
+
+    while (i + PER_LOAD <= n && b->p + b->bit / 8 + 8 <= end && a->p + a->bit / 8 + 8 <= end) {
+        uint64_t x = load(a);
+        uint64_t y = load(b);
+
+        for (unsigned k = 0; k < PER_LOAD; k++, i++) {
+            sym_a[i] = (uint8_t)next_symbol(a, &x, table);
+            sym_b[i] = (uint8_t)next_symbol(b, &y, table);
+        }
+    }
+    return i;
+}
+
+static void decode_one(struct stream *s, const uint8_t *end, const uint16_t *table, uint8_t *sym,
+                       size_t n)
+{
+    size_t i = 0;
+
+    while (i + PER_LOAD <= n && s->p + s->bit / 8 + 8 <= end) {
+        uint64_t x = load(s);
+
+        for (unsigned k = 0; k < PER_LOAD; k++, i++) {
+            sym[i] = (uint8_t)next_symbol(s, &x, table);
+        }
+    }
+    decode_tail(s, end, table, sym + i, n - i);
+}
+
+int huff_decode(struct bits_reader *r, bool nibbles, uint8_t *sym, size_t n, size_t k)
 {
     uint8_t len[HUFF_SYMBOLS];
-    uint16_t table[TABLE] = {0};
+    uint16_t table[TABLE];
     unsigned symbols = 0;
     size_t half = (n + 1) / 2;
-    size_t i = 0;
+    size_t first = k < half ? k : half;
+    size_t i;
     size_t bytes[2];
     struct stream a;
     struct stream b;
 
-    if (!get_table(r, len, &symbols)) {
+    if (!(nibbles ? get_nibble_table(r, len, &symbols) : get_table(r, len, &symbols))) {
         return -ERR_CORRUPT;
     }
     bytes[0] = (size_t)bits_read_varint(r);
@@ -356,17 +527,8 @@ int huff_decode(struct bits_reader *r, uint8_t *sym, size_t n)
         return -ERR_CORRUPT;
     }
     fill_table(len, symbols, table);
-    while (i + PER_LOAD <= n - half && b.p + b.bit / 8 + 8 <= r->end &&
-           a.p + a.bit / 8 + 8 <= r->end) {
-        uint64_t x = load(&a);
-        uint64_t y = load(&b);
-
-        for (unsigned k = 0; k < PER_LOAD; k++, i++) {
-            sym[i] = (uint8_t)next_symbol(&a, &x, table);
-            sym[half + i] = (uint8_t)next_symbol(&b, &y, table);
-        }
-    }
-    decode_tail(&a, r->end, table, sym + i, half - i);
-    decode_tail(&b, r->end, table, sym + half + i, n - half - i);
-    return (a.bit + 7) / 8 == bytes[0] && (b.bit + 7) / 8 == bytes[1] ? 0 : -ERR_CORRUPT;
+    i = decode_pairs(&a, &b, r->end, table, sym, sym + half, k - first);
+    decode_one(&a, r->end, table, sym + i, first - i);
+    decode_one(&b, r->end, table, sym + half + i, k - first - i);
+    return k < n || ((a.bit + 7) / 8 == bytes[0] && (b.bit + 7) / 8 == bytes[1]) ? 0 : -ERR_CORRUPT;
 }

@@ -16,7 +16,10 @@ uint64_t huff_lengths(const uint32_t *count, unsigned symbols, uint8_t *ret_len)
 /** Append table and streams of n symbols. */
 void huff_encode(const uint8_t *sym, size_t n, const uint8_t *len, unsigned symbols,
                  struct buf *dst);
-/** Read n symbols. @return 0, -ERR_CORRUPT */
-NODISCARD int huff_decode(struct bits_reader *r, uint8_t *sym, size_t n);
+/** Bits the table takes. */
+unsigned huff_table_bits(const uint8_t *len, unsigned symbols);
+/** Read the first k of n symbols. `nibbles`: the table has the older form.
+ * @return 0, -ERR_CORRUPT (what lies behind the k-th is not looked at) */
+NODISCARD int huff_decode(struct bits_reader *r, bool nibbles, uint8_t *sym, size_t n, size_t k);
 
 #endif

@@ -18,7 +18,7 @@ struct chunk_scratch {
 /** Append the form of n values that is smallest. */
 void chunk_put_values(const double *v, size_t n, enum chunk_effort effort,
                       const struct chunk_scratch *s, struct buf *dst);
-/** Read n values. @return 0, -ERR_CORRUPT */
-NODISCARD int chunk_get_values(struct bits_reader *r, double *v, size_t n);
+/** Read the first k of n values, 1 <= k <= n. @return 0, -ERR_CORRUPT */
+NODISCARD int chunk_get_values(struct bits_reader *r, double *v, size_t n, size_t k);
 
 #endif

@@ -1,34 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Integer sequences of chunks: bit packing for speed; Huffman coding of the leading bits, or positions and
- * values of what differs from the usual, where bytes matter more than the time to write them.
+ * Writing integer sequences of chunks: bit packing for speed; Huffman coding of the leading bits, or positions
+ * and values of what differs from the usual, where bytes matter more than the time to write them. What a
+ * coding takes is known before it is written, and only the best one is.
  */
 #include "codec/chunk_ints.h"
 
 #include "base/err.h"
 #include "codec/chunk_huff.h"
+#include "codec/chunk_ints_format.h"
 
 enum {
-    GROUP = 32, /* values that share a width: one byte of overhead per 32 */
-    ORDER_MASK = 3,
-    CODING_SHIFT = 2,
-    LINEAR_BITS = 6,     /* at most so many leading bits are Huffman coded */
-    LINEAR_RAW_MAX = 56, /* raw bits behind a symbol: one unaligned load holds them */
-    HYBRID_DIRECT = 16,  /* smaller numbers are symbols themselves */
-    HYBRID_LOG = 4,
-    HYBRID_TOP = 2, /* bits behind the leading one that belong to the symbol */
-    HUFF_MIN = 48,  /* fewer numbers do not pay for a table */
+    LINEAR_BITS = 6, /* at most so many leading bits are Huffman coded */
+    HUFF_MIN = 48,   /* fewer numbers do not pay for a table */
     MEDIAN_OF = 31,
-};
-
-enum coding {
-    CODING_ZIGZAG, /* groups of a width each, signs mixed */
-    CODING_MIN,    /* groups, relative to the minimum */
-    CODING_FLAT,   /* all the same */
-    CODING_LINEAR, /* leading bits above the minimum Huffman coded, the rest as they are */
-    CODING_HYBRID, /* distance to a centre: small ones and magnitudes Huffman coded */
-    CODING_SPARSE, /* one usual number; gaps and values of the others */
-    CODINGS,
+    SMOOTHS = 2, /* shifts 1 and 2 are tried */
 };
 
 /** Residuals of an order in r; at least one value remains as a start. @return their number */
@@ -189,14 +175,17 @@ void chunk_keep_shorter(struct buf *dst, size_t start, size_t second)
 
 /* ---- small codings ---- */
 
-/** Residuals of one order, and where to write them. */
-struct job {
-    const int64_t *v; /* the values themselves, for the start */
-    const uint64_t *r;
-    size_t n; /* of r */
-    unsigned order;
-    uint64_t *tmp; /* room for 2 (n + order) words */
-    struct buf *dst;
+/** A way to write the sequence, and what it takes. */
+struct plan {
+    unsigned order; /* as in the first byte */
+    uint8_t smooth; /* of ORDER_SMOOTH */
+    enum coding coding;
+    const uint64_t *r; /* residuals */
+    size_t n;
+    uint64_t base; /* minimum or centre */
+    unsigned shift, symbols;
+    uint8_t len[HUFF_SYMBOLS];
+    uint64_t bits; /* about */
 };
 
 /** About the middle of the residuals: the median of some. */
@@ -232,72 +221,61 @@ static unsigned used(const uint32_t *count, unsigned symbols)
 /** Bits a Huffman table with its codes takes; UINT64_MAX when there are no two symbols. */
 static uint64_t table_cost(const uint32_t *count, unsigned symbols, uint8_t *len)
 {
-    return used(count, symbols) < 2 ? UINT64_MAX : huff_lengths(count, symbols, len) + 4 * symbols;
+    return used(count, symbols) < 2
+               ? UINT64_MAX
+               : huff_lengths(count, symbols, len) + huff_table_bits(len, symbols);
 }
 
-static void put_linear(const struct job *j)
+/** Bits of what comes before the residuals: first byte, starts, base, lengths of streams. */
+static uint64_t start_bits(const int64_t *v, const struct plan *p)
 {
-    const uint64_t *r = j->r;
-    const size_t n = j->n;
-    struct buf *dst = j->dst;
+    bool rate = p->order == 2 || (p->order == ORDER_SMOOTH && (p->smooth & SMOOTH_RATE) != 0);
+    uint64_t bytes = 5 + bits_varint_size(bits_zigzag((int64_t)p->base));
+
+    bytes += p->order >= 1 ? bits_varint_size(bits_zigzag(v[0])) : 0;
+    bytes += rate ? bits_varint_size(bits_zigzag((int64_t)((uint64_t)v[1] - (uint64_t)v[0]))) : 0;
+    return 8 * (bytes + (p->order == ORDER_SMOOTH ? 1 : 0));
+}
+
+static void take_better(const int64_t *v, const struct plan *p, const uint8_t *len,
+                        struct plan *best)
+{
+    uint64_t bits = p->bits + start_bits(v, p);
+
+    if (bits < best->bits) {
+        *best = *p;
+        best->bits = bits;
+        memcpy(best->len, len, p->symbols);
+    }
+}
+
+static void plan_linear(const int64_t *v, struct plan p, struct plan *best)
+{
     uint32_t count[1 << LINEAR_BITS] = {0};
     uint8_t len[1 << LINEAR_BITS];
-    uint8_t best_len[1 << LINEAR_BITS];
-    uint8_t *sym = (uint8_t *)(void *)j->tmp;
-    uint64_t *raw = j->tmp + (n + 7) / 8;
-    const struct range range = range_of(j->r, j->n);
-    const int64_t min = range.min;
-    const int64_t max = range.max;
-    unsigned width;
-    unsigned shift;
-    unsigned best_shift = 0;
-    unsigned best_symbols = 0;
-    uint64_t best = UINT64_MAX;
+    const struct range range = range_of(p.r, p.n);
+    const uint64_t span = (uint64_t)range.max - (uint64_t)range.min;
+    unsigned width = bits_width(span);
+    unsigned shift = width > LINEAR_BITS ? width - LINEAR_BITS : 0;
 
-    width = bits_width((uint64_t)max - (uint64_t)min);
-    shift = width > LINEAR_BITS ? width - LINEAR_BITS : 0;
     if (shift > LINEAR_RAW_MAX - 3) {
         return;
     }
-    for (size_t i = 0; i < n; i++) {
-        count[(r[i] - (uint64_t)min) >> shift]++;
+    p.coding = CODING_LINEAR;
+    p.base = (uint64_t)range.min;
+    for (size_t i = 0; i < p.n; i++) {
+        count[(p.r[i] - p.base) >> shift]++;
     }
     for (unsigned bits = width - shift; bits >= 2 && bits + 3 > width - shift; bits--) {
-        unsigned symbols = (unsigned)(((uint64_t)max - (uint64_t)min) >> (width - bits)) + 1;
-        uint64_t cost = table_cost(count, symbols, len);
-
-        if (cost != UINT64_MAX) {
-            cost += (uint64_t)n * (width - bits);
-        }
-        if (cost < best) {
-            best = cost;
-            best_shift = width - bits;
-            best_symbols = symbols;
-            memcpy(best_len, len, symbols);
+        p.shift = width - bits;
+        p.symbols = (unsigned)(span >> p.shift) + 1;
+        p.bits = table_cost(count, p.symbols, len);
+        if (p.bits != UINT64_MAX) {
+            p.bits += (uint64_t)p.n * p.shift;
+            take_better(v, &p, len, best);
         }
         for (unsigned s = 0; s < 1u << (bits - 1); s++) { /* one leading bit fewer */
             count[s] = count[2 * s] + count[2 * s + 1];
-        }
-    }
-    if (best == UINT64_MAX) {
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        uint64_t x = r[i] - (uint64_t)min;
-
-        sym[i] = (uint8_t)(x >> best_shift);
-        raw[i] = x & (((uint64_t)1 << best_shift) - 1);
-    }
-    put_head(j->v, j->order, CODING_LINEAR, dst);
-    bits_add_varint(dst, bits_zigzag(min));
-    buf_add_byte(dst, (char)best_shift);
-    huff_encode(sym, n, best_len, best_symbols, dst);
-    {
-        char *p = buf_reserve(dst, bits_packed_size(n, best_shift));
-
-        if (p != NULL) {
-            bits_pack_u64(raw, n, best_shift, (uint8_t *)p);
-            dst->n += bits_packed_size(n, best_shift);
         }
     }
 }
@@ -317,43 +295,72 @@ static inline unsigned hybrid_symbol(uint64_t x, unsigned *ret_raw)
            (unsigned)(x >> (log - HYBRID_TOP) & ((1u << HYBRID_TOP) - 1));
 }
 
-static void put_hybrid(const struct job *j, uint64_t centre)
+static void plan_hybrid(const int64_t *v, struct plan p, uint64_t centre, struct plan *best)
 {
-    const uint64_t *r = j->r;
-    const size_t n = j->n;
-    struct buf *dst = j->dst;
     uint32_t count[HUFF_SYMBOLS] = {0};
     uint8_t len[HUFF_SYMBOLS];
-    uint8_t *sym = (uint8_t *)(void *)j->tmp;
-    unsigned __int128 acc = 0;
-    unsigned held = 0;
+    uint64_t raw_bits = 0;
     unsigned symbols = 0;
-    char *p;
-    char *start;
 
-    for (size_t i = 0; i < n; i++) {
+    p.coding = CODING_HYBRID;
+    p.base = centre;
+    for (size_t i = 0; i < p.n; i++) {
         unsigned raw;
-        unsigned s = hybrid_symbol(bits_zigzag((int64_t)(r[i] - centre)), &raw);
+        unsigned s = hybrid_symbol(bits_zigzag((int64_t)(p.r[i] - centre)), &raw);
 
-        sym[i] = (uint8_t)s;
         count[s]++;
+        raw_bits += raw;
         symbols = s >= symbols ? s + 1 : symbols;
     }
-    if (used(count, symbols) < 2) {
+    p.symbols = symbols;
+    p.bits = table_cost(count, symbols, len);
+    if (p.bits != UINT64_MAX) {
+        p.bits += raw_bits;
+        take_better(v, &p, len, best);
+    }
+}
+
+static void put_linear(const struct plan *p, uint64_t *tmp, struct buf *dst)
+{
+    uint8_t *sym = (uint8_t *)(void *)tmp;
+    uint64_t *raw = tmp + (p->n + 7) / 8;
+    char *at;
+
+    for (size_t i = 0; i < p->n; i++) {
+        uint64_t x = p->r[i] - p->base;
+
+        sym[i] = (uint8_t)(x >> p->shift);
+        raw[i] = x & (((uint64_t)1 << p->shift) - 1);
+    }
+    buf_add_byte(dst, (char)p->shift);
+    huff_encode(sym, p->n, p->len, p->symbols, dst);
+    at = buf_reserve(dst, bits_packed_size(p->n, p->shift));
+    if (at != NULL) {
+        bits_pack_u64(raw, p->n, p->shift, (uint8_t *)at);
+        dst->n += bits_packed_size(p->n, p->shift);
+    }
+}
+
+static void put_hybrid(const struct plan *p, uint64_t *tmp, struct buf *dst)
+{
+    uint8_t *sym = (uint8_t *)(void *)tmp;
+    unsigned __int128 acc = 0;
+    unsigned held = 0;
+    unsigned raw;
+    char *at;
+    char *start;
+
+    for (size_t i = 0; i < p->n; i++) {
+        sym[i] = (uint8_t)hybrid_symbol(bits_zigzag((int64_t)(p->r[i] - p->base)), &raw);
+    }
+    huff_encode(sym, p->n, p->len, p->symbols, dst);
+    at = buf_reserve(dst, p->n * 8 + 16);
+    if (at == NULL) {
         return;
     }
-    (void)huff_lengths(count, symbols, len);
-    put_head(j->v, j->order, CODING_HYBRID, dst);
-    bits_add_varint(dst, bits_zigzag((int64_t)centre));
-    huff_encode(sym, n, len, symbols, dst);
-    p = buf_reserve(dst, n * 8 + 16);
-    if (p == NULL) {
-        return;
-    }
-    start = p;
-    for (size_t i = 0; i < n; i++) {
-        uint64_t x = bits_zigzag((int64_t)(r[i] - centre));
-        unsigned raw;
+    start = at;
+    for (size_t i = 0; i < p->n; i++) {
+        uint64_t x = bits_zigzag((int64_t)(p->r[i] - p->base));
 
         (void)hybrid_symbol(x, &raw);
         acc |= (unsigned __int128)(x & (((uint64_t)1 << raw) - 1)) << held;
@@ -361,71 +368,199 @@ static void put_hybrid(const struct job *j, uint64_t centre)
         if (held >= 64) {
             uint64_t word = (uint64_t)acc;
 
-            memcpy(p, &word, sizeof(word));
-            p += sizeof(word);
+            memcpy(at, &word, sizeof(word));
+            at += sizeof(word);
             acc >>= 64;
             held -= 64;
         }
     }
     for (; held > 0; held = held > 8 ? held - 8 : 0) {
-        *p++ = (char)(uint8_t)acc;
+        *at++ = (char)(uint8_t)acc;
         acc >>= 8;
     }
-    dst->n += (size_t)(p - start);
+    dst->n += (size_t)(at - start);
+}
+
+static void put_plan(const int64_t *v, const struct plan *p, uint64_t *tmp, struct buf *dst)
+{
+    if (p->order == ORDER_SMOOTH) {
+        buf_add_byte(dst, (char)(ORDER_SMOOTH | (unsigned)p->coding << CODING_SHIFT));
+        buf_add_byte(dst, (char)p->smooth);
+        bits_add_varint(dst, bits_zigzag(v[0]));
+        if ((p->smooth & SMOOTH_RATE) != 0) {
+            bits_add_varint(dst, bits_zigzag((int64_t)((uint64_t)v[1] - (uint64_t)v[0])));
+        }
+    } else {
+        put_head(v, p->order, p->coding, dst);
+    }
+    bits_add_varint(dst, bits_zigzag((int64_t)p->base));
+    if (p->coding == CODING_LINEAR) {
+        put_linear(p, tmp, dst);
+    } else {
+        put_hybrid(p, tmp, dst);
+    }
 }
 
 static void put_best(const int64_t *v, size_t n, enum chunk_effort effort, bool nested,
                      uint64_t *tmp, struct buf *dst);
 
 /** Positions and values of what is not `usual`, when that is little. */
-static void put_sparse(const struct job *j, uint64_t usual)
+static void put_sparse(const int64_t *v, const struct plan *p, uint64_t usual, uint64_t *tmp,
+                       struct buf *dst)
 {
-    const uint64_t *r = j->r;
-    const size_t n = j->n;
-    struct buf *dst = j->dst;
     size_t others = 0;
-    int64_t *gaps = (int64_t *)j->tmp;
+    int64_t *gaps = (int64_t *)tmp;
     int64_t *values;
     size_t last = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        others += r[i] != usual ? 1 : 0;
+    for (size_t i = 0; i < p->n; i++) {
+        others += p->r[i] != usual ? 1 : 0;
     }
-    if (others == 0 || others > n / 6) { /* so that 2 + 5 scratches of `others` fit */
+    if (others == 0 || others > p->n / 6) { /* so that 2 + 6 scratches of `others` fit */
         return;
     }
     values = gaps + others;
-    for (size_t i = 0, k = 0; i < n; i++) {
-        if (r[i] != usual) {
+    for (size_t i = 0, k = 0; i < p->n; i++) {
+        if (p->r[i] != usual) {
             gaps[k] = (int64_t)(i - last);
-            values[k++] = (int64_t)(r[i] - usual);
+            values[k++] = (int64_t)(p->r[i] - usual);
             last = i + 1;
         }
     }
-    put_head(j->v, j->order, CODING_SPARSE, dst);
+    put_head(v, p->order, CODING_SPARSE, dst);
     bits_add_varint(dst, bits_zigzag((int64_t)usual));
     bits_add_varint(dst, others);
-    put_best(gaps, others, CHUNK_SMALL, true, j->tmp + 2 * others, dst);
-    put_best(values, others, CHUNK_SMALL, true, j->tmp + 2 * others, dst);
+    put_best(gaps, others, CHUNK_SMALL, true, tmp + 2 * others, dst);
+    put_best(values, others, CHUNK_SMALL, true, tmp + 2 * others, dst);
 }
 
-/** Try the small codings; what is at `start` stays when it is shorter. */
-static void try_small(const struct job *j, bool nested, size_t start)
-{
-    struct buf *dst = j->dst;
-    uint64_t mid = (uint64_t)middle(j->r, j->n);
-    size_t second = dst->n;
+/* ---- differences from a moving mean ---- */
 
-    if (!nested) {
-        put_sparse(j, mid);
-        chunk_keep_shorter(dst, start, second);
+/** How far the numbers are from `from`, summed up. (What wraps only misjudges.) */
+VECTORISED static uint64_t spread(const uint64_t *r, size_t n, uint64_t from)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        int64_t d = (int64_t)(r[i] - from);
+
+        sum += (uint64_t)(d < 0 ? 0 - (uint64_t)d : (uint64_t)d);
+    }
+    return sum;
+}
+
+/** One step of a mean. @return by how much it missed x */
+static inline uint64_t smooth_step(struct smooth *m, uint64_t x)
+{
+    uint64_t r = x - smooth_expected(m);
+
+    m->mean += r;
+    return r;
+}
+
+/** What is left by every shift, of values and of first differences; all at once, as each alone only waits. */
+static void weigh_smooth(const int64_t *v, size_t n, uint64_t sum[2][SMOOTHS])
+{
+    struct smooth m[2][SMOOTHS];
+    const uint64_t first = (uint64_t)v[0];
+    const uint64_t delta = (uint64_t)v[1] - first;
+
+    for (unsigned k = 0; k < 2 * SMOOTHS; k++) {
+        m[k / SMOOTHS][k % SMOOTHS] = (struct smooth){0, 1 + k % SMOOTHS};
+        sum[k / SMOOTHS][k % SMOOTHS] = 0;
+    }
+    for (size_t i = 1; i < n; i++) {
+        uint64_t x[2] = {(uint64_t)v[i] - first, (uint64_t)v[i] - (uint64_t)v[i - 1] - delta};
+
+        for (unsigned k = 0; k < 2 * SMOOTHS; k++) {
+            int64_t r = (int64_t)smooth_step(&m[k / SMOOTHS][k % SMOOTHS], x[k / SMOOTHS]);
+
+            sum[k / SMOOTHS][k % SMOOTHS] += r < 0 ? 0 - (uint64_t)r : (uint64_t)r;
+        }
+    }
+}
+
+/** Residuals of the best moving mean in r, when it leaves clearly less than `limit`. */
+static bool smooth_out(const int64_t *v, size_t n, uint64_t limit, uint64_t *r, struct plan *ret)
+{
+    uint64_t sum[2][SMOOTHS];
+    unsigned best = 0;
+    bool rate;
+    struct smooth m;
+    size_t k = 0;
+
+    weigh_smooth(v, n, sum);
+    for (unsigned i = 1; i < 2 * SMOOTHS; i++) {
+        if (sum[i / SMOOTHS][i % SMOOTHS] < sum[best / SMOOTHS][best % SMOOTHS]) {
+            best = i;
+        }
+    }
+    if (sum[best / SMOOTHS][best % SMOOTHS] >= limit) {
+        return false;
+    }
+    rate = best / SMOOTHS == 1;
+    m = (struct smooth){0, 1 + best % SMOOTHS};
+    for (size_t i = rate ? 2 : 1; i < n; i++) {
+        uint64_t x = rate ? (uint64_t)v[i] - (uint64_t)v[i - 1] - ((uint64_t)v[1] - (uint64_t)v[0])
+                          : (uint64_t)v[i] - (uint64_t)v[0];
+
+        r[k++] = smooth_step(&m, x);
+    }
+    *ret = (struct plan){.order = ORDER_SMOOTH,
+                         .smooth = (uint8_t)(m.shift | (rate ? SMOOTH_RATE : 0u)),
+                         .r = r,
+                         .n = k};
+    return true;
+}
+
+/* ---- choosing ---- */
+
+/** A moving mean must leave less than this part of what differences leave: it is slower to read. */
+static uint64_t smooth_limit(uint64_t spread)
+{
+    return spread - spread / 32;
+}
+
+/** Try what Huffman codes can do; what is at `start`, of the order `packed`, stays when it is shorter. */
+static void try_small(const int64_t *v, size_t n, unsigned packed, bool nested, uint64_t *tmp,
+                      size_t start, struct buf *dst)
+{
+    struct plan best = {.bits = 8 * (uint64_t)(dst->n - start)};
+    const uint64_t enough = best.bits;
+    uint64_t least = UINT64_MAX;
+    size_t second;
+
+    for (unsigned k = 0; k < (packed == 1 ? 1u : 2u); k++) {
+        unsigned order = k == 0 ? packed : 1;
+        struct plan p = {.order = order, .r = tmp + order * n, .n = n - order};
+        uint64_t mid = (uint64_t)middle(p.r, p.n);
+        uint64_t left = spread(p.r, p.n, mid);
+
+        least = left < least ? left : least;
+        plan_linear(v, p, &best);
+        plan_hybrid(v, p, mid, &best);
+    }
+    if (!nested && least / n >= 1) {
+        struct plan p;
+
+        if (smooth_out(v, n, smooth_limit(least), tmp + 3 * n, &p)) {
+            plan_linear(v, p, &best);
+            plan_hybrid(v, p, (uint64_t)middle(p.r, p.n), &best);
+        }
     }
     second = dst->n;
-    put_linear(j);
-    chunk_keep_shorter(dst, start, second);
-    second = dst->n;
-    put_hybrid(j, mid);
-    chunk_keep_shorter(dst, start, second);
+    if (best.bits < enough) {
+        put_plan(v, &best, tmp + 4 * n, dst);
+        chunk_keep_shorter(dst, start, second);
+    }
+    for (unsigned k = 0; !nested && k < (packed == 1 ? 1u : 2u); k++) {
+        unsigned order = k == 0 ? packed : 1;
+        struct plan p = {.order = order, .r = tmp + order * n, .n = n - order};
+
+        second = dst->n;
+        put_sparse(v, &p, (uint64_t)middle(p.r, p.n), tmp + 3 * n, dst);
+        chunk_keep_shorter(dst, start, second);
+    }
 }
 
 static void put_best(const int64_t *v, size_t n, enum chunk_effort effort, bool nested,
@@ -435,7 +570,6 @@ static void put_best(const int64_t *v, size_t n, enum chunk_effort effort, bool 
     unsigned orders = n > 2 ? 3 : (unsigned)n; /* order k needs k values to start from */
     size_t bytes = 0;                          /* of the starting values */
     size_t start = dst->n;
-    struct job j = {.v = v, .tmp = tmp + 3 * n, .dst = dst};
 
     for (unsigned order = 0; order < orders; order++) {
         bytes += order == 1 ? bits_varint_size(bits_zigzag(v[0]))
@@ -445,18 +579,8 @@ static void put_best(const int64_t *v, size_t n, enum chunk_effort effort, bool 
         weigh(tmp + order * n, residuals(v, n, order, tmp + order * n), order, bytes, &best);
     }
     put_packed(v, &best, tmp + best.order * n, n - best.order, dst);
-    if (effort == CHUNK_FAST || n < HUFF_MIN || best.coding == CODING_FLAT) {
-        return;
-    }
-    j.order = best.order;
-    j.n = n - best.order;
-    j.r = tmp + best.order * n;
-    try_small(&j, nested, start);
-    if (best.order != 1) {
-        j.order = 1;
-        j.n = n - 1;
-        j.r = tmp + n;
-        try_small(&j, nested, start);
+    if (effort == CHUNK_SMALL && n >= HUFF_MIN && best.coding != CODING_FLAT) {
+        try_small(v, n, best.order, nested, tmp, start, dst);
     }
 }
 
@@ -472,205 +596,4 @@ void chunk_ints_put_steps(int64_t step, struct buf *dst)
 
     put_head(&ZERO, 1, CODING_FLAT, dst);
     bits_add_varint(dst, bits_zigzag(step));
-}
-
-/* ---- reading ---- */
-
-static int get_groups(struct bits_reader *in, bool zigzag, uint64_t min, int64_t *v, size_t n)
-{
-    uint64_t r[GROUP];
-
-    for (size_t g = 0; g < n; g += GROUP) {
-        size_t k = n - g < GROUP ? n - g : GROUP;
-        unsigned width = bits_read_u8(in);
-        size_t avail = (size_t)(in->end - in->p);
-        const uint8_t *p;
-
-        if (width > 64) {
-            return -ERR_CORRUPT;
-        }
-        p = bits_read_bytes(in, bits_packed_size(k, width));
-        if (p == NULL) {
-            return -ERR_CORRUPT;
-        }
-        bits_unpack_u64(p, avail, k, width, r);
-        if (zigzag) {
-            for (size_t i = 0; i < k; i++) {
-                v[g + i] = bits_unzigzag(r[i]);
-            }
-        } else {
-            for (size_t i = 0; i < k; i++) {
-                v[g + i] = (int64_t)(r[i] + min);
-            }
-        }
-    }
-    return 0;
-}
-
-VECTORISED static void join_linear(int64_t *v, const uint8_t *sym, size_t n, unsigned shift,
-                                   uint64_t min)
-{
-    for (size_t i = 0; i < n; i++) {
-        v[i] = (int64_t)(((uint64_t)v[i] | (uint64_t)sym[i] << shift) + min);
-    }
-}
-
-static int get_linear(struct bits_reader *in, uint64_t min, int64_t *v, size_t n)
-{
-    uint8_t sym[CHUNK_MAX_SAMPLES];
-    unsigned shift = bits_read_u8(in);
-    size_t avail;
-    const uint8_t *p;
-
-    if (in->bad || shift > LINEAR_RAW_MAX || huff_decode(in, sym, n) < 0) {
-        return -ERR_CORRUPT;
-    }
-    avail = (size_t)(in->end - in->p);
-    p = bits_read_bytes(in, bits_packed_size(n, shift));
-    if (p == NULL) {
-        return -ERR_CORRUPT;
-    }
-    if (shift == 0) {
-        for (size_t i = 0; i < n; i++) {
-            v[i] = (int64_t)(sym[i] + min);
-        }
-        return 0;
-    }
-    bits_unpack_u64(p, avail, n, shift, (uint64_t *)v);
-    join_linear(v, sym, n, shift, min);
-    return 0;
-}
-
-static int get_hybrid(struct bits_reader *in, uint64_t centre, int64_t *v, size_t n)
-{
-    uint8_t sym[CHUNK_MAX_SAMPLES];
-    size_t bit = 0;
-    size_t avail;
-
-    if (huff_decode(in, sym, n) < 0) {
-        return -ERR_CORRUPT;
-    }
-    avail = (size_t)(in->end - in->p);
-    for (size_t i = 0; i < n; i++) {
-        unsigned s = sym[i];
-        uint64_t x = s;
-
-        if (s >= HYBRID_DIRECT) {
-            unsigned top = s - HYBRID_DIRECT;
-            unsigned raw = (top >> HYBRID_TOP) + HYBRID_LOG - HYBRID_TOP;
-            size_t from = bit / 8;
-            unsigned __int128 w = 0;
-
-            if (raw > 61 || (bit + raw + 7) / 8 > avail) {
-                return -ERR_CORRUPT;
-            }
-            if (LIKELY(avail - from >= 8 && raw <= 57)) {
-                w = bits_get_u64(in->p + from);
-            } else {
-                memcpy(&w, in->p + from, avail - from < 16 ? avail - from : 16);
-            }
-            x = ((uint64_t)1 << HYBRID_TOP | (top & ((1u << HYBRID_TOP) - 1))) << raw |
-                ((uint64_t)(w >> (bit & 7)) & (((uint64_t)1 << raw) - 1));
-            bit += raw;
-        }
-        v[i] = (int64_t)((uint64_t)bits_unzigzag(x) + centre);
-    }
-    (void)bits_read_bytes(in, (bit + 7) / 8);
-    return 0;
-}
-
-static int get_ints(struct bits_reader *in, int64_t *v, size_t n, bool nested);
-
-static int get_sparse(struct bits_reader *in, uint64_t usual, int64_t *v, size_t n, bool nested)
-{
-    int64_t gaps[CHUNK_MAX_SAMPLES / 6 + 1];
-    int64_t values[CHUNK_MAX_SAMPLES / 6 + 1];
-    uint64_t others = bits_read_varint(in);
-    size_t at = 0;
-
-    if (nested || in->bad || others == 0 || others > n / 6 || others > ARRAY_LEN(gaps) ||
-        get_ints(in, gaps, (size_t)others, true) < 0 ||
-        get_ints(in, values, (size_t)others, true) < 0) {
-        return -ERR_CORRUPT;
-    }
-    for (size_t i = 0; i < n; i++) {
-        v[i] = (int64_t)usual;
-    }
-    for (size_t k = 0; k < others; k++, at++) {
-        if (gaps[k] < 0 || (uint64_t)gaps[k] >= n - at) {
-            return -ERR_CORRUPT;
-        }
-        at += (size_t)gaps[k];
-        v[at] = (int64_t)(usual + (uint64_t)values[k]);
-    }
-    return 0;
-}
-
-static int get_residuals(struct bits_reader *in, enum coding coding, int64_t *v, size_t n,
-                         bool nested)
-{
-    uint64_t base = coding == CODING_ZIGZAG ? 0 : (uint64_t)bits_unzigzag(bits_read_varint(in));
-
-    switch (coding) {
-    case CODING_ZIGZAG:
-    case CODING_MIN:
-        return get_groups(in, coding == CODING_ZIGZAG, base, v, n);
-    case CODING_FLAT:
-        for (size_t i = 0; i < n; i++) {
-            v[i] = (int64_t)base;
-        }
-        return 0;
-    case CODING_LINEAR:
-        return get_linear(in, base, v, n);
-    case CODING_HYBRID:
-        return get_hybrid(in, base, v, n);
-    case CODING_SPARSE:
-        return get_sparse(in, base, v, n, nested);
-    default:
-        return -ERR_CORRUPT;
-    }
-}
-
-static int get_ints(struct bits_reader *in, int64_t *v, size_t n, bool nested)
-{
-    unsigned mode = bits_read_u8(in);
-    unsigned order = mode & ORDER_MASK;
-    unsigned coding = mode >> CODING_SHIFT;
-    uint64_t first = order >= 1 ? (uint64_t)bits_unzigzag(bits_read_varint(in)) : 0;
-    uint64_t delta = order == 2 ? (uint64_t)bits_unzigzag(bits_read_varint(in)) : 0;
-
-    if (in->bad || coding >= CODINGS || order > 2 || order > n) {
-        return -ERR_CORRUPT;
-    }
-    if (order == 1 && coding == CODING_FLAT) { /* fixed intervals, constant rates */
-        delta = (uint64_t)bits_unzigzag(bits_read_varint(in));
-        for (size_t i = 0; i < n; i++) {
-            v[i] = (int64_t)(first + i * delta);
-        }
-        return in->bad ? -ERR_CORRUPT : 0;
-    }
-    if (get_residuals(in, (enum coding)coding, v + order, n - order, nested) < 0 || in->bad) {
-        return -ERR_CORRUPT;
-    }
-    if (order == 2) { /* second differences to values */
-        v[0] = (int64_t)first;
-        for (size_t i = 2; i < n; i++) {
-            first += delta;
-            v[i - 1] = (int64_t)first;
-            delta += (uint64_t)v[i];
-        }
-        v[n - 1] = (int64_t)(first + delta);
-    } else if (order == 1) {
-        v[0] = (int64_t)first;
-        for (size_t i = 1; i < n; i++) {
-            first += (uint64_t)v[i];
-            v[i] = (int64_t)first;
-        }
-    }
-    return 0;
-}
-
-int chunk_ints_decode(struct bits_reader *in, int64_t *v, size_t n)
-{
-    return get_ints(in, v, n, false);
 }

@@ -229,7 +229,7 @@ static uint64_t get_bits(struct bit_reader *r, unsigned n)
     return v;
 }
 
-static int xor_decode(struct bits_reader *in, double *v, size_t n)
+static int xor_decode(struct bits_reader *in, double *v, size_t k)
 {
     struct bit_reader r = {.p = in->p, .bits = (size_t)(in->end - in->p) * 8};
     uint64_t last = get_bits(&r, 64);
@@ -237,7 +237,7 @@ static int xor_decode(struct bits_reader *in, double *v, size_t n)
     unsigned len = 0;
 
     v[0] = from_bits(last);
-    for (size_t i = 1; i < n && !r.bad; i++) {
+    for (size_t i = 1; i < k && !r.bad; i++) {
         if (get_bits(&r, 1) != 0) {
             if (get_bits(&r, 1) != 0) {
                 lead = (unsigned)get_bits(&r, 5);
@@ -427,7 +427,7 @@ VECTORISED static void divide(double *v, size_t n, double by)
     }
 }
 
-static int get_decimal(struct bits_reader *r, unsigned form, double *v, size_t n)
+static int get_decimal(struct bits_reader *r, unsigned form, double *v, size_t n, size_t k)
 {
     unsigned e = form >> EXPONENT_SHIFT & EXPONENT_MASK;
     unsigned shift = (form & HAS_SHIFT) != 0 ? bits_read_u8(r) : 0;
@@ -445,34 +445,37 @@ static int get_decimal(struct bits_reader *r, unsigned form, double *v, size_t n
         (void)bits_read_varint(r);
         (void)bits_read_u64(r);
     }
-    if (r->bad || chunk_ints_decode(r, ints, n) < 0) {
+    if (r->bad || chunk_ints_decode(r, ints, n, k) < 0) {
         return -ERR_CORRUPT;
     }
-    to_doubles(v, n, shift);
+    to_doubles(v, k, shift);
     if (e != 0) {
-        divide(v, n, POW10[e]);
+        divide(v, k, POW10[e]);
     }
     again = bits_reader_of(list, (size_t)(r->end - list));
     for (uint64_t i = 0; i < exceptions; i++) {
         uint64_t gap = bits_read_varint(&again);
+        double exact = from_bits(bits_read_u64(&again));
 
         if (gap >= n - at) {
             return -ERR_CORRUPT;
         }
         at += (size_t)gap;
-        v[at] = from_bits(bits_read_u64(&again));
+        if (at < k) {
+            v[at] = exact;
+        }
     }
     return 0;
 }
 
-static int get_ordered(struct bits_reader *r, double *v, size_t n)
+static int get_ordered(struct bits_reader *r, double *v, size_t n, size_t k)
 {
     unsigned shift = bits_read_u8(r);
 
-    if (r->bad || shift > 63 || chunk_ints_decode(r, (int64_t *)(void *)v, n) < 0) {
+    if (r->bad || shift > 63 || chunk_ints_decode(r, (int64_t *)(void *)v, n, k) < 0) {
         return -ERR_CORRUPT;
     }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < k; i++) {
         int64_t x;
 
         memcpy(&x, &v[i], sizeof(x));
@@ -481,13 +484,13 @@ static int get_ordered(struct bits_reader *r, double *v, size_t n)
     return 0;
 }
 
-int chunk_get_values(struct bits_reader *r, double *v, size_t n)
+int chunk_get_values(struct bits_reader *r, double *v, size_t n, size_t k)
 {
     unsigned form = bits_read_u8(r);
     double one;
 
     if ((form & FORM_MASK) == FORM_DECIMAL) {
-        return get_decimal(r, form, v, n);
+        return get_decimal(r, form, v, n, k);
     }
     switch (form) {
     case FORM_CONSTANT:
@@ -495,14 +498,14 @@ int chunk_get_values(struct bits_reader *r, double *v, size_t n)
         if (r->bad) {
             return -ERR_CORRUPT;
         }
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; i < k; i++) {
             v[i] = one;
         }
         return 0;
     case FORM_XOR:
-        return xor_decode(r, v, n);
+        return xor_decode(r, v, k);
     case FORM_BITS:
-        return get_ordered(r, v, n);
+        return get_ordered(r, v, n, k);
     default:
         return -ERR_CORRUPT;
     }

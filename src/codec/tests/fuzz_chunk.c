@@ -17,6 +17,7 @@ static void round_trip(const uint8_t *data, size_t size)
     static double v[MAX_N], v2[MAX_N];
     size_t n = size / 10 < MAX_N ? size / 10 : MAX_N;
     struct buf b CLEANUP(buf_done);
+    size_t k;
 
     buf_init(&b, 1 << 20);
     if (n == 0) {
@@ -36,6 +37,13 @@ static void round_trip(const uint8_t *data, size_t size)
     buf_clear(&b);
     if (chunk_values_encode(v, n, CHUNK_SMALL, &b) != 0 ||
         chunk_values_decode(buf_str(&b), v2, n) != 0 || memcmp(v, v2, n * sizeof(*v)) != 0) {
+        abort();
+    }
+    buf_clear(&b);
+    k = 1 + data[0] % n;
+    if (chunk_values_encode_newest(v, n, CHUNK_SMALL, &b) != 0 ||
+        chunk_values_decode_newest(buf_str(&b), n, v2, k) != 0 ||
+        memcmp(v + n - k, v2, k * sizeof(*v)) != 0) {
         abort();
     }
     buf_clear(&b);
@@ -61,6 +69,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > 0) {
         ignore_result(chunk_values_decode(str_of((const char *)data + 1, size - 1), v,
                                           1 + data[0] * (size_t)4),
+                      "any bytes");
+        ignore_result(chunk_values_decode_newest(str_of((const char *)data + 1, size - 1),
+                                                 1 + data[0] * (size_t)4, v,
+                                                 1 + data[0] * (size_t)2),
+                      "any bytes");
+        ignore_result(chunk_times_decode_since(str_of((const char *)data, size), data[0], t,
+                                               CHUNK_MAX_SAMPLES),
                       "any bytes");
     }
     round_trip(data, size);

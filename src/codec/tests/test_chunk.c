@@ -72,6 +72,29 @@ static size_t round_trip_columns(size_t n)
     return b.n;
 }
 
+/** Every number of newest values alone, as many are given. */
+static void newest_of(size_t n, enum chunk_effort effort)
+{
+    struct buf b CLEANUP(buf_done);
+
+    buf_init(&b, 1 << 20);
+    assert_int_equal(chunk_values_encode_newest(v_in, n, effort, &b), 0);
+    for (size_t k = 1; k <= n; k = k < n && k * 2 > n ? n : k * 2) {
+        v_out[k < MAX ? k : 0] = 4711;
+        assert_int_equal(chunk_values_decode_newest(buf_str(&b), n, v_out, k), 0);
+        assert_memory_equal(v_in + n - k, v_out, k * sizeof(*v_in));
+        if (k < MAX) {
+            assert_true(v_out[k] == 4711); /* nothing behind them was written */
+        }
+    }
+    assert_int_equal(chunk_values_decode_newest(buf_str(&b), n, v_out, 0), -ERR_CORRUPT);
+    assert_int_equal(chunk_values_decode_newest(buf_str(&b), n, v_out, n + 1), -ERR_CORRUPT);
+    buf_add_byte(&b, 0);
+    if (b.data[0] % 4 != 2) { /* XOR goes on to the end */
+        assert_int_equal(chunk_values_decode_newest(buf_str(&b), n, v_out, n), -ERR_CORRUPT);
+    }
+}
+
 static void regular_times(size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -167,6 +190,8 @@ static void test_shapes(void **state)
             }
             bytes = round_trip(SIZES[k]);
             assert_true(round_trip_columns(SIZES[k]) <= bytes + BITS_VARINT_MAX);
+            newest_of(SIZES[k], CHUNK_FAST);
+            newest_of(SIZES[k], CHUNK_SMALL);
             if (SIZES[k] == 1000 && (double)bytes > LIMIT[s] * 1000) {
                 fail_msg("shape %d takes %zu bytes for 1000 samples", s, bytes);
             }
@@ -223,11 +248,61 @@ static void test_ints_of_every_width(void **state)
             buf_init(&b, 10000);
             chunk_ints_encode(v, n, n % 2 == 0 ? CHUNK_FAST : CHUNK_SMALL, tmp, &b);
             r = bits_reader_of(b.data, b.n);
-            assert_int_equal(chunk_ints_decode(&r, back, n), 0);
+            assert_int_equal(chunk_ints_decode(&r, back, n, n), 0);
             assert_ptr_equal(r.p, r.end);
             assert_memory_equal(v, back, n * sizeof(*v));
+            for (size_t k = 1; k < n; k += 1 + k / 2) { /* the first ones alone */
+                memset(back, 0x55, sizeof(back));
+                r = bits_reader_of(b.data, b.n);
+                assert_int_equal(chunk_ints_decode(&r, back, n, k), 0);
+                assert_memory_equal(v, back, k * sizeof(*v));
+                assert_int_equal(back[k], 0x5555555555555555);
+            }
         }
     }
+}
+
+/** The times from `min` on are those of the whole column. */
+static void since(size_t n, int64_t min, struct str column)
+{
+    size_t from = 0;
+
+    while (from < n && t_in[from] < min) {
+        from++;
+    }
+    assert_int_equal(chunk_times_decode_since(column, min, t_out, n), n - from);
+    assert_memory_equal(t_in + from, t_out, (n - from) * sizeof(*t_in));
+}
+
+static void test_times_since(void **state)
+{
+    struct buf b CLEANUP(buf_done);
+
+    (void)state;
+    buf_init(&b, 1 << 20);
+    for (unsigned jitter = 1; jitter < 9; jitter *= 8) {
+        for (size_t n = 1; n < 200; n += 33) {
+            uint64_t seed = 7;
+
+            buf_clear(&b);
+            regular_times(n);
+            for (size_t i = 0; i < n; i++) {
+                t_in[i] += (int64_t)(random_next(&seed) % jitter);
+            }
+            assert_int_equal(chunk_times_encode(t_in, n, CHUNK_SMALL, &b), 0);
+            since(n, INT64_MIN, buf_str(&b));
+            since(n, INT64_MAX, buf_str(&b));
+            for (size_t i = 0; i < n; i++) {
+                since(n, t_in[i] - 1, buf_str(&b));
+                since(n, t_in[i], buf_str(&b));
+                since(n, t_in[i] + 1, buf_str(&b));
+            }
+            assert_int_equal(chunk_times_decode_since(buf_str(&b), 0, t_out, n - 1), -ERR_CORRUPT);
+        }
+    }
+    /* says it goes on for longer than it does: 3 times from 0 to 5, a step of 2 */
+    assert_int_equal(chunk_times_decode_since(STR("\3\0\5\x09\0\4"), 0, t_out, 3), -ERR_CORRUPT);
+    assert_int_equal(chunk_times_decode_since(STR("\3\0\4\x09\0\4"), 1, t_out, 3), 2);
 }
 
 enum golden_shape {
@@ -236,12 +311,15 @@ enum golden_shape {
     BURSTS, /* small steps and now and then a large one: distance to a centre */
     RARE,   /* a counter that hardly moves */
     STEPS,  /* four bits of noise, too short for a table */
+    DRIFT,  /* a counter whose rate has a level of its own under noise: differences from a mean */
+    LEVEL,  /* a gauge that has one */
 };
 
 static void golden_values(enum golden_shape shape, size_t n, double *v)
 {
     uint32_t x = 1;
     double sum = 0;
+    double level = 0;
 
     for (size_t i = 0; shape != GIVEN && i < n; i++) {
         uint32_t r;
@@ -258,6 +336,16 @@ static void golden_values(enum golden_shape shape, size_t n, double *v)
             break;
         case RARE:
             sum += r % 32 == 0 ? 5 : 0;
+            break;
+        case DRIFT:
+            level += r / 256 % 16;
+            level -= 7.5;
+            sum += 1000 + level + r % 64;
+            break;
+        case LEVEL:
+            level += r / 256 % 16;
+            level -= 7.5;
+            sum = 2 * level + r % 64;
             break;
         default:
             sum += r % 16;
@@ -328,16 +416,16 @@ static const struct golden {
      {0},
      {0},
      "6080a0abfef962e8fc560900b0ea01",
-     "010d602e0209563332336413137dea8c2d5985fe3896b19e20a5be0fdaed140076617e4309e5cf36"
-     "bdf91c5dfd1d7d220a4b023738bf90e42954171460945d0fe5128d5f2c4fc14343e11f"},
+     "0119602e0209dbd5900113137dea8c2d5985fe3896b19e20a5be0fdaed140076617e4309e5cf36bd"
+     "f91c5dfd1d7d220a4b023738bf90e42954171460945d0fe5128d5f2c4fc14343e11f"},
     {CHUNK_SMALL,
      BURSTS,
      96,
      {0},
      {0},
      "6080a0abfef962e8fc560900b0ea01",
-     "011102024322020f0f0f4060055104410e0dc198e24fa3124d7c0126550a6d01976468a956a10946"
-     "c8400a1202ae71006ece7970311c05"},
+     "011d0202438ffcfdfd1dcc4d1ef4010e0dc198e24fa3124d7c0126550a6d01976468a956a10946c8"
+     "400a1202ae71006ece7970311c05"},
     {CHUNK_SMALL,
      RARE,
      400,
@@ -345,6 +433,46 @@ static const struct golden {
      {0},
      "900380a0abfef962e8a5ed020900b0ea01",
      "01150000110114063071ad62344984140c400424080a"},
+    {CHUNK_SMALL,
+     DRIFT,
+     128,
+     {0},
+     {0},
+     "800180a0abfef962e8a2740900b0ea01",
+     "051b0a9a9e019c9f01c906060d9f695a29131d1dfb42fa71e032e4affb6273dc47b5f7a507bd8626"
+     "1aeab73260c5ddce02017698606ee4c77a5c17b4e63d0ff3416ed2abdae189142defb68ecb0530d7"
+     "c18ba289876e2ad60e0ec67f6b180ae9103e5ac1b54c0c1d4ff8ccd5704b3e4981aedebfac2c00bb"
+     "93646d8c2f58a50e814c5e7ba5ae5b761c9c90db620000ff875891a06a98b7fcb8f9bb8d803dac0a"
+     "5dba51de33cb932f7f9ef5000d"},
+    {CHUNK_SMALL,
+     LEVEL,
+     400,
+     {0},
+     {0},
+     "900380a0abfef962e8a5ed020900b0ea01",
+     "011b01227f03109b558518035a59d684cca098338ab71a944feef54dbf29aa1d186b289fe406cfe6"
+     "f64458d0d404e0cadb6765ff1819dd1ff1212e2ad40d58638f8572e7e6cc9de419e9320be727abf4"
+     "d8e00f0b726d035d456439ab3b765bfca43c59c500ffe618140c956cdb5cbc94fc0883370770c1ed"
+     "b0758d39567f8607a5bc2ed3e42bdec36ee57dbdc254d0ca75c17fccde696a8189c1ce8a472a066e"
+     "2c26e8f47b49f51c512fca3599f0585f2a65fe4791df4ac7362cb24acc350c4719bd665951198764"
+     "54d245a7f8ca3010efcd7ebca0a6446cdf59b8ec20fec3a03600f546408b2e633ff2f9568b65d100"
+     "05c0d329a6d285c98eadff15b382250934a49a5c51cd5301a5400d08b0bec66022f946dd2a0eb4f6"
+     "0e0b6b7f71759507bd48dbde5b9adf9c57bd417d7f4feba5d1dea15161840aa3c803e466e7d92ca1"
+     "08ce0564c15c587767066858662861658dae065e21b115"},
+};
+
+/* Written by older versions only, still read. */
+static const struct {
+    enum golden_shape shape;
+    size_t n;
+    const char *values;
+} GOLDEN_OLD[] = {
+    {BELL, 96,
+     "010d602e0209563332336413137dea8c2d5985fe3896b19e20a5be0fdaed140076617e4309e5cf36"
+     "bdf91c5dfd1d7d220a4b023738bf90e42954171460945d0fe5128d5f2c4fc14343e11f"},
+    {BURSTS, 96,
+     "011102024322020f0f0f4060055104410e0dc198e24fa3124d7c0126550a6d01976468a956a10946"
+     "c8400a1202ae71006ece7970311c05"},
 };
 
 enum { GOLDEN_HEX = 1200 };
@@ -408,10 +536,22 @@ static void test_golden(void **state)
     for (size_t i = 0; i < ARRAY_LEN(GOLDEN); i++) {
         golden_one(&GOLDEN[i]);
     }
+    for (size_t i = 0; i < ARRAY_LEN(GOLDEN_OLD); i++) {
+        char bytes[GOLDEN_HEX / 2];
+        size_t bytes_n = unhex(GOLDEN_OLD[i].values, bytes);
+
+        golden_values(GOLDEN_OLD[i].shape, GOLDEN_OLD[i].n, v_in);
+        assert_int_equal(chunk_values_decode(str_of(bytes, bytes_n), v_out, GOLDEN_OLD[i].n), 0);
+        assert_memory_equal(v_in, v_out, GOLDEN_OLD[i].n * sizeof(*v_in));
+    }
     buf_init(&b, 100); /* and the frame of both in one */
     assert_int_equal(chunk_encode(T, V, 3, &b), 0);
     hex_encode((const uint8_t *)b.data, b.n, hex);
     assert_string_equal(hex, "03d00f0900d00f05091e04");
+    buf_clear(&b); /* and newest first: 1.9, 1.7, 1.5 */
+    assert_int_equal(chunk_values_encode_newest(V, 3, CHUNK_SMALL, &b), 0);
+    hex_encode((const uint8_t *)b.data, b.n, hex);
+    assert_string_equal(hex, "05092603");
 }
 
 static void test_refusals(void **state)
@@ -496,9 +636,10 @@ static void test_varints(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_varints), cmocka_unit_test(test_ints_of_every_width),
-        cmocka_unit_test(test_shapes),  cmocka_unit_test(test_times),
-        cmocka_unit_test(test_golden),  cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_varints),     cmocka_unit_test(test_ints_of_every_width),
+        cmocka_unit_test(test_shapes),      cmocka_unit_test(test_times),
+        cmocka_unit_test(test_times_since), cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_refusals),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,7 +72,7 @@ NODISCARD int part_seek(struct part_cursor *c, uint32_t number);
 NODISCARD int part_labels(const struct part_cursor *c, struct arena *a, struct labels *ret);
 /** Bytes of its chunks in the data file, before zstd. */
 uint64_t part_series_bytes(const struct part_cursor *c);
-/** Append its samples near [min_ms, max_ms] (all of every chunk that overlaps), rising.
+/** Append its samples in [min_ms, max_ms], rising, and what else is cheap to have of the chunks that overlap.
  * @return 0, -ERR_CORRUPT, -ERR_NOMEM */
 NODISCARD int part_read(const struct part_cursor *c, int64_t min_ms, int64_t max_ms,
                         struct samples *dst, struct err *reterr);

@@ -9,17 +9,20 @@
 
 #include "store/tsdb/part.h"
 
-/* Seven bytes name the file, the eighth is the version of the form. */
-#define PART_DATA_MAGIC  "BNGSDAT\x02"
-#define PART_INDEX_MAGIC "BNGSIDX\x02"
+/* Seven bytes name the file, the eighth is the version of the form: PART_VERSION is written, all from
+ * PART_VERSION_OLDEST on are read. */
+#define PART_DATA_MAGIC  "BNGSDAT\x03"
+#define PART_INDEX_MAGIC "BNGSIDX\x03"
 
 enum {
     PART_MAGIC_SIZE = 8,
-    PART_VERSION = 2,
-    PART_GROUP = 16,             /* series or pairs a restart point */
-    PART_BLOCK_BYTES = 64 << 10, /* of chunks, before zstd */
+    PART_VERSION = 3,
+    PART_VERSION_OLDEST = 2,
+    PART_VERSION_NEWEST_FIRST = 3, /* columns of values begin with the newest from here on */
+    PART_GROUP = 16,               /* series or pairs a restart point */
+    PART_BLOCK_BYTES = 64 << 10,   /* of chunks, before zstd */
     PART_BLOCK_MAX = 16 << 20,
-    PART_CHUNK_SAMPLES = 1536, /* a reader of the last hour unpacks no more than this */
+    PART_CHUNK_SAMPLES = 2400, /* what a reader of the oldest samples of a chunk unpacks at most */
 };
 
 /** In front of every block of the data file. */
@@ -72,7 +75,7 @@ struct part_footer {
     uint32_t names_n, pairs_n, series_n, blocks_n, times_n;
     uint32_t unused; /* 0 */
     uint32_t crc;
-    uint32_t version; /* PART_VERSION */
+    uint32_t version; /* as in the magic */
 };
 
 _Static_assert(sizeof(struct part_footer) == SECTION_COUNT * 16 + 64 + 32, "no padding on disk");

@@ -59,12 +59,20 @@ static int bad(const struct part *p, const char *what, struct err *reterr)
 
 /* ---- opening ---- */
 
+/** The version of a file with a magic. @return 0: it is none of ours */
+static unsigned version_of(struct mapping m, const char *magic)
+{
+    return m.n >= PART_MAGIC_SIZE && memcmp(m.p, magic, PART_MAGIC_SIZE - 1) == 0
+               ? m.p[PART_MAGIC_SIZE - 1]
+               : 0;
+}
+
 /** The form of another program version. */
 static bool other_version(const struct part *p)
 {
-    return p->index.n >= PART_MAGIC_SIZE &&
-           memcmp(p->index.p, PART_INDEX_MAGIC, PART_MAGIC_SIZE - 1) == 0 &&
-           p->index.p[PART_MAGIC_SIZE - 1] != PART_VERSION;
+    unsigned version = version_of(p->index, PART_INDEX_MAGIC);
+
+    return version != 0 && (version < PART_VERSION_OLDEST || version > PART_VERSION);
 }
 
 static bool take_footer(struct part *p)
@@ -72,7 +80,7 @@ static bool take_footer(struct part *p)
     uint64_t body;
 
     if (p->index.n < PART_MAGIC_SIZE + sizeof(p->f) ||
-        memcmp(p->index.p, PART_INDEX_MAGIC, PART_MAGIC_SIZE) != 0) {
+        version_of(p->index, PART_INDEX_MAGIC) == 0) {
         return false;
     }
     body = p->index.n - sizeof(p->f);
@@ -83,7 +91,7 @@ static bool take_footer(struct part *p)
         }
         p->section[i] = p->index.p + p->f.at[i];
     }
-    return p->f.version == PART_VERSION &&
+    return p->f.version == p->index.p[PART_MAGIC_SIZE - 1] &&
            p->f.size[SECTION_PAIR_GROUPS] ==
                ((uint64_t)p->f.pairs_n + PART_GROUP - 1) / PART_GROUP * 4 &&
            p->f.size[SECTION_SERIES_GROUPS] == ((uint64_t)p->f.series_n + PART_GROUP - 1) /
@@ -127,7 +135,7 @@ static bool take_names(struct part *p)
 static bool take_data(const struct part *p)
 {
     return p->data.n == p->f.data_bytes && p->data.n >= PART_MAGIC_SIZE &&
-           memcmp(p->data.p, PART_DATA_MAGIC, PART_MAGIC_SIZE) == 0;
+           version_of(p->data, PART_DATA_MAGIC) == p->f.version;
 }
 
 int part_parse(struct mapping index, struct mapping data, bool check_crc, struct part **ret,
@@ -922,19 +930,32 @@ static int get_block(struct part *p, uint32_t number, struct str *ret, struct ho
     return 0;
 }
 
-/** Append a chunk: the times of its column, the values in `bytes`. `base`: where the series starts in dst. */
-static int append_chunk(const struct part *p, struct str column, size_t n, struct str bytes,
+/** Append a chunk's samples from min_ms on, or all: the times of its column, the values in `bytes`. `base`: where
+ * the series starts in dst. */
+static int append_chunk(const struct part *p, struct str column,
+                        const struct chunk_times_info *info, struct str bytes, int64_t min_ms,
                         size_t base, struct samples *dst, struct err *reterr)
 {
-    if (samples_room(dst, n) < 0) {
+    int64_t *t;
+    int k = 0;
+    int rc;
+
+    if (samples_room(dst, info->n) < 0) {
         return err_set(reterr, ERR_NOMEM, "reading samples");
     }
-    if (chunk_times_decode(column, dst->t_ms + dst->n, n) < 0 ||
-        chunk_values_decode(bytes, dst->v + dst->n, n) < 0 ||
-        (dst->n > base && dst->t_ms[dst->n] <= dst->t_ms[dst->n - 1])) {
+    t = dst->t_ms + dst->n;
+    if (p->f.version >= PART_VERSION_NEWEST_FIRST) {
+        k = chunk_times_decode_since(column, min_ms, t, info->n);
+        rc = k <= 0 ? -ERR_CORRUPT
+                    : chunk_values_decode_newest(bytes, info->n, dst->v + dst->n, (size_t)k);
+    } else {
+        k = chunk_times_decode(column, t, info->n);
+        rc = k < 0 ? k : chunk_values_decode(bytes, dst->v + dst->n, info->n);
+    }
+    if (rc < 0 || (dst->n > base && t[0] <= t[-1])) {
         return bad(p, "malformed chunk", reterr);
     }
-    dst->n += n;
+    dst->n += (size_t)k;
     return 0;
 }
 
@@ -1083,7 +1104,7 @@ static int read_chunks(const struct part_cursor *c, int64_t min_ms, int64_t max_
             continue;
         }
         rc = chunk_bytes(p, &at, &open, &bytes, reterr);
-        rc = rc == 0 ? append_chunk(p, column, info.n, bytes, base, dst, reterr) : rc;
+        rc = rc == 0 ? append_chunk(p, column, &info, bytes, min_ms, base, dst, reterr) : rc;
     }
     hot_unref(open.hot);
     return rc;

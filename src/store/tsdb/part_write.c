@@ -277,12 +277,12 @@ static int add_chunk(struct part_writer *w, const int64_t *t_ms, const double *v
     struct new_chunk c = {0};
     int rc = intern_times(w, t_ms, n, &c.times);
 
-    rc = rc == 0 ? chunk_values_encode(v, n, CHUNK_SMALL, &w->block) : rc;
+    rc = rc == 0 ? chunk_values_encode_newest(v, n, CHUNK_SMALL, &w->block) : rc;
     rc = rc == 0 ? place_values(w, before, n, &c) : rc;
     if (rc == 0 && w->try_loose && c.size != 0) {
         size_t loose = w->loose.n;
 
-        rc = chunk_values_encode(v, n, CHUNK_FAST, &w->loose);
+        rc = chunk_values_encode_newest(v, n, CHUNK_FAST, &w->loose);
         rc =
             rc == 0 && !vec_push(&w->loose_sizes, (uint32_t)(w->loose.n - loose)) ? -ERR_NOMEM : rc;
     }

@@ -119,7 +119,7 @@ static void test_shared(void **state)
     p = write_part(path, 60, N, false);
     check_part(p, N, false);
     info = part_info(p);
-    assert_int_equal(info->chunks_n, 60 * 3); /* 4000 samples in three pieces */
+    assert_int_equal(info->chunks_n, 60 * 2); /* 4000 samples in two pieces */
     /* 8 random bits a sample and series, a third of the series refer to others, times once a target. */
     assert_true((double)info->bytes / (double)info->samples_n < 0.75);
     part_unref(p);
@@ -138,15 +138,15 @@ static void test_repeats(void **state)
     part_unref(p);
 }
 
-/** A range reads the chunks that overlap it and no others. */
+/** A range reads the chunks that overlap it and no others, each from the range's start on. */
 static void test_ranges(void **state)
 {
     static const struct {
         int64_t from, to; /* of 15 s steps */
         size_t want;
-    } CASES[] = {{-100, -1, 0},        {N, N + 100, 0},    {0, 0, 1334},
-                 {1333, 1333, 1334},   {1334, 1334, 1334}, {1333, 1334, 2668},
-                 {N - 1, N + 5, 1332}, {-100, N + 100, N}, {2000, 3000, 2666}};
+    } CASES[] = {{-100, -1, 0},      {N, N + 100, 0},     {0, 0, 2000},      {1999, 1999, 1},
+                 {2000, 2000, 2000}, {1999, 2000, 2001},  {N - 1, N + 5, 1}, {-100, N + 100, N},
+                 {1500, 3000, 2500}, {N - 20, N + 5, 20}, {2001, 2001, 1999}};
     static struct part_cursor c;
     char path[80];
     struct samples got = {0};
@@ -163,8 +163,36 @@ static void test_ranges(void **state)
                                    T0 + CASES[i].to * 15000 + 3000, &got, NULL),
                          0);
         assert_int_equal(got.n, CASES[i].want);
+        for (size_t k = 0; k < got.n; k++) {
+            size_t from = CASES[i].from > 0 ? (size_t)CASES[i].from : 0;
+
+            assert_true(got.v[k] == value_of(3, from + k, false));
+            assert_true(llabs(got.t_ms[k] - T0 - (int64_t)(from + k) * 15000) < 7);
+        }
     }
     assert_int_equal(part_seek(&c, 4), -ERR_CORRUPT);
+    samples_done(&got);
+    part_unref(p);
+}
+
+/** What version 2 of the format wrote, values oldest first, is read. */
+static void test_version_2(void **state)
+{
+    struct part *p;
+    struct err e = {0};
+    static struct part_cursor c;
+    struct samples got = {0};
+
+    (void)state;
+    if (part_open(TEST_DATA "/part_v2", &p, &e) != 0) {
+        fail_msg("%s", e.msg);
+    }
+    assert_int_equal(part_info(p)->series_n, 6);
+    check_part(p, 200, false);
+    part_cursor_init(&c, p);
+    assert_int_equal(part_seek(&c, 2), 0);
+    assert_int_equal(part_read(&c, T0 + 199 * 15000, INT64_MAX, &got, &e), 0);
+    assert_int_equal(got.n, 200); /* all of the chunk */
     samples_done(&got);
     part_unref(p);
 }
@@ -241,7 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shared),        cmocka_unit_test(test_repeats),
         cmocka_unit_test(test_ranges),        cmocka_unit_test(test_blobs),
-        cmocka_unit_test(test_other_version),
+        cmocka_unit_test(test_other_version), cmocka_unit_test(test_version_2),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
