@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static _Thread_local int64_t fail_countdown = -1;
 
@@ -84,4 +85,36 @@ void mem_free_ptr(void *pp)
 
     memcpy(&p, pp, sizeof(p));
     free(p);
+}
+
+void *mem_try_pages(size_t size, size_t align)
+{
+    char *p;
+    size_t before;
+
+    if (must_fail()) {
+        return NULL;
+    }
+    p = mmap(NULL, size + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) {
+        return NULL;
+    }
+    before = (size_t)(-(uintptr_t)p & (align - 1));
+    if (before != 0) {
+        munmap(p, before);
+    }
+    munmap(p + before + size, align - before);
+    return p + before;
+}
+
+void mem_free_pages(void *p, size_t size)
+{
+    if (p != NULL) {
+        munmap(p, size);
+    }
+}
+
+void mem_discard_pages(void *p, size_t size)
+{
+    madvise(p, size, MADV_DONTNEED);
 }

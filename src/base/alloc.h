@@ -28,6 +28,13 @@ void mem_free(void *p);
 /** For CLEANUP(mem_free_ptr) on a `char *` or `void *` local. */
 void mem_free_ptr(void *pp);
 
+/** Zeroed pages straight from the system, `size` and `align` powers of two of at least a page; NULL when it has none. */
+NODISCARD void *mem_try_pages(size_t size, size_t align);
+/** Give whole pages of mem_try_pages() back, in the size they were taken. */
+void mem_free_pages(void *p, size_t size);
+/** Give the memory behind whole pages back, but keep the addresses: they read as zeros, or as before. */
+void mem_discard_pages(void *p, size_t size);
+
 /** Let the n-th (0 = next) fallible allocation of this thread fail once; -1 switches it off. Tests only. */
 void mem_fail_after(int64_t n);
 
