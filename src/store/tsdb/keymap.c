@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Linear probing over 24-byte slots, at most 3/4 full: the hit path of ingest touches one or two lines.
+ * Linear probing over 16-byte slots, at most 3/4 full: the hit path of ingest touches one line, seldom two.
  */
 #include "store/tsdb/keymap.h"
 
@@ -9,12 +9,19 @@
 
 enum { FIRST_CAP = 64 };
 
-static size_t find(const struct keymap *m, struct hash128 key)
-{
-    size_t i = key.lo & (m->cap - 1);
+static const uint64_t VALUE_MASK = (UINT64_C(1) << 40) - 1;
 
-    while (m->slots[i].value != 0 &&
-           (m->slots[i].key.lo != key.lo || m->slots[i].key.hi != key.hi)) {
+static bool is_of(const struct keymap_slot *s, uint64_t lo, uint64_t hi)
+{
+    return s->lo == lo && ((s->rest ^ hi) & ~VALUE_MASK) == 0;
+}
+
+/** The slot of a key, or the empty one where it belongs. */
+static size_t find(const struct keymap *m, uint64_t lo, uint64_t hi)
+{
+    size_t i = lo & (m->cap - 1);
+
+    while (m->slots[i].rest != 0 && !is_of(&m->slots[i], lo, hi)) {
         i = (i + 1) & (m->cap - 1);
     }
     return i;
@@ -33,11 +40,11 @@ bool keymap_get(const struct keymap *m, struct hash128 key, uint64_t *ret)
     if (m->cap == 0) {
         return false;
     }
-    i = find(m, key);
-    if (m->slots[i].value == 0) {
+    i = find(m, key.lo, key.hi);
+    if (m->slots[i].rest == 0) {
         return false;
     }
-    *ret = m->slots[i].value - 1;
+    *ret = (m->slots[i].rest & VALUE_MASK) - 1;
     return true;
 }
 
@@ -52,8 +59,8 @@ static int rehash(struct keymap *m, size_t cap, bool (*keep)(void *arg, uint64_t
     for (size_t i = 0; i < m->cap; i++) {
         const struct keymap_slot *s = &m->slots[i];
 
-        if (s->value != 0 && (keep == NULL || keep(arg, s->value - 1))) {
-            next.slots[find(&next, s->key)] = *s;
+        if (s->rest != 0 && (keep == NULL || keep(arg, (s->rest & VALUE_MASK) - 1))) {
+            next.slots[find(&next, s->lo, s->rest)] = *s;
             next.n++;
         }
     }
@@ -70,9 +77,9 @@ int keymap_put(struct keymap *m, struct hash128 key, uint64_t value)
         rehash(m, m->cap == 0 ? FIRST_CAP : m->cap * 2, NULL, NULL) < 0) {
         return -ERR_NOMEM;
     }
-    i = find(m, key);
-    m->n += m->slots[i].value == 0 ? 1 : 0;
-    m->slots[i] = (struct keymap_slot){key, value + 1};
+    i = find(m, key.lo, key.hi);
+    m->n += m->slots[i].rest == 0 ? 1 : 0;
+    m->slots[i] = (struct keymap_slot){key.lo, (key.hi & ~VALUE_MASK) | (value + 1)};
     return 0;
 }
 
