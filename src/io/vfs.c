@@ -467,6 +467,13 @@ int vfs_map(const char *path, struct mapping *ret, struct err *reterr)
     return rc;
 }
 
+void vfs_unload(const struct mapping *m)
+{
+    if (m->p != NULL) {
+        madvise((void *)(uintptr_t)m->p, m->n, MADV_DONTNEED);
+    }
+}
+
 void vfs_unmap(struct mapping *m)
 {
     if (m->p != NULL) {

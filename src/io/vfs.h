@@ -66,5 +66,7 @@ struct mapping {
 
 NODISCARD int vfs_map(const char *path, struct mapping *ret, struct err *reterr);
 void vfs_unmap(struct mapping *m);
+/** What was read of it need not stay in this process' memory; reading on takes it from the page cache again. */
+void vfs_unload(const struct mapping *m);
 
 #endif

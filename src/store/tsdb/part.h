@@ -65,6 +65,9 @@ struct part_cursor {
     uint32_t pairs[PART_MAX_LABELS];
 };
 
+/** What has been read of the part's files leaves this process' memory: for walks over all of it. */
+void part_unload(const struct part *p);
+
 void part_cursor_init(struct part_cursor *c, const struct part *p);
 /** Go to a series. @return 0, -ERR_CORRUPT */
 NODISCARD int part_seek(struct part_cursor *c, uint32_t number);

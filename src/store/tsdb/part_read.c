@@ -41,6 +41,7 @@ struct part {
     char *dir;
     const struct vfs *remove; /* not NULL: remove the directory with the last reference */
     struct mapping data, index;
+    bool mapped; /* of files, by part_open() */
     struct part_info info;
     struct part_footer f;
     const uint8_t *section[SECTION_COUNT];
@@ -216,8 +217,18 @@ int part_open(const char *dir, struct part **ret, struct err *reterr)
     }
     mem_free(p->dir);
     p->dir = mem_xstrdup(dir);
+    p->mapped = true;
+    part_unload(p); /* all of the index was read to check it */
     *ret = p;
     return 0;
+}
+
+void part_unload(const struct part *p)
+{
+    if (p->mapped) {
+        vfs_unload(&p->index);
+        vfs_unload(&p->data);
+    }
 }
 
 void part_forget_mappings(struct part *p)

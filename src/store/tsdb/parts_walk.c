@@ -6,7 +6,10 @@
 #include "base/err.h"
 #include "store/tsdb/rollup_internal.h"
 
-enum { CHECK_EVERY = 256 };
+enum {
+    CHECK_EVERY = 256,   /* series */
+    UNLOAD_EVERY = 4096, /* series: some MB of each part stay in memory meanwhile */
+};
 
 struct input {
     struct part_cursor at;
@@ -60,6 +63,13 @@ static int read_all(struct input *in, size_t n, struct labels labels, struct sam
     return rc;
 }
 
+static void unload(const struct input *in, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        part_unload(in[i].at.part);
+    }
+}
+
 /** Step on wherever the series with the smallest labels is. `min` last: its labels are being compared. */
 static int step_on(struct input *in, size_t n, const struct input *min, uint64_t *done)
 {
@@ -86,7 +96,10 @@ static int walk(struct tsdb *db, struct input *in, size_t n, uint64_t all,
     uint64_t done = 0;
     int rc = 0;
 
-    for (unsigned i = 0; rc == 0 && (min = smallest(in, n)) != NULL; i++) {
+    for (unsigned i = 1; rc == 0 && (min = smallest(in, n)) != NULL; i++) {
+        if (i % UNLOAD_EVERY == 0) {
+            unload(in, n);
+        }
         if (i % CHECK_EVERY == 0) {
             if (atomic_load_explicit(&db->stop, memory_order_relaxed)) {
                 rc = err_set(reterr, ERR_CANCELED, "closing");
@@ -104,6 +117,7 @@ static int walk(struct tsdb *db, struct input *in, size_t n, uint64_t all,
             rc = rc < 0 ? err_set(reterr, (enum err_code) - rc, "index of a part") : rc;
         }
     }
+    unload(in, n);
     samples_done(&samples);
     return rc;
 }
