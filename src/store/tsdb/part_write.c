@@ -22,12 +22,13 @@ struct new_pair {
     uint32_t rank; /* final number */
 };
 
+/** A series; many wait for the end, as bytes (see put_entry()). */
 struct new_series {
-    uint64_t pairs_at;  /* in pair_ids */
-    uint64_t chunks_at; /* in chunks */
-    int64_t min_ms, max_ms;
+    uint32_t *ids; /* pairs in label order, by number of arrival; not owned */
     uint32_t pairs_n;
+    uint32_t shared; /* first pairs, that the one before has, too */
     uint32_t chunks_n;
+    int64_t min_ms, max_ms; /* read back only of a blob */
     bool blob;
 };
 
@@ -52,8 +53,9 @@ struct part_writer {
     struct arena arena;
     struct map by_text; /* "name\0value" -> new_pair index + 1 */
     VEC(struct new_pair) pairs;
-    VEC(struct new_series) series;
-    VEC(uint32_t) pair_ids; /* of all series, in label order */
+    struct buf entries;            /* series, each as put_entry() has it */
+    uint32_t ids[PART_MAX_LABELS]; /* of the last series */
+    uint32_t ids_n;
     VEC(struct new_chunk) chunks;
     VEC(uint64_t) blocks;   /* offsets */
     struct keymap by_times; /* key of times -> column */
@@ -101,6 +103,7 @@ int part_writer_new(const struct vfs *vfs, const char *dir, const struct part_in
     buf_init(&w->block, PART_BLOCK_MAX);
     buf_init(&w->loose, PART_BLOCK_MAX);
     buf_init(&w->times, UINT32_MAX);
+    buf_init(&w->entries, SIZE_MAX / 2);
     random_bytes(&w->seed, sizeof(w->seed));
     w->try_loose = true;
     buf_init(&w->out, (size_t)4 << 30);
@@ -132,8 +135,7 @@ void part_writer_free(struct part_writer *w)
     }
     map_done(&w->by_text);
     vec_done(&w->pairs);
-    vec_done(&w->series);
-    vec_done(&w->pair_ids);
+    buf_done(&w->entries);
     vec_done(&w->chunks);
     vec_done(&w->blocks);
     vec_done(&w->times_at);
@@ -352,27 +354,83 @@ static int intern_pair(struct part_writer *w, struct label l, uint32_t *ret)
     return 0;
 }
 
+/** The labels become w->ids. */
 static int add_labels(struct part_writer *w, struct labels labels, struct new_series *s,
                       struct err *reterr)
 {
-    *s = (struct new_series){
-        .pairs_at = w->pair_ids.n, .chunks_at = w->chunks.n, .pairs_n = (uint32_t)labels.n};
-    for (size_t i = 0; i < labels.n; i++) {
+    if (labels.n > PART_MAX_LABELS) {
+        return err_set(reterr, ERR_LIMIT, "too many labels");
+    }
+    *s = (struct new_series){.ids = w->ids, .pairs_n = (uint32_t)labels.n};
+    for (uint32_t i = 0; i < labels.n; i++) {
         uint32_t id;
 
-        if (intern_pair(w, labels.v[i], &id) < 0 || !vec_push(&w->pair_ids, id)) {
+        if (intern_pair(w, labels.v[i], &id) < 0) {
             return err_set(reterr, ERR_NOMEM, "index of a part");
         }
+        s->shared += i == s->shared && i < w->ids_n && w->ids[i] == id ? 1 : 0;
+        w->ids[i] = id;
         w->pairs.v[id].series_n++;
     }
+    w->ids_n = s->pairs_n;
     return 0;
+}
+
+/** varint shared pairs, other pairs, these, chunks << 1 | blob, of a blob zigzag first and last time. */
+static void put_entry(struct part_writer *w, const struct new_series *s)
+{
+    struct buf *dst = &w->entries;
+
+    bits_add_varint(dst, s->shared);
+    bits_add_varint(dst, s->pairs_n - s->shared);
+    for (uint32_t i = s->shared; i < s->pairs_n; i++) {
+        bits_add_varint(dst, s->ids[i]);
+    }
+    bits_add_varint(dst, (uint64_t)s->chunks_n << 1 | (s->blob ? 1u : 0u));
+    if (s->blob) {
+        bits_add_varint(dst, bits_zigzag(s->min_ms));
+        bits_add_varint(dst, bits_zigzag(s->max_ms));
+    }
+}
+
+/** Walks all entries; a zeroed struct but for `in` is before the first. */
+struct entry_walk {
+    struct bits_reader in;
+    struct new_series s;
+    uint32_t ids[PART_MAX_LABELS];
+};
+
+static void walk_init(struct entry_walk *x, const struct part_writer *w)
+{
+    x->s = (struct new_series){.ids = x->ids};
+    x->in = bits_reader_of(w->entries.data, w->entries.n);
+}
+
+static void walk_next(struct entry_walk *x)
+{
+    struct new_series *s = &x->s;
+    uint64_t chunks;
+
+    s->shared = (uint32_t)bits_read_varint(&x->in);
+    s->pairs_n = s->shared + (uint32_t)bits_read_varint(&x->in);
+    for (uint32_t i = s->shared; i < s->pairs_n; i++) {
+        s->ids[i] = (uint32_t)bits_read_varint(&x->in);
+    }
+    chunks = bits_read_varint(&x->in);
+    s->chunks_n = (uint32_t)(chunks >> 1);
+    s->blob = (chunks & 1) != 0;
+    if (s->blob) {
+        s->min_ms = bits_unzigzag(bits_read_varint(&x->in));
+        s->max_ms = bits_unzigzag(bits_read_varint(&x->in));
+    }
 }
 
 /** The series is complete: `n` samples of it were written. */
 static int add_entry(struct part_writer *w, const struct new_series *s, size_t n,
                      struct err *reterr)
 {
-    if (!vec_push(&w->series, *s)) {
+    put_entry(w, s);
+    if (w->entries.failed || w->info.series_n >= UINT32_MAX) {
         return err_set(reterr, ERR_NOMEM, "index of a part");
     }
     w->info.min_ms = s->min_ms < w->info.min_ms ? s->min_ms : w->info.min_ms;
@@ -461,21 +519,22 @@ static void put_postings(const uint32_t *v, size_t n, struct buf *dst)
     }
 }
 
+enum { LISTS_MAX = 4 << 20 }; /* series numbers of postings made at a time */
+
 struct index_build {
     struct buf section[SECTION_COUNT];
+    struct entry_walk walk;
     uint32_t *order; /* pairs in final order */
-    uint32_t *lists; /* series of each pair, one after the other in final order */
+    uint32_t *lists; /* series of some pairs, one after the other in final order */
+    uint64_t *at;    /* where each of these pairs' next series goes */
     uint32_t names_n;
 };
 
-static int collect_lists(struct part_writer *w, struct index_build *x)
+static int order_pairs(struct part_writer *w, struct index_build *x)
 {
-    uint64_t *at = mem_try_calloc(w->pairs.n + 1, sizeof(*at));
-
     x->order = mem_try_alloc(w->pairs.n * sizeof(*x->order));
-    x->lists = mem_try_alloc(w->pair_ids.n * sizeof(*x->lists));
-    if (at == NULL || x->order == NULL || x->lists == NULL) {
-        mem_free(at);
+    x->at = mem_try_alloc((w->pairs.n + 1) * sizeof(*x->at));
+    if (x->at == NULL || x->order == NULL) {
         return -ERR_NOMEM;
     }
     for (size_t i = 0; i < w->pairs.n; i++) {
@@ -486,49 +545,87 @@ static int collect_lists(struct part_writer *w, struct index_build *x)
     }
     for (size_t i = 0; i < w->pairs.n; i++) {
         w->pairs.v[x->order[i]].rank = (uint32_t)i;
-        at[i + 1] = at[i] + w->pairs.v[x->order[i]].series_n;
     }
-    for (size_t s = 0; s < w->series.n; s++) {
-        uint32_t *ids = w->pair_ids.v + w->series.v[s].pairs_at;
-
-        for (uint32_t i = 0; i < w->series.v[s].pairs_n; i++) {
-            ids[i] = w->pairs.v[ids[i]].rank;
-            x->lists[at[ids[i]]++] = (uint32_t)s;
-        }
-    }
-    mem_free(at);
     return 0;
 }
 
-static void build_pairs(const struct part_writer *w, struct index_build *x, struct buf *tmp)
+/** Lists of the pairs from rank `from` on, as many as fit: in one go they would take more memory than all that is
+ * kept of the series. @return rank behind the last, or an error */
+static int64_t collect_lists(const struct part_writer *w, struct index_build *x, size_t from)
 {
-    struct buf *names = &x->section[SECTION_NAMES];
-    struct buf *pairs = &x->section[SECTION_PAIRS];
-    const uint32_t *list = x->lists;
-    size_t first = 0;
+    uint64_t n = 0;
+    size_t to = from;
 
-    for (size_t i = 0; i < w->pairs.n; i++) {
-        const struct new_pair *p = &w->pairs.v[x->order[i]];
+    while (to < w->pairs.n && (to == from || n + w->pairs.v[x->order[to]].series_n <= LISTS_MAX)) {
+        x->at[to - from] = n;
+        n += w->pairs.v[x->order[to++]].series_n;
+    }
+    mem_free(x->lists);
+    x->lists = mem_try_alloc(n * sizeof(*x->lists));
+    if (x->lists == NULL) {
+        return -ERR_NOMEM;
+    }
+    walk_init(&x->walk, w);
+    for (uint32_t s = 0; s < w->info.series_n; s++) {
+        walk_next(&x->walk);
+        for (uint32_t i = 0; i < x->walk.s.pairs_n; i++) {
+            uint32_t rank = w->pairs.v[x->walk.ids[i]].rank;
 
-        if (i % PART_GROUP == 0) {
-            bits_add_u32(&x->section[SECTION_PAIR_GROUPS], (uint32_t)pairs->n);
-        }
-        bits_add_varint(pairs, p->value.n);
-        buf_add_str(pairs, p->value);
-        buf_clear(tmp);
-        put_postings(list, p->series_n, tmp);
-        list += p->series_n;
-        bits_add_varint(pairs, tmp->n);
-        buf_add_str(pairs, buf_str(tmp));
-        if (i + 1 == w->pairs.n || !str_eq(w->pairs.v[x->order[i + 1]].name, p->name)) {
-            bits_add_varint(names, p->name.n);
-            buf_add_str(names, p->name);
-            bits_add_varint(names, first);
-            bits_add_varint(names, i + 1 - first);
-            first = i + 1;
-            x->names_n++;
+            if (rank >= from && rank < to) {
+                x->lists[x->at[rank - from]++] = s;
+            }
         }
     }
+    return (int64_t)to;
+}
+
+static void put_pair(const struct part_writer *w, struct index_build *x, size_t i,
+                     const uint32_t *list, struct buf *tmp)
+{
+    struct buf *pairs = &x->section[SECTION_PAIRS];
+    const struct new_pair *p = &w->pairs.v[x->order[i]];
+
+    if (i % PART_GROUP == 0) {
+        bits_add_u32(&x->section[SECTION_PAIR_GROUPS], (uint32_t)pairs->n);
+    }
+    bits_add_varint(pairs, p->value.n);
+    buf_add_str(pairs, p->value);
+    buf_clear(tmp);
+    put_postings(list, p->series_n, tmp);
+    bits_add_varint(pairs, tmp->n);
+    buf_add_str(pairs, buf_str(tmp));
+}
+
+static int build_pairs(const struct part_writer *w, struct index_build *x, struct buf *tmp)
+{
+    struct buf *names = &x->section[SECTION_NAMES];
+    size_t first = 0;
+
+    for (size_t i = 0; i < w->pairs.n;) {
+        int64_t end = collect_lists(w, x, i);
+        const uint32_t *list = x->lists;
+
+        if (end < 0) {
+            return (int)end;
+        }
+        for (; i < (size_t)end; i++) {
+            const struct new_pair *p = &w->pairs.v[x->order[i]];
+
+            put_pair(w, x, i, list, tmp);
+            list += p->series_n;
+            if (i + 1 == w->pairs.n || !str_eq(w->pairs.v[x->order[i + 1]].name, p->name)) {
+                bits_add_varint(names, p->name.n);
+                buf_add_str(names, p->name);
+                bits_add_varint(names, first);
+                bits_add_varint(names, i + 1 - first);
+                first = i + 1;
+                x->names_n++;
+            }
+        }
+    }
+    mem_free(x->lists);
+    x->lists = NULL;
+    return 0;
 }
 
 /** Where the walk over all chunks is. */
@@ -558,14 +655,12 @@ static void put_chunk(const struct part_writer *w, const struct new_chunk *c, bo
 }
 
 static void put_series(const struct part_writer *w, const struct new_series *s, uint32_t shared,
-                       struct chunk_walk *at, struct buf *dst)
+                       size_t chunks_at, struct chunk_walk *at, struct buf *dst)
 {
-    const uint32_t *ids = w->pair_ids.v + s->pairs_at;
-
     bits_add_varint(dst, shared);
     bits_add_varint(dst, s->pairs_n - shared);
     for (uint32_t k = shared; k < s->pairs_n; k++) {
-        bits_add_varint(dst, ids[k]);
+        bits_add_varint(dst, w->pairs.v[s->ids[k]].rank);
     }
     bits_add_varint(dst, (uint64_t)s->chunks_n << 1 | (s->blob ? PART_SERIES_BLOB : 0u));
     if (s->blob) {
@@ -573,7 +668,7 @@ static void put_series(const struct part_writer *w, const struct new_series *s, 
         bits_add_varint(dst, (uint64_t)(w->info.max_ms - s->max_ms));
     }
     for (uint32_t k = 0; k < s->chunks_n; k++) {
-        put_chunk(w, &w->chunks.v[s->chunks_at + k], s->blob, at, dst);
+        put_chunk(w, &w->chunks.v[chunks_at + k], s->blob, at, dst);
     }
 }
 
@@ -581,26 +676,21 @@ static void build_series(const struct part_writer *w, struct index_build *x)
 {
     struct buf *dst = &x->section[SECTION_SERIES];
     struct chunk_walk at = {0};
+    size_t chunks_at = 0;
 
-    for (size_t i = 0; i < w->series.n; i++) {
-        const struct new_series *s = &w->series.v[i];
-        const uint32_t *ids = w->pair_ids.v + s->pairs_at;
-        uint32_t shared = 0;
+    walk_init(&x->walk, w);
+    for (size_t i = 0; i < w->info.series_n; i++) {
+        bool first = i % PART_GROUP == 0;
 
-        if (i % PART_GROUP == 0) {
+        walk_next(&x->walk);
+        if (first) {
             struct part_group g = {(uint32_t)dst->n, at.block, at.offset};
 
             buf_add(&x->section[SECTION_SERIES_GROUPS], &g, sizeof(g));
             at.times = 0;
-        } else {
-            const struct new_series *last = s - 1;
-            const uint32_t *ids0 = w->pair_ids.v + last->pairs_at;
-
-            while (shared < s->pairs_n && shared < last->pairs_n && ids[shared] == ids0[shared]) {
-                shared++;
-            }
         }
-        put_series(w, s, shared, &at, dst);
+        put_series(w, &x->walk.s, first ? 0 : x->walk.s.shared, chunks_at, &at, dst);
+        chunks_at += x->walk.s.chunks_n;
     }
 }
 
@@ -611,6 +701,36 @@ static void build_times(const struct part_writer *w, struct index_build *x)
         bits_add_u32(&x->section[SECTION_TIMES_AT], w->times_at.v[i]);
     }
     bits_add_u32(&x->section[SECTION_TIMES_AT], (uint32_t)w->times.n);
+}
+
+static int write_summed(const struct part_writer *w, int fd, const void *p, size_t n, uint32_t *crc,
+                        struct err *reterr)
+{
+    *crc = crc32c(*crc, p, n);
+    return vfs_write_all(w->vfs, fd, p, n, reterr);
+}
+
+/** Sections are freed as they are written. */
+static int write_sections(const struct part_writer *w, struct index_build *x, int fd,
+                          struct part_footer *f, struct err *reterr)
+{
+    static const char PAD[8] = {0};
+    size_t at = PART_MAGIC_SIZE;
+    uint32_t crc = 0;
+    int rc = write_summed(w, fd, PART_INDEX_MAGIC, PART_MAGIC_SIZE, &crc, reterr);
+
+    for (int i = 0; rc == 0 && i < SECTION_COUNT; i++) {
+        rc = write_summed(w, fd, PAD, f->at[i] - at, &crc, reterr);
+        rc = rc == 0 ? write_summed(w, fd, x->section[i].data, x->section[i].n, &crc, reterr) : rc;
+        at = f->at[i] + f->size[i];
+        buf_done(&x->section[i]);
+    }
+    rc = rc == 0 ? write_summed(w, fd, PAD, (8 - at % 8) % 8, &crc, reterr) : rc;
+    rc = rc == 0 ? write_summed(w, fd, f, offsetof(struct part_footer, crc), &crc, reterr) : rc;
+    f->crc = crc;
+    return rc == 0 ? vfs_write_all(w->vfs, fd, &f->crc,
+                                   sizeof(*f) - offsetof(struct part_footer, crc), reterr)
+                   : rc;
 }
 
 static int write_index(struct part_writer *w, struct index_build *x, struct err *reterr)
@@ -626,59 +746,49 @@ static int write_index(struct part_writer *w, struct index_build *x, struct err 
         .data_bytes = w->at,
         .names_n = x->names_n,
         .pairs_n = (uint32_t)w->pairs.n,
-        .series_n = (uint32_t)w->series.n,
+        .series_n = (uint32_t)w->info.series_n,
         .blocks_n = (uint32_t)w->blocks.n,
         .times_n = (uint32_t)w->times_at.n,
         .version = PART_VERSION,
     };
-    static const char PAD[8] = {0};
+    size_t at = PART_MAGIC_SIZE;
     int fd;
     int rc;
 
-    buf_clear(&w->out);
-    buf_add(&w->out, PART_INDEX_MAGIC, PART_MAGIC_SIZE);
     for (int i = 0; i < SECTION_COUNT; i++) {
-        buf_add(&w->out, PAD, (8 - w->out.n % 8) % 8);
-        f.at[i] = w->out.n;
+        at += (8 - at % 8) % 8;
+        f.at[i] = at;
         f.size[i] = x->section[i].n;
-        buf_add_str(&w->out, buf_str(&x->section[i]));
-        w->out.failed = w->out.failed || x->section[i].failed;
-    }
-    buf_add(&w->out, PAD, (8 - w->out.n % 8) % 8);
-    buf_add(&w->out, &f, offsetof(struct part_footer, crc));
-    if (w->out.failed) {
-        return err_set(reterr, ERR_NOMEM, "index of a part");
-    }
-    f.crc = crc32c(0, w->out.data, w->out.n);
-    buf_add(&w->out, (const char *)&f + offsetof(struct part_footer, crc), 8);
-    if (w->out.failed) {
-        return err_set(reterr, ERR_NOMEM, "index of a part");
+        at += x->section[i].n;
+        if (x->section[i].failed) {
+            return err_set(reterr, ERR_NOMEM, "index of a part");
+        }
     }
     fd = create(w, "index", reterr);
     if (fd < 0) {
         return fd;
     }
-    rc = vfs_write_all(w->vfs, fd, w->out.data, w->out.n, reterr);
+    rc = write_sections(w, x, fd, &f, reterr);
     if (rc == 0) {
         int sync = w->vfs->fdatasync(w->vfs->ctx, fd);
 
         rc = sync < 0 ? err_set_errno(reterr, -sync, "syncing %s/index", w->dir) : 0;
     }
     ignore_result(w->vfs->close(w->vfs->ctx, fd), "synced before");
-    w->info.bytes = w->at + w->out.n;
+    w->info.bytes = w->at + at + (8 - at % 8) % 8 + sizeof(f);
     return rc;
 }
 
 static int build_index(struct part_writer *w, struct index_build *x, struct err *reterr)
 {
-    int rc = collect_lists(w, x);
+    int rc = order_pairs(w, x);
 
+    buf_clear(&w->block);
+    w->block.max = (size_t)1 << 30; /* reused for postings */
+    rc = rc == 0 ? build_pairs(w, x, &w->block) : rc;
     if (rc < 0) {
         return err_set(reterr, ERR_NOMEM, "index of a part");
     }
-    buf_clear(&w->block);
-    w->block.max = (size_t)1 << 30; /* reused for postings */
-    build_pairs(w, x, &w->block);
     build_series(w, x);
     build_times(w, x);
     for (size_t i = 0; i < w->blocks.n; i++) {
@@ -693,18 +803,20 @@ static int build_index(struct part_writer *w, struct index_build *x, struct err 
 
 int part_writer_finish(struct part_writer *w, struct part_info *ret, struct err *reterr)
 {
-    struct index_build x = {0};
+    struct index_build *x = mem_xcalloc(1, sizeof(*x));
     int rc = end_block(w, reterr);
 
     for (int i = 0; i < SECTION_COUNT; i++) {
-        buf_init(&x.section[i], UINT32_MAX); /* offsets are 32 bits wide */
+        buf_init(&x->section[i], UINT32_MAX); /* offsets are 32 bits wide */
     }
-    rc = rc == 0 ? build_index(w, &x, reterr) : rc;
+    rc = rc == 0 ? build_index(w, x, reterr) : rc;
     for (int i = 0; i < SECTION_COUNT; i++) {
-        buf_done(&x.section[i]);
+        buf_done(&x->section[i]);
     }
-    mem_free(x.order);
-    mem_free(x.lists);
+    mem_free(x->order);
+    mem_free(x->lists);
+    mem_free(x->at);
+    mem_free(x);
     if (rc == 0) {
         int r = w->vfs->fdatasync(w->vfs->ctx, w->fd);
 
