@@ -303,12 +303,12 @@ int tsdb_batch_commit(struct tsdb_batch *b, struct tsdb_commit *ret, struct err 
 {
     struct tsdb *db = b->db;
     uint64_t before = atomic_load_explicit(&db->head.sample_bytes, memory_order_relaxed);
+    uint64_t limit = head_limit(db);
     struct tsdb_commit c = {0};
     int rc;
 
     /* Memory has a hard ceiling well above the point at which a flush starts. */
-    if (before > db->head_max_bytes * 4 ||
-        atomic_load_explicit(&db->over_budget, memory_order_relaxed)) {
+    if (before > limit * 4 || atomic_load_explicit(&db->over_budget, memory_order_relaxed)) {
         ask_for_flush(db);
         return err_set(reterr, ERR_OVERLOAD, "head over its memory, a flush is on its way");
     }
@@ -318,8 +318,8 @@ int tsdb_batch_commit(struct tsdb_batch *b, struct tsdb_commit *ret, struct err 
     if (rc < 0) {
         return rc;
     }
-    if (atomic_load_explicit(&db->head.sample_bytes, memory_order_relaxed) > db->head_max_bytes &&
-        before <= db->head_max_bytes) {
+    if (atomic_load_explicit(&db->head.sample_bytes, memory_order_relaxed) > limit &&
+        before <= limit) {
         ask_for_flush(db);
     }
     if (db->budget != NULL) {

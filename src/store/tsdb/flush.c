@@ -4,20 +4,16 @@
  * the parts are published, and only then the chunks and the old segments of the log go. A crash in
  * between replays samples a part already has: they join to the same answer.
  */
-#include <stdlib.h>
+#include <malloc.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "codec/chunk.h"
+#include "store/tsdb/head_internal.h"
 #include "store/tsdb/tsdb_internal.h"
 
-struct source {
-    struct series *se; /* stays: series are only freed under maint, which we hold */
-    uint32_t shard;
-    uint32_t pairs_n;
-    struct head_pair **pairs; /* likewise */
-};
+enum { TRIM_SERIES = 100000 };
 
 struct day {
     int64_t day;
@@ -27,12 +23,12 @@ struct day {
 
 struct flush {
     struct tsdb *db;
-    struct arena arena;
-    VEC(struct source) sources;
+    struct head_order order;
     VEC(struct day) days;
     VEC(struct chunk *) chunks; /* of the series at hand, pinned */
     struct samples samples;
-    struct label labels[PART_MAX_LABELS];
+    struct label labels[PART_MAX_LABELS]; /* of the series at hand; pairs stay under maint */
+    uint32_t labels_n;
     struct err *reterr;
     uint64_t written;
 };
@@ -56,70 +52,15 @@ static int begin_epoch(struct tsdb *db, uint64_t *ret_segment, struct err *reter
     return rc;
 }
 
-static int add_source(struct flush *f, const struct shard *s, uint32_t shard, struct series *se)
-{
-    struct source src = {.se = se, .shard = shard, .pairs_n = se->pairs_n};
-
-    src.pairs = arena_array(&f->arena, struct head_pair *, se->pairs_n != 0 ? se->pairs_n : 1u);
-    if (src.pairs == NULL) {
-        return -ERR_NOMEM;
-    }
-    for (size_t i = 0; i < se->pairs_n; i++) {
-        src.pairs[i] = s->pairs.v[se->pairs[i]];
-    }
-    return vec_push(&f->sources, src) ? 0 : -ERR_NOMEM;
-}
-
-static int gather(struct flush *f)
-{
-    int rc = 0;
-
-    for (uint32_t i = 0; rc == 0 && i < HEAD_SHARDS; i++) {
-        struct shard *s = &f->db->head.shards[i];
-
-        rwlock_read(&s->lock);
-        for (uint32_t n = 0; rc == 0 && n < s->next_number; n++) {
-            struct series *se = head_series_locked(s, n);
-
-            if (se != NULL && (se->raw_n != 0 || se->first != NULL)) {
-                rc = add_source(f, s, i, se);
-            }
-        }
-        rwlock_unlock(&s->lock);
-    }
-    return rc;
-}
-
-static int by_labels(const void *a, const void *b)
-{
-    const struct source *x = a;
-    const struct source *y = b;
-    uint32_t n = x->pairs_n < y->pairs_n ? x->pairs_n : y->pairs_n;
-
-    for (uint32_t i = 0; i < n; i++) {
-        int c;
-
-        if (x->pairs[i] == y->pairs[i]) {
-            continue;
-        }
-        c = str_cmp(x->pairs[i]->name, y->pairs[i]->name);
-        c = c != 0 ? c : str_cmp(x->pairs[i]->value, y->pairs[i]->value);
-        if (c != 0) {
-            return c;
-        }
-    }
-    return (x->pairs_n > y->pairs_n) - (x->pairs_n < y->pairs_n);
-}
-
 /** Everything the series holds now, sealed and pinned. */
-static int pin(struct flush *f, const struct source *src)
+static int pin(struct flush *f, struct series *se)
 {
-    struct shard *s = &f->db->head.shards[src->shard];
-    struct series *se = src->se;
+    struct shard *s = &f->db->head.shards[se->shard];
     int rc;
 
     vec_clear(&f->chunks);
     rwlock_write(&s->lock);
+    f->labels_n = (uint32_t)head_labels_locked(s, se, f->labels).n;
     rc = head_seal_locked(&f->db->head, s, se);
     if (rc == 0 && !vec_reserve(&f->chunks, se->chunks_n)) {
         rc = -ERR_NOMEM;
@@ -187,14 +128,11 @@ static int writer_of(struct flush *f, int64_t day, struct part_writer **ret)
     return 0;
 }
 
-static int write_series(struct flush *f, const struct source *src)
+static int write_series(struct flush *f)
 {
     const struct samples *s = &f->samples;
     size_t from = 0;
 
-    for (uint32_t i = 0; i < src->pairs_n; i++) {
-        f->labels[i] = (struct label){src->pairs[i]->name, src->pairs[i]->value};
-    }
     while (from < s->n) {
         int64_t day = day_of(s->t_ms[from]);
         size_t to = from + 1;
@@ -204,7 +142,7 @@ static int write_series(struct flush *f, const struct source *src)
         while (to < s->n && day_of(s->t_ms[to]) == day) {
             to++;
         }
-        rc = rc == 0 ? part_writer_add(w, (struct labels){f->labels, src->pairs_n}, s->t_ms + from,
+        rc = rc == 0 ? part_writer_add(w, (struct labels){f->labels, f->labels_n}, s->t_ms + from,
                                        s->v + from, to - from, f->reterr)
                      : rc;
         if (rc < 0) {
@@ -217,18 +155,18 @@ static int write_series(struct flush *f, const struct source *src)
 
 static int write_all(struct flush *f)
 {
-    for (size_t i = 0; i < f->sources.n; i++) {
-        int rc = pin(f, &f->sources.v[i]);
+    for (size_t i = 0; i < f->order.series.n; i++) {
+        int rc = pin(f, f->order.series.v[i].se);
 
         rc = rc == 0 ? decode(f) : rc;
         if (rc < 0) {
             return err_set(f->reterr, (enum err_code) - rc, "flush: %s", err_text(rc));
         }
-        rc = write_series(f, &f->sources.v[i]);
+        rc = write_series(f);
         if (rc < 0) {
             return rc;
         }
-        atomic_store_explicit(&f->db->flush_permille, (uint32_t)(i * 1000 / f->sources.n),
+        atomic_store_explicit(&f->db->flush_permille, (uint32_t)(i * 1000 / f->order.series.n),
                               memory_order_relaxed);
     }
     return 0;
@@ -257,11 +195,12 @@ static int publish(struct flush *f)
 
 static void drop_from_head(struct flush *f)
 {
-    for (size_t i = 0; i < f->sources.n; i++) {
-        struct shard *s = &f->db->head.shards[f->sources.v[i].shard];
+    for (size_t i = 0; i < f->order.series.n; i++) {
+        struct series *se = f->order.series.v[i].se;
+        struct shard *s = &f->db->head.shards[se->shard];
 
         rwlock_write(&s->lock);
-        head_drop_flushed_locked(&f->db->head, f->sources.v[i].se);
+        head_drop_flushed_locked(&f->db->head, se);
         rwlock_unlock(&s->lock);
     }
 }
@@ -277,9 +216,8 @@ static void flush_done(struct flush *f)
     }
     vec_done(&f->days);
     vec_done(&f->chunks);
-    vec_done(&f->sources);
+    vec_done(&f->order.series);
     samples_done(&f->samples);
-    arena_done(&f->arena);
 }
 
 /** Series without a sample for more than a flush interval leave the head. */
@@ -319,12 +257,9 @@ static int run(struct flush *f, struct err *reterr)
     if (rc < 0) {
         return rc;
     }
-    rc = gather(f);
+    rc = head_order(&db->head, &f->order);
     if (rc < 0) {
         return err_set(reterr, (enum err_code) - rc, "flush: %s", err_text(rc));
-    }
-    if (f->sources.n > 1) {
-        qsort(f->sources.v, f->sources.n, sizeof(*f->sources.v), by_labels);
     }
     rc = write_all(f);
     rc = rc == 0 ? publish(f) : rc;
@@ -347,24 +282,29 @@ int flush_head(struct tsdb *db, struct err *reterr)
     struct flush *f = mem_xcalloc(1, sizeof(*f));
     struct mono start = clock_mono();
     struct err local = {0};
+    bool many;
     int rc;
 
     f->db = db;
     f->reterr = reterr != NULL ? reterr : &local;
-    arena_init(&f->arena, SIZE_MAX / 2);
     mutex_lock(&db->maint);
     atomic_store_explicit(&db->flush_running, true, memory_order_relaxed);
     rc = run(f, f->reterr);
-    if (rc == 0 && f->sources.n != 0) {
+    if (rc == 0 && f->order.series.n != 0) {
         counter_add(db->stats.flushes, 1);
         counter_add(db->stats.chunk_bytes, f->written);
         timing_observe_ns(db->stats.flush_time, mono_since_ns(start));
-        log_info("tsdb", "head written", L_INT("series", f->sources.n), L_INT("parts", f->days.n),
-                 L_INT("bytes", f->written), L_INT("ms", mono_since_ns(start) / 1000000));
+        log_info("tsdb", "head written", L_INT("series", f->order.series.n),
+                 L_INT("parts", f->days.n), L_INT("bytes", f->written),
+                 L_INT("ms", mono_since_ns(start) / 1000000));
     } else if (rc < 0) {
         counter_add(db->stats.flush_errors, 1);
     }
+    many = f->order.series.n > TRIM_SERIES;
     flush_done(f);
+    if (many) {
+        malloc_trim(0); /* what ordering and indexing so many took lies between what stays */
+    }
     atomic_store_explicit(&db->flush_last_ms, clock_wall_ms(), memory_order_relaxed);
     atomic_fetch_add_explicit(&db->flush_runs, 1, memory_order_relaxed);
     atomic_store_explicit(&db->flush_running, false, memory_order_relaxed);

@@ -15,11 +15,14 @@ enum { FIRST_RAW = 4 };
 
 static const int64_t MARK_EVERY_NS = 60ll * 1000000000;
 
-void head_init(struct head *h)
+void head_init(struct head *h, uint64_t raw_bytes)
 {
     memset(h, 0, sizeof(*h));
+    h->raw_bytes = raw_bytes;
+    atomic_init(&h->raw_max, HEAD_RAW_MAX);
     for (unsigned i = 0; i < HEAD_SHARDS; i++) {
         rwlock_init(&h->shards[i].lock, LOCK_RANK_SHARD);
+        slab_init(&h->shards[i].slab);
         buf_init(&h->shards[i].scratch, 1 << 20);
     }
 }
@@ -27,8 +30,14 @@ void head_init(struct head *h)
 void chunk_unref(struct chunk *c)
 {
     if (atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1) {
-        mem_free(c);
+        slab_free(c, sizeof(*c) + c->bytes);
     }
+}
+
+/** What a chunk takes of memory. */
+static uint64_t chunk_memory(const struct chunk *c)
+{
+    return slab_size(sizeof(*c) + c->bytes);
 }
 
 static void free_series(struct series *se)
@@ -39,7 +48,7 @@ static void free_series(struct series *se)
         se->first = c->next;
         chunk_unref(c);
     }
-    mem_free(se->raw);
+    slab_free(se->raw, se->raw_cap * sizeof(*se->raw));
     mem_free(se);
 }
 
@@ -62,6 +71,7 @@ void head_done(struct head *h)
         keymap_done(&s->by_id);
         head_index_done(s);
         buf_done(&s->scratch);
+        slab_done(&s->slab);
         rwlock_done(&s->lock);
     }
 }
@@ -101,6 +111,35 @@ static void sub_bytes(struct head *h, uint64_t bytes)
     atomic_fetch_sub_explicit(&h->sample_bytes, bytes, memory_order_relaxed);
 }
 
+static unsigned raw_max(const struct head *h)
+{
+    return atomic_load_explicit(&h->raw_max, memory_order_relaxed);
+}
+
+/** Buffers of all series stay within their share: the more series, the sooner they are sealed. Small buffers cost
+ * time, since a chunk is made anew each time it grows, so they shrink only then. */
+static void limit_raw(struct head *h)
+{
+    uint64_t n = atomic_load_explicit(&h->series_n, memory_order_relaxed);
+    unsigned max = HEAD_RAW_MAX;
+
+    while (h->raw_bytes != 0 && max > HEAD_RAW_MIN &&
+           n * max * sizeof(struct point) > h->raw_bytes) {
+        max /= 2;
+    }
+    if (max != raw_max(h)) {
+        atomic_store_explicit(&h->raw_max, max, memory_order_relaxed);
+    }
+}
+
+static void drop_raw(struct head *h, struct series *se)
+{
+    sub_bytes(h, se->raw_cap * sizeof(*se->raw));
+    slab_free(se->raw, se->raw_cap * sizeof(*se->raw));
+    se->raw = NULL;
+    se->raw_cap = 0;
+}
+
 /** The last chunk may grow by n samples from t_ms on: it is short, before them and no flush has taken it. */
 static bool may_grow(const struct series *se, size_t n, int64_t t_ms)
 {
@@ -119,7 +158,7 @@ static void unlink_last(struct head *h, struct series *se)
         se->first = NULL;
     }
     se->chunks_n--;
-    sub_bytes(h, sizeof(*c) + c->bytes);
+    sub_bytes(h, chunk_memory(c));
     chunk_unref(c);
 }
 
@@ -134,7 +173,7 @@ static void link_last(struct head *h, struct series *se, struct chunk *c)
     }
     se->last = c;
     se->chunks_n++;
-    add_bytes(h, sizeof(*c) + c->bytes);
+    add_bytes(h, chunk_memory(c));
 }
 
 /** Sort the buffer, once. */
@@ -179,7 +218,7 @@ int head_seal_locked(struct head *h, struct shard *s, struct series *se)
     if (rc < 0) {
         return rc;
     }
-    c = mem_try_alloc(sizeof(*c) + s->scratch.n);
+    c = slab_alloc(&s->slab, sizeof(*c) + s->scratch.n);
     if (c == NULL) {
         return -ERR_NOMEM;
     }
@@ -195,17 +234,28 @@ int head_seal_locked(struct head *h, struct shard *s, struct series *se)
     }
     link_last(h, se, c);
     se->raw_n = 0;
+    if (se->raw_cap > raw_max(h)) {
+        drop_raw(h, se);
+    }
     return 0;
 }
 
-static int grow_raw(struct head *h, struct series *se)
+/** A series that has been sealed before will fill a whole buffer; a new one may get a few samples only. */
+static int grow_raw(struct head *h, struct shard *s, struct series *se)
 {
-    unsigned cap = se->raw_cap == 0 ? FIRST_RAW : se->raw_cap * 2u;
-    struct point *p = mem_try_realloc(se->raw, cap * sizeof(*p));
+    unsigned max = raw_max(h);
+    unsigned cap = se->raw_cap != 0 ? se->raw_cap * 2u : se->last != NULL ? max : FIRST_RAW;
+    struct point *p;
 
+    cap = cap < max ? cap : max;
+    p = slab_alloc(&s->slab, cap * sizeof(*p));
     if (p == NULL) {
         return -ERR_NOMEM;
     }
+    if (se->raw_n != 0) {
+        memcpy(p, se->raw, se->raw_n * sizeof(*p));
+    }
+    slab_free(se->raw, se->raw_cap * sizeof(*p));
     add_bytes(h, (cap - se->raw_cap) * sizeof(*p));
     se->raw = p;
     se->raw_cap = (uint8_t)cap;
@@ -224,8 +274,11 @@ static ALWAYS_INLINE void forget_mark(struct shard *s, size_t page)
 int head_append_locked(struct head *h, struct shard *s, struct series *se, int64_t t_ms, double v)
 {
     if (UNLIKELY(se->raw_n == se->raw_cap)) {
-        int rc = se->raw_cap < HEAD_RAW_MAX ? grow_raw(h, se) : head_seal_locked(h, s, se);
+        int rc = se->raw_cap < raw_max(h) ? 0 : head_seal_locked(h, s, se);
 
+        if (rc == 0 && se->raw_n == se->raw_cap) {
+            rc = grow_raw(h, s, se);
+        }
         if (rc < 0) {
             return rc;
         }
@@ -282,15 +335,12 @@ void head_drop_flushed_locked(struct head *h, struct series *se)
         } else {
             se->first->prev = NULL;
         }
-        sub_bytes(h, sizeof(*c) + c->bytes);
+        sub_bytes(h, chunk_memory(c));
         atomic_fetch_sub_explicit(&h->samples_n, c->n, memory_order_relaxed);
         chunk_unref(c);
     }
-    if (se->raw_n == 0 && se->raw != NULL) { /* idle series cost no buffer */
-        sub_bytes(h, se->raw_cap * sizeof(*se->raw));
-        mem_free(se->raw);
-        se->raw = NULL;
-        se->raw_cap = 0;
+    if (se->raw_n == 0) { /* idle series cost no buffer */
+        drop_raw(h, se);
     }
 }
 
@@ -347,6 +397,7 @@ static int create_locked(struct head *h, struct shard *s, struct labels labels, 
     }
     se->id = id;
     se->number = s->next_number;
+    se->shard = (uint8_t)(s - h->shards);
     se->raw_sorted = true;
     atomic_init(&se->seen_epoch, epoch);
     rc = head_index_add(s, labels, se);
@@ -365,6 +416,7 @@ static int create_locked(struct head *h, struct shard *s, struct labels labels, 
     s->series_n++;
     s->label_bytes += bytes;
     atomic_fetch_add_explicit(&h->series_n, 1, memory_order_relaxed);
+    limit_raw(h);
     return 0;
 }
 
@@ -444,6 +496,7 @@ size_t head_collect(struct head *h, unsigned shard, uint32_t epoch, const roarin
         s->series_n -= removed;
         atomic_fetch_sub_explicit(&h->series_n, removed, memory_order_relaxed);
         atomic_fetch_add_explicit(&h->collected_n, removed, memory_order_relaxed);
+        limit_raw(h);
     }
     rwlock_unlock(&s->lock);
     return removed;

@@ -11,6 +11,7 @@
 
 #include "base/lock.h"
 #include "base/map.h"
+#include "base/slab.h"
 #include "base/vec.h"
 #include "store/tsdb/index.h"
 #include "store/tsdb/keymap.h"
@@ -19,7 +20,8 @@
 enum {
     HEAD_SHARDS = 4,     /* power of two; enough that a few ingest threads rarely meet */
     HEAD_SHARD_BITS = 8, /* of a series_ref */
-    HEAD_RAW_MAX = 32,   /* samples before sealing: a buffer is at most 512 bytes */
+    HEAD_RAW_MAX = 32,   /* samples before sealing: a buffer is at most 512 bytes, ... */
+    HEAD_RAW_MIN = 8,    /* ... with very many series 128, see limit_raw() */
     HEAD_CHUNK_MAX = 64, /* a seal is joined with the chunk before it up to this: fewer headers */
     HEAD_PAGE = 1024,    /* series a page of the table */
 };
@@ -29,7 +31,7 @@ struct point {
     double v;
 };
 
-/** A sealed run of samples; shared with selections by count. */
+/** A sealed run of samples, of its shard's slab; shared with selections by count. */
 struct chunk {
     _Atomic uint32_t refs; /* acq_rel on the last release */
     uint32_t n;
@@ -43,7 +45,7 @@ struct chunk {
 
 struct series {
     /* What an append touches comes first, so that it is one cache line or two. */
-    struct point *raw;           /* owned, arrival order */
+    struct point *raw;           /* owned, of the shard's slab, arrival order */
     int64_t raw_max_ms;          /* largest time in raw */
     uint32_t number;             /* in the shard */
     uint32_t wal_epoch;          /* the log defines the series since this epoch */
@@ -51,6 +53,7 @@ struct series {
     uint16_t pairs_n;
     uint8_t raw_n, raw_cap;
     bool raw_sorted;
+    uint8_t shard;
     struct chunk *first, *last;
     uint32_t chunks_n;
     uint32_t flush_n; /* first chunks a running flush has taken */
@@ -94,6 +97,7 @@ struct shard {
     struct map name_map;           /* name -> struct head_name */
     VEC(struct head_pair *) pairs; /* NULL: free */
     VEC(uint32_t) free_pairs;
+    struct slab slab;   /* buffers and chunks; has its own lock */
     struct buf scratch; /* sealing */
     size_t series_n;
     uint64_t label_bytes; /* memory of series and pairs */
@@ -109,6 +113,8 @@ struct head {
     _Atomic uint64_t sample_bytes; /* raw buffers and chunks */
     _Atomic uint64_t series_n;
     _Atomic uint64_t collected_n;
+    uint64_t raw_bytes;       /* what all buffers may take; 0: any */
+    _Atomic uint32_t raw_max; /* samples of a buffer, relaxed */
 };
 
 static inline struct series_ref head_ref(unsigned shard, uint32_t number)
@@ -126,7 +132,8 @@ static inline uint32_t head_ref_number(struct series_ref ref)
     return (uint32_t)(ref.v >> HEAD_SHARD_BITS);
 }
 
-void head_init(struct head *h);
+/** @param raw_bytes  what the buffers of all series together should take at most; 0: no matter */
+void head_init(struct head *h, uint64_t raw_bytes);
 void head_done(struct head *h);
 
 /** Under the shard's lock (read is enough): O(1), NULL when collected or never made. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The head's index as the head itself uses it.
+ * The head's index as the head itself uses it, and the head in order, as it is written.
  */
 #ifndef STORE_TSDB_HEAD_INTERNAL_H
 #define STORE_TSDB_HEAD_INTERNAL_H
@@ -14,5 +14,18 @@ void head_index_remove(struct shard *s, const struct series *se);
 /** Take out every series that is no longer in the table: one pass over all lists. */
 void head_index_sweep(struct shard *s);
 void head_index_done(struct shard *s);
+
+struct ordered {
+    uint64_t key; /* of no use outside */
+    struct series *se;
+};
+
+struct head_order {
+    VEC(struct ordered) series;
+};
+
+/** All series with samples, in order of labels. The caller keeps collections away (maint) as long as it uses them.
+ * @return 0, -ERR_NOMEM */
+NODISCARD int head_order(struct head *h, struct head_order *ret);
 
 #endif

@@ -144,8 +144,8 @@ static int replay_record(void *arg, uint8_t type, struct str payload, struct wal
                   L_INT("offset", pos.offset));
         rc = 0;
     }
-    if (rc == 0 && atomic_load_explicit(&r->db->head.sample_bytes, memory_order_relaxed) >
-                       r->db->head_max_bytes) {
+    if (rc == 0 &&
+        atomic_load_explicit(&r->db->head.sample_bytes, memory_order_relaxed) > head_limit(r->db)) {
         rc = flush_head(r->db, &r->err); /* a long log does not need more memory than running did */
     }
     return rc;
@@ -172,6 +172,18 @@ static int open_wal(struct tsdb *db, struct stats *stats, struct err *reterr)
 }
 
 /* ---- background ---- */
+
+enum {
+    SERIES_BYTES_MIN = 256
+}; /* of samples, when the head is written: a small buffer and as much in chunks */
+
+uint64_t head_limit(const struct tsdb *db)
+{
+    uint64_t least =
+        atomic_load_explicit(&db->head.series_n, memory_order_relaxed) * SERIES_BYTES_MIN;
+
+    return least > db->head_max_bytes ? least : db->head_max_bytes;
+}
 
 void head_account(struct tsdb *db)
 {
@@ -240,7 +252,9 @@ static void flush_when_due(struct tsdb *db, bool asked)
     if (db->flush_failed && !timed) {
         return; /* not again at once: every attempt writes everything */
     }
-    if (!asked && !timed && bytes < db->head_max_bytes && !log_is_heavy(db)) {
+    /* Who asked may have done so while the last flush ran, which made room meanwhile. */
+    asked = asked && atomic_load_explicit(&db->over_budget, memory_order_relaxed);
+    if (!asked && !timed && bytes < head_limit(db) && !log_is_heavy(db)) {
         return;
     }
     if (flush_head(db, &e) < 0) {
@@ -347,7 +361,7 @@ static struct tsdb *make(const struct tsdb_opts *opts)
     db->next_flush = mono_add_ms(clock_mono(), db->flush_interval_ms);
     db->next_seq = 1;
     atomic_init(&db->epoch, 1);
-    head_init(&db->head);
+    head_init(&db->head, db->head_max_bytes / 2);
     db->head.limiter = limiter_new(opts->limits, opts->stats);
     doors_init(db);
     mutex_init(&db->epoch_gate, (enum lock_rank)(LOCK_RANK_STORE + 1));

@@ -94,6 +94,9 @@ struct tsdb {
     struct tsdb_stats stats;
 };
 
+/** Samples may take so much of the head before it is written: `head_max_bytes`, but never so little that a part would
+ * hold only a few samples of each series. */
+uint64_t head_limit(const struct tsdb *db);
 /** Bring what is taken from the budget up to what the head uses. */
 void head_account(struct tsdb *db);
 /** Look again: fewer than PAUSE_SAMPLES in PAUSE_MS (tsdb.c) is a pause, for a server always says a little of itself.

@@ -803,6 +803,81 @@ static void test_memory_budget(void **state)
     open_db(f);
 }
 
+/** Memory of all samples, counted one by one; no buffer holds more than raw_max. */
+static uint64_t count_sample_bytes(struct tsdb *db, unsigned raw_max)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < HEAD_SHARDS; i++) {
+        struct shard *s = &db->head.shards[i];
+
+        for (uint32_t k = 0; k < s->next_number; k++) {
+            const struct series *se = head_series_locked(s, k);
+
+            if (se == NULL) {
+                continue;
+            }
+            assert_true(se->raw_cap <= raw_max);
+            n += se->raw_cap * sizeof(struct point);
+            for (const struct chunk *c = se->first; c != NULL; c = c->next) {
+                n += slab_size(sizeof(*c) + c->bytes);
+            }
+        }
+    }
+    return n;
+}
+
+/** The more series, the smaller their buffers; what is counted is what is there, before and after a flush. */
+static void test_many_series_have_small_buffers(void **state)
+{
+    enum { FEW = 1000, MANY = 5000, SAMPLES = 40 };
+    struct fixture *f = *state;
+    struct series_ref refs[MANY];
+    int64_t t0 = now_ms() - 3600000;
+    struct buf want CLEANUP(buf_done);
+    struct buf got CLEANUP(buf_done);
+
+    f->opts.head_max_bytes = 1 << 20;
+    reopen(f);
+    buf_init(&want, 1 << 16);
+    buf_init(&got, 1 << 16);
+    for (int i = 0; i < MANY; i++) {
+        char text[32];
+
+        snprintf(text, sizeof(text), "i=%d", i);
+        refs[i] = series(f, text);
+        if (i == FEW) {
+            assert_int_equal(f->db->head.raw_max, HEAD_RAW_MAX);
+        }
+    }
+    assert_int_equal(f->db->head.raw_max, HEAD_RAW_MIN);
+    buf_add_cstr(&want, "m{i=\"77\"}:");
+    for (int k = 0; k < SAMPLES; k++) {
+        int64_t t = t0 + (k ^ 1) * 1000; /* every second one late */
+
+        for (int i = 0; i < MANY; i++) {
+            assert_int_equal(tsdb_batch_add(f->batch, refs[i], t, k ^ 1), 0);
+        }
+        (void)commit(f);
+    }
+    for (int k = 0; k <= SAMPLES; k++) {
+        if ((k ^ 1) < SAMPLES) {
+            buf_printf(&want, " %lld=%d", (long long)(t0 + k * 1000), k);
+        }
+    }
+    buf_add_cstr(&want, "\n");
+    buf_add_byte(&want, '\0');
+    assert_int_equal(f->db->head.sample_bytes, count_sample_bytes(f->db, HEAD_RAW_MIN));
+    assert_query(f, "i=77", 0, INT64_MAX, want.data);
+    assert_int_equal(tsdb_flush(f->db, NULL), 0);
+    assert_int_equal(f->db->head.sample_bytes, 0);
+    assert_int_equal(count_sample_bytes(f->db, 0), 0);
+    for (unsigned i = 0; i < HEAD_SHARDS; i++) {
+        assert_int_equal(slab_bytes(&f->db->head.shards[i].slab), 0);
+    }
+    assert_query(f, "i=77", 0, INT64_MAX, want.data);
+}
+
 static void test_foreign_files_are_left_alone(void **state)
 {
     struct fixture *f = *state;
@@ -1180,6 +1255,7 @@ int main(void)
         DB_TEST(test_status),
         DB_TEST(test_damaged_part),
         DB_TEST(test_memory_budget),
+        DB_TEST(test_many_series_have_small_buffers),
         DB_TEST(test_foreign_files_are_left_alone),
         DB_TEST(test_full_disk),
         DB_TEST(test_threads),
