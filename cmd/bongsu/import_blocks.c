@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/native_encode.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -19,21 +20,31 @@
 
 enum {
     REQUEST_SAMPLES = 20000,
-    SERIES_SAMPLES = 5000, /* of one series in one message: keeps requests near their size */
+    SERIES_SAMPLES = 5000,   /* of one series in one message: keeps requests near their size */
+    REQUEST_BYTES = 4 << 20, /* histograms are larger than samples */
     REQUEST_BYTES_MAX = 64 << 20,
     TRIES = 6,
     PROGRESS_NS = 100000000,
 };
 
-/* Numbers of prometheus.WriteRequest, TimeSeries, Label and Sample. */
-enum { WRITE_SERIES = 1, SERIES_LABELS = 1, SERIES_POINTS = 2, PAIR_NAME = 1, PAIR_VALUE = 2 };
+/* Numbers of prometheus.WriteRequest, TimeSeries, Label, Sample and Histogram. */
+enum {
+    WRITE_SERIES = 1,
+    SERIES_LABELS = 1,
+    SERIES_POINTS = 2,
+    SERIES_HISTOGRAMS = 4,
+    PAIR_NAME = 1,
+    PAIR_VALUE = 2
+};
 
-enum { SAMPLE_VALUE = 1, SAMPLE_TIME = 2 };
+enum { SAMPLE_VALUE = 1, SAMPLE_TIME = 2, HISTOGRAM_TIME = 15 };
 
 struct sender {
     const struct remote *r;
     struct buf body, packed;
-    size_t samples; /* in body */
+    size_t samples;    /* in body */
+    size_t open;       /* the series in body that histograms are added to; 0: none */
+    size_t open_count; /* of them */
     uint64_t sent, total;
     uint64_t refused_requests;
     bool tty;
@@ -72,11 +83,20 @@ static int post(struct sender *s, bool *again, struct err *reterr)
     return rc < 0 ? -1 : rc;
 }
 
+static void close_series(struct sender *s)
+{
+    if (s->open != 0) {
+        pb_end(&s->body, s->open);
+        s->open = s->open_count = 0;
+    }
+}
+
 static int flush(struct sender *s, struct err *reterr)
 {
     bool again = true;
     int rc = -1;
 
+    close_series(s);
     if (s->samples == 0) {
         return 0;
     }
@@ -102,8 +122,8 @@ static int flush(struct sender *s, struct err *reterr)
     return rc < 0 ? -ERR_UNAVAILABLE : 0;
 }
 
-static void add_series(struct buf *b, struct labels labels, const struct samples *s, size_t from,
-                       size_t n)
+/** Begin a series: its labels. @return for pb_end() */
+static size_t begin_series(struct buf *b, struct labels labels)
 {
     size_t series = pb_begin(b, WRITE_SERIES);
 
@@ -114,6 +134,14 @@ static void add_series(struct buf *b, struct labels labels, const struct samples
         pb_put_str(b, PAIR_VALUE, labels.v[i].value);
         pb_end(b, label);
     }
+    return series;
+}
+
+static void add_series(struct buf *b, struct labels labels, const struct samples *s, size_t from,
+                       size_t n)
+{
+    size_t series = begin_series(b, labels);
+
     for (size_t i = from; i < from + n; i++) {
         size_t point = pb_begin(b, SERIES_POINTS);
 
@@ -124,12 +152,34 @@ static void add_series(struct buf *b, struct labels labels, const struct samples
     pb_end(b, series);
 }
 
+/** Histograms of one series come one after another: they share a message. */
+static int on_histogram(void *arg, struct labels labels, int64_t t_ms,
+                        const struct native_histogram *h, struct err *reterr)
+{
+    struct sender *s = arg;
+    size_t point;
+
+    if (s->open == 0) {
+        s->open = begin_series(&s->body, labels);
+    }
+    point = pb_begin(&s->body, SERIES_HISTOGRAMS);
+    native_encode(NATIVE_WRITE, h, &s->body);
+    pb_put_varint(&s->body, HISTOGRAM_TIME, (uint64_t)t_ms);
+    pb_end(&s->body, point);
+    s->samples++;
+    if (++s->open_count >= SERIES_SAMPLES) {
+        close_series(s);
+    }
+    return s->samples >= REQUEST_SAMPLES || s->body.n >= REQUEST_BYTES ? flush(s, reterr) : 0;
+}
+
 static int on_series(void *arg, struct labels labels, const struct samples *samples,
                      struct err *reterr)
 {
     struct sender *s = arg;
     int rc = 0;
 
+    close_series(s);
     for (size_t i = 0; rc == 0 && i < samples->n; i += SERIES_SAMPLES) {
         size_t n = samples->n - i < SERIES_SAMPLES ? samples->n - i : SERIES_SAMPLES;
 
@@ -234,17 +284,19 @@ static int import_one(struct sender *s, const char *dir, struct prom_block_count
 {
     struct prom_block *b = NULL;
     struct prom_block_counts c = {0};
+    const struct prom_block_visitor v = {s, on_series, on_histogram};
     int rc = prom_block_open(dir, &b, reterr);
 
     if (rc < 0) {
         return rc;
     }
-    rc = prom_block_each(b, on_series, s, &c, reterr);
+    rc = prom_block_each(b, &v, &c, reterr);
     rc = rc < 0 ? rc : flush(s, reterr);
     prom_block_close(b);
     sum->series += c.series;
     sum->samples += c.samples;
-    sum->histogram_chunks += c.histogram_chunks;
+    sum->histograms += c.histograms;
+    sum->unknown_chunks += c.unknown_chunks;
     return rc;
 }
 
@@ -282,11 +334,16 @@ int import_blocks(const struct remote *r, const char *path)
     buf_init(&s.packed, REQUEST_BYTES_MAX);
     code = import_found(&s, &l, &sum);
     progress(&s, true);
-    printf("%zu blocks, %llu series, %llu samples imported\n", l.v.n,
-           (unsigned long long)sum.series, (unsigned long long)s.sent);
-    if (sum.histogram_chunks != 0) {
-        printf("%llu chunks of native histograms were passed over\n",
-               (unsigned long long)sum.histogram_chunks);
+    printf("%zu blocks, %llu series, %llu samples imported", l.v.n, (unsigned long long)sum.series,
+           (unsigned long long)s.sent);
+    if (sum.histograms != 0) {
+        printf(", %llu of them native histograms", (unsigned long long)sum.histograms);
+    }
+    printf("\n");
+    if (sum.unknown_chunks != 0) {
+        printf("%llu chunks of an encoding that is not read were passed over\n",
+               (unsigned long long)sum.unknown_chunks);
+        code = 1;
     }
     if (s.refused_requests != 0) {
         printf("of %llu requests the server left something out (see above)\n",

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """bongsu import DIR: blocks written by real Prometheus come over whole; both answer the same afterwards."""
+import json
 import math
 import random
 import socket
@@ -9,6 +10,7 @@ import time
 import requests
 
 from harness.server import SERVER, wait_for
+from test_native_histograms import difference
 
 STEP, POINTS = 30, 2000
 
@@ -102,3 +104,45 @@ def test_damage_is_named(start, tmp_path):
     said = cli('--server', server.url, folder, code=1)
     assert str(victim.parent.parent) in said and 'damaged' in said
     assert 'which form' in cli('--server', server.url, tmp_path / 'in.om.x', code=2)
+
+
+def test_blocks_with_native_histograms(start, tmp_path, prometheus3):
+    """A current Prometheus scrapes itself: exponential histograms over protobuf, and the classic ones of text as histograms
+    with custom bounds. Its snapshot is imported; both then answer alike."""
+    port = free_port()
+    peer = f'http://127.0.0.1:{port}'
+    here = {'static_configs': [{'targets': [f'127.0.0.1:{port}']}]}
+    (tmp_path / 'p.yml').write_text(json.dumps({
+        'global': {'scrape_interval': '250ms', 'scrape_timeout': '250ms'},
+        'scrape_configs': [{'job_name': 'native', 'scrape_protocols': ['PrometheusProto'], **here},
+                           {'job_name': 'custom', 'scrape_protocols': ['PrometheusText0.0.4'],
+                            'convert_classic_histograms_to_nhcb': True, **here}]}))
+    start.process('prometheus', [prometheus3, f'--config.file={tmp_path}/p.yml', f'--storage.tsdb.path={tmp_path}/data',
+                                 '--web.enable-admin-api', '--enable-feature=native-histograms',
+                                 f'--web.listen-address=127.0.0.1:{port}'])
+
+    def ask(url, **params):
+        return requests.get(url + '/api/v1/query_range', params=params, timeout=30).json()
+
+    def grown():
+        try:
+            found = requests.get(peer + '/api/v1/query', timeout=5, params={
+                'query': 'count_over_time(up[1m]) > 40'}).json()
+        except requests.RequestException:
+            return False
+        return len(found['data']['result']) == 2
+    wait_for('forty scrapes', grown, 60)
+    end = int(time.time())
+    name = requests.post(peer + '/api/v1/admin/tsdb/snapshot', timeout=30).json()['data']['name']
+    server = start.server()
+    said = cli('--server', server.url, tmp_path / 'data/snapshots' / name)
+    assert int(said.split(' of them native histograms')[0].split(', ')[-1]) > 500
+    assert 'passed over' not in said
+    window = {'start': end - 20, 'end': end - 1, 'step': 1}
+    for query in ('{job="native"}', '{job="custom"}', 'histogram_quantile(0.9, rate({job=~".+"}[3s]))',
+                  'histogram_sum(prometheus_http_request_duration_seconds)'):
+        diff = difference(ask(server.url, query=query, **window), ask(peer, query=query, **window))
+        assert diff == '', (query, diff)
+    histograms = [r for r in ask(server.url, query='{job=~"native|custom"}', **window)['data']['result']
+                  if 'histograms' in r]
+    assert len(histograms) > 10 and {r['metric']['job'] for r in histograms} == {'native', 'custom'}

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "codec/varint.h"
+#include "ingest/blocks/hist_chunk.h"
 #include "ingest/blocks/xor_chunk.h"
 
 enum {
@@ -22,6 +23,8 @@ enum {
     CHUNK_HEADER_BYTES = 8,
     SERIES_ALIGN = 16,
     ENCODING_XOR = 1,
+    ENCODING_HISTOGRAM = 2,
+    ENCODING_FLOAT_HISTOGRAM = 3,
     LABELS_MAX = 1024,
 };
 
@@ -373,11 +376,14 @@ void prom_block_close(struct prom_block *b)
 
 struct walk {
     const struct prom_block *b;
+    const struct prom_block_visitor *to;
     struct label labels[LABELS_MAX];
     size_t labels_n;
     struct samples samples;
-    size_t next_gone; /* of the tombstones: those before it are of earlier series */
+    struct hist_chunk histograms;
+    size_t gone, gone_end; /* of the tombstones: those of this series */
     struct prom_block_counts counts;
+    int to_rc; /* what the visitor said of a histogram */
 };
 
 static bool read_labels(struct walk *w, struct cursor *c)
@@ -400,8 +406,32 @@ static bool read_labels(struct walk *w, struct cursor *c)
     return labels_normalize(w->labels, &w->labels_n);
 }
 
+static bool is_gone(const struct walk *w, int64_t t_ms)
+{
+    for (size_t i = w->gone; i < w->gone_end; i++) {
+        if (t_ms >= w->b->gone.v[i].min_ms && t_ms <= w->b->gone.v[i].max_ms) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int on_histogram(void *arg, int64_t t_ms, const struct native_histogram *h,
+                        struct err *reterr)
+{
+    struct walk *w = arg;
+
+    if (is_gone(w, t_ms)) {
+        return 0;
+    }
+    w->counts.histograms++;
+    w->to_rc =
+        w->to->histogram(w->to->arg, (struct labels){w->labels, w->labels_n}, t_ms, h, reterr);
+    return w->to_rc;
+}
+
 /** {uvarint length, u8 encoding, data, u32 CRC-32C of encoding and data} */
-static int read_chunk(struct walk *w, uint64_t ref)
+static int read_chunk(struct walk *w, uint64_t ref, struct err *reterr)
 {
     uint64_t segment = ref >> 32;
     uint64_t at = ref & UINT32_MAX;
@@ -418,14 +448,20 @@ static int read_chunk(struct walk *w, uint64_t ref)
     if (body.n == 0 || !sum_fits(w->b, &c, body)) {
         return -ERR_CORRUPT;
     }
-    if (body.p[0] != ENCODING_XOR) {
-        w->counts.histogram_chunks++;
+    switch (body.p[0]) {
+    case ENCODING_XOR:
+        return xor_chunk_decode(str_drop(body, 1), &w->samples);
+    case ENCODING_HISTOGRAM:
+    case ENCODING_FLOAT_HISTOGRAM:
+        return hist_chunk_decode(&w->histograms, str_drop(body, 1),
+                                 body.p[0] == ENCODING_FLOAT_HISTOGRAM, on_histogram, w, reterr);
+    default:
+        w->counts.unknown_chunks++;
         return 0;
     }
-    return xor_chunk_decode(str_drop(body, 1), &w->samples);
 }
 
-static int read_chunks(struct walk *w, struct cursor *c)
+static int read_chunks(struct walk *w, struct cursor *c, struct err *reterr)
 {
     uint64_t n = uvarint(c);
     uint64_t ref = 0;
@@ -439,7 +475,7 @@ static int read_chunks(struct walk *w, struct cursor *c)
                       "the chunk has its times itself");
         ignore_result((int)uvarint(c), "likewise");
         ref = i == 0 ? uvarint(c) : ref + (uint64_t)svarint(c);
-        rc = c->bad ? -ERR_CORRUPT : read_chunk(w, ref);
+        rc = c->bad ? -ERR_CORRUPT : read_chunk(w, ref, reterr);
     }
     return rc;
 }
@@ -489,28 +525,29 @@ static int sort_samples(struct samples *s)
     return 0;
 }
 
+/** Which tombstones are of this series: series come in the order of their references. */
+static void find_gone(struct walk *w, uint64_t series)
+{
+    const struct gone *gone = w->b->gone.v;
+
+    w->gone = w->gone_end;
+    while (w->gone < w->b->gone.n && gone[w->gone].series < series) {
+        w->gone++;
+    }
+    w->gone_end = w->gone;
+    while (w->gone_end < w->b->gone.n && gone[w->gone_end].series == series) {
+        w->gone_end++;
+    }
+}
+
 /** Leave out what was deleted, and of equal times all but the last. */
-static void clean_samples(struct walk *w, uint64_t series)
+static void clean_samples(struct walk *w)
 {
     struct samples *s = &w->samples;
-    const struct gone *gone = w->b->gone.v;
-    size_t first = w->next_gone; /* series come in the order of their references */
-    size_t end;
     size_t kept = 0;
 
-    while (first < w->b->gone.n && gone[first].series < series) {
-        first++;
-    }
-    for (end = first; end < w->b->gone.n && gone[end].series == series; end++) {
-    }
-    w->next_gone = end;
     for (size_t i = 0; i < s->n; i++) {
-        bool drop = i + 1 < s->n && s->t_ms[i + 1] == s->t_ms[i];
-
-        for (size_t k = first; !drop && k < end; k++) {
-            drop = s->t_ms[i] >= gone[k].min_ms && s->t_ms[i] <= gone[k].max_ms;
-        }
-        if (!drop) {
+        if (!(i + 1 < s->n && s->t_ms[i + 1] == s->t_ms[i]) && !is_gone(w, s->t_ms[i])) {
             s->t_ms[kept] = s->t_ms[i];
             s->v[kept++] = s->v[i];
         }
@@ -518,8 +555,8 @@ static void clean_samples(struct walk *w, uint64_t series)
     s->n = kept;
 }
 
-/** One entry: {uvarint length, body, u32 CRC-32C}. @return 0; 1 when only padding is left; error */
-static int read_entry(struct walk *w, uint64_t *at, struct err *reterr)
+/** One entry: {uvarint length, body, u32 CRC-32C}. *ret_more: false when only padding is left. */
+static int read_entry(struct walk *w, uint64_t *at, bool *ret_more, struct err *reterr)
 {
     const struct prom_block *b = w->b;
     struct cursor c;
@@ -528,13 +565,15 @@ static int read_entry(struct walk *w, uint64_t *at, struct err *reterr)
     uint64_t n;
     int rc;
 
-    if (start >= b->series_end) {
-        return 1;
+    *ret_more = start < b->series_end;
+    if (!*ret_more) {
+        return 0;
     }
     c = cursor_of(str_of(b->index.p + start, (size_t)(b->series_end - start)));
     n = uvarint(&c);
-    if (n == 0) {
-        return 1;
+    *ret_more = n != 0;
+    if (!*ret_more) {
+        return 0;
     }
     body = bytes(&c, n);
     if (!sum_fits(b, &c, body)) {
@@ -546,7 +585,12 @@ static int read_entry(struct walk *w, uint64_t *at, struct err *reterr)
         return damaged(b, reterr, "labels of a series make no sense", start);
     }
     w->samples.n = 0;
-    rc = read_chunks(w, &c);
+    find_gone(w, start / SERIES_ALIGN);
+    w->to_rc = 0;
+    rc = read_chunks(w, &c, reterr);
+    if (w->to_rc != 0) {
+        return w->to_rc;
+    }
     rc = rc < 0 ? rc : sort_samples(&w->samples);
     if (rc == -ERR_NOMEM) {
         return err_set(reterr, ERR_NOMEM, "no memory for the samples of a series of %s", b->dir);
@@ -554,36 +598,34 @@ static int read_entry(struct walk *w, uint64_t *at, struct err *reterr)
     if (rc < 0) {
         return damaged(b, reterr, "a chunk is damaged of the series", start);
     }
-    clean_samples(w, start / SERIES_ALIGN);
+    clean_samples(w);
     return 0;
 }
 
-int prom_block_each(const struct prom_block *b,
-                    int (*fn)(void *arg, struct labels labels, const struct samples *s,
-                              struct err *reterr),
-                    void *arg, struct prom_block_counts *ret, struct err *reterr)
+int prom_block_each(const struct prom_block *b, const struct prom_block_visitor *v,
+                    struct prom_block_counts *ret, struct err *reterr)
 {
     struct walk *w = mem_try_calloc(1, sizeof(*w));
     uint64_t at = b->series_at;
+    bool more = true;
     int rc = 0;
 
     if (w == NULL) {
         return err_set(reterr, ERR_NOMEM, "no memory to read %s", b->dir);
     }
     w->b = b;
-    while (rc == 0) {
-        rc = read_entry(w, &at, reterr);
-        if (rc == 0) {
+    w->to = v;
+    while (rc == 0 && more) {
+        rc = read_entry(w, &at, &more, reterr);
+        if (rc == 0 && more) {
             w->counts.series++;
             w->counts.samples += w->samples.n;
-            rc = fn(arg, (struct labels){w->labels, w->labels_n}, &w->samples, reterr);
-        } else if (rc == 1) {
-            rc = 0;
-            break;
+            rc = v->series(v->arg, (struct labels){w->labels, w->labels_n}, &w->samples, reterr);
         }
     }
     *ret = w->counts;
     samples_done(&w->samples);
+    hist_chunk_done(&w->histograms);
     mem_free(w);
     return rc;
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading the blocks of a Prometheus data directory: index version 2, XOR chunks, tombstones. Source: Prometheus,
+ * Reading the blocks of a Prometheus data directory: index version 2, chunks of floats and of native
+ * histograms, tombstones. Source: Prometheus,
  * tsdb/docs/format/{index,chunks,tombstones}.md. Safe on any bytes; nothing is written.
  */
 #ifndef INGEST_BLOCKS_BLOCK_H
 #define INGEST_BLOCKS_BLOCK_H
 
 #include "io/vfs.h"
+#include "model/histogram.h"
 #include "model/labels.h"
 #include "model/samples.h"
 
@@ -26,15 +28,24 @@ void prom_block_close(struct prom_block *b); /* NULL is fine */
 struct prom_block_counts {
     uint64_t series;
     uint64_t samples;
-    uint64_t histogram_chunks; /* of native histograms: passed over */
+    uint64_t histograms;     /* native ones */
+    uint64_t unknown_chunks; /* of later encodings: passed over */
 };
 
-/** Call fn for every series in order of the index: labels sorted and valid only during the call, samples of all its
- * float chunks in time order without deleted ones (may be none). Stops with fn's result when it is not 0.
- * @return 0, fn's result, -ERR_CORRUPT naming the place, -ERR_NOMEM */
-NODISCARD int prom_block_each(const struct prom_block *b,
-                              int (*fn)(void *arg, struct labels labels, const struct samples *s,
-                                        struct err *reterr),
-                              void *arg, struct prom_block_counts *ret, struct err *reterr);
+/** Who is told what a block has. A result that is not 0 ends the walk. */
+struct prom_block_visitor {
+    void *arg;
+    /** Every series in order of the index: labels sorted and valid only during the call, samples of all its float chunks in
+     * time order without deleted ones (may be none). */
+    int (*series)(void *arg, struct labels labels, const struct samples *s, struct err *reterr);
+    /** Its native histograms, each before the call for its series; in order but where chunks overlap, then the later call
+     * is the later chunk's. A stale marker has its bits in `sum`. */
+    int (*histogram)(void *arg, struct labels labels, int64_t t_ms,
+                     const struct native_histogram *h, struct err *reterr);
+};
+
+/** @return 0, the visitor's result, -ERR_CORRUPT naming the place, -ERR_NOMEM */
+NODISCARD int prom_block_each(const struct prom_block *b, const struct prom_block_visitor *v,
+                              struct prom_block_counts *ret, struct err *reterr);
 
 #endif

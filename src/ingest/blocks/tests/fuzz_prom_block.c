@@ -23,8 +23,22 @@ static int check(void *arg, struct labels labels, const struct samples *s, struc
     return 0;
 }
 
+static int check_histogram(void *arg, struct labels labels, int64_t t_ms,
+                           const struct native_histogram *h, struct err *reterr)
+{
+    (void)arg;
+    (void)labels;
+    (void)t_ms;
+    (void)reterr;
+    if (!sample_is_stale(h->sum) && native_validate(h, false, NULL) < 0) {
+        abort();
+    }
+    return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
+    const struct prom_block_visitor v = {NULL, check, check_histogram};
     struct str rest = str_of((const char *)data, n);
     struct str chunks;
     struct str tombstones;
@@ -44,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     tombstones = str_take(rest, tombstones_n < rest.n ? tombstones_n : rest.n);
     rest = str_drop(rest, tombstones.n);
     if (prom_block_parse(rest, &chunks, 1, tombstones, true, &b, NULL) == 0) {
-        ignore_result(prom_block_each(b, check, NULL, &counts, NULL), "any end is fine");
+        ignore_result(prom_block_each(b, &v, &counts, NULL), "any end is fine");
         prom_block_close(b);
     }
     return 0;

@@ -69,23 +69,34 @@ static int see(void *arg, struct labels labels, const struct samples *s, struct 
     return 0;
 }
 
+static int no_histogram(void *arg, struct labels labels, int64_t t_ms,
+                        const struct native_histogram *h, struct err *reterr)
+{
+    (void)arg;
+    (void)labels;
+    (void)t_ms;
+    (void)h;
+    return err_set(reterr, ERR_INTERNAL, "there are none");
+}
+
 static void test_real_block(void **state)
 {
     struct prom_block *b = NULL;
     struct prom_block_counts counts;
     struct seen seen = {0};
+    const struct prom_block_visitor v = {&seen, see, no_histogram};
     struct err e = {0};
 
     (void)state;
     if (prom_block_open(TEST_DATA "/block", &b, &e) != 0) {
         fail_msg("%s", e.msg);
     }
-    assert_int_equal(prom_block_each(b, see, &seen, &counts, &e), 0);
+    assert_int_equal(prom_block_each(b, &v, &counts, &e), 0);
     assert_int_equal(seen.series, 3);
     assert_int_equal(seen.samples, 773);
     assert_int_equal(counts.series, 3);
     assert_int_equal(counts.samples, 773);
-    assert_int_equal(counts.histogram_chunks, 0);
+    assert_int_equal(counts.histograms + counts.unknown_chunks, 0);
     prom_block_close(b);
 }
 
@@ -119,9 +130,10 @@ static int walk(struct str index, struct str chunks, struct str tombstones, stru
 {
     struct prom_block *b = NULL;
     struct prom_block_counts counts;
+    const struct prom_block_visitor v = {NULL, pass, no_histogram};
     int rc = prom_block_parse(index, &chunks, 1, tombstones, false, &b, e);
 
-    rc = rc < 0 ? rc : prom_block_each(b, pass, NULL, &counts, e);
+    rc = rc < 0 ? rc : prom_block_each(b, &v, &counts, e);
     if (b != NULL) {
         prom_block_close(b);
     }
@@ -212,6 +224,8 @@ static void test_tombstones(void **state)
         char file[64];
         size_t n = 5;
         struct seen seen = {.deleted = 10};
+        const struct prom_block_visitor count = {&n_series, last_series, no_histogram};
+        const struct prom_block_visitor look = {&seen, see, no_histogram};
         struct str text;
 
         put_u32(file, 0x0130BA30);
@@ -222,10 +236,10 @@ static void test_tombstones(void **state)
         put_u32(file + n, crc32c(0, file + 5, n - 5));
         text = str_of(file, n + 4);
         assert_int_equal(prom_block_parse(index, &chunks, 1, text, false, &b, &e), 0);
-        assert_int_equal(prom_block_each(b, last_series, &n_series, &counts, &e), 0);
+        assert_int_equal(prom_block_each(b, &count, &counts, &e), 0);
         if (counts.samples == 773 - 10) {
             found = true;
-            assert_int_equal(prom_block_each(b, see, &seen, &counts, &e), 0);
+            assert_int_equal(prom_block_each(b, &look, &counts, &e), 0);
         }
         prom_block_close(b);
         file[6] ^= 1;
