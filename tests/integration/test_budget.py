@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Disk budget and retention: over --max-size the oldest data goes and ingest is never refused; what is older
-than --retention is refused by every door with a reason that names it."""
+"""Disk budget and retention: over --max-size the oldest data goes and ingest is never refused, whatever the age of what
+comes; what is older than its retention is refused by every door with a reason that names it."""
 import os
 import time
 
@@ -81,7 +81,8 @@ def test_oldest_goes_and_ingest_goes_on(start):
 
 
 def test_too_old_is_refused(start):
-    s = start.server(args=['--retention', '1d'])
+    # Metrics: only what is older than every tier.
+    s = start.server(args=['--retention', '1d', '--rollup-1m', '1d', '--rollup-5m', '1d', '--rollup-1h', '1d'])
     now_ms = int(time.time() * 1000)
     old_ms = now_ms - 48 * HOUR_MS
     r = s.remote_write(wire.remote_write_body([

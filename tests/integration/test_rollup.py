@@ -62,6 +62,15 @@ def resolution(stats):
     return stats['resolutionMs']
 
 
+def infos(s, expr, start, end, step):
+    r = s.json('/api/v1/query_range', query=expr, start=start, end=end, step=step)
+    return [i for i in r.get('infos', []) if 'roll-ups' in i]
+
+
+def utc(t):
+    return time.strftime('%Y-%m-%dT%H:%M:%S.000Z', time.gmtime(t))
+
+
 def same(a, b, tolerance=1e-9):
     assert a.keys() == b.keys()
     for k in a:
@@ -105,6 +114,8 @@ def test_long_queries_read_rollups_with_the_same_answers(copy, start):
     for expr in EXACT:
         rolled[expr], stats = ranges(s, expr, begin, end, 5 * HOUR_S)
         assert resolution(stats) == 3600000, expr
+        told = infos(s, expr, begin, end, 5 * HOUR_S)
+        assert len(told) == 1 and told[0].startswith('PromQL info: answered from 1h roll-ups from '), told
         few, stats = ranges(s, expr, begin, end, 1800)  # the same times are among them
         assert resolution(stats) == 300000
         same(rolled[expr], {k: {t: few[k][t] for t in rolled[expr][k]} for k in few})
@@ -112,6 +123,7 @@ def test_long_queries_read_rollups_with_the_same_answers(copy, start):
     assert resolution(stats) == 3600000
     _, stats = ranges(s, 'deriv(app_load[12h])', begin, end, 5 * HOUR_S)
     assert resolution(stats) == 0  # needs the samples
+    assert infos(s, 'deriv(app_load[12h])', begin, end, 5 * HOUR_S) == []
     s.stop(30)
     s = start.server(args=['--query-rollups', 'only_when_raw_is_gone'], data=data)
     for expr in EXACT:
@@ -155,6 +167,11 @@ def test_answers_stay_when_raw_is_gone(copy, start):
     for values in rows.values():
         assert len(values) == 2 * DAY_S // 600 + 1
         assert all(1000 < v < 10000 for v in values.values())
+    # And the answer says where it comes from.
+    told = infos(s, 'increase(app_requests_total[1h])', end - 2 * DAY_S, end, 600)
+    assert len(told) == 1 and told[0].startswith('PromQL info: answered from 1m roll-ups from '), told
+    assert f'to {utc(end - DAY_S)} (' in told[0], told
+    assert infos(s, 'app_load', end - HOUR_S, end, 600) == []
     # Labels and series are found by tiers, too.
     assert 'app' in s.json('/api/v1/label/job/values', start=begin, end=begin + HOUR_S)['data']
 
@@ -183,6 +200,39 @@ def test_the_budget_keeps_rollups_of_what_goes(copy, start):
     assert s.value('count_over_time(app_load{instance="i0"}[1h])', end - DAYS * DAY_S + 2 * HOUR_S) == 240
     assert report['forecast']['next']['signal'] == 'metrics' and 'share' in report['forecast']['next']['reason']
     assert report['forecast']['days_left'] < 30 and report['forecast']['limited_by'] == 'budget'
+
+
+def test_backfill_behind_the_raw_retention(tmp_path, start):
+    """Days that are older than --retention and younger than a roll-up's: accepted in any order, answered from raw parts
+    until it is quiet, then from roll-ups with the same answers; sent again nothing counts twice."""
+    s = start.server(data=tmp_path / 'data', args=['--retention', '1d'])
+    day = last_midnight() - 40 * DAY_S
+    rnd = random.Random(3)
+    points = [(round(50 + 40 * math.sin(i / 300) + rnd.random(), 2), (day + i * STEP_S) * 1000)
+              for i in range(DAY_S // STEP_S)]
+    shuffled = rnd.sample(points, len(points))
+
+    def send(samples):
+        for at in range(0, len(samples), 1000):
+            r = s.remote_write(wire.remote_write_body([wire.series({'__name__': 'app_load', 'job': 'late'},
+                                                                  samples[at:at + 1000])]))
+            assert r.status_code in (200, 204), r.text
+    send(shuffled)
+    begin, end = day + 2 * HOUR_S, day + 23 * HOUR_S
+    want = {}
+    exact = [e for e in EXACT if 'requests' not in e]
+    for expr in exact:
+        want[expr], stats = ranges(s, expr, begin, end, 600)
+        assert resolution(stats) == 0
+    s.stop(30)
+    s = start.server(data=tmp_path / 'data', args=['--retention', '1d'])  # what it had is in a part now
+    wait_for('raw gone', lambda: tiers(s)['raw'].get('oldest_ms', 2**62) > (day + DAY_S) * 1000, 60 * SLOW, 0.5)
+    for round_ in range(2):
+        for expr in exact:
+            rows, stats = ranges(s, expr, begin, end, 600)
+            assert resolution(stats) == 60000, expr
+            same(want[expr], rows)
+        send(points[:3000])  # a sender that tries again, in the head
 
 
 def inside(s):

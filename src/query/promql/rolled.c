@@ -4,6 +4,10 @@
  */
 #include "query/promql/rolled.h"
 
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "query/promql/notes.h"
 #include "query/promql/window.h"
 
 enum series_need rolled_need(const struct function *fn)
@@ -44,14 +48,44 @@ void rolled_init(struct rolled *r, const struct series_source_ops *ops,
                r->need == SERIES_NEED_SUM || r->need == SERIES_NEED_COUNT;
 }
 
-void rolled_note(struct eval *ev, const struct series_selection *s)
+/** "1m", "5m", "1h". */
+static void format_resolution(int64_t ms, char *dst, size_t n)
+{
+    bool hours = ms % 3600000 == 0;
+
+    snprintf(dst, n, "%lld%c", (long long)(ms / (hours ? 3600000 : 60000)), hours ? 'h' : 'm');
+}
+
+static int64_t clamp_time(int64_t t_ms) /* to what has a text: years 1970 to 9999 */
+{
+    const int64_t last = INT64_C(253402300799999);
+
+    return t_ms < 0 ? 0 : t_ms > last ? last : t_ms;
+}
+
+void rolled_note(struct eval *ev, const struct series_selection *s, const struct node *at,
+                 int64_t min_ms, int64_t max_ms)
 {
     struct series_resolution v[SERIES_RESOLUTIONS];
     size_t n = ev->src.ops->resolutions != NULL ? ev->src.ops->resolutions(s, v) : 0;
+    int64_t from = min_ms;
 
     for (size_t i = 0; i < n; i++) {
+        int64_t until = v[i].until_ms < max_ms ? v[i].until_ms : max_ms;
+        char from_text[CLOCK_RFC3339_SIZE];
+        char until_text[CLOCK_RFC3339_SIZE];
+        char resolution[16];
+
         ev->resolution_ms =
             v[i].resolution_ms > ev->resolution_ms ? v[i].resolution_ms : ev->resolution_ms;
+        if (v[i].resolution_ms != 0 && until >= from) {
+            format_resolution(v[i].resolution_ms, resolution, sizeof(resolution));
+            clock_format_rfc3339(clamp_time(from), from_text);
+            clock_format_rfc3339(clamp_time(until), until_text);
+            eval_note(ev, NOTE_INFO, at, "answered from %s roll-ups from %s to %s", resolution,
+                      from_text, until_text);
+        }
+        from = until > from ? until : from;
     }
 }
 

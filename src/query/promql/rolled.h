@@ -22,8 +22,10 @@ enum series_need rolled_need(const struct function *fn);
 /** @param fn  NULL: instant selector */
 void rolled_init(struct rolled *r, const struct series_source_ops *ops,
                  const struct series_selection *s, const struct function *fn);
-/** Remember the coarsest resolution for the query's statistics. */
-void rolled_note(struct eval *ev, const struct series_selection *s);
+/** Say in the query's infos which times of [min_ms, max_ms] came from roll-ups of which resolution, and remember the
+ * coarsest for its statistics. */
+void rolled_note(struct eval *ev, const struct series_selection *s, const struct node *at,
+                 int64_t min_ms, int64_t max_ms);
 
 /** Length of the buckets at a time; 0: samples. */
 static inline int64_t rolled_at(const struct rolled *r, int64_t t_ms)

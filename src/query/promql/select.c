@@ -37,9 +37,11 @@ static int64_t ref_time(const struct when *w, int64_t t_ms)
 }
 
 /** Selects what steps of `g` can reach back to; the selection is freed with the query.
+ * @param at  the selector's place in the query
  * @param hint  without the step; zeroed: the samples as they are */
-static int select_series(struct eval *ev, const struct selector *s, const struct grid *g,
-                         int64_t range_ms, struct series_hint hint, struct series_selection **ret)
+static int select_series(struct eval *ev, const struct selector *s, const struct node *at,
+                         const struct grid *g, int64_t range_ms, struct series_hint hint,
+                         struct series_selection **ret)
 {
     struct mono start = clock_mono();
     struct series_query q = {
@@ -70,7 +72,7 @@ static int select_series(struct eval *ev, const struct selector *s, const struct
     }
     ev->selections.v[ev->selections.n++] = *ret;
     ev->series_read += ev->src.ops->count(*ret);
-    rolled_note(ev, *ret);
+    rolled_note(ev, *ret, at, q.min_ms, q.max_ms);
     return 0;
 }
 
@@ -458,8 +460,8 @@ static int alloc_rows(struct eval *ev, const struct pass *p, size_t steps, struc
     return rc;
 }
 
-static int instant_rows(struct eval *ev, const struct selector *s, const struct grid *g,
-                        bool sample_times, struct mat *ret)
+static int instant_rows(struct eval *ev, const struct selector *s, const struct node *at,
+                        const struct grid *g, bool sample_times, struct mat *ret)
 {
     struct pass p = {.ev = ev,
                      .grid = g,
@@ -469,7 +471,8 @@ static int instant_rows(struct eval *ev, const struct selector *s, const struct 
                      .sample_times = sample_times,
                      .out = ret};
     enum series_need need = s->extend == EXTEND_NONE ? SERIES_NEED_LAST : SERIES_NEED_SAMPLES;
-    int rc = select_series(ev, s, g, p.range_ms, (struct series_hint){.need = need}, &p.selection);
+    int rc =
+        select_series(ev, s, at, g, p.range_ms, (struct series_hint){.need = need}, &p.selection);
 
     if (rc == 0) {
         rolled_init(&p.rolled, ev->src.ops, p.selection, NULL);
@@ -481,13 +484,15 @@ static int instant_rows(struct eval *ev, const struct selector *s, const struct 
 int eval_vector(struct eval *ev, const struct node *n, const struct grid *g, bool sample_times,
                 struct mat *ret)
 {
-    return instant_rows(ev, &n->selector, g, sample_times, ret);
+    return instant_rows(ev, &n->selector, n, g, sample_times, ret);
 }
 
 int eval_sample_times(struct eval *ev, const struct selector *s, const struct grid *g,
                       struct mat *ret)
 {
-    return instant_rows(ev, s, g, true, ret);
+    const struct node start = {.start = 0}; /* the caller knows no better */
+
+    return instant_rows(ev, s, &start, g, true, ret);
 }
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -537,7 +542,7 @@ static int window_rows(struct eval *ev, const struct node *n, struct pass *p, st
         if (rc != 0) {
             return rc;
         }
-        rc = select_series(ev, &n->selector, p->grid, p->range_ms,
+        rc = select_series(ev, &n->selector, n, p->grid, p->range_ms,
                            (struct series_hint){need, p->range_ms, 0}, &p->selection);
         if (rc != 0) {
             return rc;
@@ -647,7 +652,7 @@ static int read_points(struct eval *ev, const struct node *n, const struct grid 
     const struct series_source_ops *ops = ev->src.ops;
     struct series_selection *sel = NULL;
     int rc =
-        select_series(ev, &n->selector, g, n->selector.range_ms, (struct series_hint){0}, &sel);
+        select_series(ev, &n->selector, n, g, n->selector.range_ms, (struct series_hint){0}, &sel);
     size_t count;
 
     if (rc != 0) {

@@ -258,7 +258,7 @@ static int commit_in_epoch(struct tsdb_batch *b, struct tsdb_commit *c, struct e
     struct tsdb *db = b->db;
     int64_t now = clock_wall_ms();
     const struct window w = {
-        .min_ms = db->retention_ms > 0 ? now - db->retention_ms : INT64_MIN,
+        .min_ms = db->admit_ms > 0 ? now - db->admit_ms : INT64_MIN,
         .max_ms = now + db->future_ms,
         .epoch = atomic_load_explicit(&db->epoch, memory_order_relaxed),
     };

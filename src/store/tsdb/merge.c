@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "store/tsdb/tsdb_internal.h"
+#include "store/tsdb/rollup_internal.h"
 
 enum {
     OPEN_DAY_PARTS = 4,    /* merge at least so many while the day still grows */
@@ -140,7 +140,7 @@ static int merge_next(struct tsdb *db, bool all, struct err *reterr)
         }
         from = i + pick(v + i, end - i,
                         clock_wall_ms() > (day + 1) * PART_DAY_MS + (int64_t)LATE_MS, all);
-        if (from + 1 < end) {
+        if (from + 1 < end && !rollup_holds_raw(db, day)) {
             found = true;
             rc = merge_run(db, v + from, end - from, part_info(v[end - 1])->seq_hi, reterr);
         }

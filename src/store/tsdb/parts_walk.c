@@ -44,25 +44,6 @@ static const struct input *smallest(const struct input *in, size_t n)
     return min;
 }
 
-static int read_all(struct input *in, size_t n, struct labels labels, struct samples *dst,
-                    struct err *reterr)
-{
-    int rc = 0;
-
-    dst->n = 0;
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        size_t split = dst->n;
-
-        if (!in[i].done && labels_eq(in[i].labels, labels)) {
-            rc = part_read(&in[i].at, INT64_MIN, INT64_MAX, dst, reterr);
-            if (rc == 0 && samples_join(dst, split) < 0) {
-                rc = err_set(reterr, ERR_NOMEM, "joining samples of parts");
-            }
-        }
-    }
-    return rc;
-}
-
 static void unload(const struct input *in, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -85,64 +66,124 @@ static int step_on(struct input *in, size_t n, const struct input *min, uint64_t
     return rc == 0 ? load(&in[min - in], min->at.number + 1) : rc;
 }
 
-static int walk(struct tsdb *db, struct input *in, size_t n, uint64_t all,
-                _Atomic uint32_t *progress,
-                int (*fn)(void *arg, struct labels labels, const struct samples *s,
-                          struct err *reterr),
-                void *arg, struct err *reterr)
+/** Where the series with these labels is, in the order of the parts. */
+static size_t gather(struct input *in, size_t n, struct labels labels,
+                     const struct part_cursor **dst)
 {
-    struct samples samples = {0};
+    size_t found = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!in[i].done && labels_eq(in[i].labels, labels)) {
+            dst[found++] = &in[i].at;
+        }
+    }
+    return found;
+}
+
+struct walk {
+    struct tsdb *db;
+    struct input *in;
+    size_t n;
+    uint64_t all; /* series of all parts */
+    _Atomic uint32_t *progress;
+    parts_series_fn *fn;
+    void *arg;
+};
+
+static int walk(struct walk *w, struct err *reterr)
+{
+    const struct part_cursor **at = mem_xcalloc(w->n + 1, sizeof(*at));
     const struct input *min;
     uint64_t done = 0;
     int rc = 0;
 
-    for (unsigned i = 1; rc == 0 && (min = smallest(in, n)) != NULL; i++) {
+    for (unsigned i = 1; rc == 0 && (min = smallest(w->in, w->n)) != NULL; i++) {
+        struct parts_series s = {.labels = min->labels, .at = at};
+
         if (i % UNLOAD_EVERY == 0) {
-            unload(in, n);
+            unload(w->in, w->n);
         }
         if (i % CHECK_EVERY == 0) {
-            if (atomic_load_explicit(&db->stop, memory_order_relaxed)) {
+            if (atomic_load_explicit(&w->db->stop, memory_order_relaxed)) {
                 rc = err_set(reterr, ERR_CANCELED, "closing");
                 break;
             }
-            if (progress != NULL) {
-                atomic_store_explicit(progress, (uint32_t)(done * 1000 / (all + 1)),
+            if (w->progress != NULL) {
+                atomic_store_explicit(w->progress, (uint32_t)(done * 1000 / (w->all + 1)),
                                       memory_order_relaxed);
             }
         }
-        rc = read_all(in, n, min->labels, &samples, reterr);
-        rc = rc == 0 ? fn(arg, min->labels, &samples, reterr) : rc;
+        s.n = gather(w->in, w->n, min->labels, at);
+        rc = w->fn(w->arg, &s, reterr);
         if (rc == 0) {
-            rc = step_on(in, n, min, &done);
+            rc = step_on(w->in, w->n, min, &done);
             rc = rc < 0 ? err_set(reterr, (enum err_code) - rc, "index of a part") : rc;
         }
     }
-    unload(in, n);
-    samples_done(&samples);
+    unload(w->in, w->n);
+    mem_free(at);
     return rc;
 }
 
-int parts_walk(struct tsdb *db, struct part *const *parts, size_t n, _Atomic uint32_t *progress,
-               int (*fn)(void *arg, struct labels labels, const struct samples *s,
-                         struct err *reterr),
-               void *arg, struct err *reterr)
+int parts_walk_series(struct tsdb *db, struct part *const *parts, size_t n,
+                      _Atomic uint32_t *progress, parts_series_fn *fn, void *arg,
+                      struct err *reterr)
 {
     struct input *in = mem_xcalloc(n + 1, sizeof(*in));
-    uint64_t all = 0;
+    struct walk w = {.db = db, .in = in, .n = n, .progress = progress, .fn = fn, .arg = arg};
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < n; i++) {
         part_cursor_init(&in[i].at, parts[i]);
         arena_init(&in[i].arena, 64 << 20);
         in[i].n = (uint32_t)part_info(parts[i])->series_n;
-        all += in[i].n;
+        w.all += in[i].n;
         rc = load(&in[i], 0);
         rc = rc < 0 ? err_set(reterr, (enum err_code) - rc, "%s", part_dir(parts[i])) : rc;
     }
-    rc = rc == 0 ? walk(db, in, n, all, progress, fn, arg, reterr) : rc;
+    rc = rc == 0 ? walk(&w, reterr) : rc;
     for (size_t i = 0; i < n; i++) {
         arena_done(&in[i].arena);
     }
     mem_free(in);
+    return rc;
+}
+
+int parts_join(const struct part_cursor *at, struct samples *dst, struct err *reterr)
+{
+    size_t split = dst->n;
+    int rc = part_read(at, INT64_MIN, INT64_MAX, dst, reterr);
+
+    if (rc == 0 && samples_join(dst, split) < 0) {
+        rc = err_set(reterr, ERR_NOMEM, "joining samples of parts");
+    }
+    return rc;
+}
+
+struct samples_walk {
+    parts_samples_fn *fn;
+    void *arg;
+    struct samples samples;
+};
+
+static int join_series(void *arg, const struct parts_series *s, struct err *reterr)
+{
+    struct samples_walk *w = arg;
+    int rc = 0;
+
+    w->samples.n = 0;
+    for (size_t i = 0; rc == 0 && i < s->n; i++) {
+        rc = parts_join(s->at[i], &w->samples, reterr);
+    }
+    return rc == 0 ? w->fn(w->arg, s->labels, &w->samples, reterr) : rc;
+}
+
+int parts_walk(struct tsdb *db, struct part *const *parts, size_t n, _Atomic uint32_t *progress,
+               parts_samples_fn *fn, void *arg, struct err *reterr)
+{
+    struct samples_walk w = {.fn = fn, .arg = arg};
+    int rc = parts_walk_series(db, parts, n, progress, join_series, &w, reterr);
+
+    samples_done(&w.samples);
     return rc;
 }

@@ -62,9 +62,21 @@ struct point_walk {
     bool last_kept;           /* it is in dst->points already */
 };
 
+/** In its place: stale markers may have come between a value and the fall that shows it is needed. */
 static int keep(struct point_walk *w, int64_t t_ms, double v)
 {
-    return vec_push(&w->dst->points, (struct rollup_point){t_ms, v}) ? 0 : -ERR_NOMEM;
+    struct rollup *r = w->dst;
+    size_t at = r->points.n;
+
+    if (!vec_reserve(&r->points, 1)) {
+        return -ERR_NOMEM;
+    }
+    for (; at > 0 && r->points.v[at - 1].t_ms > t_ms; at--) {
+        r->points.v[at] = r->points.v[at - 1];
+    }
+    r->points.v[at] = (struct rollup_point){t_ms, v};
+    r->points.n++;
+    return 0;
 }
 
 static int walk_value(struct point_walk *w, int64_t t_ms, double v)
@@ -257,17 +269,99 @@ int rollup_coarsen(const struct rollup *src, int64_t resolution_ms, struct rollu
 
 /* ---- joining ---- */
 
-/** Buckets of one end. Of a counter that was reset between the two, the earlier last sample stays as a point. */
-static int join_bucket(struct rollup *r, struct rollup_bucket *a, const struct rollup_bucket *b)
-{
-    const struct rollup_bucket *first = a->t_ms <= b->t_ms ? a : b;
-    const struct rollup_bucket *second = first == a ? b : a;
-    struct rollup_point p = {first->t_ms, first->last};
+/** A value that two roll-ups know of: a point, or the last sample of a bucket. */
+struct known {
+    int64_t t_ms;
+    double v;
+    bool later; /* of the second, which wins */
+};
 
-    if (r->counter && first->t_ms < second->t_ms && second->last < first->last &&
-        !vec_push(&r->points, p)) {
-        return -ERR_NOMEM;
+typedef VEC(struct known) known_list;
+
+static int by_time(const void *a, const void *b)
+{
+    const struct known *x = a;
+    const struct known *y = b;
+
+    return x->t_ms != y->t_ms ? (x->t_ms > y->t_ms) - (x->t_ms < y->t_ms) : x->later - y->later;
+}
+
+/** Points from number `p` and buckets from number `b` on. */
+static bool add_known(known_list *l, const struct rollup *r, size_t p, size_t b, bool later)
+{
+    if (!vec_reserve(l, r->points.n - p + r->buckets.n - b)) {
+        return false;
     }
+    for (; p < r->points.n; p++) {
+        l->v[l->n++] = (struct known){r->points.v[p].t_ms, r->points.v[p].v, later};
+    }
+    for (; b < r->buckets.n; b++) {
+        l->v[l->n++] = (struct known){r->buckets.v[b].t_ms, r->buckets.v[b].last, later};
+    }
+    return true;
+}
+
+/** First bucket of dst that something of src may belong to or come before. */
+static size_t first_touched(const struct rollup *dst, const struct rollup *src)
+{
+    int64_t t = INT64_MAX;
+    int64_t end = INT64_MAX;
+    size_t i = dst->buckets.n;
+
+    if (src->points.n != 0) {
+        t = src->points.v[0].t_ms;
+    }
+    if (src->buckets.n != 0) {
+        t = src->buckets.v[0].t_ms < t ? src->buckets.v[0].t_ms : t;
+        end = src->buckets.v[0].end_ms;
+    }
+    while (i > 0 && (dst->buckets.v[i - 1].end_ms >= end || dst->buckets.v[i - 1].t_ms >= t)) {
+        i--;
+    }
+    return i;
+}
+
+/** Points anew from all values known behind bucket `from`, so that resets between the two are kept, too. */
+static int walk_known(struct rollup *dst, const known_list *l, size_t points_kept, size_t from)
+{
+    struct point_walk w = {.dst = dst};
+    int rc = 0;
+
+    if (from > 0) {
+        w.last =
+            (struct rollup_point){dst->buckets.v[from - 1].t_ms, dst->buckets.v[from - 1].last};
+        w.any = w.last_kept = true;
+    }
+    dst->points.n = points_kept;
+    for (size_t i = 0; rc == 0 && i < l->n; i++) {
+        const struct known *k = &l->v[i];
+
+        if (i + 1 < l->n && l->v[i + 1].t_ms == k->t_ms) {
+            continue; /* the later one wins */
+        }
+        rc = sample_is_stale(k->v) ? keep(&w, k->t_ms, k->v) : walk_value(&w, k->t_ms, k->v);
+    }
+    return rc;
+}
+
+/** Points that are buckets' last samples now. */
+static void drop_doubled(struct rollup *r, size_t points_from, size_t from)
+{
+    size_t kept = points_from;
+
+    for (size_t i = points_from; i < r->points.n; i++) {
+        while (from < r->buckets.n && r->buckets.v[from].t_ms < r->points.v[i].t_ms) {
+            from++;
+        }
+        if (from == r->buckets.n || r->buckets.v[from].t_ms != r->points.v[i].t_ms) {
+            r->points.v[kept++] = r->points.v[i];
+        }
+    }
+    r->points.n = kept;
+}
+
+static void join_bucket(struct rollup_bucket *a, const struct rollup_bucket *b)
+{
     widen(a, b->min, b->max);
     a->sum += b->sum;
     a->count += b->count;
@@ -275,41 +369,6 @@ static int join_bucket(struct rollup *r, struct rollup_bucket *a, const struct r
         a->t_ms = b->t_ms;
         a->last = b->last;
     }
-    return 0;
-}
-
-static int by_time(const void *a, const void *b)
-{
-    const struct rollup_point *x = a;
-    const struct rollup_point *y = b;
-
-    return (x->t_ms > y->t_ms) - (x->t_ms < y->t_ms);
-}
-
-/** The points of both by time; those joining the buckets left at the end of dst's, too. */
-static int join_points(struct rollup *dst, const struct rollup *src)
-{
-    size_t kept = 0;
-
-    if (!vec_reserve(&dst->points, src->points.n)) {
-        return -ERR_NOMEM;
-    }
-    if (src->points.n != 0) {
-        memcpy(dst->points.v + dst->points.n, src->points.v,
-               src->points.n * sizeof(*src->points.v));
-        dst->points.n += src->points.n;
-    }
-    if (dst->points.n == 0) {
-        return 0;
-    }
-    qsort(dst->points.v, dst->points.n, sizeof(*dst->points.v), by_time);
-    for (size_t i = 0; i < dst->points.n; i++) {
-        if (kept == 0 || dst->points.v[kept - 1].t_ms != dst->points.v[i].t_ms) {
-            dst->points.v[kept++] = dst->points.v[i];
-        }
-    }
-    dst->points.n = kept;
-    return 0;
 }
 
 static int append(struct rollup *dst, const struct rollup *src)
@@ -350,10 +409,10 @@ static bool follows(const struct rollup *a, const struct rollup *b)
 }
 
 /** The buckets of both by end, from the back so that `dst` needs no copy. */
-static int merge_buckets(struct rollup *dst, const struct rollup *src)
+static int merge_buckets(struct rollup *dst, const struct rollup *src, size_t from)
 {
     size_t both = 0;
-    size_t i = 0;
+    size_t i = from;
     size_t a = dst->buckets.n;
     size_t b = src->buckets.n;
     size_t out;
@@ -377,9 +436,7 @@ static int merge_buckets(struct rollup *dst, const struct rollup *src)
         } else if (a > 0 && dst->buckets.v[a - 1].end_ms == y->end_ms) {
             struct rollup_bucket x = dst->buckets.v[--a];
 
-            if (join_bucket(dst, &x, y) < 0) {
-                return -ERR_NOMEM;
-            }
+            join_bucket(&x, y);
             dst->buckets.v[--out] = x;
             b--;
         } else {
@@ -392,12 +449,110 @@ static int merge_buckets(struct rollup *dst, const struct rollup *src)
 
 int rollup_combine(struct rollup *dst, const struct rollup *src)
 {
-    int rc;
+    known_list known = {0};
+    size_t from;
+    size_t points = dst->points.n;
+    int rc = 0;
 
     dst->counter = dst->counter || src->counter;
+    dst->known_counter = dst->known_counter || src->known_counter;
     if (follows(dst, src)) {
         return append(dst, src);
     }
-    rc = merge_buckets(dst, src);
-    return rc == 0 ? join_points(dst, src) : rc;
+    from = first_touched(dst, src);
+    while (points > 0 &&
+           (from == 0 || dst->points.v[points - 1].t_ms > dst->buckets.v[from - 1].t_ms)) {
+        points--;
+    }
+    if (!add_known(&known, dst, points, from, false) || !add_known(&known, src, 0, 0, true)) {
+        rc = -ERR_NOMEM;
+    }
+    rc = rc == 0 ? merge_buckets(dst, src, from) : rc;
+    if (rc == 0) {
+        qsort(known.v, known.n, sizeof(*known.v), by_time);
+        rc = walk_known(dst, &known, points, from);
+    }
+    if (rc == 0) {
+        drop_doubled(dst, points, from);
+    }
+    vec_done(&known);
+    return rc;
+}
+
+/* ---- samples that come when those before them are gone ---- */
+
+static bool is_point(const struct rollup *r, int64_t t_ms)
+{
+    size_t lo = 0;
+    size_t n = r->points.n;
+
+    while (lo < n) {
+        size_t mid = lo + (n - lo) / 2;
+
+        if (r->points.v[mid].t_ms < t_ms) {
+            lo = mid + 1;
+        } else {
+            n = mid;
+        }
+    }
+    return lo < r->points.n && r->points.v[lo].t_ms == t_ms;
+}
+
+/** The last sample of a bucket came again, maybe with another value. */
+static void replace_last(struct rollup_bucket *b, double v)
+{
+    if (v == b->last || sample_is_stale(v)) {
+        return;
+    }
+    if (b->count == 1) {
+        b->min = b->max = b->sum = v;
+    } else {
+        widen(b, v, v);
+        b->sum += v - b->last;
+    }
+    b->last = v;
+}
+
+/** May a sample be added to its bucket? What is not known to be new is taken to be there already. */
+static bool is_new(const struct rollup *r, struct rollup_bucket *b, int64_t t_ms, double v,
+                   uint64_t *closed)
+{
+    if (t_ms > b->t_ms || (b->count == 1 && t_ms < b->t_ms && !sample_is_stale(v))) {
+        return true;
+    }
+    if (t_ms == b->t_ms) {
+        replace_last(b, v);
+    } else if (!sample_is_stale(v) && !is_point(r, t_ms)) {
+        (*closed)++;
+    }
+    return false;
+}
+
+int rollup_add_late(struct rollup *dst, const struct samples *late, int64_t resolution_ms,
+                    bool known_counter, uint64_t *closed)
+{
+    struct samples fresh = {0};
+    struct rollup one = {0};
+    size_t b = 0;
+    int rc = samples_reserve(&fresh, late->n) ? 0 : -ERR_NOMEM;
+
+    for (size_t i = 0; rc == 0 && i < late->n; i++) {
+        int64_t end = rollup_end(late->t_ms[i], resolution_ms);
+
+        while (b < dst->buckets.n && dst->buckets.v[b].end_ms < end) {
+            b++;
+        }
+        if (b == dst->buckets.n || dst->buckets.v[b].end_ms != end ||
+            is_new(dst, &dst->buckets.v[b], late->t_ms[i], late->v[i], closed)) {
+            fresh.t_ms[fresh.n] = late->t_ms[i];
+            fresh.v[fresh.n++] = late->v[i];
+        }
+    }
+    if (rc == 0 && fresh.n != 0) {
+        rc = rollup_fold(&fresh, resolution_ms, known_counter, &one);
+        rc = rc == 0 ? rollup_combine(dst, &one) : rc;
+    }
+    rollup_done(&one);
+    samples_done(&fresh);
+    return rc;
 }

@@ -77,6 +77,15 @@ NODISCARD int rollup_coarsen(const struct rollup *src, int64_t resolution_ms, st
 /** Join the buckets of samples that `dst` has not: buckets of equal ends become one.
  * @return 0, -ERR_NOMEM */
 NODISCARD int rollup_combine(struct rollup *dst, const struct rollup *src);
+/**
+ * Add samples (rising) to buckets whose own samples are gone, so that a sample that comes twice counts once. In a
+ * bucket that is there only what is known to be new is added: samples after its last one, and before it when that is
+ * its only one. A sample at the time of the last one replaces it; others are taken to be in it already.
+ * @param closed  raised by the samples left out that way, but for kept points. `dst` needs its counts and points.
+ * @return 0, -ERR_NOMEM
+ */
+NODISCARD int rollup_add_late(struct rollup *dst, const struct samples *late, int64_t resolution_ms,
+                              bool known_counter, uint64_t *closed);
 
 /** Append the bytes of a roll-up (not empty). Layout: README.md. @return 0, -ERR_NOMEM, -ERR_TOO_LARGE (more buckets
  * than ROLLUP_MAX_BUCKETS) */
@@ -84,6 +93,9 @@ NODISCARD int rollup_encode(const struct rollup *r, int64_t resolution_ms, struc
 /** The samples instead, which are folded when they are read: smaller where buckets hold few.
  * @return 0, -ERR_NOMEM, -ERR_TOO_LARGE */
 NODISCARD int rollup_encode_samples(const struct samples *s, bool known_counter, struct buf *dst);
+/** The samples of a roll-up that holds them, replacing what `dst` held. Safe on any bytes.
+ * @return 1; 0: it holds buckets; -ERR_CORRUPT, -ERR_NOMEM */
+NODISCARD int rollup_samples(struct str src, struct samples *dst);
 /** Of either.
  * @param columns  to decode; others are undefined. Replaces what `dst` held. Safe on any bytes.
  * @return 0, -ERR_CORRUPT, -ERR_NOMEM */

@@ -351,34 +351,59 @@ static int decode_column(struct decode *d, int column, bool wanted, struct rollu
     return 0;
 }
 
-/** Samples are folded as they would have been. */
-static int decode_samples(struct decode *d, uint64_t n, int64_t resolution_ms, bool known,
-                          struct rollup *dst)
+static int read_samples(struct decode *d, uint64_t n, struct samples *s)
 {
-    struct samples s = {0};
     int rc = n == 0 || n > SAMPLES_MAX ? -ERR_CORRUPT : 0;
 
-    if (rc == 0 && !samples_reserve(&s, (size_t)n)) {
+    s->n = 0;
+    if (rc == 0 && !samples_reserve(s, (size_t)n)) {
         rc = -ERR_NOMEM;
     }
-    while (rc == 0 && s.n < n) {
-        size_t k = n - s.n < SAMPLES_RUN ? (size_t)n - s.n : SAMPLES_RUN;
+    while (rc == 0 && s->n < n) {
+        size_t k = n - s->n < SAMPLES_RUN ? (size_t)n - s->n : SAMPLES_RUN;
 
         rc = decode_pairs(d, k, false);
-        if (rc == 0 && s.n != 0 && d->t_ms[0] <= s.t_ms[s.n - 1]) {
+        if (rc == 0 && s->n != 0 && d->t_ms[0] <= s->t_ms[s->n - 1]) {
             rc = -ERR_CORRUPT;
         }
         if (rc == 0 && (d->t_ms[0] < INT64_MIN / 2 || d->t_ms[k - 1] > INT64_MAX / 2)) {
             rc = -ERR_CORRUPT;
         }
         if (rc == 0) {
-            memcpy(s.t_ms + s.n, d->t_ms, k * sizeof(*s.t_ms));
-            memcpy(s.v + s.n, d->v, k * sizeof(*s.v));
-            s.n += k;
+            memcpy(s->t_ms + s->n, d->t_ms, k * sizeof(*s->t_ms));
+            memcpy(s->v + s->n, d->v, k * sizeof(*s->v));
+            s->n += k;
         }
     }
+    return rc == 0 && d->r.p != d->r.end ? -ERR_CORRUPT : rc;
+}
+
+/** Samples are folded as they would have been. */
+static int decode_samples(struct decode *d, uint64_t n, int64_t resolution_ms, bool known,
+                          struct rollup *dst)
+{
+    struct samples s = {0};
+    int rc = read_samples(d, n, &s);
+
     rc = rc == 0 ? rollup_fold(&s, resolution_ms, known, dst) : rc;
     samples_done(&s);
+    return rc;
+}
+
+int rollup_samples(struct str src, struct samples *dst)
+{
+    struct decode d = {.r = bits_reader_of(src.p, src.n)};
+    uint64_t version = bits_read_varint(&d.r);
+    uint64_t flags = bits_read_varint(&d.r);
+    uint64_t n = bits_read_varint(&d.r);
+    int rc = d.r.bad || version == 0 || version > VERSION || flags > 15 ? -ERR_CORRUPT : 0;
+
+    if (rc == 0 && (flags & FLAG_SAMPLES) != 0) {
+        rc = read_samples(&d, n, dst);
+        rc = rc == 0 ? 1 : rc;
+    }
+    mem_free(d.t_ms);
+    mem_free(d.v);
     return rc;
 }
 
@@ -393,8 +418,7 @@ static int decode_all(struct decode *d, int64_t resolution_ms, unsigned columns,
         return -ERR_CORRUPT;
     }
     if ((flags & FLAG_SAMPLES) != 0) {
-        rc = decode_samples(d, n, resolution_ms, (flags & FLAG_KNOWN) != 0, dst);
-        return rc == 0 && d->r.p != d->r.end ? -ERR_CORRUPT : rc;
+        return decode_samples(d, n, resolution_ms, (flags & FLAG_KNOWN) != 0, dst);
     }
     if (n > ROLLUP_MAX_BUCKETS) {
         return -ERR_CORRUPT;

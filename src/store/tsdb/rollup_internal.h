@@ -4,7 +4,9 @@
  * that range alone says what is covered:
  *  - a raw part within the range of a tier part of its day is covered;
  *  - a tier part within the range of an uncovered raw part is superseded: the raw part has its samples;
- *  - a tier part that starts below the day's first raw part cannot be made again: its samples are gone.
+ *  - a tier part that starts below the day's first raw part cannot be made again: its samples are gone, the day is
+ *    "lost". Its raw parts came late; they become part of the tiers and go in one step (rollup_late.c), for a tier part
+ *    that has some of them could not be told apart from a merge of them.
  * Tier lists change under parts_lock together with the raw list, so a query sees one state of both.
  */
 #ifndef STORE_TSDB_ROLLUP_INTERNAL_H
@@ -44,7 +46,7 @@ struct rollups {
     _Atomic uint32_t permille;
     _Atomic uint64_t runs, failures, waiting; /* waiting: days not yet rolled up */
     _Atomic int64_t last_ms;
-    struct counter *days, *errors;
+    struct counter *days, *errors, *closed;
     struct timing *time;
 };
 
@@ -53,6 +55,53 @@ NODISCARD int rollups_open(struct tsdb *db, const struct tsdb_opts *opts, struct
 NODISCARD int rollups_start(struct tsdb *db);
 void rollups_join(struct tsdb *db); /* db->stop is set and bg_wake was signalled */
 void rollups_close(struct tsdb *db);
+
+/* ---- making them (rollup_write.c, rollup_make.c, rollup_late.c) ---- */
+
+/** Tier parts of one day that are being written. */
+struct rollup_make {
+    struct tsdb *db;
+    int64_t day;
+    struct part **parts; /* what they are made of; owned, n */
+    size_t n;
+    struct part_writer *writers[TSDB_TIERS]; /* NULL: the tier has it or keeps it no more */
+    char *tmp[TSDB_TIERS];
+    uint64_t written[TSDB_TIERS]; /* series */
+    struct rollup levels[TSDB_TIERS];
+    struct buf blob, other;
+    int finest; /* the first tier to make */
+};
+
+void rollup_make_init(struct rollup_make *m, struct tsdb *db, int64_t day, int finest);
+void rollup_make_done(struct rollup_make *m);
+/** Start the part of tier k. */
+NODISCARD int rollup_make_open(struct rollup_make *m, int k, const struct part_info *info,
+                               struct err *reterr);
+/** Write a series whose level `finest` is there, and coarser ones made of it, where there are writers.
+ * @param s  its samples, which 1m may hold instead; NULL: they are gone */
+NODISCARD int rollup_make_series(struct rollup_make *m, int finest, struct labels labels,
+                                 const struct samples *s, struct err *reterr);
+/** Complete and publish the part of tier k. @param locked  merge_lock is held */
+NODISCARD int rollup_make_finish(struct rollup_make *m, int k, bool locked, uint64_t *bytes,
+                                 struct err *reterr);
+
+static inline bool tier_expired(const struct tier *t, int64_t day, int64_t now_ms)
+{
+    return t->retention_ms > 0 && (day + 1) * PART_DAY_MS <= now_ms - t->retention_ms;
+}
+
+/** What status pages see of a run. Under make_lock. */
+void rollup_begin(struct rollups *r);
+void rollup_end_run(struct rollups *r, int rc);
+
+/** Are samples of the day gone that its tiers have? Under parts_lock. */
+bool rollup_is_lost_locked(const struct tsdb *db, int64_t day);
+/** Put the raw parts of a day, of which earlier ones are gone, into its tiers, and drop them.
+ * @return 1 done, 0 nothing to do, error (what was not done stays raw and counts) */
+NODISCARD int rollup_fold_late(struct tsdb *db, int64_t day, struct err *reterr);
+/** Must the raw parts of a day stay as they are, as some are in a tier whose earlier samples are gone? So after a fold
+ * that was interrupted, until it is ended. Takes parts_lock. */
+bool rollup_holds_raw(struct tsdb *db, int64_t day);
 
 /** Roll up what a day's raw parts have and its tiers have not; to 1m, too, with `minutes`. @return 1 done, 0 nothing to do, error
  * (-ERR_CANCELED: closing) */
@@ -66,11 +115,15 @@ void rollups_retention(struct tsdb *db, int64_t now_ms);
 void rollup_bounds_locked(struct tsdb *db);
 NODISCARD int tier_publish(struct tsdb *db, struct tier *t, const char *tmp,
                            const struct part_info *info, struct err *reterr);
+/** The same under merge_lock. */
+NODISCARD int tier_publish_locked(struct tsdb *db, struct tier *t, const char *tmp,
+                                  const struct part_info *info, struct err *reterr);
 /** Drop all parts of a day from a tier. @return bytes */
 uint64_t tier_drop_day(struct tsdb *db, struct tier *t, int64_t day, const char *why);
-/** Drop a day's raw parts, oldest flush first: an interrupted drop is seen and ended at the next start.
- * Under merge_lock. @return bytes */
-uint64_t raw_drop_day_locked(struct tsdb *db, int64_t day, const char *why);
+/** Drop a day's raw parts, oldest flush first: an interrupted drop is seen and ended at the next start. Under
+ * merge_lock. @param finest  only those that this tier and all coarser ones cover that keep the day; TSDB_RAW: all
+ * @return bytes */
+uint64_t raw_drop_day_locked(struct tsdb *db, int64_t day, int finest, const char *why);
 
 /* ---- queries (rollup_plan.c, rollup_read.c) ---- */
 
@@ -80,6 +133,7 @@ enum { PLAN_SEGMENTS = TSDB_TIERS };
 struct plan_segment {
     int64_t lo_ms, hi_ms;
     enum tsdb_tier_id tier;
+    bool late; /* raw parts are added to buckets whose own samples are gone */
 };
 
 /** How one part of the selection is to be read. */
@@ -126,7 +180,7 @@ struct rollup_reader {
     struct samples *dst;
     size_t segment;
     struct rollup acc, one;
-    struct samples raw;
+    struct samples raw, own;
 };
 
 void rollup_read_begin(struct rollup_reader *r, const struct rollup_plan *plan,
@@ -134,6 +188,8 @@ void rollup_read_begin(struct rollup_reader *r, const struct rollup_plan *plan,
 /** @param index  of the part in the plan; @param c  at the series */
 NODISCARD int rollup_read_part(struct rollup_reader *r, size_t index, const struct part_cursor *c,
                                struct err *reterr);
+/** Without what was deleted: buckets whose last sample was. */
+void rollup_drop_hidden(struct rollup *u, const struct part_cursor *c);
 /** All that is left; frees the reader. */
 NODISCARD int rollup_read_end(struct rollup_reader *r, int rc);
 

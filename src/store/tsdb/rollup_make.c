@@ -20,7 +20,6 @@ enum {
     ROUND_MS = 1000,
     AGAIN_FACTOR = 30, /* a day that has roll-ups already waits so many times longer for quiet */
     NICE = 15,
-    SAMPLES_WORTH = 8, /* samples a bucket up to which they may be smaller than it */
 };
 
 static bool stopping(struct tsdb *db)
@@ -30,25 +29,9 @@ static bool stopping(struct tsdb *db)
 
 /* ---- one day ---- */
 
-struct make {
-    struct tsdb *db;
-    int64_t day;
-    struct part **parts; /* raw ones of the day, those to roll up first */
-    size_t n;
-    struct part_writer *writers[TSDB_TIERS]; /* NULL: the tier has it or keeps it no more */
-    char *tmp[TSDB_TIERS];
-    struct rollup levels[TSDB_TIERS];
-    struct buf blob, other;
-    int finest; /* the first tier to make */
-};
-
-static bool expired(const struct tier *t, int64_t day, int64_t now_ms)
-{
-    return t->retention_ms > 0 && (day + 1) * PART_DAY_MS <= now_ms - t->retention_ms;
-}
-
-/** Which raw parts to roll up: from the first that no unrepeatable roll-up has. Leaves them at the front. */
-static void choose_parts(struct make *m)
+/** Which raw parts to roll up: from the first that no unrepeatable roll-up has (of such a day there is none but between
+ * two looks at the lists). Leaves them at the front. */
+static void choose_parts(struct rollup_make *m)
 {
     const struct rollups *r = m->db->rollups;
     uint64_t from = 0;
@@ -83,7 +66,7 @@ static void choose_parts(struct make *m)
 }
 
 /** Is there a raw part of the day that tier k has not? */
-static bool lacks(const struct make *m, const struct tier *t)
+static bool lacks(const struct rollup_make *m, const struct tier *t)
 {
     bool all = true;
 
@@ -95,7 +78,7 @@ static bool lacks(const struct make *m, const struct tier *t)
     return !all;
 }
 
-static int open_writers(struct make *m, const struct part_info *info, bool *ret_any,
+static int open_writers(struct rollup_make *m, const struct part_info *info, bool *ret_any,
                         struct err *reterr)
 {
     struct rollups *r = m->db->rollups;
@@ -104,121 +87,39 @@ static int open_writers(struct make *m, const struct part_info *info, bool *ret_
 
     *ret_any = false;
     for (int k = m->finest; rc == 0 && k < TSDB_TIERS; k++) {
-        if (expired(&r->tiers[k], m->day, now) || !lacks(m, &r->tiers[k])) {
+        if (tier_expired(&r->tiers[k], m->day, now) || !lacks(m, &r->tiers[k])) {
             continue;
         }
         *ret_any = true;
-        m->tmp[k] = parts_path(r->tiers[k].dir, info, ".tmp");
-        rc = vfs_remove_tree(m->db->vfs, m->tmp[k], reterr);
-        rc = rc == 0 ? part_writer_new(m->db->vfs, m->tmp[k], info, &m->writers[k], reterr) : rc;
+        rc = rollup_make_open(m, k, info, reterr);
     }
     return rc;
-}
-
-/** A minute's five columns are often more than its few samples: the smaller form is kept. */
-static int prefer_samples(struct make *m, const struct samples *s, bool counter)
-{
-    int rc;
-
-    if (s->n > m->levels[TSDB_1M].buckets.n * SAMPLES_WORTH) {
-        return 0;
-    }
-    buf_clear(&m->other);
-    rc = rollup_encode_samples(s, counter, &m->other);
-    if (rc == 0 && m->other.n < m->blob.n) {
-        buf_clear(&m->blob);
-        buf_add_str(&m->blob, buf_str(&m->other));
-        rc = m->blob.failed ? -ERR_NOMEM : 0;
-    }
-    return rc;
-}
-
-static int write_level(struct make *m, int k, struct labels labels, const struct samples *s,
-                       struct err *reterr)
-{
-    const struct rollup *u = &m->levels[k];
-    int64_t min = INT64_MAX;
-    int64_t max = INT64_MIN;
-    int rc;
-
-    if (u->buckets.n != 0) {
-        min = u->buckets.v[0].t_ms;
-        max = u->buckets.v[u->buckets.n - 1].end_ms;
-    }
-    if (u->points.n != 0) {
-        int64_t first = u->points.v[0].t_ms;
-        int64_t last = u->points.v[u->points.n - 1].t_ms;
-
-        min = first < min ? first : min;
-        max = last > max ? last : max;
-    }
-    if (min > max) {
-        return 0;
-    }
-    buf_clear(&m->blob);
-    rc = rollup_encode(u, m->db->rollups->tiers[k].resolution_ms, &m->blob);
-    if (rc == 0 && k == TSDB_1M) {
-        rc = prefer_samples(m, s, u->known_counter);
-    }
-    if (rc < 0) {
-        return err_set(reterr, (enum err_code) - rc, "encoding a roll-up");
-    }
-    return part_writer_add_blob(m->writers[k], labels, min, max, u->buckets.n + u->points.n,
-                                buf_str(&m->blob), reterr);
 }
 
 static int roll_series(void *arg, struct labels labels, const struct samples *s, struct err *reterr)
 {
-    struct make *m = arg;
-    const struct tier *tiers = m->db->rollups->tiers;
-    int rc = rollup_fold(s, tiers[TSDB_1M].resolution_ms, rollup_is_counter(labels),
+    struct rollup_make *m = arg;
+    int rc = rollup_fold(s, m->db->rollups->tiers[TSDB_1M].resolution_ms, rollup_is_counter(labels),
                          &m->levels[TSDB_1M]);
 
-    for (int k = TSDB_5M; rc == 0 && k < TSDB_TIERS; k++) {
-        rc = rollup_coarsen(&m->levels[k - 1], tiers[k].resolution_ms, &m->levels[k]);
-    }
-    if (rc < 0) {
-        return err_set(reterr, ERR_NOMEM, "roll-up");
-    }
-    for (int k = TSDB_1M; rc == 0 && k < TSDB_TIERS; k++) {
-        rc = m->writers[k] != NULL ? write_level(m, k, labels, s, reterr) : 0;
-    }
-    return rc;
+    return rc == 0 ? rollup_make_series(m, TSDB_1M, labels, s, reterr)
+                   : err_set(reterr, ERR_NOMEM, "roll-up");
 }
 
 /** Coarsest first: what a coarser tier lacks a finer one can still answer. */
-static int publish(struct make *m, uint64_t *ret_bytes, struct err *reterr)
+static int publish(struct rollup_make *m, uint64_t *ret_bytes, struct err *reterr)
 {
     int rc = 0;
 
     for (int k = TSDB_TIERS - 1; rc == 0 && k >= TSDB_1M; k--) {
-        struct part_info info;
-
-        if (m->writers[k] == NULL) {
-            continue;
-        }
-        rc = part_writer_finish(m->writers[k], &info, reterr);
-        if (rc == 0) {
-            rc = tier_publish(m->db, &m->db->rollups->tiers[k], m->tmp[k], &info, reterr);
-            *ret_bytes += info.bytes;
+        if (m->writers[k] != NULL) {
+            rc = rollup_make_finish(m, k, false, ret_bytes, reterr);
         }
     }
     return rc;
 }
 
-static void make_done(struct make *m)
-{
-    for (int k = TSDB_1M; k < TSDB_TIERS; k++) {
-        part_writer_free(m->writers[k]);
-        mem_free(m->tmp[k]);
-        rollup_done(&m->levels[k]);
-    }
-    parts_release(m->parts, m->n);
-    buf_done(&m->blob);
-    buf_done(&m->other);
-}
-
-static int make_day(struct make *m, struct err *reterr)
+static int make_day(struct rollup_make *m, struct err *reterr)
 {
     struct rollups *r = m->db->rollups;
     struct mono start = clock_mono();
@@ -262,16 +163,27 @@ static int make_day(struct make *m, struct err *reterr)
 int rollup_day(struct tsdb *db, int64_t day, bool minutes, struct err *reterr)
 {
     struct rollups *r = db->rollups;
-    struct make m = {.db = db, .day = day, .finest = minutes ? TSDB_1M : TSDB_5M};
+    struct rollup_make m;
     int rc;
 
-    buf_init(&m.blob, ROLLUP_BLOB_MAX);
-    buf_init(&m.other, ROLLUP_BLOB_MAX);
+    rollup_make_init(&m, db, day, minutes ? TSDB_1M : TSDB_5M);
     mutex_lock(&r->make_lock);
+    rollup_begin(r);
+    rc = make_day(&m, reterr);
+    rollup_make_done(&m);
+    rollup_end_run(r, rc);
+    mutex_unlock(&r->make_lock);
+    return rc;
+}
+
+void rollup_begin(struct rollups *r)
+{
     atomic_store_explicit(&r->permille, 0, memory_order_relaxed);
     atomic_store_explicit(&r->running, true, memory_order_relaxed);
-    rc = make_day(&m, reterr);
-    make_done(&m);
+}
+
+void rollup_end_run(struct rollups *r, int rc)
+{
     atomic_store_explicit(&r->running, false, memory_order_relaxed);
     if (rc > 0) {
         atomic_fetch_add_explicit(&r->runs, 1, memory_order_relaxed);
@@ -280,8 +192,6 @@ int rollup_day(struct tsdb *db, int64_t day, bool minutes, struct err *reterr)
         atomic_fetch_add_explicit(&r->failures, 1, memory_order_relaxed);
         counter_add(r->errors, 1);
     }
-    mutex_unlock(&r->make_lock);
-    return rc;
 }
 
 /** Do 5m and 1h, which are made ahead, cover the day's raw parts? Under parts_lock. */
@@ -292,7 +202,7 @@ static bool covered_locked(const struct tsdb *db, int64_t day, int64_t now_ms)
         for (int k = TSDB_5M; k < TSDB_TIERS; k++) {
             const struct tier *t = &db->rollups->tiers[k];
 
-            if (!expired(t, day, now_ms) &&
+            if (!tier_expired(t, day, now_ms) &&
                 !part_list_covers(&t->parts, part_info(db->parts.v[i]))) {
                 return false;
             }
@@ -351,7 +261,8 @@ static void look(struct rollups *r)
         for (; i < db->parts.n && part_info(db->parts.v[i])->day == day; i++) {
             hi = part_info(db->parts.v[i])->seq_hi;
         }
-        if (now > (day + 1) * PART_DAY_MS + LATE_MS && !covered_locked(db, day, now)) {
+        if (now > (day + 1) * PART_DAY_MS + LATE_MS &&
+            (rollup_is_lost_locked(db, day) || !covered_locked(db, day, now))) {
             note_day_locked(r, day, hi);
         }
     }
@@ -371,6 +282,17 @@ static bool due(const struct rollups *r, const struct pending_day *p)
            r->quiet_ms * (p->again ? AGAIN_FACTOR : 1) * (int64_t)1000000;
 }
 
+/** One day: from its raw parts, or those into the roll-ups of what is gone. */
+static int roll_up(struct tsdb *db, int64_t day, bool minutes, struct err *reterr)
+{
+    bool lost;
+
+    rwlock_read(&db->parts_lock);
+    lost = rollup_is_lost_locked(db, day);
+    rwlock_unlock(&db->parts_lock);
+    return lost ? rollup_fold_late(db, day, reterr) : rollup_day(db, day, minutes, reterr);
+}
+
 static void roll_due_days(struct rollups *r)
 {
     look(r);
@@ -380,11 +302,12 @@ static void roll_due_days(struct rollups *r)
         if (!due(r, &r->pending.v[i])) {
             continue;
         }
-        if (rollup_day(r->db, r->pending.v[i].day, false, &e) < 0 && !stopping(r->db)) {
+        r->pending.v[i].since = clock_mono(); /* and no sooner again */
+        if (roll_up(r->db, r->pending.v[i].day, false, &e) < 0 && !stopping(r->db)) {
             static struct log_limit limit;
             int64_t suppressed;
 
-            r->pending.v[i].since = clock_mono(); /* and no sooner again */
+            r->pending.v[i].since = clock_mono();
             r->pending.v[i].again = true;
             if (log_limit_pass(&limit, &suppressed)) {
                 log_error("tsdb", "roll-up failed, will be tried again",
@@ -449,14 +372,26 @@ static bool next_tier_day(struct tsdb *db, const struct tier *t, int64_t *ret)
     return found;
 }
 
-static uint64_t drop_raw_day(struct tsdb *db, int64_t day, const char *why)
+/** @param finest  only what this tier and all coarser ones cover; TSDB_RAW: everything */
+static uint64_t drop_raw_day(struct tsdb *db, int64_t day, int finest, const char *why)
 {
     uint64_t bytes;
 
     mutex_lock(&db->merge_lock);
-    bytes = raw_drop_day_locked(db, day, why);
+    bytes = raw_drop_day_locked(db, day, finest, why);
     mutex_unlock(&db->merge_lock);
     return bytes;
+}
+
+/** Is an expired day ready to lose its raw parts? Not while samples come to it: the roll-up thread waits for quiet. */
+static bool is_settled(struct tsdb *db, int64_t day, int64_t now_ms)
+{
+    bool settled;
+
+    rwlock_read(&db->parts_lock);
+    settled = !rollup_is_lost_locked(db, day) && covered_locked(db, day, now_ms);
+    rwlock_unlock(&db->parts_lock);
+    return settled;
 }
 
 void rollups_retention(struct tsdb *db, int64_t now_ms)
@@ -466,11 +401,15 @@ void rollups_retention(struct tsdb *db, int64_t now_ms)
     int64_t day;
 
     while (!stopping(db) && next_raw_day(db, from, &day) &&
-           expired(&r->tiers[TSDB_RAW], day, now_ms)) {
+           tier_expired(&r->tiers[TSDB_RAW], day, now_ms)) {
         struct err e = {0};
-        int rc = rollup_day(db, day, true, &e);
+        int rc = 0;
 
         from = day + 1;
+        if (!is_settled(db, day, now_ms)) {
+            continue;
+        }
+        rc = rollup_day(db, day, true, &e);
         if (rc < 0) { /* kept until it works; the budget may take it before */
             if (rc != -ERR_CANCELED) {
                 log_warn("tsdb", "an expired day stays: it cannot be rolled up", L_INT("day", day),
@@ -478,10 +417,10 @@ void rollups_retention(struct tsdb *db, int64_t now_ms)
             }
             continue;
         }
-        drop_raw_day(db, day, "retention");
+        drop_raw_day(db, day, TSDB_1M, "retention");
     }
     for (int k = TSDB_1M; k < TSDB_TIERS; k++) {
-        while (next_tier_day(db, &r->tiers[k], &day) && expired(&r->tiers[k], day, now_ms)) {
+        while (next_tier_day(db, &r->tiers[k], &day) && tier_expired(&r->tiers[k], day, now_ms)) {
             tier_drop_day(db, &r->tiers[k], day, "retention");
         }
     }
@@ -571,6 +510,8 @@ uint64_t tsdb_shrink(struct tsdb *db, bool must, struct tsdb_shrink *ret, struct
 {
     struct rollups *r = db->rollups;
     struct tsdb_shrink s;
+    uint64_t bytes;
+    int finest = TSDB_1M;
     int rc = 0;
 
     if (!tsdb_shrink_next(db, &s)) {
@@ -580,19 +521,26 @@ uint64_t tsdb_shrink(struct tsdb *db, bool must, struct tsdb_shrink *ret, struct
     if (s.tier != TSDB_RAW) {
         return tier_drop_day(db, &r->tiers[s.tier], s.day, "disk budget");
     }
-    rc = s.open_day ? 0 : rollup_day(db, s.day, true, reterr);
+    if (s.open_day) {
+        return drop_raw_day(db, s.day, TSDB_RAW, "disk budget");
+    }
+    rc = roll_up(db, s.day, true, reterr);
     if (rc < 0 &&
         rc != -ERR_CANCELED) { /* no room for 1m, maybe; the others are small or there already */
-        rc = rollup_day(db, s.day, false, reterr);
+        finest = TSDB_5M;
+        rc = roll_up(db, s.day, false, reterr);
     }
     if (rc < 0 && (!must || rc == -ERR_CANCELED)) {
         return 0;
     }
     if (rc < 0) {
+        finest = TSDB_RAW;
         log_error("tsdb", "a day goes without a roll-up: there is no room to make one",
                   L_INT("day", s.day));
     }
-    return drop_raw_day(db, s.day, "disk budget");
+    ignore_result(drop_raw_day(db, s.day, finest, "disk budget"), "a late day's went when folded");
+    bytes = day_bytes(db, TSDB_RAW, s.day);
+    return s.bytes > bytes ? s.bytes - bytes : 0;
 }
 
 void tsdb_cancel_background(struct tsdb *db)
@@ -608,8 +556,7 @@ int tsdb_rollup_now(struct tsdb *db, bool minutes, struct err *reterr)
     int done = 0;
 
     while (next_raw_day(db, from, &day)) {
-        int rc =
-            clock_wall_ms() > (day + 1) * PART_DAY_MS ? rollup_day(db, day, minutes, reterr) : 0;
+        int rc = clock_wall_ms() > (day + 1) * PART_DAY_MS ? roll_up(db, day, minutes, reterr) : 0;
 
         if (rc < 0) {
             return rc;

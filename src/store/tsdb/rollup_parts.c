@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "store/tsdb/rollup_internal.h"
@@ -24,22 +25,49 @@ static void remove_day_dir(struct tsdb *db, const char *root, int64_t day)
 
 /* ---- loading ---- */
 
-/** A drop of a day's raw parts that a crash interrupted: the rest goes, too, as its roll-up has all of it. */
-static void end_drops(struct tsdb *db, const struct tier *t)
+/** Is a raw part in every tier that has its day? */
+static bool in_tiers_there(const struct tsdb *db, const struct part_info *p)
 {
-    for (size_t i = 0; i < t->parts.n; i++) {
-        const struct part_info *roll = part_info(t->parts.v[i]);
-        size_t at = part_list_day(db->parts.v, db->parts.n, roll->day);
+    bool all = true;
 
-        if (at == db->parts.n || part_info(db->parts.v[at])->day != roll->day ||
-            part_info(db->parts.v[at])->seq_lo <= roll->seq_lo) {
-            continue;
-        }
-        while (at < db->parts.n && part_within(part_info(db->parts.v[at]), roll)) {
-            struct part *p = part_list_take(&db->parts, at);
+    for (int k = TSDB_1M; all && k < TSDB_TIERS; k++) {
+        const struct tier *t = &db->rollups->tiers[k];
+        size_t at = part_list_day(t->parts.v, t->parts.n, p->day);
+        bool there = at < t->parts.n && part_info(t->parts.v[at])->day == p->day;
 
-            log_info("tsdb", "removing what an interrupted drop left", L_CSTR("dir", part_dir(p)));
-            part_drop(db, p);
+        all = !there || part_list_covers(&t->parts, p);
+    }
+    return all;
+}
+
+/** Is a raw part in every tier from `finest` on, but for those that keep the day no longer? */
+static bool in_tiers_from(const struct tsdb *db, const struct part_info *p, int finest)
+{
+    int64_t now = clock_wall_ms();
+    bool all = true;
+
+    for (int k = finest; all && k < TSDB_TIERS; k++) {
+        const struct tier *t = &db->rollups->tiers[k];
+
+        all = tier_expired(t, p->day, now) || part_list_covers(&t->parts, p);
+    }
+    return all;
+}
+
+/** Drops of a day's raw parts that a crash interrupted: the rest goes, too, as the day's roll-ups have all of it. */
+static void end_drops(struct tsdb *db)
+{
+    for (size_t i = 0; i < db->parts.n;) {
+        const struct part_info *p = part_info(db->parts.v[i]);
+
+        if (rollup_is_lost_locked(db, p->day) && in_tiers_there(db, p)) {
+            struct part *gone = part_list_take(&db->parts, i);
+
+            log_info("tsdb", "removing what an interrupted drop left",
+                     L_CSTR("dir", part_dir(gone)));
+            part_drop(db, gone);
+        } else {
+            i++;
         }
     }
 }
@@ -52,11 +80,20 @@ static int open_tier(struct tsdb *db, struct tier *t, const char *name, struct e
     t->dir = vfs_join(root, name);
     mem_free(root);
     rc = vfs_mkdirs(db->vfs, t->dir, reterr);
-    rc = rc == 0 ? parts_load(db, t->dir, &t->parts, reterr) : rc;
-    if (rc == 0) {
-        end_drops(db, t);
+    return rc == 0 ? parts_load(db, t->dir, &t->parts, reterr) : rc;
+}
+
+/** How old a sample may be: as the longest retention; 0: any age. */
+static int64_t longest_retention(const struct rollups *r)
+{
+    int64_t longest = r->tiers[TSDB_RAW].retention_ms;
+
+    for (int k = TSDB_1M; longest > 0 && k < TSDB_TIERS; k++) {
+        int64_t ms = r->tiers[k].retention_ms;
+
+        longest = ms <= 0 ? 0 : ms > longest ? ms : longest;
     }
-    return rc;
+    return longest;
 }
 
 int rollups_open(struct tsdb *db, const struct tsdb_opts *opts, struct err *reterr)
@@ -76,6 +113,9 @@ int rollups_open(struct tsdb *db, const struct tsdb_opts *opts, struct err *rete
                             "Days (or what came late to them) rolled up.");
     r->errors =
         stats_counter(opts->stats, "bongsu_tsdb_rollup_errors_total", "", "Roll-ups that failed.");
+    r->closed =
+        stats_counter(opts->stats, "bongsu_tsdb_late_samples_closed_total", "",
+                      "Late samples left out of roll-ups: their bucket may have had them already.");
     r->time = stats_timing(opts->stats, "bongsu_tsdb_rollup_seconds", "", "Duration of roll-ups.");
     db->rollups = r;
     r->tiers[TSDB_RAW].retention_ms = opts->retention_ms;
@@ -84,7 +124,11 @@ int rollups_open(struct tsdb *db, const struct tsdb_opts *opts, struct err *rete
         r->tiers[i].retention_ms = opts->rollup_retention_ms[i - TSDB_1M];
         rc = open_tier(db, &r->tiers[i], TIERS[i].name, reterr);
     }
-    rollup_bounds_locked(db); /* alone: nothing else runs yet */
+    db->admit_ms = longest_retention(r);
+    if (rc == 0) { /* alone: nothing else runs yet */
+        end_drops(db);
+        rollup_bounds_locked(db);
+    }
     return rc;
 }
 
@@ -107,8 +151,8 @@ void rollups_close(struct tsdb *db)
 
 /* ---- changing ---- */
 
-int tier_publish(struct tsdb *db, struct tier *t, const char *tmp, const struct part_info *info,
-                 struct err *reterr)
+int tier_publish_locked(struct tsdb *db, struct tier *t, const char *tmp,
+                        const struct part_info *info, struct err *reterr)
 {
     part_list old = {0};
     struct part *p = NULL;
@@ -118,10 +162,8 @@ int tier_publish(struct tsdb *db, struct tier *t, const char *tmp, const struct 
     if (rc < 0) {
         return rc;
     }
-    mutex_lock(&db->merge_lock); /* a deletion either marked the samples before or finds the part */
     rc = tombstones_mark_part(db, p);
     if (rc < 0) {
-        mutex_unlock(&db->merge_lock);
         part_unref(p);
         return err_set(reterr, (enum err_code) - rc, "deletions in a roll-up: %s", err_text(rc));
     }
@@ -137,7 +179,6 @@ int tier_publish(struct tsdb *db, struct tier *t, const char *tmp, const struct 
     ok = ok && part_list_insert(&t->parts, p); /* reserved: does not fail */
     rollup_bounds_locked(db);
     rwlock_unlock(&db->parts_lock);
-    mutex_unlock(&db->merge_lock);
     for (size_t i = 0; i < old.n; i++) {
         part_drop(db, old.v[i]);
     }
@@ -147,6 +188,17 @@ int tier_publish(struct tsdb *db, struct tier *t, const char *tmp, const struct 
         return err_set(reterr, ERR_NOMEM, "list of parts");
     }
     return 0;
+}
+
+int tier_publish(struct tsdb *db, struct tier *t, const char *tmp, const struct part_info *info,
+                 struct err *reterr)
+{
+    int rc;
+
+    mutex_lock(&db->merge_lock); /* a deletion either marked the samples before or finds the part */
+    rc = tier_publish_locked(db, t, tmp, info, reterr);
+    mutex_unlock(&db->merge_lock);
+    return rc;
 }
 
 uint64_t tier_drop_day(struct tsdb *db, struct tier *t, int64_t day, const char *why)
@@ -177,32 +229,31 @@ uint64_t tier_drop_day(struct tsdb *db, struct tier *t, int64_t day, const char 
     return bytes;
 }
 
-uint64_t raw_drop_day_locked(struct tsdb *db, int64_t day, const char *why)
+uint64_t raw_drop_day_locked(struct tsdb *db, int64_t day, int finest, const char *why)
 {
     uint64_t bytes = 0;
+    bool more = true;
 
-    for (;;) {
+    while (more) {
         struct part *p = NULL;
         size_t at;
 
-        rwlock_read(&db->parts_lock);
+        rwlock_write(&db->parts_lock); /* the part and what it means for queries in one step */
         at = part_list_day(db->parts.v, db->parts.n, day);
-        if (at < db->parts.n && part_info(db->parts.v[at])->day == day) {
-            p = db->parts.v[at]; /* stays: only merge_lock's holder removes */
+        more = at < db->parts.n && part_info(db->parts.v[at])->day == day &&
+               (finest == TSDB_RAW || in_tiers_from(db, part_info(db->parts.v[at]), finest));
+        if (more) {
+            p = part_list_take(&db->parts, at);
+            rollup_bounds_locked(db);
         }
         rwlock_unlock(&db->parts_lock);
-        if (p == NULL) {
-            break;
+        if (p != NULL) {
+            log_info("tsdb", "part dropped", L_CSTR("why", why), L_INT("day", day),
+                     L_INT("samples", part_info(p)->samples_n),
+                     L_INT("bytes", part_info(p)->bytes));
+            bytes += part_info(p)->bytes;
+            part_drop(db, p);
         }
-        log_info("tsdb", "part dropped", L_CSTR("why", why), L_INT("day", day),
-                 L_INT("samples", part_info(p)->samples_n), L_INT("bytes", part_info(p)->bytes));
-        bytes += part_info(p)->bytes;
-        if (parts_replace(db, &p, 1, NULL) < 0) {
-            break;
-        }
-        rwlock_write(&db->parts_lock);
-        rollup_bounds_locked(db);
-        rwlock_unlock(&db->parts_lock);
     }
     remove_day_dir(db, db->blocks_dir, day);
     return bytes;

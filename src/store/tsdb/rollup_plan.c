@@ -144,19 +144,28 @@ static bool add_part(struct plan_build *b, struct part *p, size_t segment, enum 
     return true;
 }
 
-/** A tier part whose samples an uncovered raw part of the day has, too. */
-static bool superseded(const struct tsdb *db, const struct tier *t, const struct part_info *p)
-{
-    for (size_t i = part_list_day(db->parts.v, db->parts.n, p->day);
-         i < db->parts.n && part_info(db->parts.v[i])->day == p->day; i++) {
-        const struct part_info *raw = part_info(db->parts.v[i]);
+/** How a tier's segment takes a day. */
+enum day_kind {
+    DAY_ROLLED,  /* the tier's parts have all of it */
+    DAY_PARTLY,  /* raw parts have all of it, the tier has not: the raw parts */
+    DAY_AND_RAW, /* samples of the tier are gone: its parts, and raw ones that are not in them */
+};
 
-        if (raw->seq_lo <= p->seq_lo && raw->seq_hi >= p->seq_hi &&
-            !part_list_covers(&t->parts, raw)) {
-            return true;
+static enum day_kind kind_of_day(const struct tsdb *db, const struct tier *t, int64_t day)
+{
+    size_t at = part_list_day(t->parts.v, t->parts.n, day);
+    const struct part_info *own = at < t->parts.n ? part_info(t->parts.v[at]) : NULL;
+    size_t i = part_list_day(db->parts.v, db->parts.n, day);
+    bool lost = own != NULL && own->day == day &&
+                (i == db->parts.n || part_info(db->parts.v[i])->day != day ||
+                 part_info(db->parts.v[i])->seq_lo > own->seq_lo);
+
+    for (; i < db->parts.n && part_info(db->parts.v[i])->day == day; i++) {
+        if (!part_list_covers(&t->parts, part_info(db->parts.v[i]))) {
+            return lost ? DAY_AND_RAW : DAY_PARTLY;
         }
     }
-    return false;
+    return DAY_ROLLED;
 }
 
 static bool in_range(const struct part_info *p, int64_t lo_ms, int64_t hi_ms)
@@ -164,24 +173,48 @@ static bool in_range(const struct part_info *p, int64_t lo_ms, int64_t hi_ms)
     return p->max_ms > lo_ms && p->min_ms <= hi_ms;
 }
 
-/** Parts of a tier's segment: its own, and raw ones it does not cover yet. */
-static bool add_tier_segment(struct plan_build *b, size_t segment, const struct plan_segment *s)
+/** Remembers the kind of the day asked for last. */
+struct day_memo {
+    int64_t day;
+    bool any;
+    enum day_kind kind;
+};
+
+static enum day_kind day_kind(struct day_memo *m, const struct tsdb *db, const struct tier *t,
+                              int64_t day)
+{
+    if (!m->any || m->day != day) {
+        *m = (struct day_memo){day, true, kind_of_day(db, t, day)};
+    }
+    return m->kind;
+}
+
+/** Parts of a tier's segment: its own, and raw ones of days it has not all of. */
+static bool add_tier_segment(struct plan_build *b, size_t segment, struct plan_segment *s)
 {
     const struct tier *t = &b->db->rollups->tiers[s->tier];
     const part_list *l = &t->parts;
+    struct day_memo memo = {0};
     bool ok = true;
 
     for (size_t i = 0; ok && i < l->n; i++) {
         const struct part_info *p = part_info(l->v[i]);
 
-        ok = !in_range(p, s->lo_ms, s->hi_ms) || superseded(b->db, t, p) ||
+        ok = !in_range(p, s->lo_ms, s->hi_ms) || day_kind(&memo, b->db, t, p->day) == DAY_PARTLY ||
              add_part(b, l->v[i], segment, s->tier, s->lo_ms, s->hi_ms);
     }
     for (size_t i = 0; ok && i < b->db->parts.n; i++) {
         const struct part_info *p = part_info(b->db->parts.v[i]);
+        enum day_kind kind;
 
-        ok = !in_range(p, s->lo_ms, s->hi_ms) || part_list_covers(&t->parts, p) ||
-             add_part(b, b->db->parts.v[i], segment, TSDB_RAW, s->lo_ms, s->hi_ms);
+        if (!in_range(p, s->lo_ms, s->hi_ms)) {
+            continue;
+        }
+        kind = day_kind(&memo, b->db, t, p->day);
+        if (kind == DAY_PARTLY || (kind == DAY_AND_RAW && !part_list_covers(l, p))) {
+            ok = add_part(b, b->db->parts.v[i], segment, TSDB_RAW, s->lo_ms, s->hi_ms);
+            s->late = true;
+        }
     }
     return ok;
 }
@@ -257,7 +290,8 @@ static void make_segments(const struct rollups *r, const int64_t bounds[TSDB_TIE
 
         until = until < q->max_ms ? until : q->max_ms;
         if (until > lo) {
-            p->segments[p->segments_n++] = (struct plan_segment){lo, until, (enum tsdb_tier_id)k};
+            p->segments[p->segments_n++] =
+                (struct plan_segment){lo, until, (enum tsdb_tier_id)k, false};
             lo = until;
         }
     }
@@ -265,11 +299,11 @@ static void make_segments(const struct rollups *r, const int64_t bounds[TSDB_TIE
 
 static bool add_parts(struct plan_build *b)
 {
-    const struct rollup_plan *p = b->plan;
+    struct rollup_plan *p = b->plan;
     bool ok = true;
 
     for (size_t i = 0; ok && i < p->segments_n; i++) {
-        const struct plan_segment *s = &p->segments[i];
+        struct plan_segment *s = &p->segments[i];
 
         ok = s->tier == TSDB_RAW ? add_raw_segment(b, i, s) : add_tier_segment(b, i, s);
         if (ok && i + 1 < p->segments_n && p->segments[i + 1].tier != TSDB_RAW) {

@@ -137,8 +137,9 @@ static int end_segment(struct rollup_reader *r)
         }
     } else if (rc == 0) {
         if (r->raw.n != 0) {
-            rc = rollup_fold(&r->raw, TIER_MS[s->tier], r->counter, &r->one);
-            rc = rc == 0 ? rollup_combine(&r->acc, &r->one) : rc;
+            uint64_t closed = 0;
+
+            rc = rollup_add_late(&r->acc, &r->raw, TIER_MS[s->tier], r->counter, &closed);
         }
         rc = rc == 0 ? samples_room(r->dst, r->acc.buckets.n + r->acc.points.n) : rc;
         if (rc == 0 && r->column <= COLUMN_END_LAST) {
@@ -184,8 +185,7 @@ static void clip(struct rollup *u, int64_t lo_ms, int64_t hi_ms)
     u->points.n = kept;
 }
 
-/** Without what was deleted: buckets whose last sample was. */
-static void drop_hidden(struct rollup *u, const struct part_cursor *c)
+void rollup_drop_hidden(struct rollup *u, const struct part_cursor *c)
 {
     size_t kept = 0;
 
@@ -204,16 +204,56 @@ static void drop_hidden(struct rollup *u, const struct part_cursor *c)
     u->points.n = kept;
 }
 
+/** Are samples added to the segment's buckets? Then it must be known which of them are new. */
+static bool is_late(const struct rollup_reader *r, const struct plan_segment *s)
+{
+    const struct samples *h = r->head;
+
+    return s->late ||
+           (h != NULL && h->n != 0 && h->t_ms[0] <= s->hi_ms && h->t_ms[h->n - 1] > s->lo_ms);
+}
+
+/** Samples that a blob holds instead of buckets, as if a raw part had them: late ones of their times replace them.
+ * @return 1, 0 it holds buckets, error */
+static int take_samples(const struct blob *b, struct str bytes)
+{
+    struct rollup_reader *r = b->r;
+    size_t split = r->raw.n;
+    int rc = rollup_samples(bytes, &r->own);
+
+    if (rc <= 0) {
+        return rc;
+    }
+    if (samples_room(&r->raw, r->own.n) < 0) {
+        return -ERR_NOMEM;
+    }
+    for (size_t i = 0; i < r->own.n; i++) {
+        int64_t end = rollup_end(r->own.t_ms[i], b->resolution_ms);
+
+        if (end > b->how->lo_ms && end <= b->how->hi_ms &&
+            !part_hides_time(b->at, r->own.t_ms[i])) {
+            put(&r->raw, r->own.t_ms[i], r->own.v[i]);
+        }
+    }
+    return samples_join(&r->raw, split) < 0 ? -ERR_NOMEM : 1;
+}
+
 static int take_blob(void *arg, struct str bytes)
 {
     struct blob *b = arg;
     struct rollup_reader *r = b->r;
-    int rc = rollup_decode(bytes, b->resolution_ms, columns_of(r->column), &r->one);
+    bool late = is_late(r, &r->plan->segments[r->segment]);
+    unsigned columns = columns_of(r->column) | (late ? ROLLUP_COUNT | ROLLUP_POINTS : 0u);
+    int rc = late ? take_samples(b, bytes) : 0;
 
+    if (rc != 0) {
+        return rc < 0 ? rc : 0;
+    }
+    rc = rollup_decode(bytes, b->resolution_ms, columns, &r->one);
     if (rc == 0) {
         clip(&r->one, b->how->lo_ms, b->how->hi_ms);
         if (part_hides(b->at->part)) {
-            drop_hidden(&r->one, b->at);
+            rollup_drop_hidden(&r->one, b->at);
         }
         rc = rollup_combine(&r->acc, &r->one);
     }
@@ -267,5 +307,6 @@ int rollup_read_end(struct rollup_reader *r, int rc)
     rollup_done(&r->acc);
     rollup_done(&r->one);
     samples_done(&r->raw);
+    samples_done(&r->own);
     return rc;
 }

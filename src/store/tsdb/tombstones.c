@@ -229,6 +229,10 @@ static bool still_needed(struct tsdb *db, const struct tombstone *t)
             needed = reaches(t, part_info(l->v[i])) && part_hides(l->v[i]);
         }
     }
+    for (size_t i = 0; !needed && i < db->parts.n;
+         i++) { /* raw parts that could not be rewritten */
+        needed = reaches(t, part_info(db->parts.v[i])) && part_hides(db->parts.v[i]);
+    }
     rwlock_unlock(&db->parts_lock);
     return needed;
 }
@@ -408,7 +412,9 @@ static int clean_days(struct tsdb *db, uint64_t seq, struct err *reterr)
             marked = marked || part_hides(v[end]);
             old += part_info(v[end])->seq_hi < seq ? 1 : 0;
         }
-        rc = marked ? merge_rewrite(db, v + i, old, seq, reterr) : 0;
+        rc = marked && !rollup_holds_raw(db, part_info(v[i])->day)
+                 ? merge_rewrite(db, v + i, old, seq, reterr)
+                 : 0;
         i = end;
     }
     parts_release(v, n);

@@ -21,6 +21,7 @@ static const uint64_t LOG_IDLE_BYTES = 16ull << 20;
 
 enum {
     BACKGROUND_MS = 1000,
+    RETENTION_ROUND_MS = 10 * 1000,
     PAUSE_MS = 20 * 1000,
     PAUSE_SAMPLES =
         4000, /* in that time: what a server says of itself every 15 s is far below it, and
@@ -322,7 +323,7 @@ static void merge_loop(void *arg)
         }
         if (clock_mono().ns >= next_retention.ns) {
             rollups_retention(db, clock_wall_ms());
-            next_retention = mono_add_ms(clock_mono(), 60000);
+            next_retention = mono_add_ms(clock_mono(), RETENTION_ROUND_MS);
         }
         mutex_lock(&db->bg_lock);
     }

@@ -37,7 +37,8 @@ struct tsdb_opts {
     const char *dir; /* made when missing; holds wal/, blocks, metadata */
     enum wal_sync wal_sync;
     int64_t
-        retention_ms; /* samples older than now - retention are refused and blocks dropped; 0: keep */
+        retention_ms; /* raw samples older than now - retention go once they are rolled up; 0: keep.
+                           * Refused is only what is older than every tier's retention. */
     int64_t future_ms; /* samples later than now + this are refused; default 10 min */
     uint64_t
         limits[TSDB_LIMIT_COUNT]; /* on series in the head; a new one beyond: -ERR_LIMIT naming the

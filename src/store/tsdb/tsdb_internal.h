@@ -47,7 +47,8 @@ struct tsdb {
     _Atomic int64_t budget_taken; /* of the head's memory; relaxed */
     atomic_bool over_budget;      /* relaxed: commits are refused */
     enum wal_sync wal_sync;
-    int64_t retention_ms;
+    int64_t retention_ms; /* of raw samples */
+    int64_t admit_ms;     /* the longest of any tier: older samples are refused; 0: none are */
     int64_t future_ms;
     uint64_t head_max_bytes;
     int64_t flush_interval_ms;
@@ -179,13 +180,28 @@ char *parts_path(const char *root, const struct part_info *info, const char *suf
 /** Rename a finished part into place below `root` and open it. */
 NODISCARD int parts_publish(struct tsdb *db, const char *root, const char *tmp,
                             const struct part_info *info, struct part **ret, struct err *reterr);
-/** Call fn with the joined samples of every series of some parts of a day (in flush order), in order of labels.
- * @param progress  may be NULL: permille done */
+
+/** A series that some of the parts walked have. */
+struct parts_series {
+    struct labels labels;
+    const struct part_cursor *const *at; /* at the series, in the order of the parts */
+    size_t n;
+};
+
+typedef int parts_series_fn(void *arg, const struct parts_series *s, struct err *reterr);
+typedef int parts_samples_fn(void *arg, struct labels labels, const struct samples *s,
+                             struct err *reterr);
+
+/** Call fn for every series of some parts of a day, in order of labels. @param progress  may be NULL: permille done */
+NODISCARD int parts_walk_series(struct tsdb *db, struct part *const *parts, size_t n,
+                                _Atomic uint32_t *progress, parts_series_fn *fn, void *arg,
+                                struct err *reterr);
+/** The same of raw parts in flush order, with the samples joined as a query would see them. */
 NODISCARD int parts_walk(struct tsdb *db, struct part *const *parts, size_t n,
-                         _Atomic uint32_t *progress,
-                         int (*fn)(void *arg, struct labels labels, const struct samples *s,
-                                   struct err *reterr),
-                         void *arg, struct err *reterr);
+                         _Atomic uint32_t *progress, parts_samples_fn *fn, void *arg,
+                         struct err *reterr);
+/** Join the samples of a raw part's series to those of earlier parts. */
+NODISCARD int parts_join(const struct part_cursor *at, struct samples *dst, struct err *reterr);
 
 /** Takes maint. */
 NODISCARD int flush_head(struct tsdb *db, struct err *reterr);
