@@ -74,7 +74,7 @@ void rolled_note(struct eval *ev, const struct series_selection *s, const struct
         int64_t until = v[i].until_ms < max_ms ? v[i].until_ms : max_ms;
         char from_text[CLOCK_RFC3339_SIZE];
         char until_text[CLOCK_RFC3339_SIZE];
-        char resolution[16];
+        char resolution[24];
 
         ev->resolution_ms =
             v[i].resolution_ms > ev->resolution_ms ? v[i].resolution_ms : ev->resolution_ms;
