@@ -91,8 +91,9 @@ static bool count_whole(struct aggregate *g, const struct source *src, int *ret_
     size_t first = bucket_of(g, src->min_ns);
     uint32_t index;
 
-    if (g->by != NULL || g->qu.q->filter != NULL || src->min_ns < g->qu.q->min_ns ||
-        src->max_ns >= g->qu.q->max_ns || bucket_of(g, src->max_ns) != first) {
+    if (g->by != NULL || g->qu.q->filter != NULL || part_deleted(src->part, src->block) != NULL ||
+        src->min_ns < g->qu.q->min_ns || src->max_ns >= g->qu.q->max_ns ||
+        bucket_of(g, src->max_ns) != first) {
         return false;
     }
     g->qu.stats.blocks_pruned++;

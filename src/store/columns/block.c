@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/hash.h"
+#include "store/columns/bloom.h"
 #include "store/columns/ints.h"
 #include "store/columns/rowcodec.h"
 
@@ -104,10 +105,12 @@ static int open_bytes(struct block *b, struct str bytes)
     }
     for (size_t i = 0; i < n; i++) {
         struct block_col *c = &b->cols[i];
+        const uint8_t *from = dir.p;
 
         if (!read_col(&dir, &payload, b->entry->rows_n, c) || !core_type_ok(c)) {
             return block_corrupt(b, "directory entry");
         }
+        c->head = str_of((const char *)from, (size_t)(dir.p - from));
         if (c->id == COL_ATTR) {
             b->attrs[b->attrs_n++] = c;
         } else if (b->core[c->id] != NULL) {
@@ -132,6 +135,7 @@ int block_open(const struct part *p, uint32_t index, struct arena *a, struct blo
     *ret = (struct block){.part = p,
                           .entry = part_block(p, index),
                           .index = index,
+                          .deleted = part_deleted(p, index),
                           .a = a,
                           .tools = tools,
                           .text = &tools->text,
@@ -314,7 +318,7 @@ int block_bloom(struct block *b, struct block_col *c, struct str *ret)
     if (c->bloom.n != 0 && !b->unchecked && crc32c(0, c->bloom.p, c->bloom.n) != c->bloom_crc) {
         return block_corrupt(b, "checksum of a bloom filter");
     }
-    *ret = c->bloom;
+    *ret = part_has_blooms(b->part) && c->bloom.n % BLOOM_BLOCK == 0 ? c->bloom : str_of(NULL, 0);
     return 0;
 }
 

@@ -29,6 +29,7 @@ struct block_col {
     uint32_t raw_bytes;
     struct str stored;
     uint32_t crc;
+    struct str head;  /* its bytes in the directory */
     struct str bloom; /* empty: none */
     uint32_t bloom_crc;
     int64_t min; /* I64; of F64 the bits */
@@ -66,8 +67,9 @@ struct block {
     uint32_t shapes_n;
     const int64_t *shape_of; /* per row; NULL: all rows have shape 0 */
     bool shapes_ready;
-    uint32_t decoded_n;  /* columns decoded so far */
-    uint64_t read_bytes; /* of these, as stored */
+    const uint64_t *deleted; /* bits of rows that are gone; NULL: none */
+    uint32_t decoded_n;      /* columns decoded so far */
+    uint64_t read_bytes;     /* of these, as stored */
     bool unchecked; /* checksums are not looked at: only for the fuzzer, which never finds them */
     struct err *reterr;
 };
@@ -108,7 +110,7 @@ static inline size_t block_words(const struct block *b)
 
 /* block_filter.c */
 
-/** Rows that pass, as bits; NULL filter: all. @return 1 when rows may pass, 0 when surely none does */
+/** Rows that pass and are not deleted, as bits; NULL filter: all. @return 1 when rows may pass, 0 when surely none does */
 NODISCARD int block_filter(struct block *b, const struct filter *f, uint64_t *bits);
 /** Clear the bits of rows outside [min_ns, max_ns). */
 NODISCARD int block_filter_time(struct block *b, int64_t min_ns, int64_t max_ns, uint64_t *bits);

@@ -27,4 +27,10 @@ size_t block_raw_bytes(const struct block_builder *b);
  * -ERR_NOMEM, -ERR_TOO_LARGE */
 NODISCARD int64_t block_finish(struct block_builder *b, struct buf *dst);
 
+struct block;
+/** Append a block that was read, column by column as it is stored, but with its rows' resource and scopes
+ * replaced. @return bytes of the directory, or -ERR_NOMEM, -ERR_TOO_LARGE */
+NODISCARD int64_t block_relocate(const struct block *b, uint32_t resource, const int64_t *scopes,
+                                 struct buf *dst);
+
 #endif

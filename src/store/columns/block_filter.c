@@ -565,13 +565,17 @@ static int filter_bits(struct block *b, const struct filter *f, uint64_t *bits)
 
 int block_filter(struct block *b, const struct filter *f, uint64_t *bits)
 {
+    static const struct filter ALL = {.type = FILTER_TRUE};
     int rc;
 
-    if (f == NULL) {
+    if (f == NULL && b->deleted == NULL) {
         bits_all(b, bits);
         return 1;
     }
-    rc = filter_bits(b, f, bits);
+    rc = filter_bits(b, f != NULL ? f : &ALL, bits);
+    for (size_t i = 0; i < block_words(b) && rc == 0 && b->deleted != NULL; i++) {
+        bits[i] &= ~b->deleted[i];
+    }
     return rc < 0 ? rc : bits_any(b, bits) ? 1 : 0;
 }
 

@@ -1,131 +1,115 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Double hashing (Kirsch and Mitzenmacher 2006) on 64-bit words.
+ * The upper half of a hash chooses the block, the lower half one bit per lane by multiplication with odd
+ * constants.
  */
 #include "store/columns/bloom.h"
 
-#include "base/hash.h"
 #include "store/columns/text.h"
 
-static bool set_grow(struct bloom_builder *b)
+enum { LANES = 8 };
+
+static const uint32_t SALTS[LANES] = {0x9e3779b1u, 0x85ebca6bu, 0xc2b2ae35u, 0x27d4eb2fu,
+                                      0x165667b1u, 0xd3a2646du, 0xfd7046c5u, 0xb55a4f09u};
+
+static size_t block_of(uint64_t hash, size_t blocks)
 {
-    size_t n = b->set_n != 0 ? b->set_n * 2 : 1024;
-    uint64_t *set = mem_try_calloc(n, sizeof(*set));
+    return (size_t)((hash >> 32) * blocks >> 32);
+}
 
-    if (set == NULL) {
-        return false;
+static void lanes_of(uint64_t hash, uint32_t lanes[LANES])
+{
+    for (int i = 0; i < LANES; i++) {
+        lanes[i] = (uint32_t)1 << ((uint32_t)hash * SALTS[i] >> 27);
     }
-    for (size_t i = 0; i < b->set_n; i++) {
-        size_t at = b->set[i] & (n - 1);
-
-        if (b->set[i] == 0) {
-            continue;
-        }
-        while (set[at] != 0) {
-            at = (at + 1) & (n - 1);
-        }
-        set[at] = b->set[i];
-    }
-    mem_free(b->set);
-    b->set = set;
-    b->set_n = n;
-    return true;
 }
 
 void bloom_add(struct bloom_builder *b, uint64_t hash)
 {
     size_t at;
 
-    hash = hash != 0 ? hash : 1;
-    if (b->failed || ((b->n + 1) * 2 > b->set_n && !set_grow(b))) {
-        b->failed = true;
+    hash = hash != 0 ? hash : 1; /* zero marks an empty place */
+    at = (size_t)(hash >> 52);
+    if (UNLIKELY(b->recent == NULL)) {
+        b->recent = mem_try_calloc(BLOOM_RECENT, sizeof(*b->recent));
+        if (b->recent == NULL) {
+            b->failed = true;
+            return;
+        }
+    }
+    if (b->recent[at] == hash) {
         return;
     }
-    at = hash & (b->set_n - 1);
-    while (b->set[at] != 0 && b->set[at] != hash) {
-        at = (at + 1) & (b->set_n - 1);
+    b->recent[at] = hash;
+    if (!vec_push(&b->list, hash)) {
+        b->failed = true;
     }
-    if (b->set[at] == 0) {
-        b->set[at] = hash;
-        b->n++;
-    }
+}
+
+static void add_token(void *arg, struct str token, uint64_t hash)
+{
+    (void)token;
+    bloom_add(arg, hash);
 }
 
 void bloom_add_text(struct bloom_builder *b, struct str text)
 {
-    struct str token;
-
-    while (text_next_token(&text, &token)) {
-        bloom_add(b, text_token_hash(token));
-    }
-}
-
-static void probe(uint64_t hash, uint64_t *ret_at, uint64_t *ret_step)
-{
-    *ret_at = hash;
-    *ret_step = (hash >> 32) | (hash << 32 | 1);
+    text_each_token(text, add_token, b);
 }
 
 size_t bloom_finish(struct bloom_builder *b, struct buf *dst)
 {
-    size_t words = (b->n * BLOOM_BITS_PER_HASH + 63) / 64;
-    size_t start = dst->n;
-    bool ok = b->n != 0 && !b->failed;
-    char *p = ok ? buf_reserve(dst, words * 8) : NULL;
+    size_t blocks = (b->list.n * BLOOM_BITS_PER_HASH + BLOOM_BLOCK * 8 - 1) / (BLOOM_BLOCK * 8);
+    size_t bytes = blocks * BLOOM_BLOCK;
+    bool ok = b->list.n != 0 && !b->failed;
+    char *p = ok ? buf_reserve(dst, bytes) : NULL;
 
     if (p != NULL) {
-        uint64_t *bits = mem_try_calloc(words, 8);
+        memset(p, 0, bytes);
+        for (size_t i = 0; i < b->list.n; i++) {
+            char *block = p + block_of(b->list.v[i], blocks) * BLOOM_BLOCK;
+            uint32_t lanes[LANES];
+            uint32_t old[LANES];
 
-        for (size_t i = 0; bits != NULL && i < b->set_n; i++) {
-            uint64_t at;
-            uint64_t step;
-
-            if (b->set[i] == 0) {
-                continue;
+            lanes_of(b->list.v[i], lanes);
+            memcpy(old, block, sizeof(old));
+            for (int k = 0; k < LANES; k++) {
+                old[k] |= lanes[k];
             }
-            probe(b->set[i], &at, &step);
-            for (int k = 0; k < BLOOM_PROBES; k++, at += step) {
-                uint64_t bit = at % (words * 64);
-
-                bits[bit / 64] |= (uint64_t)1 << (bit % 64);
-            }
+            memcpy(block, old, sizeof(old));
         }
-        if (bits != NULL) {
-            memcpy(p, bits, words * 8);
-            dst->n += words * 8;
-        }
-        mem_free(bits);
+        dst->n += bytes;
     }
-    if (b->set != NULL && b->n != 0) {
-        memset(b->set, 0, b->set_n * sizeof(*b->set));
+    if (b->recent != NULL && b->list.n != 0) {
+        memset(b->recent, 0, BLOOM_RECENT * sizeof(*b->recent));
     }
-    b->n = 0;
+    vec_clear(&b->list);
     b->failed = false;
-    return dst->n - start;
+    return p != NULL ? bytes : 0;
 }
 
 void bloom_builder_done(struct bloom_builder *b)
 {
-    mem_free(b->set);
+    mem_free(b->recent);
+    vec_done(&b->list);
     *b = (struct bloom_builder){0};
 }
 
 bool bloom_has(struct str filter, uint64_t hash)
 {
-    uint64_t bits = filter.n * 8;
-    uint64_t at;
-    uint64_t step;
+    const char *block;
+    uint32_t lanes[LANES];
+    uint32_t have[LANES];
+    uint32_t missing = 0;
 
     hash = hash != 0 ? hash : 1;
-    probe(hash, &at, &step);
-    for (int k = 0; k < BLOOM_PROBES; k++, at += step) {
-        uint64_t bit = at % bits;
-
-        if (((uint8_t)filter.p[bit / 8] >> (bit % 8) & 1) == 0) {
-            return false;
-        }
+    block = filter.p + block_of(hash, filter.n / BLOOM_BLOCK) * BLOOM_BLOCK;
+    lanes_of(hash, lanes);
+    memcpy(have, block, sizeof(have));
+    for (int k = 0; k < LANES; k++) {
+        missing |= lanes[k] & ~have[k];
     }
-    return true;
+    return missing == 0;
 }
 
 bool bloom_may_match(struct str filter, struct str text, enum bloom_text kind)

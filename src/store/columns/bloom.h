@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A Bloom filter over hashes (tokens of a text column, names of rare attributes): 8 bits per distinct hash
- * and 4 probes give about 2.4 % false positives. No false negatives.
+ * A Bloom filter over hashes (tokens of a text column, names of rare attributes): blocks of 32 bytes, 8 bits a
+ * hash, each in its own 32-bit lane of one block (Putze, Sanders, Singler 2007, "Cache-, Hash- and
+ * Space-Efficient Bloom Filters"), so that a look-up touches one cache line. About 8 bits per distinct hash
+ * give 3 % false positives. No false negatives.
  */
 #ifndef STORE_COLUMNS_BLOOM_H
 #define STORE_COLUMNS_BLOOM_H
@@ -9,23 +11,23 @@
 #include "base/vec.h"
 #include "store/columns/wire.h"
 
-enum { BLOOM_BITS_PER_HASH = 8, BLOOM_PROBES = 4 };
+enum { BLOOM_BITS_PER_HASH = 8, BLOOM_BLOCK = 32, BLOOM_RECENT = 4096 };
 
-/** Gathers distinct hashes; reused between columns. Zeroed struct to start. */
+/** Gathers hashes; one that came a moment ago is not taken again. Reused between columns. Zeroed struct to start. */
 struct bloom_builder {
-    uint64_t *set; /* open addressing, 0 is empty */
-    size_t set_n;  /* power of two */
-    size_t n;
+    uint64_t *recent; /* BLOOM_RECENT, by the hash's upper bits */
+    VEC(uint64_t) list;
     bool failed; /* memory was refused: the column gets no filter */
 };
 
 void bloom_add(struct bloom_builder *b, uint64_t hash);
+/** All tokens of a text. */
 void bloom_add_text(struct bloom_builder *b, struct str text);
 /** Append the filter and start over. @return bytes written; 0 when there is nothing or it failed */
 size_t bloom_finish(struct bloom_builder *b, struct buf *dst);
 void bloom_builder_done(struct bloom_builder *b);
 
-/** May the hash be in the filter? `filter.n` is a multiple of 8, not 0. */
+/** May the hash be in the filter? `filter.n` is a multiple of BLOOM_BLOCK, not 0. */
 bool bloom_has(struct str filter, uint64_t hash);
 
 /** Which of a text's tokens are surely whole in a value that holds it. */

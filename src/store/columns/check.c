@@ -73,7 +73,7 @@ static int check_part(const struct part_at *at, const struct check_report *repor
     struct err e = {0};
     uint64_t rows = 0;
     uint64_t bytes = 0;
-    int rc = columns_part_open(at->path, at->day, at->seq, &p, &e);
+    int rc = columns_part_open(at->path, at->day, at->seq, 0, &p, &e);
 
     if (rc == 0) {
         rows = part_rows(p);

@@ -56,6 +56,8 @@ static void stats_init(struct columns *c)
                                       "Bytes written into parts.");
     st->expired_parts = stats_counter(s, "bongsu_columns_parts_dropped_total", signal,
                                       "Parts dropped by retention or the size budget.");
+    st->deleted =
+        stats_counter(s, "bongsu_columns_rows_deleted_total", signal, "Rows deleted by filter.");
     st->scans = stats_counter(s, "bongsu_columns_queries_total", signal, "Queries run.");
     st->scanned_rows = stats_counter(s, "bongsu_columns_query_rows_scanned_total", signal,
                                      "Rows that queries looked at.");
@@ -410,7 +412,7 @@ void columns_status(struct columns *c, struct columns_status *ret)
     for (size_t i = 0; i < c->parts.n; i++) {
         const struct part *p = c->parts.v[i];
 
-        s.rows += part_rows(p);
+        s.rows += part_rows(p) - part_deleted_rows(p);
         s.disk_bytes += part_bytes(p);
         s.oldest_ns = part_min_ns(p) < s.oldest_ns ? part_min_ns(p) : s.oldest_ns;
         s.newest_ns = part_max_ns(p) > s.newest_ns ? part_max_ns(p) : s.newest_ns;
@@ -436,7 +438,7 @@ size_t columns_days(struct columns *c, struct columns_day *dst, size_t cap)
             dst[n++] = (struct columns_day){.day = part_day(p)};
         }
         dst[n - 1].bytes += part_bytes(p);
-        dst[n - 1].rows += part_rows(p);
+        dst[n - 1].rows += part_rows(p) - part_deleted_rows(p);
     }
     mutex_unlock(&c->lock);
     return n;

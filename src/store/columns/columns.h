@@ -234,16 +234,23 @@ NODISCARD int columns_flush(struct columns *c, struct err *reterr);
  * @return 0, -ERR_IO, -ERR_NOSPACE, -ERR_EXISTS */
 NODISCARD int columns_snapshot(struct columns *c, const char *dst, struct err *reterr);
 NODISCARD int columns_compact(struct columns *c, struct err *reterr);
+/** Delete the rows stored now that pass (q->filter NULL: all of the time range): no query finds them any more
+ * when this returns, and never again after a crash. Their bytes go when the background thread has rewritten the
+ * parts (job "merge"). Rows that are appended meanwhile or later are not looked at. One deletion at a time;
+ * waits for a flush or merge at work. @return 0; what a flush can return; -ERR_CANCELED, -ERR_TIMEOUT and then
+ * nothing was deleted */
+NODISCARD int columns_delete(struct columns *c, const struct columns_query *q, uint64_t *ret_rows,
+                             struct err *reterr);
 /** For the size budget: the part of the oldest day whose newest row is oldest; that row's time and the part's
  * bytes (INT64_MAX when none), and drop it. */
 int64_t columns_oldest_part_ns(struct columns *c, uint64_t *ret_bytes);
 NODISCARD int columns_drop_oldest_part(struct columns *c, struct err *reterr);
 
 /** Background work, for the jobs page. */
-enum { COLUMNS_JOBS = 3 };
+enum { COLUMNS_JOBS = 4 };
 
 struct columns_job {
-    const char *name; /* "flush", "merge", "retention" */
+    const char *name; /* "flush", "merge", "retention", "delete" */
     bool running;
     double progress;          /* 0..1 of the run at hand or of the last one */
     int64_t last_duration_ms; /* 0 before the first run */

@@ -22,6 +22,7 @@ struct columns_stats {
     struct counter *merged_rows;
     struct counter *written_bytes;
     struct counter *expired_parts;
+    struct counter *deleted;
     struct counter *scans;
     struct counter *scanned_rows;
     struct counter *blocks_read;
@@ -33,7 +34,7 @@ struct columns_stats {
     struct timing *merge_time;
 };
 
-enum columns_job_kind { JOB_FLUSH, JOB_MERGE, JOB_RETENTION, JOB_COUNT };
+enum columns_job_kind { JOB_FLUSH, JOB_MERGE, JOB_RETENTION, JOB_DELETE, JOB_COUNT };
 
 /** guarded by: columns.lock */
 struct job_state {
@@ -63,6 +64,7 @@ struct columns {
     uint64_t memory_bytes; /* of active and sealed */
     bool stop;
     bool flush_wanted;
+    bool rewrite_wanted; /* parts have masks of deleted rows */
     struct job_state jobs[JOB_COUNT];
 
     struct mutex tail_lock; /* subscriptions */
@@ -114,6 +116,7 @@ struct change {
     size_t add_n;
     struct part **remove; /* their files go once the manifest is without them */
     size_t remove_n;
+    bool keep_files;     /* `add` are the same files with other masks */
     size_t flushed_gens; /* as many of columns.sealed are in `add` now */
     uint64_t flushed_id; /* 0: unchanged */
 };

@@ -128,7 +128,7 @@ static int finish_part(struct flush *f)
     f->writer = NULL;
     part_path(f->c, f->day, f->seq, path, sizeof(path));
     rc = columns_part_writer_finish(w, &bytes, f->reterr);
-    rc = rc < 0 ? rc : columns_part_open(path, f->day, f->seq, &p, f->reterr);
+    rc = rc < 0 ? rc : columns_part_open(path, f->day, f->seq, 0, &p, f->reterr);
     if (rc < 0) {
         return rc;
     }

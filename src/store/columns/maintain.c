@@ -53,7 +53,7 @@ void job_end(struct columns *c, enum columns_job_kind kind, bool ok, int64_t dur
 
 size_t columns_jobs(struct columns *c, struct columns_job dst[COLUMNS_JOBS])
 {
-    static const char *const NAMES[JOB_COUNT] = {"flush", "merge", "retention"};
+    static const char *const NAMES[JOB_COUNT] = {"flush", "merge", "retention", "delete"};
 
     _Static_assert((int)JOB_COUNT == (int)COLUMNS_JOBS, "one name and one slot per job");
     mutex_lock(&c->lock);
@@ -232,15 +232,17 @@ void columns_background(void *arg)
     while (!c->stop) {
         bool due = clock_mono().ns >= retry.ns;
         bool flush = due && flush_due(c);
+        bool rewrite = due && c->rewrite_wanted;
         bool ok = true;
 
-        if (!flush && clock_mono().ns < next_retention.ns) {
+        if (!flush && !rewrite && clock_mono().ns < next_retention.ns) {
             cond_wait_ms(&c->work, &c->lock, due ? WAKE_MS : RETRY_MS / 5);
             continue;
         }
+        c->rewrite_wanted = c->rewrite_wanted && !rewrite;
         mutex_unlock(&c->lock);
-        if (flush) {
-            ok = run_flush(c) && run_merge(c);
+        if (flush || rewrite) {
+            ok = (!flush || run_flush(c)) && run_merge(c);
         }
         if (clock_mono().ns >= next_retention.ns) {
             retention(c);
@@ -250,6 +252,7 @@ void columns_background(void *arg)
             retry = mono_add_ms(clock_mono(), RETRY_MS);
         }
         mutex_lock(&c->lock);
+        c->rewrite_wanted = c->rewrite_wanted || (rewrite && !ok);
     }
     mutex_unlock(&c->lock);
 }

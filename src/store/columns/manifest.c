@@ -22,6 +22,7 @@ enum { PATH_LEN = 4096, MANIFEST_MAX = 64 << 20 };
 struct listed {
     uint32_t day;
     uint64_t seq;
+    uint64_t mask; /* of deleted rows; 0: none */
 };
 
 struct manifest {
@@ -77,6 +78,7 @@ static bool manifest_line(struct manifest *m, struct str line)
     struct str word;
     uint64_t day;
     uint64_t seq;
+    uint64_t mask = 0;
 
     if (!str_split(&line, ' ', &word)) {
         return false;
@@ -91,7 +93,8 @@ static bool manifest_line(struct manifest *m, struct str line)
         return take_u64(&line, &m->next_seq);
     }
     return str_eq(word, STR("part")) && take_u64(&line, &day) && take_u64(&line, &seq) &&
-           day <= 99999999 && vec_push(&m->parts, (struct listed){(uint32_t)day, seq});
+           (line.n == 0 || take_u64(&line, &mask)) && day <= 99999999 &&
+           vec_push(&m->parts, (struct listed){(uint32_t)day, seq, mask});
 }
 
 /* Last line is "crc <8 hex>" over everything before it. */
@@ -138,7 +141,13 @@ static int manifest_write(struct columns *c, const struct manifest *m, struct er
                (unsigned long long)m->flushed_id, (unsigned long long)m->next_id,
                (unsigned long long)m->next_seq);
     for (size_t i = 0; i < m->parts.n; i++) {
-        buf_printf(&b, "part %u %llu\n", m->parts.v[i].day, (unsigned long long)m->parts.v[i].seq);
+        const struct listed *l = &m->parts.v[i];
+
+        buf_printf(&b, "part %u %llu", l->day, (unsigned long long)l->seq);
+        if (l->mask != 0) {
+            buf_printf(&b, " %llu", (unsigned long long)l->mask);
+        }
+        buf_add_byte(&b, '\n');
     }
     buf_printf(&b, "crc %08x\n", crc32c(0, b.data, b.n));
     rc = buf_status(&b);
@@ -311,7 +320,7 @@ static int open_listed(struct columns *c, const struct listed *l, struct err *re
     int rc;
 
     part_path(c, l->day, l->seq, path, sizeof(path));
-    rc = columns_part_open(path, l->day, l->seq, &p, reterr);
+    rc = columns_part_open(path, l->day, l->seq, l->mask, &p, reterr);
     if (rc == -ERR_NOT_FOUND) { /* moved away by hand */
         log_error("columns", "a part is missing, going on without it", L_CSTR("path", path));
         return 0;
@@ -364,7 +373,7 @@ static bool is_removed(const struct change *ch, const struct part *p)
 
 static bool list_part(struct manifest *m, const struct part *p)
 {
-    return vec_push(&m->parts, (struct listed){part_day(p), part_seq(p)});
+    return vec_push(&m->parts, (struct listed){part_day(p), part_seq(p), part_mask(p)});
 }
 
 /* Readers see the new set from here on. */
@@ -398,6 +407,18 @@ static void switch_over(struct columns *c, const struct change *ch)
     mutex_unlock(&c->lock);
 }
 
+/* The mask a part had before it got a newer one. */
+static void remove_mask(struct columns *c, const struct part *p)
+{
+    char path[PATH_LEN];
+
+    if (part_mask(p) != 0) {
+        snprintf(path, sizeof(path), "%.3900s/mask.%llu", columns_part_dir(p),
+                 (unsigned long long)part_mask(p));
+        ignore_result(c->opts.vfs->unlink(c->opts.vfs->ctx, path), "it goes with the part");
+    }
+}
+
 int columns_publish(struct columns *c, const struct change *ch, struct err *reterr)
 {
     struct manifest m = {.next_seq = c->next_seq,
@@ -428,8 +449,12 @@ int columns_publish(struct columns *c, const struct change *ch, struct err *rete
     }
     switch_over(c, ch);
     for (size_t i = 0; i < ch->remove_n; i++) {
-        ignore_result(vfs_remove_tree(c->opts.vfs, columns_part_dir(removed[i]), NULL),
-                      "not in the manifest: removed at the next start");
+        if (ch->keep_files) {
+            remove_mask(c, removed[i]);
+        } else {
+            ignore_result(vfs_remove_tree(c->opts.vfs, columns_part_dir(removed[i]), NULL),
+                          "not in the manifest: removed at the next start");
+        }
         columns_part_unref(removed[i]);
     }
     return 0;

@@ -13,6 +13,7 @@
 #include "io/vfs.h"
 #include "store/columns/block_format.h"
 #include "store/columns/ints.h"
+#include "store/columns/mask.h"
 #include "store/columns/part_format.h"
 
 struct part {
@@ -28,13 +29,18 @@ struct part {
     struct str *tables; /* resources, then scopes */
     const struct trace_page *pages;
     uint32_t pages_n;
+    uint64_t mask_number;
+    struct mask *mask; /* NULL: no row is deleted */
 };
+
+enum { MASK_MAX = 1 << 30 };
 
 static void part_free(struct part *p)
 {
     vfs_unmap(&p->data);
     vfs_unmap(&p->index);
     vfs_unmap(&p->traces);
+    mask_free(p->mask);
     mem_free(p->tables);
     mem_free(p->dir);
     mem_free(p);
@@ -80,7 +86,7 @@ static int check_header(struct part *p, struct err *reterr)
     if (p->index.n < sizeof(*h) || memcmp(h->magic, PART_MAGIC, 4) != 0) {
         return corrupt(p, "index", "not the index of a part", reterr);
     }
-    if (h->version != PART_VERSION) {
+    if ((h->version != PART_VERSION && h->version != PART_VERSION_OLD)) {
         return err_set(reterr, ERR_UNSUPPORTED, "%s/index has version %u, this program knows %d",
                        p->dir, h->version, PART_VERSION);
     }
@@ -190,7 +196,30 @@ static int check_traces(struct part *p, struct err *reterr)
     return 0;
 }
 
-int columns_part_open(const char *dir, uint32_t day, uint64_t seq, struct part **ret,
+static int open_mask(struct part *p, struct err *reterr)
+{
+    char path[4096];
+    char *text;
+    size_t n;
+    int rc;
+
+    if (p->mask_number == 0) {
+        return 0;
+    }
+    snprintf(path, sizeof(path), "%.3900s/mask.%llu", p->dir, (unsigned long long)p->mask_number);
+    rc = vfs_read_file(vfs_real(), path, MASK_MAX, &text, &n, reterr);
+    if (rc < 0) {
+        return rc == -ERR_NOT_FOUND ? corrupt(p, "mask", "it is missing", reterr) : rc;
+    }
+    rc = mask_parse(str_of(text, n), p->blocks, p->h->blocks_n, &p->mask, reterr);
+    if (rc < 0) {
+        err_prefix(reterr, "%s", path);
+    }
+    mem_free(text);
+    return rc;
+}
+
+int columns_part_open(const char *dir, uint32_t day, uint64_t seq, uint64_t mask, struct part **ret,
                       struct err *reterr)
 {
     struct part *p = mem_try_calloc(1, sizeof(*p));
@@ -203,6 +232,7 @@ int columns_part_open(const char *dir, uint32_t day, uint64_t seq, struct part *
     p->dir = mem_xstrdup(dir);
     p->day = day;
     p->seq = seq;
+    p->mask_number = mask;
     rc = map_file(p, "index", &p->index, reterr);
     rc = rc < 0 ? rc : map_file(p, "data", &p->data, reterr);
     rc = rc < 0 ? rc : map_file(p, "traces", &p->traces, reterr);
@@ -210,6 +240,7 @@ int columns_part_open(const char *dir, uint32_t day, uint64_t seq, struct part *
     rc = rc < 0 ? rc : check_blocks(p, reterr);
     rc = rc < 0 ? rc : check_tables(p, reterr);
     rc = rc < 0 ? rc : check_traces(p, reterr);
+    rc = rc < 0 ? rc : open_mask(p, reterr);
     if (rc < 0) {
         part_free(p);
         return rc;
@@ -251,6 +282,26 @@ int64_t part_max_ns(const struct part *p)
 uint64_t part_rows(const struct part *p)
 {
     return p->h->rows_n;
+}
+
+uint64_t part_mask(const struct part *p)
+{
+    return p->mask_number;
+}
+
+uint64_t part_deleted_rows(const struct part *p)
+{
+    return p->mask != NULL ? mask_rows(p->mask) : 0;
+}
+
+const uint64_t *part_deleted(const struct part *p, uint32_t block)
+{
+    return p->mask != NULL ? mask_of_block(p->mask, block) : NULL;
+}
+
+bool part_has_blooms(const struct part *p)
+{
+    return p->h->version == PART_VERSION;
 }
 
 uint64_t part_bytes(const struct part *p)
@@ -366,6 +417,25 @@ int part_traces_blocks(const struct part *p, const uint64_t *fingerprints, size_
         }
     }
     return 0;
+}
+
+int part_each_trace(const struct part *p,
+                    int (*fn)(void *arg, uint64_t fingerprint, uint32_t block), void *arg,
+                    struct err *reterr)
+{
+    struct open_page o = {.open = false};
+    int rc = 0;
+
+    for (uint32_t i = 0; i < p->pages_n && rc == 0; i++) {
+        rc = open_page(p, i, &o, reterr);
+        for (uint32_t k = 0; k < p->pages[i].entries_n && rc == 0; k++) {
+            if ((uint64_t)o.blocks[k] >= p->h->blocks_n) {
+                return corrupt(p, "traces", "a block that is not there", reterr);
+            }
+            rc = fn(arg, (uint64_t)o.fps[k], (uint32_t)o.blocks[k]);
+        }
+    }
+    return rc;
 }
 
 int part_trace_blocks(const struct part *p, const uint8_t id[16], block_list *ret,

@@ -29,9 +29,10 @@ struct block_entry {
 };
 
 /** Map and check a part. The index is verified whole, blocks when they are read.
+ * @param mask  number of the mask of deleted rows; 0: none
  * @return 0; -ERR_CORRUPT and -ERR_IO name the file; -ERR_UNSUPPORTED: a newer version wrote it */
-NODISCARD int columns_part_open(const char *dir, uint32_t day, uint64_t seq, struct part **ret,
-                                struct err *reterr);
+NODISCARD int columns_part_open(const char *dir, uint32_t day, uint64_t seq, uint64_t mask,
+                                struct part **ret, struct err *reterr);
 void columns_part_ref(struct part *p);
 void columns_part_unref(struct part *p); /* NULL is fine */
 
@@ -41,7 +42,13 @@ uint64_t part_seq(const struct part *p);
 enum columns_kind part_kind(const struct part *p);
 int64_t part_min_ns(const struct part *p);
 int64_t part_max_ns(const struct part *p);
-uint64_t part_rows(const struct part *p);
+uint64_t part_rows(const struct part *p); /* deleted ones as well */
+uint64_t part_mask(const struct part *p); /* number; 0: none */
+uint64_t part_deleted_rows(const struct part *p);
+/** Bits of the deleted rows of a block; NULL: none. */
+const uint64_t *part_deleted(const struct part *p, uint32_t block);
+/** Are its bloom filters of the present kind? Those of version 1 are not looked at. */
+bool part_has_blooms(const struct part *p);
 uint64_t part_bytes(const struct part *p); /* of its files */
 uint32_t part_blocks(const struct part *p);
 const struct block_entry *part_block(const struct part *p, uint32_t i);
@@ -61,5 +68,10 @@ NODISCARD int part_trace_blocks(const struct part *p, const uint8_t id[16], bloc
 /** The same for many traces, given as rising fingerprints; a block may be listed more than once. */
 NODISCARD int part_traces_blocks(const struct part *p, const uint64_t *fingerprints, size_t n,
                                  block_list *ret, struct err *reterr);
+
+/** Every entry of the trace index, by rising fingerprint. */
+NODISCARD int part_each_trace(const struct part *p,
+                              int (*fn)(void *arg, uint64_t fingerprint, uint32_t block), void *arg,
+                              struct err *reterr);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "store/columns/part.h"
 
-enum { PART_VERSION = 1, TRACE_PAGE = 256 };
+enum { PART_VERSION = 2, PART_VERSION_OLD = 1, TRACE_PAGE = 256 };
 
 #define PART_MAGIC  "BGPX"
 #define TRACE_MAGIC "BGTX"

@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "io/vfs.h"
+#include "store/columns/block.h"
 #include "store/columns/block_build.h"
 #include "store/columns/block_format.h"
 #include "store/columns/ints.h"
@@ -45,6 +46,7 @@ struct part_writer {
     uint64_t data_bytes;
     VEC(struct block_entry) blocks;
     VEC(struct trace_entry) traces;
+    size_t traces_cut; /* those from here on are of the block being built */
     struct table resources;
     struct table scopes;
     struct arena keys; /* of the tables */
@@ -180,6 +182,21 @@ static int write_out(struct part_writer *w, struct err *reterr)
     return 0;
 }
 
+/* The block at w->out's end, from `at`, is complete: into the index. */
+static int keep_block(struct part_writer *w, size_t at, size_t dir_bytes, struct block_entry e,
+                      struct err *reterr)
+{
+    e.offset = w->data_bytes;
+    e.bytes = (uint32_t)(w->out.n - at);
+    e.dir_bytes = (uint32_t)dir_bytes;
+    e.dir_crc = crc32c(0, w->out.data + at, dir_bytes);
+    w->data_bytes += e.bytes;
+    if (!vec_push(&w->blocks, e)) {
+        return err_set(reterr, ERR_NOMEM, "no memory for the index of %s", w->dir);
+    }
+    return w->out.n >= WRITE_AT ? write_out(w, reterr) : 0;
+}
+
 static int cut_block(struct part_writer *w, struct err *reterr)
 {
     size_t at = w->out.n;
@@ -190,21 +207,16 @@ static int cut_block(struct part_writer *w, struct err *reterr)
         return 0;
     }
     w->cur.rows_n = (uint32_t)block_rows(w->builder);
+    w->cur.raw_bytes = raw < UINT32_MAX ? (uint32_t)raw : UINT32_MAX;
     dir = block_finish(w->builder, &w->out);
     if (dir < 0) {
         return err_set(reterr, (enum err_code) - dir, "block of %u rows for %s: %s", w->cur.rows_n,
                        w->dir, err_text((int)dir));
     }
-    w->cur.offset = w->data_bytes;
-    w->cur.bytes = (uint32_t)(w->out.n - at);
-    w->cur.dir_bytes = (uint32_t)dir;
-    w->cur.dir_crc = crc32c(0, w->out.data + at, (size_t)dir);
-    w->cur.raw_bytes = raw < UINT32_MAX ? (uint32_t)raw : UINT32_MAX;
-    w->data_bytes += w->cur.bytes;
-    if (!vec_push(&w->blocks, w->cur)) {
-        return err_set(reterr, ERR_NOMEM, "no memory for the index of %s", w->dir);
+    for (; w->traces_cut < w->traces.n; w->traces_cut++) {
+        w->traces.v[w->traces_cut].block = (uint32_t)w->blocks.n;
     }
-    return w->out.n >= WRITE_AT ? write_out(w, reterr) : 0;
+    return keep_block(w, at, (size_t)dir, w->cur, reterr);
 }
 
 static int row_begin(struct part_writer *w, int64_t time_ns, uint64_t stream, uint32_t resource,
@@ -240,11 +252,12 @@ static int row_begin(struct part_writer *w, int64_t time_ns, uint64_t stream, ui
         any |= trace[i];
     }
     if (any != 0) {
-        struct trace_entry e = {trace_fingerprint(trace), (uint32_t)w->blocks.n};
-        const struct trace_entry *last = w->traces.n != 0 ? &w->traces.v[w->traces.n - 1] : NULL;
+        struct trace_entry e = {trace_fingerprint(trace),
+                                0}; /* the block's number when it is cut */
+        const struct trace_entry *last =
+            w->traces.n != w->traces_cut ? &w->traces.v[w->traces.n - 1] : NULL;
 
-        if ((last == NULL || last->fingerprint != e.fingerprint || last->block != e.block) &&
-            !vec_push(&w->traces, e)) {
+        if ((last == NULL || last->fingerprint != e.fingerprint) && !vec_push(&w->traces, e)) {
             return err_set(reterr, ERR_NOMEM, "no memory for the trace index of %s", w->dir);
         }
     }
@@ -271,6 +284,58 @@ int part_writer_log(struct part_writer *w, const struct log_record *l, uint64_t 
     int rc = row_begin(w, l->time_ns, stream, resource, l->trace_id.b, reterr);
 
     return rc < 0 ? rc : row_added(w, block_add_log(w->builder, l, id, resource, scope), reterr);
+}
+
+int part_writer_copy(struct part_writer *w, const struct block *b, uint32_t resource,
+                     const int64_t *scopes, uint32_t *ret_number, struct err *reterr)
+{
+    struct block_entry e = *b->entry;
+    size_t at = w->out.n;
+    int64_t dir;
+
+    dir = block_relocate(b, resource, scopes, &w->out);
+    if (dir < 0) {
+        return err_set(reterr, (enum err_code) - dir, "block of %u rows for %s: %s", e.rows_n,
+                       w->dir, err_text((int)dir));
+    }
+    e.resource_min = resource;
+    e.resource_max = resource;
+    w->min_ns = e.min_ns < w->min_ns ? e.min_ns : w->min_ns;
+    w->max_ns = e.max_ns > w->max_ns ? e.max_ns : w->max_ns;
+    w->rows_n += e.rows_n;
+    *ret_number = (uint32_t)w->blocks.n;
+    return keep_block(w, at, (size_t)dir, e, reterr);
+}
+
+struct copied_traces {
+    struct part_writer *w;
+    const uint32_t *copied;
+};
+
+static int copy_trace(void *arg, uint64_t fingerprint, uint32_t block)
+{
+    struct copied_traces *t = arg;
+
+    if (t->copied[block] == 0) {
+        return 0;
+    }
+    return vec_push(&t->w->traces, (struct trace_entry){fingerprint, t->copied[block] - 1})
+               ? 0
+               : -ERR_NOMEM;
+}
+
+int part_writer_copy_traces(struct part_writer *w, const struct part *p, const uint32_t *copied,
+                            struct err *reterr)
+{
+    struct copied_traces t = {w, copied};
+    int rc = cut_block(w, reterr); /* rows' entries come first */
+
+    rc = rc < 0 ? rc : part_each_trace(p, copy_trace, &t, reterr);
+    w->traces_cut = w->traces.n;
+
+    return rc == -ERR_NOMEM
+               ? err_set(reterr, ERR_NOMEM, "no memory for the trace index of %s", w->dir)
+               : rc;
 }
 
 static int compare_traces(const void *pa, const void *pb)

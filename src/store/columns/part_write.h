@@ -27,6 +27,14 @@ NODISCARD int part_writer_span(struct part_writer *w, const struct span *s, uint
 NODISCARD int part_writer_log(struct part_writer *w, const struct log_record *l, uint64_t id,
                               uint64_t stream, uint32_t resource, uint32_t scope,
                               struct err *reterr);
+struct block;
+/** A whole block as it is, with its rows' resource and scopes by their numbers in this part. Its traces come
+ * with part_writer_copy_traces(). @param ret_number  of the block in this part */
+NODISCARD int part_writer_copy(struct part_writer *w, const struct block *b, uint32_t resource,
+                               const int64_t *scopes, uint32_t *ret_number, struct err *reterr);
+/** Index entries of the blocks copied from `p`. @param copied  per block: its number here + 1; 0: not copied */
+NODISCARD int part_writer_copy_traces(struct part_writer *w, const struct part *p,
+                                      const uint32_t *copied, struct err *reterr);
 /** Sync and rename; the writer is freed either way, and nothing is left behind on failure.
  * @param ret_bytes  written */
 NODISCARD int columns_part_writer_finish(struct part_writer *w, uint64_t *ret_bytes,

@@ -8,8 +8,6 @@
 #    include <emmintrin.h>
 #endif
 
-#include "base/hash.h"
-
 #define IS_TOKEN(c)                                                                            \
     (((c) >= 'a' && (c) <= 'z') || ((c) >= 'A' && (c) <= 'Z') || ((c) >= '0' && (c) <= '9') || \
      (c) == '_' || (c) >= 0x80)
@@ -49,27 +47,144 @@ bool text_next_token(struct str *rest, struct str *ret_token)
     return true;
 }
 
+/* Multiply and fold to 64 bits. */
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    __extension__ typedef unsigned __int128 wide;
+    wide r = (wide)a * b;
+
+    return (uint64_t)r ^ (uint64_t)(r >> 64);
+}
+
+/* Upper-case ASCII letters of eight bytes to lower case. */
+static uint64_t lower8(uint64_t x)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t heptets = x & (0x7f * ones);
+    uint64_t above = heptets + (0x7f - 'Z') * ones; /* bit 7: > 'Z' */
+    uint64_t from = heptets + (0x80 - 'A') * ones;  /* bit 7: >= 'A' */
+    uint64_t upper = from & ~above & ~x & (0x80 * ones);
+
+    return x | upper >> 2;
+}
+
+/* Up to 16 bytes, zero-filled, into the hash. */
+static uint64_t hash16(uint64_t h, uint64_t a, uint64_t b)
+{
+    return mix(lower8(a) ^ h ^ 0x2d358dccaa6c78a5u, lower8(b) ^ 0x8bb84b93962eacc9u);
+}
+
+/* The n low bytes. */
+static uint64_t low_bytes(uint64_t x, size_t n)
+{
+    return n >= 8 ? x : x & (((uint64_t)1 << (n * 8)) - 1);
+}
+
+static uint64_t hash_tail(uint64_t h, const char *p, size_t n)
+{
+    uint64_t w[2] = {0, 0};
+
+    memcpy(w, p, n);
+    return hash16(h, w[0], w[1]);
+}
+
+/* `room`: bytes that may be read from the token's start, at least its length. */
+static uint64_t token_hash(struct str token, size_t room)
+{
+    uint64_t h = token.n * 0x9e3779b97f4a7c15u;
+    uint64_t w[2];
+
+    while (token.n > 16) {
+        memcpy(w, token.p, 16);
+        h = hash16(h, w[0], w[1]);
+        token = str_drop(token, 16);
+        room -= 16;
+    }
+    if (room < 16) {
+        h = hash_tail(h, token.p, token.n);
+    } else {
+        memcpy(w, token.p, 16);
+        h = hash16(h, low_bytes(w[0], token.n), token.n > 8 ? low_bytes(w[1], token.n - 8) : 0);
+    }
+    return mix(h ^ 0x4b33a62ed433d4a3u, 0x4d5a2da51de1aa47u);
+}
+
 uint64_t text_token_hash(struct str token)
 {
-    char low[64];
-    uint64_t h = token.n;
+    return token_hash(token, token.n);
+}
 
-    if (LIKELY(token.n <= sizeof(low))) {
-        for (size_t i = 0; i < token.n; i++) {
-            low[i] = (char)LOWER_CHAR[(uint8_t)token.p[i]];
-        }
-        return hash64(low, token.n);
-    }
-    while (token.n != 0) {
-        size_t n = token.n < sizeof(low) ? token.n : sizeof(low);
+#ifdef __SSE2__
 
-        for (size_t i = 0; i < n; i++) {
-            low[i] = (char)LOWER_CHAR[(uint8_t)token.p[i]];
-        }
-        h = hash64_seed(low, n, h);
-        token = str_drop(token, n);
+/* Which of 16 bytes belong to tokens. */
+static uint64_t token_mask16(const char *p)
+{
+    __m128i v = _mm_loadu_si128((const void *)p);
+    __m128i low = _mm_or_si128(v, _mm_set1_epi8(0x20));
+    __m128i alpha = _mm_and_si128(_mm_cmpgt_epi8(low, _mm_set1_epi8('a' - 1)),
+                                  _mm_cmplt_epi8(low, _mm_set1_epi8('z' + 1)));
+    __m128i digit = _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('0' - 1)),
+                                  _mm_cmplt_epi8(v, _mm_set1_epi8('9' + 1)));
+    __m128i other = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('_')), v); /* v: bit 7 */
+
+    return (uint64_t)(unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(alpha, digit), other));
+}
+
+static uint64_t token_mask64(const char *p)
+{
+    return token_mask16(p) | token_mask16(p + 16) << 16 | token_mask16(p + 32) << 32 |
+           token_mask16(p + 48) << 48;
+}
+
+#else
+
+static uint64_t token_mask64(const char *p)
+{
+    uint64_t m = 0;
+
+    for (unsigned i = 0; i < 64; i++) {
+        m |= (uint64_t)TOKEN_CHAR[(uint8_t)p[i]] << i;
     }
-    return h;
+    return m;
+}
+
+#endif
+
+void text_each_token(struct str text, void (*fn)(void *arg, struct str token, uint64_t hash),
+                     void *arg)
+{
+    uint64_t before = 0; /* was the last byte of the window before in a token */
+    size_t start = 0;
+
+    for (size_t base = 0; base < text.n; base += 64) {
+        size_t n = text.n - base < 64 ? text.n - base : 64;
+        char tail[64];
+        uint64_t m;
+        uint64_t edges;
+
+        if (n == 64) {
+            m = token_mask64(text.p + base);
+        } else {
+            memset(tail, ' ', sizeof(tail));
+            memcpy(tail, text.p + base, n);
+            m = token_mask64(tail);
+        }
+        edges = m ^ (m << 1 | before);
+        for (; edges != 0; edges &= edges - 1) {
+            size_t at = base + (unsigned)__builtin_ctzll(edges);
+
+            if ((m >> (at - base) & 1) != 0) {
+                start = at;
+            } else {
+                fn(arg, str_of(text.p + start, at - start),
+                   token_hash(str_of(text.p + start, at - start), text.n - start));
+            }
+        }
+        before = m >> 63;
+        if (base + n == text.n && n == 64 && before != 0) {
+            fn(arg, str_drop(text, start), token_hash(str_drop(text, start), text.n - start));
+        }
+    }
 }
 
 static bool same_nocase(const uint8_t *a, const uint8_t *b, size_t n)

@@ -15,6 +15,9 @@ extern const uint8_t LOWER_CHAR[256];
 
 /** Cut the next token off the front of *rest. @return false when none is left. */
 bool text_next_token(struct str *rest, struct str *ret_token);
+/** Every token and its hash, in order. */
+void text_each_token(struct str text, void (*fn)(void *arg, struct str token, uint64_t hash),
+                     void *arg);
 /** Hash of a token, the same for every letter case. */
 uint64_t text_token_hash(struct str token);
 /** Substring, ASCII case-insensitive; an empty needle is in everything. */

@@ -162,7 +162,9 @@ static int wanted_rows(struct trace_lookup *t, struct block *b, const struct col
     for (uint32_t i = 0; i < block_rows_n(b) && rc == 0; i++) {
         struct str s = strs_at(&ids->strs, i);
 
-        if (s.n == TRACE_ID_SIZE && time[i] >= t->q->min_ns && time[i] < t->q->max_ns &&
+        bool gone = b->deleted != NULL && (b->deleted[i / 64] >> (i % 64) & 1) != 0;
+
+        if (s.n == TRACE_ID_SIZE && !gone && time[i] >= t->q->min_ns && time[i] < t->q->max_ns &&
             find_id(t, (const uint8_t *)s.p, &traces[n])) {
             rows[n++] = i;
         }

@@ -41,7 +41,7 @@ static struct part *part_of(enum columns_kind kind)
         (kind == COLUMNS_SPANS ? part_writer_span(w, &span, 1, 1, 0, 0, NULL)
                                : part_writer_log(w, &log, 1, 1, 0, 0, NULL)) < 0 ||
         columns_part_writer_finish(w, &bytes, NULL) < 0 ||
-        columns_part_open(path, 1, 1, &parts[kind], NULL) < 0 ||
+        columns_part_open(path, 1, 1, 0, &parts[kind], NULL) < 0 ||
         vfs_remove_tree(vfs_real(), dir, NULL) < 0) {
         abort();
     }

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -138,6 +139,46 @@ static void test_strs(void **state)
     strs_case(1, 2, STRS_DICT);
     strs_case(2, N, STRS_DICT);
     strs_case(3, N, STRS_FLAT);
+}
+
+static void compare_token(void *arg, struct str token, uint64_t hash)
+{
+    struct str *rest = arg;
+    struct str want = {0};
+
+    assert_true(text_next_token(rest, &want));
+    assert_ptr_equal(token.p, want.p);
+    assert_int_equal(token.n, want.n);
+    assert_int_equal(hash, text_token_hash(want));
+}
+
+/* The vectorised tokens are those of the plain ones, whatever lies around them; case does not count. */
+static void test_tokens(void **state)
+{
+    static const char ALPHABET[] = "aZ09_ -./\x80\xff@[`{Mm";
+    uint64_t seed = 5;
+
+    (void)state;
+    for (int round = 0; round < 20000; round++) {
+        size_t n = random_next(&seed) % 150;
+        char *text = malloc(n + 1); /* of its very size, for the sanitizers */
+        struct str rest;
+
+        for (size_t i = 0; i < n; i++) {
+            uint64_t r = random_next(&seed);
+
+            text[i] = r % 3 == 0 ? ALPHABET[r / 3 % (sizeof(ALPHABET) - 1)] : 'q';
+        }
+        rest = str_of(text, n);
+        text_each_token(str_of(text, n), compare_token, &rest);
+        assert_false(text_next_token(&rest, &(struct str){0}));
+        free(text);
+    }
+    assert_int_equal(text_token_hash(STR("ERROR_Code")), text_token_hash(STR("error_cODE")));
+    assert_int_not_equal(text_token_hash(STR("a")), text_token_hash(STR("b")));
+    assert_int_equal(text_token_hash(STR("aRatherLongTokenOfThirtyThreeByte")),
+                     text_token_hash(STR("ARATHERLONGTOKENOFTHIRTYTHREEBYTE")));
+    assert_int_not_equal(text_token_hash(STR("[x")), text_token_hash(STR("{x")));
 }
 
 static void test_bloom(void **state)
@@ -276,10 +317,10 @@ static void test_value_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bits),   cmocka_unit_test(test_ints),
-        cmocka_unit_test(test_strs),   cmocka_unit_test(test_bloom),
-        cmocka_unit_test(test_words),  cmocka_unit_test(test_value_text),
-        cmocka_unit_test(test_search),
+        cmocka_unit_test(test_bits),       cmocka_unit_test(test_ints),
+        cmocka_unit_test(test_strs),       cmocka_unit_test(test_bloom),
+        cmocka_unit_test(test_tokens),     cmocka_unit_test(test_words),
+        cmocka_unit_test(test_value_text), cmocka_unit_test(test_search),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

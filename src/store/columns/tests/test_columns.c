@@ -29,6 +29,7 @@ struct model {
         struct log_record log;
         int64_t t;
         bool seen;
+        bool gone; /* deleted */
     } * rows;
 
     size_t n;
@@ -124,7 +125,7 @@ static struct row_ref ref_of(const struct model *m, const struct any *r)
 
 static bool wanted(const struct model *m, const struct any *r, const struct columns_query *q)
 {
-    return r->t >= q->min_ns && r->t < q->max_ns &&
+    return !r->gone && r->t >= q->min_ns && r->t < q->max_ns &&
            (m->kind == COLUMNS_SPANS ? filter_matches_span(q->filter, &r->span)
                                      : filter_matches_log(q->filter, &r->log));
 }
@@ -359,7 +360,8 @@ static void check_traces(struct model *m, struct columns *c, size_t times)
         assert_int_equal(columns_trace(c, t.id, NULL, on_trace_span, &t, &err), 0);
         for (size_t i = 0; i < m->n; i++) {
             assert_int_equal(m->rows[i].seen,
-                             memcmp(m->rows[i].span.trace_id.b, t.id.b, TRACE_ID_SIZE) == 0);
+                             !m->rows[i].gone &&
+                                 memcmp(m->rows[i].span.trace_id.b, t.id.b, TRACE_ID_SIZE) == 0);
         }
     }
 }
@@ -405,7 +407,7 @@ static void check_trace_batch(struct model *m, struct columns *c, const struct c
     forget_seen(m);
     assert_int_equal(columns_traces(c, q, ids, ARRAY_LEN(ids), on_trace, &b, NULL, &err), 0);
     for (size_t i = 0; i < m->n; i++) {
-        bool want = m->rows[i].t >= q->min_ns && m->rows[i].t < q->max_ns &&
+        bool want = !m->rows[i].gone && m->rows[i].t >= q->min_ns && m->rows[i].t < q->max_ns &&
                     !trace_id_is_zero(m->rows[i].span.trace_id);
         bool asked = false;
 
@@ -607,6 +609,16 @@ static struct columns_query window(struct model *m)
     return (struct columns_query){.min_ns = a < b ? a : b, .max_ns = (a < b ? b : a) + 1};
 }
 
+static size_t rows_left(const struct model *m)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < m->n; i++) {
+        n += m->rows[i].gone ? 0 : 1;
+    }
+    return n;
+}
+
 static void check_everything(struct model *m, struct columns *c, size_t filters)
 {
     static const struct field SPAN_BY[] = {{FIELD_INTRINSIC, {"service", 7}},
@@ -625,7 +637,7 @@ static void check_everything(struct model *m, struct columns *c, size_t filters)
     check_scan(m, c, &q);
     check_pages(m, c, &q, 333);
     columns_status(c, &st);
-    assert_int_equal(st.rows, m->n);
+    assert_int_equal(st.rows, rows_left(m));
     for (size_t i = 0; i < filters; i++) {
         const struct field *by = m->kind == COLUMNS_SPANS ? &SPAN_BY[i % ARRAY_LEN(SPAN_BY)]
                                                           : &LOG_BY[i % ARRAY_LEN(LOG_BY)];
@@ -692,6 +704,118 @@ static void life(enum columns_kind kind, uint64_t seed)
     columns_close(c);
     model_done(&m);
     gen_rmdir(dir);
+}
+
+/* Delete by filter in the engine and in the model. */
+static void delete_some(struct model *m, struct columns *c)
+{
+    for (size_t tries = 0, done = 0; tries < 100 && done < 3; tries++) {
+        struct columns_query q = window(m);
+        struct err err = {0};
+        uint64_t rows = 0;
+        size_t want = 0;
+
+        q.filter = gen_filter(&m->g, m->kind, 0);
+        for (size_t i = 0; i < m->n; i++) {
+            want += wanted(m, &m->rows[i], &q);
+        }
+        if (want == 0 || want * 5 > rows_left(m)) {
+            continue;
+        }
+        for (size_t i = 0; i < m->n; i++) {
+            m->rows[i].gone = m->rows[i].gone || wanted(m, &m->rows[i], &q);
+        }
+        assert_int_equal(columns_delete(c, &q, &rows, &err), 0);
+        assert_int_equal(rows, want);
+        done++;
+    }
+}
+
+static void deletion(enum columns_kind kind, uint64_t seed)
+{
+    struct model m;
+    char *dir = gen_tmpdir();
+    struct columns *c = open_store(dir, kind);
+    struct columns_query all = everything();
+    struct cancel cancel;
+    struct err err = {0};
+    uint64_t rows = 0;
+
+    model_init(&m, kind, seed, 50LL * HOUR_MS);
+    add_rows(&m, c, 900);
+    delete_some(&m, c); /* some in memory, some in parts already */
+    check_everything(&m, c, 10);
+    add_rows(&m, c, 300);
+    delete_some(&m, c);
+    check_everything(&m, c, 10);
+    columns_close(c);
+    c = open_store(dir, kind);
+    check_everything(&m, c, 10);
+    compact(c);
+    check_everything(&m, c, 10);
+    cancel_init(&cancel, 0);
+    cancel_set(&cancel);
+    all.cancel = &cancel;
+    assert_int_equal(columns_delete(c, &all, &rows, &err), -ERR_CANCELED);
+    check_everything(&m, c, 2);
+    all.cancel = NULL;
+    assert_int_equal(columns_delete(c, &all, &rows, &err), 0);
+    assert_int_equal(rows, rows_left(&m));
+    compact(c); /* nothing is left of the parts */
+    for (size_t i = 0; i < m.n; i++) {
+        m.rows[i].gone = true;
+    }
+    check_scan(&m, c, &(struct columns_query){.min_ns = INT64_MIN, .max_ns = INT64_MAX});
+    columns_close(c);
+    c = open_store(dir, kind);
+    check_scan(&m, c, &(struct columns_query){.min_ns = INT64_MIN, .max_ns = INT64_MAX});
+    columns_close(c);
+    model_done(&m);
+    gen_rmdir(dir);
+}
+
+static void test_delete(void **state)
+{
+    (void)state;
+    deletion(COLUMNS_SPANS, 51);
+    deletion(COLUMNS_LOGS, 52);
+}
+
+/* Few resources: merges copy whole blocks. */
+static void copied(enum columns_kind kind, uint64_t seed)
+{
+    struct model m;
+    char *dir = gen_tmpdir();
+    struct columns *c = open_store(dir, kind);
+    struct columns_status st;
+
+    model_init(&m, kind, seed, 2LL * HOUR_MS);
+    m.g.resources_n = 2;
+    for (int i = 0; i < 3; i++) {
+        add_rows(&m, c, 2600);
+        flush(c);
+        add_rows(&m, c, 150);
+        flush(c);
+    }
+    compact(c);
+    columns_status(c, &st);
+    assert_true(st.parts <= 2);
+    check_everything(&m, c, 4);
+    delete_some(&m, c);
+    compact(c);
+    columns_close(c);
+    c = open_store(dir, kind);
+    check_everything(&m, c, 4);
+    columns_close(c);
+    model_done(&m);
+    gen_rmdir(dir);
+}
+
+static void test_copied_blocks(void **state)
+{
+    (void)state;
+    copied(COLUMNS_SPANS, 61);
+    copied(COLUMNS_LOGS, 62);
 }
 
 static void test_life_of_spans(void **state)
@@ -946,10 +1070,11 @@ static void test_tail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty),        cmocka_unit_test(test_rejects),
-        cmocka_unit_test(test_tail),         cmocka_unit_test(test_life_of_spans),
-        cmocka_unit_test(test_life_of_logs), cmocka_unit_test(test_many_names),
-        cmocka_unit_test(test_wide),         cmocka_unit_test(test_query_limits),
+        cmocka_unit_test(test_empty),         cmocka_unit_test(test_rejects),
+        cmocka_unit_test(test_tail),          cmocka_unit_test(test_life_of_spans),
+        cmocka_unit_test(test_life_of_logs),  cmocka_unit_test(test_many_names),
+        cmocka_unit_test(test_wide),          cmocka_unit_test(test_delete),
+        cmocka_unit_test(test_copied_blocks), cmocka_unit_test(test_query_limits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
