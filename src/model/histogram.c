@@ -165,6 +165,16 @@ const struct native_histogram *native_dup(const struct native_histogram *h, stru
     return copy;
 }
 
+void native_columns_done(struct native_columns *c)
+{
+    mem_free(c->t_ms);
+    mem_free(c->reset);
+    mem_free(c->v);
+    mem_free(c->bounds);
+    mem_free(c->block);
+    *c = (struct native_columns){0};
+}
+
 void native_samples_done(struct native_samples *s)
 {
     mem_free(s->t_ms);

@@ -82,6 +82,32 @@ struct native_samples {
 
 void native_samples_done(struct native_samples *s);
 
+/** One bucket of all histograms of a series. */
+struct native_column {
+    int32_t index;
+    bool negative;
+    const double *v; /* [n]; 0: not there */
+};
+
+/** A series of counters that kept its schema, zero threshold and bounds, by columns. Zeroed = empty; reused by the
+ * next series. */
+struct native_columns {
+    int64_t *t_ms; /* without stale markers */
+    size_t n;
+    int32_t schema;
+    double zero_threshold;
+    const double *count, *sum, *zero; /* [n] */
+    bool *reset;                      /* [n]: the counter started anew after the one before */
+    struct native_column *v;          /* of a sign by rising index */
+    size_t columns_n;
+    double *bounds;
+    size_t bounds_n;
+    double *block; /* what the columns lie in */
+    size_t block_cap, columns_cap, bounds_cap, n_cap;
+};
+
+void native_columns_done(struct native_columns *c);
+
 /* ---- the form of the protocols: runs of buckets ---- */
 
 struct native_span {

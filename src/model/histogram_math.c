@@ -203,6 +203,36 @@ static bool addend_next(struct addend *a, struct native_bucket *ret)
     return false;
 }
 
+/** Is every bucket of `a` added as it is, none merged and none in the zero bucket? */
+static bool is_plain(const struct addend *a)
+{
+    return a->down == 0 &&
+           (a->b->n == 0 || a->custom || native_bound(a->b->v[0].index, a->schema) > a->threshold);
+}
+
+/** add_in_place() of buckets as they are. */
+static bool add_plain(struct native_buckets *dst, const struct native_buckets *b, double sign)
+{
+    size_t i = 0;
+
+    for (size_t k = 0; k < b->n; k++, i++) {
+        while (i < dst->n && dst->v[i].index < b->v[k].index) {
+            i++;
+        }
+        if (i == dst->n || dst->v[i].index != b->v[k].index) {
+            return false;
+        }
+    }
+    i = 0;
+    for (size_t k = 0; k < b->n; k++, i++) {
+        while (dst->v[i].index < b->v[k].index) {
+            i++;
+        }
+        dst->v[i].count += sign * b->v[k].count;
+    }
+    return true;
+}
+
 /** The usual case, the same buckets on both sides: no new memory. @return false with nothing done */
 static bool add_in_place(struct native_buckets *dst, struct addend a, double sign)
 {
@@ -212,6 +242,9 @@ static bool add_in_place(struct native_buckets *dst, struct addend a, double sig
 
     if (dst->cap == 0) {
         return false;
+    }
+    if (is_plain(&a)) {
+        return add_plain(dst, a.b, sign);
     }
     while (addend_next(&look, &b)) {
         while (i < dst->n && dst->v[i].index < b.index) {
@@ -438,9 +471,7 @@ static bool side_reset(const struct native_buckets *now, struct addend before)
     struct native_bucket b;
     size_t i = 0;
 
-    if (before.down == 0 && before.b->n != 0 &&
-        (before.custom || native_bound(before.b->v[0].index, before.schema) > before.threshold)) {
-        /* Every bucket as it is. */
+    if (is_plain(&before)) {
         for (size_t k = 0; k < before.b->n; k++) {
             b = before.b->v[k];
             while (i < now->n && now->v[i].index < b.index) {

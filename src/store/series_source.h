@@ -96,6 +96,11 @@ struct series_source_ops {
     int (*read_histograms)(struct series_selection *s, size_t i, struct native_samples *dst,
                            struct err *reterr);
 
+    /** The same by columns, when series i has nothing but one kind of counter histograms in the range: the cheap way for
+     * rates. May be NULL. @return 1; 0: it is not so, `dst` means nothing; or an error */
+    int (*read_columns)(struct series_selection *s, size_t i, struct native_columns *dst,
+                        struct err *reterr);
+
     /** Distinct label names / values of one label among series that match (matchers_n may be 0) and may
      * have samples in the range; sorted by bytes. Strings live in `a`. `limit` 0: none. */
     int (*label_names)(void *impl, const struct series_query *q, size_t limit, struct arena *a,

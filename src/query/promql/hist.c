@@ -155,25 +155,14 @@ static void merge(struct samples *s, const int64_t *t, const double *cells, size
     s->n = end - (at - a);
 }
 
-int hist_adopt(struct eval *ev, struct native_samples *ns, struct samples *s)
+int hist_keep(struct eval *ev, struct native_samples *ns, double *cells)
 {
     struct hist_table *t = &ev->hists;
     bool kept;
-    double *cells;
-    int rc;
+    int rc = bill(ev, ns->bytes);
 
-    if (ns->n == 0) {
-        native_samples_done(ns);
-        return 0;
-    }
-    rc = bill(ev, ns->bytes);
     if (rc != 0) {
         return rc;
-    }
-    cells = mem_try_calloc(ns->n, sizeof(*cells));
-    if (cells == NULL || !samples_reserve(s, s->n + ns->n)) {
-        mem_free(cells);
-        return -ERR_NOMEM;
     }
     pthread_mutex_lock(&t->lock);
     rc = vec_push(&t->kept, *ns) ? 0 : -ERR_NOMEM;
@@ -186,11 +175,31 @@ int hist_adopt(struct eval *ev, struct native_samples *ns, struct samples *s)
     }
     kept = t->kept.n != 0 && t->kept.v[t->kept.n - 1].v == ns->v;
     pthread_mutex_unlock(&t->lock);
-    if (rc == 0) {
-        merge(s, ns->t_ms, cells, ns->n);
-    }
     if (kept) {
         *ns = (struct native_samples){0};
+    }
+    return rc;
+}
+
+int hist_adopt(struct eval *ev, struct native_samples *ns, struct samples *s)
+{
+    size_t n = ns->n;
+    int64_t *t_ms = ns->t_ms;
+    double *cells;
+    int rc;
+
+    if (n == 0) {
+        native_samples_done(ns);
+        return 0;
+    }
+    cells = mem_try_calloc(n, sizeof(*cells));
+    if (cells == NULL || !samples_reserve(s, s->n + n)) {
+        mem_free(cells);
+        return -ERR_NOMEM;
+    }
+    rc = hist_keep(ev, ns, cells); /* their times live with the query then */
+    if (rc == 0) {
+        merge(s, t_ms, cells, n);
     }
     mem_free(cells);
     return rc;

@@ -61,6 +61,8 @@ const struct native_histogram *hist_get(const struct eval *ev, double v);
 NODISCARD int hist_put(struct eval *ev, const struct native_histogram *h, double *ret);
 /** Take over `ns` and merge its samples into `s` as cells. Thread-safe. @return 0, -ERR_NOMEM, -ERR_LIMIT */
 NODISCARD int hist_adopt(struct eval *ev, struct native_samples *ns, struct samples *s);
+/** Take over `ns`; cells[i] is its histogram i. Thread-safe. @return 0, -ERR_NOMEM, -ERR_LIMIT */
+NODISCARD int hist_keep(struct eval *ev, struct native_samples *ns, double *cells);
 /** The text of such an error. @return -ERR_x */
 int hist_no_room(const struct eval *ev, int rc, struct err *e);
 /** May a cell of this query be a histogram? */
@@ -103,6 +105,32 @@ struct hist_call {
  * @return 1: a value; 0: none; errors with their text in `e` */
 NODISCARD int hist_window(const struct hist_call *c, const struct window *w,
                           struct hist_scratch *scratch, double *ret, struct err *e);
+
+/* --- hist_columns.c --- */
+
+struct hist_sizes {
+    uint32_t negative, positive;
+};
+
+/** Rates of one series after the other. */
+struct hist_columns {
+    struct native_columns in;
+    const struct function *fn;
+    bool newest;
+    VEC(struct native_histogram) out; /* without their buckets */
+    VEC(struct hist_sizes) sizes;     /* of their buckets */
+    VEC(struct native_bucket) buckets;
+};
+
+/** Does a function work on columns? */
+bool hist_by_columns(const struct function *fn);
+void hist_columns_begin(struct hist_columns *c, const struct function *fn, bool newest);
+/** The function over samples [lo, hi) of `in`, whose window is `w`. @return 1: a value; 0: none; -ERR_NOMEM */
+NODISCARD int hist_columns_step(struct hist_columns *c, const struct window *w, size_t lo,
+                                size_t hi);
+/** The values of all steps that had one as cells. @return 0, -ERR_NOMEM, -ERR_LIMIT, without a text */
+NODISCARD int hist_columns_end(struct eval *ev, struct hist_columns *c, double *cells);
+void hist_columns_done(struct hist_columns *c);
 
 /* --- hist_binary.c --- */
 

@@ -350,11 +350,92 @@ static int read_series(struct eval *ev, struct series_selection *selection, size
     return rc;
 }
 
-static int pass_row(struct pass *p, size_t row, struct samples *s, struct samples *scratch,
-                    struct err *e)
+/** What a worker uses for one row after the other. */
+struct pass_scratch {
+    struct samples s;
+    struct samples more;
+    struct hist_columns columns;
+};
+
+/** The function over a series of histograms alone. `c->in` has them. */
+static int walk_columns(const struct pass *p, struct hist_columns *c, size_t row, struct err *e)
+{
+    const struct grid *g = p->grid;
+    const struct native_columns *in = &c->in;
+    double *v = mat_row(p->out, row);
+    uint64_t *bits = mat_bits(p->out, row);
+    int64_t open = p->ev->left_open ? 1 : 0;
+    struct window w = {.range_s = (double)p->range_ms / 1000};
+    size_t lo = 0;
+    size_t hi = 0;
+    size_t given = 0;
+    uint64_t seen = 0;
+    int rc = 0;
+
+    hist_columns_begin(c, p->fn, p->ev->newest);
+    for (size_t i = 0; rc >= 0 && i < g->n; i++) {
+        w.end_ms = ref_time(&p->when, grid_at(g, i));
+        w.start_ms = w.end_ms - p->range_ms;
+        while (hi < in->n && in->t_ms[hi] <= w.end_ms) {
+            hi++;
+        }
+        while (lo < hi && in->t_ms[lo] < w.start_ms + open) {
+            lo++;
+        }
+        seen += hi - lo;
+        note_step(p, i, hi - lo);
+        rc = hist_columns_step(c, &w, lo, hi);
+        if (rc > 0) {
+            bit_set(bits, i);
+        }
+    }
+    rc = rc < 0 ? rc : hist_columns_end(p->ev, c, v);
+    if (rc < 0) {
+        return hist_no_room(p->ev, rc, e);
+    }
+    /* The cells lie at the front of the row: to their steps, from the last. */
+    given = c->out.n;
+    for (size_t i = g->n; i-- > 0;) {
+        if (bit_get(bits, i)) {
+            v[i] = v[--given];
+        }
+    }
+    atomic_fetch_add_explicit(&p->ev->samples_seen, seen, memory_order_relaxed);
+    return 0;
+}
+
+/** @return 1: done; 0: the row has to be done another way; or an error */
+static int pass_columns(struct pass *p, size_t row, struct hist_columns *c, struct err *e)
 {
     struct eval *ev = p->ev;
-    int rc;
+    const struct series_source_ops *ops = ev->src.ops;
+    int rc = 0;
+
+    if (p->inner == NULL && ops->read_columns != NULL && p->extend == EXTEND_NONE &&
+        p->rolled.n == 0 && ops->has_histograms(p->selection, row) && hist_by_columns(p->fn)) {
+        rc = ops->read_columns(p->selection, row, &c->in, e);
+    }
+    if (rc <= 0) {
+        return rc;
+    }
+    atomic_fetch_add_explicit(&ev->samples_read, c->in.n, memory_order_relaxed);
+    if (eval_room(ev, c->in.n) != 0) {
+        return fail_too_many(e);
+    }
+    rc = walk_columns(p, c, row, e);
+    return rc != 0 ? rc : 1;
+}
+
+static int pass_row(struct pass *p, size_t row, struct pass_scratch *own, struct err *e)
+{
+    struct eval *ev = p->ev;
+    struct samples *s = &own->s;
+    struct samples *scratch = &own->more;
+    int rc = pass_columns(p, row, &own->columns, e);
+
+    if (rc != 0) {
+        return rc > 0 ? 0 : rc;
+    }
 
     if (p->inner != NULL) {
         rc = row_samples(p->inner, row, &p->inner_grid, s);
@@ -394,8 +475,7 @@ static int pass_row(struct pass *p, size_t row, struct samples *s, struct sample
 static void pass_chunk(void *arg, size_t chunk)
 {
     struct pass *p = arg;
-    struct samples s = {0};
-    struct samples scratch = {0};
+    struct pass_scratch x = {0};
     size_t end = (chunk + 1) * CHUNK_SERIES < p->out->n ? (chunk + 1) * CHUNK_SERIES : p->out->n;
 
     for (size_t row = chunk * CHUNK_SERIES; row < end; row++) {
@@ -405,14 +485,15 @@ static void pass_chunk(void *arg, size_t chunk)
         if (atomic_load_explicit(&p->rc, memory_order_relaxed) != 0) {
             break;
         }
-        rc = rc != 0 ? rc : pass_row(p, row, &s, &scratch, &e);
+        rc = rc != 0 ? rc : pass_row(p, row, &x, &e);
         if (rc != 0) {
             pass_fail(p, rc, &e);
             break;
         }
     }
-    samples_done(&s);
-    samples_done(&scratch);
+    samples_done(&x.s);
+    samples_done(&x.more);
+    hist_columns_done(&x.columns);
 }
 
 /** Run over all rows of p->out, then keep what has points. Frees p->out on failure. */

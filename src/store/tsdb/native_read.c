@@ -120,19 +120,36 @@ static void set_meta(struct native_histogram *h, double v)
     h->hint = (uint8_t)(packed % 4);
 }
 
+/** Where among n times those of `s` begin when they are the last of them, as of a bucket that was hit once and stays;
+ * n otherwise. */
+static size_t tail_of(const int64_t *t_ms, size_t n, const struct samples *s)
+{
+    bool tail =
+        s->n <= n && s->n != 0 && memcmp(t_ms + (n - s->n), s->t_ms, s->n * sizeof(*t_ms)) == 0;
+
+    return tail ? n - s->n : n;
+}
+
+static size_t start_of(const struct native_samples *dst, const struct samples *s)
+{
+    size_t first = tail_of(dst->t_ms, dst->n, s);
+
+    return first < dst->n ? first : 0;
+}
+
 /** Run `body` for the samples of `c` whose time is one of dst's, which is number k. */
-#define EACH_COMMON(c, dst, ...)                                        \
-    for (size_t i = 0, k = 0; i < (c)->samples.n; i++) {                \
-        while (k < (dst)->n && (dst)->t_ms[k] < (c)->samples.t_ms[i]) { \
-            k++;                                                        \
-        }                                                               \
-        if (k < (dst)->n && (dst)->t_ms[k] == (c)->samples.t_ms[i]) {   \
-            double v = (c)->samples.v[i];                               \
-            struct native_histogram *h = &(dst)->v[k];                  \
-            if (!sample_is_stale(h->sum)) {                             \
-                __VA_ARGS__;                                            \
-            }                                                           \
-        }                                                               \
+#define EACH_COMMON(c, dst, ...)                                                    \
+    for (size_t i = 0, k = start_of(dst, &(c)->samples); i < (c)->samples.n; i++) { \
+        while (k < (dst)->n && (dst)->t_ms[k] < (c)->samples.t_ms[i]) {             \
+            k++;                                                                    \
+        }                                                                           \
+        if (k < (dst)->n && (dst)->t_ms[k] == (c)->samples.t_ms[i]) {               \
+            double v = (c)->samples.v[i];                                           \
+            struct native_histogram *h = &(dst)->v[k];                              \
+            if (!sample_is_stale(h->sum)) {                                         \
+                __VA_ARGS__;                                                        \
+            }                                                                       \
+        }                                                                           \
     }
 
 static int start(const struct native_component *c, struct native_samples *dst)
@@ -276,4 +293,161 @@ int native_assemble(const struct native_component *v, size_t n, struct native_sa
         native_samples_done(dst);
     }
     return rc;
+}
+
+/* ---- by columns ---- */
+
+static int columns_room(struct native_columns *d, size_t n, size_t components)
+{
+    size_t cells = (components + 3) * n + 1;
+
+    if (n > d->n_cap) {
+        mem_free(d->t_ms);
+        mem_free(d->reset);
+        d->t_ms = mem_try_alloc(n * sizeof(*d->t_ms));
+        d->reset = mem_try_alloc(n * sizeof(*d->reset));
+        d->n_cap = d->t_ms != NULL && d->reset != NULL ? n : 0;
+    }
+    if (components > d->columns_cap) {
+        mem_free(d->v);
+        mem_free(d->bounds);
+        d->v = mem_try_alloc(components * sizeof(*d->v));
+        d->bounds = mem_try_alloc(components * sizeof(*d->bounds));
+        d->columns_cap = d->v != NULL && d->bounds != NULL ? components : 0;
+    }
+    if (cells > d->block_cap) {
+        mem_free(d->block);
+        d->block = mem_try_alloc(cells * sizeof(*d->block));
+        d->block_cap = d->block != NULL ? cells : 0;
+    }
+    return n <= d->n_cap && components <= d->columns_cap && cells <= d->block_cap ? 0 : -ERR_NOMEM;
+}
+
+int native_columns_start(struct native_columns *dst, const struct samples *count, size_t components)
+{
+    double *v;
+    size_t n = 0;
+
+    if (columns_room(dst, count->n, components) < 0) {
+        return -ERR_NOMEM;
+    }
+    v = dst->block;
+    for (size_t i = 0; i < count->n; i++) {
+        if (!sample_is_stale(count->v[i])) {
+            dst->t_ms[n] = count->t_ms[i];
+            v[n++] = count->v[i];
+        }
+    }
+    dst->n = n;
+    dst->columns_n = dst->bounds_n = 0;
+    dst->schema = INT32_MIN;
+    dst->zero_threshold = 0;
+    dst->count = v;
+    dst->sum = v + n;
+    dst->zero = v + 2 * n;
+    memset(v + n, 0, 2 * n * sizeof(*v));
+    memset(dst->reset, 0, n * sizeof(*dst->reset));
+    return 1;
+}
+
+/** Samples at the histograms' times, 0 where there is none. @return whether all have one */
+static bool spread(const struct native_columns *d, const struct samples *s, double *to)
+{
+    size_t n = d->n;
+    size_t first = tail_of(d->t_ms, n, s);
+    size_t found = 0;
+
+    if (first < n) {
+        memset(to, 0, first * sizeof(*to));
+        memcpy(to + first, s->v, s->n * sizeof(*to));
+        return first == 0;
+    }
+    memset(to, 0, n * sizeof(*to));
+    for (size_t i = 0, k = 0; i < s->n && k < n; i++) {
+        while (k < n && d->t_ms[k] < s->t_ms[i]) {
+            k++;
+        }
+        if (k < n && d->t_ms[k] == s->t_ms[i]) {
+            to[k] = s->v[i];
+            found++;
+        }
+    }
+    return found == n;
+}
+
+static bool constant(const double *v, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        if (v[i] != v[0]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/** One schema, and no gauge; a reset that the sender told of counts. */
+static bool take_meta(struct native_columns *d, const double *v)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        struct native_histogram h = {0};
+
+        set_meta(&h, v[i]);
+        if (h.hint == NATIVE_GAUGE || (i != 0 && h.schema != d->schema)) {
+            return false;
+        }
+        d->schema = h.schema;
+        d->reset[i] = h.hint == NATIVE_RESET;
+    }
+    return true;
+}
+
+int native_columns_add(struct native_columns *dst, struct str code, const struct samples *s)
+{
+    double *to = dst->block + (3 + dst->columns_n) * dst->n; /* the first that is free */
+    struct part p;
+    bool full;
+
+    if (!parse_code(code, &p)) {
+        return -ERR_CORRUPT;
+    }
+    if (dst->n == 0 || s->n == 0) {
+        return dst->n == 0 || p.kind != 'm';
+    }
+    to = p.kind == 's' ? dst->block + dst->n : p.kind == 'z' ? dst->block + 2 * dst->n : to;
+    full = spread(dst, s, to);
+    switch (p.kind) {
+    case 'b':
+        dst->bounds[dst->bounds_n++] = to[0];
+        return full && constant(to, dst->n);
+    case 'm':
+        return full && take_meta(dst, to);
+    case 't':
+        dst->zero_threshold = to[0];
+        return constant(to, dst->n);
+    case 'n':
+    case 'p':
+        if (p.schema == dst->schema) {
+            dst->v[dst->columns_n++] =
+                (struct native_column){.index = p.index, .negative = p.kind == 'n', .v = to};
+        }
+        return 1;
+    default:
+        return 1;
+    }
+}
+
+static void note_drops(bool *reset, const double *v, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        reset[i] |= v[i] < v[i - 1];
+    }
+}
+
+void native_columns_end(struct native_columns *dst)
+{
+    note_drops(dst->reset, dst->count, dst->n);
+    note_drops(dst->reset, dst->zero, dst->n);
+    for (size_t i = 0; i < dst->columns_n; i++) {
+        note_drops(dst->reset, dst->v[i].v, dst->n);
+    }
 }

@@ -294,6 +294,15 @@ static bool selection_has_histograms(const struct series_selection *s, size_t i)
     return s->groups != NULL && s->groups[i].n != 0;
 }
 
+/** What component k of a group is. */
+static struct str code_of(const struct series_selection *s, const struct native_group *g,
+                          uint32_t k)
+{
+    const struct entry *e = &s->entries.v[g->first + k];
+
+    return e->labels.v[e->labels.n - 1].value;
+}
+
 static int selection_read_histograms(struct series_selection *s, size_t i,
                                      struct native_samples *dst, struct err *reterr)
 {
@@ -312,7 +321,7 @@ static int selection_read_histograms(struct series_selection *s, size_t i,
     for (uint32_t k = 0; rc == 0 && k < g->n; k++) {
         const struct entry *e = &s->entries.v[g->first + k];
 
-        v[k].code = e->labels.v[e->labels.n - 1].value;
+        v[k].code = code_of(s, g, k);
         rc = s->plan != NULL ? read_planned(s, e, COLUMN_END_LAST, &v[k].samples, reterr)
                              : read_entry(s, e, &v[k].samples, reterr);
     }
@@ -326,6 +335,48 @@ static int selection_read_histograms(struct series_selection *s, size_t i,
         samples_done(&v[k].samples);
     }
     mem_free(v);
+    return rc;
+}
+
+static int selection_read_columns(struct series_selection *s, size_t i, struct native_columns *dst,
+                                  struct err *reterr)
+{
+    const struct native_group *g = s->groups != NULL ? &s->groups[i] : NULL;
+    struct samples one CLEANUP(samples_done) = {0};
+    uint32_t count = 0;
+    int rc;
+
+    if (g == NULL || g->n == 0 || g->floats != 0 || s->plan != NULL) {
+        return 0;
+    }
+    while (count < g->n && !str_eq(code_of(s, g, count), STR("c"))) {
+        count++;
+    }
+    if (count == g->n) {
+        return 0;
+    }
+    rc = read_entry(s, &s->entries.v[g->first + count], &one, reterr);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = native_columns_start(dst, &one, g->n);
+    for (uint32_t k = 0; rc > 0 && k < g->n; k++) {
+        if (k == count) {
+            continue;
+        }
+        rc = read_entry(s, &s->entries.v[g->first + k], &one, reterr);
+        if (rc < 0) {
+            return rc;
+        }
+        rc = native_columns_add(dst, code_of(s, g, k), &one);
+    }
+    if (rc < 0) {
+        return err_set(reterr, (enum err_code) - rc, "reading a native histogram: %s",
+                       err_text(rc));
+    }
+    if (rc > 0) {
+        native_columns_end(dst);
+    }
     return rc;
 }
 
@@ -371,6 +422,7 @@ struct series_source tsdb_source(struct tsdb *db)
         .read = selection_read,
         .has_histograms = selection_has_histograms,
         .read_histograms = selection_read_histograms,
+        .read_columns = selection_read_columns,
         .resolutions = selection_resolutions,
         .read_counts = selection_read_counts,
         .free = selection_free,

@@ -152,10 +152,38 @@ static int pin_chunks(struct series_selection *s, const struct series *se, struc
     return 0;
 }
 
+/** Of a buffer in order, found from the newest on: what is too old is not even looked at. */
+static int copy_run(struct series_selection *s, const struct series *se, struct head_data *d)
+{
+    uint32_t end = se->raw_n;
+    uint32_t first;
+
+    while (end > 0 && se->raw[end - 1].t > s->max_ms) {
+        end--;
+    }
+    first = end;
+    while (first > 0 && se->raw[first - 1].t >= s->min_ms) {
+        first--;
+    }
+    if (first == end) {
+        return 0;
+    }
+    d->points = arena_array(&s->arena, struct point, end - first);
+    if (d->points == NULL) {
+        return -ERR_NOMEM;
+    }
+    memcpy(d->points, se->raw + first, (end - first) * sizeof(*d->points));
+    d->points_n = end - first;
+    return 0;
+}
+
 static int copy_points(struct series_selection *s, const struct series *se, struct head_data *d)
 {
     size_t n = 0;
 
+    if (se->raw_sorted) {
+        return copy_run(s, se, d);
+    }
     for (size_t i = 0; i < se->raw_n; i++) {
         n += se->raw[i].t >= s->min_ms && se->raw[i].t <= s->max_ms ? 1 : 0;
     }
@@ -171,9 +199,7 @@ static int copy_points(struct series_selection *s, const struct series *se, stru
             d->points[d->points_n++] = se->raw[i];
         }
     }
-    if (!se->raw_sorted) {
-        d->points_n = (uint32_t)points_sort(d->points, d->points_n);
-    }
+    d->points_n = (uint32_t)points_sort(d->points, d->points_n);
     return 0;
 }
 
