@@ -64,11 +64,11 @@ NODISCARD int native_assemble(const struct native_component *v, size_t n,
                               struct native_samples *dst);
 
 /** Make columns: first the component "c", then the others in order of their codes, then the end. There is room for
- * `components` of them. @return 1; 0: they are not of one kind; -ERR_NOMEM, -ERR_CORRUPT (a code is none) */
+ * `components` of them. @return 1; 0: they are not of one plain kind; -ERR_NOMEM, -ERR_CORRUPT (a code is none) */
 NODISCARD int native_columns_start(struct native_columns *dst, const struct samples *count,
                                    size_t components);
 NODISCARD int native_columns_add(struct native_columns *dst, struct str code,
                                  const struct samples *s);
-void native_columns_end(struct native_columns *dst);
+NODISCARD int native_columns_end(struct native_columns *dst);
 
 #endif

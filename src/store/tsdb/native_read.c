@@ -443,11 +443,18 @@ static void note_drops(bool *reset, const double *v, size_t n)
     }
 }
 
-void native_columns_end(struct native_columns *dst)
+int native_columns_end(struct native_columns *dst)
 {
+    for (size_t i = 0; i < dst->columns_n; i++) {
+        if (dst->schema != NATIVE_SCHEMA_CUSTOM &&
+            native_bound(dst->v[i].index, dst->schema) <= dst->zero_threshold) {
+            return 0; /* a bucket inside the zero bucket, which arithmetic treats as part of it */
+        }
+    }
     note_drops(dst->reset, dst->count, dst->n);
     note_drops(dst->reset, dst->zero, dst->n);
     for (size_t i = 0; i < dst->columns_n; i++) {
         note_drops(dst->reset, dst->v[i].v, dst->n);
     }
+    return 1;
 }

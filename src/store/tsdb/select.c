@@ -374,10 +374,7 @@ static int selection_read_columns(struct series_selection *s, size_t i, struct n
         return err_set(reterr, (enum err_code) - rc, "reading a native histogram: %s",
                        err_text(rc));
     }
-    if (rc > 0) {
-        native_columns_end(dst);
-    }
-    return rc;
+    return rc > 0 ? native_columns_end(dst) : 0;
 }
 
 static int selection_read_counts(struct series_selection *s, size_t i, struct samples *dst,
