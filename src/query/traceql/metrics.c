@@ -18,6 +18,7 @@ struct metrics {
     struct tql_compare *compare;
     int64_t start_ns; /* of the first step */
     int64_t step_ns;
+    struct tql_need need;
     bool exact; /* the store's filter needs no second look */
     struct arena work;
     struct arena run;
@@ -152,16 +153,32 @@ static bool spans_suffice(const struct tql_metric *m, const struct tql_expr **re
     return true;
 }
 
+static void needs(struct metrics *x)
+{
+    const struct tql_metric *m = x->m;
+    struct tql_fields f = {.more = m->fn == TQL_COMPARE}; /* it counts every attribute */
+
+    tql_pipeline_fields(m->pipeline, &f);
+    tql_expr_fields(m->selection, &f);
+    if (m->attr != NULL) {
+        tql_add_field(&f, m->attr);
+    }
+    for (size_t i = 0; i < m->by_n; i++) {
+        tql_add_field(&f, &m->by[i]);
+    }
+    tql_need_of(&f, &x->need);
+}
+
 static int scan_rows(struct metrics *x, struct arena *plans)
 {
-    struct columns_query q = {x->src->min_ns, x->src->max_ns, NULL, x->src->cancel, x->src->budget};
+    struct columns_query q;
     struct tql_plan plan;
     int rc = tql_plan_expr(x->filter, plans, &plan);
 
     if (rc < 0) {
         return rc;
     }
-    q.filter = plan.score != 0 ? plan.filter : NULL;
+    q = tql_store_query(x->src, plan.score != 0 ? plan.filter : NULL, &x->need);
     x->exact = plan.exact;
     return columns_scan_spans(x->src->spans, &q, INT64_MAX, 0, on_row, x, &x->stats->scan, x->err);
 }
@@ -172,8 +189,8 @@ static int scan_traces(struct metrics *x, struct arena *plans)
     int rc = tql_plan_pipeline(x->m->pipeline, plans, &plan);
 
     return rc < 0 ? rc
-                  : tql_each_trace(x->src, plan.score != 0 ? plan.filter : NULL, 1024, on_trace, x,
-                                   x->stats, x->err);
+                  : tql_each_trace(x->src, plan.score != 0 ? plan.filter : NULL, &x->need, 512,
+                                   on_trace, x, x->stats, x->err);
 }
 
 /* ---- the answer ---- */
@@ -350,6 +367,7 @@ static int run_function(const struct tql_metric *m, const struct traceql_source 
     } else {
         rc = 0;
     }
+    needs(x);
     if (rc == 0) {
         rc = spans_suffice(m, &x->filter) ? scan_rows(x, &x->work) : scan_traces(x, &x->work);
     }

@@ -439,9 +439,9 @@ bool tql_single_filter(const struct tql_pipeline *p, const struct tql_expr **ret
 
 /* ---- fields ---- */
 
-static void add_field(struct tql_fields *f, const struct tql_attr *a)
+bool tql_is_shown(const struct tql_attr *a)
 {
-    switch (a->intrinsic) { /* given anyway, or of the trace */
+    switch (a->intrinsic) {
     case TQL_IN_NAME:
     case TQL_IN_DURATION:
     case TQL_IN_SPAN_ID:
@@ -449,79 +449,137 @@ static void add_field(struct tql_fields *f, const struct tql_attr *a)
     case TQL_IN_TRACE_DURATION:
     case TQL_IN_ROOT_NAME:
     case TQL_IN_ROOT_SERVICE:
-        return;
+        return false;
     default:
-        break;
+        return true;
     }
+}
+
+void tql_add_field(struct tql_fields *f, const struct tql_attr *a)
+{
     for (size_t i = 0; i < f->n; i++) {
         if (tql_attr_equal(f->v[i], a)) {
             return;
         }
     }
-    if (f->n < ARRAY_LEN(f->v)) {
+    if (f->n < TQL_FIELDS_MAX) {
         f->v[f->n++] = a;
+    } else {
+        f->more = true;
     }
 }
 
-static void expr_fields(const struct tql_expr *e, struct tql_fields *f)
+void tql_expr_fields(const struct tql_expr *e, struct tql_fields *f)
 {
     if (e != NULL) {
         if (e->kind == TQL_ATTR) {
-            add_field(f, &e->attr);
+            tql_add_field(f, &e->attr);
         }
-        expr_fields(e->lhs, f);
-        expr_fields(e->rhs, f);
+        tql_expr_fields(e->lhs, f);
+        tql_expr_fields(e->rhs, f);
     }
 }
 
 static void spans_fields(const struct tql_spans *s, struct tql_fields *f)
 {
     if (s->kind == TQL_SPANS_FILTER) {
-        expr_fields(s->filter, f);
+        tql_expr_fields(s->filter, f);
     } else if (s->kind == TQL_SPANS_BINARY) {
         spans_fields(s->lhs, f);
         spans_fields(s->rhs, f);
     } else {
-        tql_collect_fields(s->pipeline, f);
+        tql_pipeline_fields(s->pipeline, f);
     }
 }
 
 static void scalar_fields(const struct tql_scalar *s, struct tql_fields *f)
 {
     if (s->kind == TQL_SCALAR_AGG) {
-        expr_fields(s->expr, f);
+        tql_expr_fields(s->expr, f);
     } else if (s->kind == TQL_SCALAR_BINARY) {
         scalar_fields(s->lhs, f);
         scalar_fields(s->rhs, f);
     } else if (s->kind == TQL_SCALAR_PIPELINE) {
-        tql_collect_fields(s->pipeline, f);
+        tql_pipeline_fields(s->pipeline, f);
         scalar_fields(s->lhs, f);
     }
 }
 
-void tql_collect_fields(const struct tql_pipeline *p, struct tql_fields *ret)
+void tql_pipeline_fields(const struct tql_pipeline *p, struct tql_fields *f)
 {
     for (size_t i = 0; i < p->n; i++) {
         const struct tql_stage *s = &p->v[i];
 
         switch (s->kind) {
         case TQL_STAGE_SPANS:
-            spans_fields(s->spans, ret);
+            spans_fields(s->spans, f);
             break;
         case TQL_STAGE_SCALAR:
-            scalar_fields(s->lhs, ret);
-            scalar_fields(s->rhs, ret);
+            scalar_fields(s->lhs, f);
+            scalar_fields(s->rhs, f);
             break;
         case TQL_STAGE_BY:
-            expr_fields(s->by, ret);
+            tql_expr_fields(s->by, f);
             break;
         case TQL_STAGE_SELECT:
             for (size_t k = 0; k < s->select_n; k++) {
-                add_field(ret, &s->select[k]);
+                tql_add_field(f, &s->select[k]);
             }
             break;
         default:
             break;
+        }
+    }
+}
+
+static void need_intrinsic(enum tql_intrinsic in, struct tql_need *ret)
+{
+    switch (in) {
+    case TQL_IN_NAME:
+    case TQL_IN_STATUS_MESSAGE:
+    case TQL_IN_ROOT_NAME:
+        ret->bits |= COLUMNS_NEED_TEXT;
+        break;
+    case TQL_IN_ROOT_SERVICE:
+        ret->bits |= COLUMNS_NEED_RESOURCE;
+        break;
+    case TQL_IN_EVENT_NAME:
+    case TQL_IN_EVENT_TIME:
+    case TQL_IN_LINK_TRACE_ID:
+    case TQL_IN_LINK_SPAN_ID:
+        ret->bits |= COLUMNS_NEED_EVENTS;
+        break;
+    case TQL_IN_SCOPE_NAME:
+    case TQL_IN_SCOPE_VERSION:
+        ret->bits |= COLUMNS_NEED_SCOPE;
+        break;
+    default:
+        break;
+    }
+}
+
+void tql_need_of(const struct tql_fields *f, struct tql_need *ret)
+{
+    static const unsigned SCOPES[] = {
+        [TQL_SCOPE_NONE] = COLUMNS_NEED_ATTRS | COLUMNS_NEED_RESOURCE,
+        [TQL_SCOPE_SPAN] = COLUMNS_NEED_ATTRS,
+        [TQL_SCOPE_RESOURCE] = COLUMNS_NEED_RESOURCE,
+        [TQL_SCOPE_EVENT] = COLUMNS_NEED_EVENTS,
+        [TQL_SCOPE_LINK] = COLUMNS_NEED_EVENTS,
+        [TQL_SCOPE_INSTRUMENTATION] = COLUMNS_NEED_SCOPE,
+    };
+
+    *ret = (struct tql_need){.bits = COLUMNS_NEED_IDS, .all = f->more};
+    for (size_t i = 0; i < f->n; i++) {
+        const struct tql_attr *a = f->v[i];
+
+        if (a->intrinsic != TQL_IN_NONE) {
+            need_intrinsic(a->intrinsic, ret);
+            continue;
+        }
+        ret->bits |= SCOPES[a->scope];
+        if ((SCOPES[a->scope] & COLUMNS_NEED_ATTRS) != 0) {
+            ret->attrs[ret->attrs_n++] = a->name;
         }
     }
 }

@@ -13,6 +13,7 @@ struct search {
     const struct traceql_source *src;
     const struct traceql_search_opts *opts;
     struct tql_fields fields;
+    struct tql_need need;
     struct arena *a;  /* of the answer */
     struct arena run; /* of one trace's sets */
     struct arena tmp; /* of one span's values */
@@ -37,8 +38,12 @@ static int fill_attrs(struct search *s, const struct tql_at *at, struct attrs *r
 
     for (size_t i = 0; i < s->fields.n && v != NULL; i++) {
         const struct tql_attr *attr = s->fields.v[i];
-        struct tql_value value = shown(attr, tql_attr_value(attr, at));
+        struct tql_value value;
 
+        if (!tql_is_shown(attr)) {
+            continue;
+        }
+        value = shown(attr, tql_attr_value(attr, at));
         if (value.type != TQL_NIL) {
             v[n].key = arena_str_dup(s->a, tql_attr_name(attr));
             if (!tql_to_value(s->a, &value, &v[n++].value)) {
@@ -203,12 +208,15 @@ int traceql_search(const struct traceql *q, const struct traceql_source *src,
     arena_init(&s->run, RUN_MEMORY_MAX);
     arena_init(&s->tmp, RUN_MEMORY_MAX);
     if (q != NULL) {
-        tql_collect_fields(&q->pipeline, &s->fields);
+        tql_pipeline_fields(&q->pipeline, &s->fields);
         rc = tql_plan_pipeline(&q->pipeline, &plans, &plan);
     }
+    tql_need_of(&s->fields, &s->need);
+    s->need.bits |=
+        COLUMNS_NEED_TEXT | COLUMNS_NEED_RESOURCE; /* names of the root and of services */
     rc = rc < 0 ? rc
-                : tql_each_trace(src, plan.score != 0 ? plan.filter : NULL, opts->limit + 1,
-                                 on_trace, s, &traces.stats, reterr);
+                : tql_each_trace(src, plan.score != 0 ? plan.filter : NULL, &s->need,
+                                 opts->limit + 1, on_trace, s, &traces.stats, reterr);
     arena_done(&s->run);
     arena_done(&s->tmp);
     if (rc < 0) {

@@ -1,33 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From the store to whole traces. The scan collects trace ids in batches that grow, each trace is then fetched
- * through the trace index and linked; a trace is looked at once, however many of its spans pass.
+ * From the store to whole traces: distinct trace ids newest first, fetched in batches that grow, so that a search
+ * that finds soon reads little and one that looks at much reads each block once per batch.
  */
 #include "query/traceql/plan.h"
 
-#include "base/hash.h"
-
 enum {
     TRACE_MEMORY_MAX = 256 << 20,
-    BATCH_MAX = 4096,
-    SEEN_MAX = 1 << 23, /* distinct traces of one query */
+    BATCH_MAX = 512,
+    TRACES_MAX = 1 << 23, /* looked at by one query */
 };
 
-/* Trace ids met so far: open addressing, a zero id is an empty slot. */
-struct seen {
-    struct trace_id *slots;
-    size_t mask;
-    size_t n;
-};
+/* A trace is whole when its spans start within a day of the range: only those days' parts are asked. */
+static const int64_t AROUND_NS = 86400ll * 1000000000;
 
 struct walk {
-    struct seen seen;
-    struct trace_id *batch;
-    size_t batch_n;
-    size_t batch_max;
-    int64_t before_ns; /* where the scan stopped */
-    uint64_t before_id;
-    bool more;
+    const struct traceql_source *src;
+    const struct tql_need *need;
+    struct trace_id batch[BATCH_MAX];
+    size_t n;
+    size_t max;
+    size_t seen;
+    bool stopped;
+    struct tql_trace trace;
+    tql_trace_fn fn;
+    void *arg;
+    struct traceql_stats *stats;
+    struct err *err;
 };
 
 int tql_explain(int rc, struct err *reterr)
@@ -40,144 +39,100 @@ int tql_explain(int rc, struct err *reterr)
     return rc;
 }
 
-static size_t slot_of(const struct seen *s, const struct trace_id *id)
+static void add_scan(struct scan_stats *to, const struct scan_stats *s)
 {
-    size_t at = hash64(id->b, TRACE_ID_SIZE) & s->mask;
-
-    while (!trace_id_is_zero(s->slots[at]) && memcmp(s->slots[at].b, id->b, TRACE_ID_SIZE) != 0) {
-        at = (at + 1) & s->mask;
-    }
-    return at;
+    to->rows_scanned += s->rows_scanned;
+    to->blocks_read += s->blocks_read;
+    to->blocks_pruned += s->blocks_pruned;
+    to->bytes_read += s->bytes_read;
 }
 
-static int seen_grow(struct seen *s)
+struct columns_query tql_store_query(const struct traceql_source *src, const struct filter *filter,
+                                     const struct tql_need *need)
 {
-    size_t cap = s->slots != NULL ? 2 * (s->mask + 1) : 1024;
-    struct seen bigger = {.mask = cap - 1, .n = s->n};
-
-    if (cap > 2 * (size_t)SEEN_MAX) {
-        return -ERR_LIMIT;
-    }
-    bigger.slots = mem_try_calloc(cap, sizeof(*bigger.slots));
-    if (bigger.slots == NULL) {
-        return -ERR_NOMEM;
-    }
-    for (size_t i = 0; s->slots != NULL && i <= s->mask; i++) {
-        if (!trace_id_is_zero(s->slots[i])) {
-            bigger.slots[slot_of(&bigger, &s->slots[i])] = s->slots[i];
-        }
-    }
-    mem_free(s->slots);
-    *s = bigger;
-    return 0;
+    return (struct columns_query){
+        .min_ns = src->min_ns,
+        .max_ns = src->max_ns,
+        .filter = filter,
+        .cancel = src->cancel,
+        .budget = src->budget,
+        .need = need->all ? 0 : need->bits | COLUMNS_NEED_IDS,
+        .attrs = need->all ? NULL : need->attrs,
+        .attrs_n = need->all ? 0 : need->attrs_n,
+    };
 }
 
-/* @return 1 when the id is new */
-static int seen_add(struct seen *s, const struct trace_id *id)
-{
-    int rc = s->slots == NULL || 2 * s->n > s->mask ? seen_grow(s) : 0;
-    size_t at;
-
-    if (rc < 0 || trace_id_is_zero(*id)) {
-        return rc;
-    }
-    at = slot_of(s, id);
-    if (!trace_id_is_zero(s->slots[at])) {
-        return 0;
-    }
-    s->slots[at] = *id;
-    s->n++;
-    return 1;
-}
-
-static int collect(void *arg, const struct span *row, uint64_t id)
+static int on_spans(void *arg, const struct columns_trace_spans *t)
 {
     struct walk *w = arg;
-    int rc = seen_add(&w->seen, &row->trace_id);
+    int rc = tql_trace_take(&w->trace, t->spans, t->n);
 
-    if (rc < 0) {
-        return rc;
-    }
-    w->before_ns = row->start_ns;
-    w->before_id = id;
-    if (rc == 1) {
-        w->batch[w->batch_n++] = row->trace_id;
-        if (w->batch_n == w->batch_max) {
-            w->more = true;
-            return 1;
-        }
-    }
-    return 0;
+    w->stats->traces++;
+    w->stats->spans += t->n;
+    rc = rc < 0 ? rc : w->fn(w->arg, &w->trace);
+    w->stopped = rc != 0;
+    return rc;
 }
 
-static int add_span(void *arg, const struct span *row, uint64_t id)
+/* @return 1 when fn stopped it */
+static int fetch(struct walk *w)
 {
-    (void)id;
-    return tql_trace_add(arg, row);
-}
-
-static int visit(const struct traceql_source *src, struct trace_id id, struct tql_trace *t,
-                 tql_trace_fn fn, void *arg, struct traceql_stats *stats, struct err *reterr)
-{
+    struct columns_query q = tql_store_query(w->src, NULL, w->need);
+    struct scan_stats scan = {0};
     int rc;
 
-    tql_trace_reset(t);
-    rc = columns_trace(src->spans, id, src->cancel, add_span, t, reterr);
-    if (rc < 0 || t->n == 0) {
-        return rc;
+    if (w->n == 0 || w->stopped) {
+        return w->stopped;
     }
-    rc = tql_trace_link(t);
-    stats->traces++;
-    stats->spans += t->n;
-    stats->bytes += t->arena.used;
-    return rc < 0 ? rc : fn(arg, t);
+    q.min_ns = q.min_ns < INT64_MIN + AROUND_NS ? INT64_MIN : q.min_ns - AROUND_NS;
+    q.max_ns = q.max_ns > INT64_MAX - AROUND_NS ? INT64_MAX : q.max_ns + AROUND_NS;
+    rc = columns_traces(w->src->spans, &q, w->batch, w->n, on_spans, w, &scan, w->err);
+    add_scan(&w->stats->scan, &scan);
+    w->n = 0;
+    w->max = 2 * w->max > BATCH_MAX ? BATCH_MAX : 2 * w->max;
+    return rc < 0 ? rc : w->stopped;
 }
 
-static int walk(const struct traceql_source *src, const struct filter *filter, struct walk *w,
-                struct tql_trace *t, tql_trace_fn fn, void *arg, struct traceql_stats *stats,
-                struct err *reterr)
+static int on_id(void *arg, const struct trace_id *id, int64_t time_ns)
 {
-    const struct columns_query q = {src->min_ns, src->max_ns, filter, src->cancel, src->budget};
+    struct walk *w = arg;
 
-    for (;;) {
-        struct scan_stats scan = {0};
-        int rc;
-
-        w->batch_n = 0;
-        w->more = false;
-        rc = columns_scan_spans(src->spans, &q, w->before_ns, w->before_id, collect, w, &scan,
-                                reterr);
-        stats->scan.rows_scanned += scan.rows_scanned;
-        stats->scan.blocks_read += scan.blocks_read;
-        stats->scan.blocks_pruned += scan.blocks_pruned;
-        for (size_t i = 0; i < w->batch_n && rc == 0; i++) {
-            rc = visit(src, w->batch[i], t, fn, arg, stats, reterr);
-        }
-        if (rc != 0 || !w->more) {
-            return rc < 0 ? rc : 0;
-        }
-        w->batch_max = 2 * w->batch_max > BATCH_MAX ? BATCH_MAX : 2 * w->batch_max;
+    (void)time_ns;
+    if (w->seen++ == TRACES_MAX) {
+        return err_set(w->err, ERR_LIMIT, "the query looks at more than %d traces", TRACES_MAX);
     }
+    w->batch[w->n++] = *id;
+    return w->n == w->max ? fetch(w) : 0;
 }
 
 int tql_each_trace(const struct traceql_source *src, const struct filter *filter,
-                   size_t first_batch, tql_trace_fn fn, void *arg, struct traceql_stats *stats,
-                   struct err *reterr)
+                   const struct tql_need *need, size_t first_batch, tql_trace_fn fn, void *arg,
+                   struct traceql_stats *stats, struct err *reterr)
 {
-    struct walk w = {.before_ns = INT64_MAX,
-                     .batch_max = first_batch == 0          ? 1
-                                  : first_batch > BATCH_MAX ? BATCH_MAX
-                                                            : first_batch};
-    struct tql_trace t;
-    int rc = -ERR_NOMEM;
+    static const struct tql_need ids = {.bits = COLUMNS_NEED_IDS};
+    struct columns_query q = tql_store_query(src, filter, &ids);
+    struct walk *w = mem_try_calloc(1, sizeof(*w));
+    struct scan_stats scan = {0};
+    struct err why = {0};
+    int rc;
 
-    w.batch = mem_try_calloc(BATCH_MAX, sizeof(*w.batch));
-    tql_trace_init(&t, TRACE_MEMORY_MAX);
-    if (w.batch != NULL) {
-        rc = walk(src, filter, &w, &t, fn, arg, stats, reterr);
+    if (w == NULL) {
+        return tql_explain(-ERR_NOMEM, reterr);
     }
-    tql_trace_done(&t);
-    mem_free(w.batch);
-    mem_free(w.seen.slots);
-    return tql_explain(rc, reterr);
+    *w = (struct walk){.src = src,
+                       .need = need,
+                       .max = first_batch == 0          ? 1
+                              : first_batch > BATCH_MAX ? BATCH_MAX
+                                                        : first_batch,
+                       .fn = fn,
+                       .arg = arg,
+                       .stats = stats,
+                       .err = reterr != NULL ? reterr : &why};
+    tql_trace_init(&w->trace, TRACE_MEMORY_MAX);
+    rc = columns_trace_ids(src->spans, &q, on_id, w, &scan, w->err);
+    rc = rc < 0 ? rc : fetch(w);
+    add_scan(&stats->scan, &scan);
+    tql_trace_done(&w->trace);
+    mem_free(w);
+    return tql_explain(rc < 0 ? rc : 0, reterr);
 }

@@ -9,7 +9,12 @@
 
 #include "base/map.h"
 
-enum { NAME_ROWS_MAX = 50000, TYPE_ROWS_MAX = 200, NAMES_CEILING = 200000 };
+enum {
+    NAME_ROWS_MAX = 50000,
+    TYPE_ROWS_MAX = 200,
+    NAMES_CEILING = 200000,
+    NAMES_MEMORY_MAX = 64 << 20
+};
 
 static const char *const SCOPES[] = {
     "", "span", "resource", "event", "link", "instrumentation", "intrinsic"};
@@ -71,6 +76,7 @@ const char *traceql_tag_scope_name(enum traceql_tag_scope scope)
 struct names {
     const struct tql_expr *filter;
     bool exact;
+    bool stored; /* the store has told all but those of events and links */
     enum traceql_tag_scope only;
     size_t limit; /* per scope */
     struct map seen[TRACEQL_TAGS_INTRINSIC + 1];
@@ -114,9 +120,9 @@ static int on_name_row(void *arg, const struct span *row, uint64_t id)
     if (!x->exact && !tql_passes(x->filter, &at)) {
         return 0;
     }
-    rc = add_names(x, TRACEQL_TAGS_SPAN, row->attrs);
-    rc = rc < 0 ? rc : add_names(x, TRACEQL_TAGS_RESOURCE, row->resource->attrs);
-    rc = rc < 0 ? rc : add_names(x, TRACEQL_TAGS_INSTRUMENTATION, row->scope->attrs);
+    rc = x->stored ? 0 : add_names(x, TRACEQL_TAGS_SPAN, row->attrs);
+    rc = rc < 0 || x->stored ? rc : add_names(x, TRACEQL_TAGS_RESOURCE, row->resource->attrs);
+    rc = rc < 0 || x->stored ? rc : add_names(x, TRACEQL_TAGS_INSTRUMENTATION, row->scope->attrs);
     for (size_t i = 0; i < row->events_n && rc == 0; i++) {
         rc = add_names(x, TRACEQL_TAGS_EVENT, row->events[i].attrs);
     }
@@ -169,6 +175,60 @@ static const struct tql_expr *filter_of(const struct traceql *q)
                : NULL;
 }
 
+/* Names the store has in its directories: attributes of spans, resources and scopes. */
+static int stored_names(struct names *x, const struct traceql_source *src,
+                        const struct columns_query *q, struct err *reterr)
+{
+    struct columns_names found = {0};
+    struct arena tmp CLEANUP(arena_done);
+    int rc;
+
+    arena_init(&tmp, NAMES_MEMORY_MAX);
+    rc = columns_names(src->spans, q, &tmp, &found, reterr);
+    for (size_t i = 0; i < found.n && rc == 0; i++) {
+        const struct attr one = {.key = found.v[i].name};
+        enum traceql_tag_scope scope = found.v[i].scope == FIELD_ATTR ? TRACEQL_TAGS_SPAN
+                                       : found.v[i].scope == FIELD_RESOURCE
+                                           ? TRACEQL_TAGS_RESOURCE
+                                           : TRACEQL_TAGS_INSTRUMENTATION;
+
+        rc = add_names(x, scope, (struct attrs){&one, 1});
+    }
+    x->stats->scan = found.stats;
+    x->stored = true;
+    return rc;
+}
+
+static int find_names(struct names *x, const struct traceql_source *src, struct err *reterr)
+{
+    static const struct tql_need events = {.bits = COLUMNS_NEED_EVENTS};
+    static const struct tql_need everything = {.all = true};
+    struct arena plans CLEANUP(arena_done) = {0};
+    struct scan_stats scan = {0};
+    struct columns_query q;
+    struct tql_plan plan;
+    int rc;
+
+    arena_init(&plans, TQL_TREE_MAX);
+    rc = tql_plan_expr(x->filter, &plans, &plan);
+    if (rc < 0 || x->only == TRACEQL_TAGS_INTRINSIC) {
+        return rc;
+    }
+    x->exact = plan.exact;
+    q = tql_store_query(src, plan.score != 0 ? plan.filter : NULL,
+                        x->exact ? &events : &everything);
+    if (x->exact) {
+        rc = stored_names(x, src, &q, reterr);
+    }
+    if (rc == 0 &&
+        !(x->exact && (x->only == TRACEQL_TAGS_SPAN || x->only == TRACEQL_TAGS_RESOURCE ||
+                       x->only == TRACEQL_TAGS_INSTRUMENTATION))) {
+        rc = columns_scan_spans(src->spans, &q, INT64_MAX, 0, on_name_row, x, &scan, reterr);
+        x->stats->scan.bytes_read += scan.bytes_read;
+    }
+    return rc;
+}
+
 int traceql_tag_names(const struct traceql_source *src, const struct traceql *filter,
                       enum traceql_tag_scope scope, size_t limit, struct arena *a,
                       struct traceql_tag_names *ret, struct err *reterr)
@@ -179,20 +239,10 @@ int traceql_tag_names(const struct traceql_source *src, const struct traceql *fi
                       .limit = limit == 0 || limit > NAMES_CEILING ? NAMES_CEILING : limit,
                       .a = a,
                       .stats = &names.stats};
-    struct columns_query q = {src->min_ns, src->max_ns, NULL, src->cancel, src->budget};
-    struct arena plans CLEANUP(arena_done);
-    struct tql_plan plan;
     int rc;
 
-    arena_init(&plans, TQL_TREE_MAX);
     arena_init(&x.tmp, TQL_TREE_MAX);
-    rc = tql_plan_expr(x.filter, &plans, &plan);
-    if (rc == 0 && scope != TRACEQL_TAGS_INTRINSIC) {
-        q.filter = plan.score != 0 ? plan.filter : NULL;
-        x.exact = plan.exact;
-        rc = columns_scan_spans(src->spans, &q, INT64_MAX, 0, on_name_row, &x, &names.stats.scan,
-                                reterr);
-    }
+    rc = find_names(&x, src, reterr);
     for (int s = TRACEQL_TAGS_SPAN; s < TRACEQL_TAGS_INTRINSIC; s++) {
         rc = rc < 0 ? rc : sorted_names(&x.seen[s], a, &names.by_scope[s]);
         map_done(&x.seen[s]);
@@ -377,7 +427,9 @@ int traceql_tag_values(const struct traceql_source *src, struct str name,
                        .limit = limit == 0 || limit > NAMES_CEILING ? NAMES_CEILING : limit,
                        .a = a,
                        .ret = &values};
-    struct columns_query q = {src->min_ns, src->max_ns, NULL, src->cancel, src->budget};
+    struct columns_query q;
+    struct tql_fields fields = {0};
+    struct tql_need need;
     struct arena plans CLEANUP(arena_done) = {0};
     struct tql_plan plan;
     struct field f;
@@ -391,7 +443,10 @@ int traceql_tag_values(const struct traceql_source *src, struct str name,
     values.v = arena_array(a, struct traceql_tag_value, x.limit + 1);
     rc = values.v == NULL ? -ERR_LIMIT : tql_plan_expr(x.filter, &plans, &plan);
     if (rc == 0) {
-        q.filter = plan.score != 0 ? plan.filter : NULL;
+        tql_add_field(&fields, &x.attr);
+        tql_expr_fields(x.filter, &fields);
+        tql_need_of(&fields, &need);
+        q = tql_store_query(src, plan.score != 0 ? plan.filter : NULL, &need);
         x.exact = plan.exact;
         rc = store_field(&x.attr, &f) ? count_values(&x, src, &q, f, reterr)
              : tql_attr_needs_trace(&x.attr)

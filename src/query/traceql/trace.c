@@ -1,235 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Copying a trace out of the store and linking it. Nothing here recurses over spans: a trace may be one chain.
+ * Linking a trace. Nothing here recurses over spans: a trace may be one chain.
  */
 #include "query/traceql/trace.h"
 
 #include "base/hash.h"
 
-enum { COPY_DEPTH_MAX = 32 };
-
 void tql_trace_init(struct tql_trace *t, size_t budget)
 {
     *t = (struct tql_trace){0};
     arena_init(&t->arena, budget);
-    tql_trace_reset(t);
 }
 
 void tql_trace_done(struct tql_trace *t)
 {
     arena_done(&t->arena);
 }
-
-void tql_trace_reset(struct tql_trace *t)
-{
-    arena_reset(&t->arena);
-    t->spans = NULL;
-    t->nodes = NULL;
-    t->order = NULL;
-    t->n = 0;
-    t->cap = 0;
-    t->root = TQL_NONE;
-    t->start_ns = INT64_MAX;
-    t->end_ns = INT64_MIN;
-    t->cut = false;
-}
-
-/* ---- copies ---- */
-
-static bool copy_str(struct arena *a, struct str *s)
-{
-    struct str c = arena_str_dup(a, *s);
-    bool ok = c.p != NULL || s->n == 0;
-
-    *s = c;
-    return ok;
-}
-
-static bool copy_attrs(struct arena *a, struct attrs *as, unsigned depth);
-
-static bool copy_value(struct arena *a, struct value *v, unsigned depth)
-{
-    struct value *list;
-
-    if (depth > COPY_DEPTH_MAX) {
-        v->type = VALUE_NONE;
-        return true;
-    }
-    switch (v->type) {
-    case VALUE_STR:
-    case VALUE_BYTES:
-        return copy_str(a, &v->u.s);
-    case VALUE_ARRAY:
-        list = arena_array(a, struct value, v->u.array.n + 1);
-        for (size_t i = 0; list != NULL && i < v->u.array.n; i++) {
-            list[i] = v->u.array.v[i];
-            if (!copy_value(a, &list[i], depth + 1)) {
-                return false;
-            }
-        }
-        v->u.array.v = list;
-        return list != NULL;
-    case VALUE_MAP: {
-        struct attrs as = {v->u.map.v, v->u.map.n};
-        bool ok = copy_attrs(a, &as, depth + 1);
-
-        v->u.map.v = as.v;
-        return ok;
-    }
-    default:
-        return true;
-    }
-}
-
-static bool copy_attrs(struct arena *a, struct attrs *as, unsigned depth)
-{
-    struct attr *v;
-
-    if (as->n == 0) {
-        as->v = NULL;
-        return true;
-    }
-    v = arena_array(a, struct attr, as->n);
-    for (size_t i = 0; v != NULL && i < as->n; i++) {
-        v[i] = as->v[i];
-        if (!copy_str(a, &v[i].key) || !copy_value(a, &v[i].value, depth)) {
-            return false;
-        }
-    }
-    as->v = v;
-    return v != NULL;
-}
-
-static bool copy_events(struct arena *a, struct span *s)
-{
-    struct span_event *v;
-
-    if (s->events_n == 0) {
-        return true;
-    }
-    v = arena_array(a, struct span_event, s->events_n);
-    for (size_t i = 0; v != NULL && i < s->events_n; i++) {
-        v[i] = s->events[i];
-        if (!copy_str(a, &v[i].name) || !copy_attrs(a, &v[i].attrs, 0)) {
-            return false;
-        }
-    }
-    s->events = v;
-    return v != NULL;
-}
-
-static bool copy_links(struct arena *a, struct span *s)
-{
-    struct span_link *v;
-
-    if (s->links_n == 0) {
-        return true;
-    }
-    v = arena_array(a, struct span_link, s->links_n);
-    for (size_t i = 0; v != NULL && i < s->links_n; i++) {
-        v[i] = s->links[i];
-        if (!copy_str(a, &v[i].trace_state) || !copy_attrs(a, &v[i].attrs, 0)) {
-            return false;
-        }
-    }
-    s->links = v;
-    return v != NULL;
-}
-
-static bool same_attrs(struct attrs a, struct attrs b)
-{
-    if (a.n != b.n) {
-        return false;
-    }
-    for (size_t i = 0; i < a.n; i++) {
-        const struct value *x = &a.v[i].value;
-        const struct value *y = &b.v[i].value;
-
-        if (!str_eq(a.v[i].key, b.v[i].key) || x->type != VALUE_STR || y->type != VALUE_STR ||
-            !str_eq(x->u.s, y->u.s)) {
-            return false; /* other types are copied again: rare in resources */
-        }
-    }
-    return true;
-}
-
-/* Neighbours mostly have one resource: the copy before is taken when it is equal. */
-static bool copy_resource(struct tql_trace *t, struct span *s)
-{
-    const struct resource *last = t->n != 0 ? t->spans[t->n - 1].resource : NULL;
-    struct resource *r;
-
-    if (last != NULL && same_attrs(last->attrs, s->resource->attrs)) {
-        s->resource = last;
-        return true;
-    }
-    r = arena_new(&t->arena, struct resource);
-    if (r == NULL) {
-        return false;
-    }
-    *r = *s->resource;
-    s->resource = r;
-    return copy_attrs(&t->arena, &r->attrs, 0) && copy_str(&t->arena, &r->schema_url);
-}
-
-static bool copy_scope(struct tql_trace *t, struct span *s)
-{
-    const struct scope *last = t->n != 0 ? t->spans[t->n - 1].scope : NULL;
-    struct scope *c;
-
-    if (last != NULL && str_eq(last->name, s->scope->name) &&
-        str_eq(last->version, s->scope->version) && same_attrs(last->attrs, s->scope->attrs)) {
-        s->scope = last;
-        return true;
-    }
-    c = arena_new(&t->arena, struct scope);
-    if (c == NULL) {
-        return false;
-    }
-    *c = *s->scope;
-    s->scope = c;
-    return copy_str(&t->arena, &c->name) && copy_str(&t->arena, &c->version) &&
-           copy_str(&t->arena, &c->schema_url) && copy_attrs(&t->arena, &c->attrs, 0);
-}
-
-static bool grow(struct tql_trace *t)
-{
-    size_t cap = t->cap != 0 ? 2 * t->cap : 64;
-    struct span *v;
-
-    if (t->n < t->cap) {
-        return true;
-    }
-    v = arena_array(&t->arena, struct span, cap);
-    if (v != NULL && t->n != 0) {
-        memcpy(v, t->spans, t->n * sizeof(*v));
-    }
-    t->spans = v != NULL ? v : t->spans;
-    t->cap = v != NULL ? cap : t->cap;
-    return v != NULL;
-}
-
-int tql_trace_add(struct tql_trace *t, const struct span *s)
-{
-    struct span c = *s;
-
-    if (t->n == TQL_TRACE_SPANS_MAX) {
-        t->cut = true;
-        return 1;
-    }
-    if (!grow(t) || !copy_resource(t, &c) || !copy_scope(t, &c) || !copy_str(&t->arena, &c.name) ||
-        !copy_str(&t->arena, &c.trace_state) || !copy_str(&t->arena, &c.status_message) ||
-        !copy_attrs(&t->arena, &c.attrs, 0) || !copy_events(&t->arena, &c) ||
-        !copy_links(&t->arena, &c)) {
-        return -ERR_LIMIT;
-    }
-    t->start_ns = s->start_ns < t->start_ns ? s->start_ns : t->start_ns;
-    t->end_ns = s->end_ns > t->end_ns ? s->end_ns : t->end_ns;
-    t->spans[t->n++] = c;
-    return 0;
-}
-
-/* ---- shape ---- */
 
 /* Span ids to numbers: open addressing, slots hold index + 1. */
 struct ids {
@@ -391,10 +177,28 @@ static void number(struct tql_trace *t)
     }
 }
 
-int tql_trace_link(struct tql_trace *t)
+static void measure(struct tql_trace *t)
+{
+    t->start_ns = INT64_MAX;
+    t->end_ns = INT64_MIN;
+    for (size_t i = 0; i < t->n; i++) {
+        const struct span *s = &t->spans[i];
+
+        t->start_ns = s->start_ns < t->start_ns ? s->start_ns : t->start_ns;
+        t->end_ns = s->end_ns > t->end_ns ? s->end_ns : t->end_ns;
+    }
+}
+
+int tql_trace_take(struct tql_trace *t, const struct span *spans, size_t n)
 {
     int rc;
 
+    arena_reset(&t->arena);
+    t->spans = spans;
+    t->cut = n > TQL_TRACE_SPANS_MAX;
+    t->n = t->cut ? TQL_TRACE_SPANS_MAX : n;
+    t->root = TQL_NONE;
+    measure(t);
     t->nodes = arena_array(&t->arena, struct tql_node, t->n + 1);
     t->order = arena_array(&t->arena, uint32_t, t->n + 1);
     if (t->nodes == NULL || t->order == NULL) {

@@ -24,12 +24,11 @@ struct tql_node {
 #define TQL_NONE UINT32_MAX
 
 struct tql_trace {
-    struct span *spans; /* by start time */
+    const struct span *spans; /* by start time; borrowed by tql_trace_take() */
     struct tql_node *nodes;
     uint32_t *order; /* pre-order: parents before children */
     uint32_t groups; /* of siblings */
     size_t n;
-    size_t cap;
     size_t root; /* first span without a parent id, TQL_NONE */
     int64_t start_ns;
     int64_t end_ns;
@@ -37,14 +36,12 @@ struct tql_trace {
     struct arena arena; /* everything of the trace */
 };
 
-/** Start empty; `budget` bytes. The same trace is filled again and again after tql_trace_reset(). */
+/** Start empty; `budget` bytes for its shape. */
 void tql_trace_init(struct tql_trace *t, size_t budget);
 void tql_trace_done(struct tql_trace *t);
-void tql_trace_reset(struct tql_trace *t);
-/** Deep copy. @return 0, 1: full, -ERR_LIMIT: the budget is used up */
-NODISCARD int tql_trace_add(struct tql_trace *t, const struct span *s);
-/** After the last span: parents, order, numbers. @return 0, -ERR_LIMIT */
-NODISCARD int tql_trace_link(struct tql_trace *t);
+/** Spans by start time, borrowed until the next call: parents, order, numbers are found. Spans beyond
+ * TQL_TRACE_SPANS_MAX are left out. @return 0, -ERR_LIMIT: the budget is used up */
+NODISCARD int tql_trace_take(struct tql_trace *t, const struct span *spans, size_t n);
 
 static inline bool tql_is_root(const struct span *s)
 {

@@ -37,7 +37,6 @@ struct traceql_source {
 struct traceql_stats {
     uint64_t traces; /* whole traces evaluated */
     uint64_t spans;  /* spans evaluated */
-    uint64_t bytes;  /* memory of those spans */
     struct scan_stats scan;
 };
 

@@ -45,26 +45,22 @@ static void check_print(const struct traceql *q)
     traceql_free(again);
 }
 
-static void make_trace(struct tql_trace *t)
+static void make_trace(struct tql_trace *t, struct span spans[8])
 {
     tql_trace_init(t, 1 << 20);
     for (unsigned i = 0; i < 8; i++) {
-        struct span s = {.span_id = {{(uint8_t)(i + 1)}},
-                         .parent_id = {{(uint8_t)(i / 2)}},
-                         .name = i % 2 != 0 ? STR("x") : STR("y"),
-                         .start_ns = i,
-                         .end_ns = i * i,
-                         .attrs = {ATTRS, i % 4},
-                         .resource = &RESOURCE,
-                         .scope = &SCOPE,
-                         .status = (uint8_t)(i % 3),
-                         .kind = (uint8_t)(i % 6)};
-
-        if (tql_trace_add(t, &s) != 0) {
-            abort();
-        }
+        spans[i] = (struct span){.span_id = {{(uint8_t)(i + 1)}},
+                                 .parent_id = {{(uint8_t)(i / 2)}},
+                                 .name = i % 2 != 0 ? STR("x") : STR("y"),
+                                 .start_ns = i,
+                                 .end_ns = i * i,
+                                 .attrs = {ATTRS, i % 4},
+                                 .resource = &RESOURCE,
+                                 .scope = &SCOPE,
+                                 .status = (uint8_t)(i % 3),
+                                 .kind = (uint8_t)(i % 6)};
     }
-    if (tql_trace_link(t) < 0) {
+    if (tql_trace_take(t, spans, 8) < 0) {
         abort();
     }
 }
@@ -94,6 +90,7 @@ static void check_filter(const struct traceql *q, const struct tql_trace *t, str
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct traceql *q = NULL;
+    struct span spans[8];
     struct tql_trace t;
     struct arena a;
     struct arena tmp;
@@ -104,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     check_print(q);
-    make_trace(&t);
+    make_trace(&t, spans);
     arena_init(&a, 4 << 20);
     arena_init(&tmp, 4 << 20);
     if (traceql_is_filter(q)) {

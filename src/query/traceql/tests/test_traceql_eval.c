@@ -195,8 +195,7 @@ static void test_fields(void **state)
     (void)state;
     arena_init(&a, 1 << 20);
     tql_trace_init(&t, 1 << 20);
-    assert_int_equal(tql_trace_add(&t, &s), 0);
-    assert_int_equal(tql_trace_link(&t), 0);
+    assert_int_equal(tql_trace_take(&t, &s, 1), 0);
     for (size_t i = 0; i < ARRAY_LEN(FIELDS); i++) {
         struct traceql *q = NULL;
         const struct tql_expr *e = expr_of(&q, FIELDS[i].expr);
@@ -242,6 +241,7 @@ static struct span_id id_of(unsigned n)
 /* A random forest with orphans, doubled ids, and now and then a circle. */
 static void random_trace(struct tql_trace *t)
 {
+    static struct span spans[SPANS_MAX];
     static const struct attr MARKS[2][1] = {{{STR("a"), {VALUE_BOOL, {.b = true}}}},
                                             {{STR("b"), {VALUE_BOOL, {.b = true}}}}};
     static struct attr pair[2];
@@ -249,7 +249,6 @@ static void random_trace(struct tql_trace *t)
 
     pair[0] = MARKS[0][0];
     pair[1] = MARKS[1][0];
-    tql_trace_reset(t);
     for (unsigned i = 0; i < n; i++) {
         struct span s = full_span();
         unsigned mark = below(4);
@@ -264,9 +263,9 @@ static void random_trace(struct tql_trace *t)
                   : mark == 1 ? (struct attrs){MARKS[0], 1}
                   : mark == 2 ? (struct attrs){MARKS[1], 1}
                               : (struct attrs){pair, 2};
-        assert_int_equal(tql_trace_add(t, &s), 0);
+        spans[i] = s;
     }
-    assert_int_equal(tql_trace_link(t), 0);
+    assert_int_equal(tql_trace_take(t, spans, n), 0);
 }
 
 static bool is_ancestor(const struct tql_trace *t, size_t up, size_t down)
@@ -372,6 +371,7 @@ static void test_deep(void **state)
 {
     struct tql_trace t;
     struct arena a;
+    struct span *spans;
     uint8_t *all;
     uint8_t *got;
 
@@ -379,22 +379,21 @@ static void test_deep(void **state)
     arena_init(&a, 64 << 20);
     all = arena_alloc(&a, TQL_TRACE_SPANS_MAX, 1);
     memset(all, 1, TQL_TRACE_SPANS_MAX);
+    spans = calloc(TQL_TRACE_SPANS_MAX + 1, sizeof(*spans));
     tql_trace_init(&t, 256 << 20);
     for (int chain = 0; chain < 2; chain++) {
-        tql_trace_reset(&t);
-        for (uint32_t i = 0; i < TQL_TRACE_SPANS_MAX; i++) {
-            struct span s = {
-                .name = STR("x"), .start_ns = i, .resource = &RESOURCE, .scope = &SCOPE};
+        for (uint32_t i = 0; i <= TQL_TRACE_SPANS_MAX; i++) {
             uint32_t parent = chain ? i : i == 0 ? 0 : 1;
             uint32_t id = i + 1;
 
-            memcpy(s.span_id.b, &id, sizeof(id));
-            memcpy(s.parent_id.b, &parent, sizeof(parent));
-            assert_int_equal(tql_trace_add(&t, &s), 0);
+            spans[i] = (struct span){
+                .name = STR("x"), .start_ns = i, .resource = &RESOURCE, .scope = &SCOPE};
+            memcpy(spans[i].span_id.b, &id, sizeof(id));
+            memcpy(spans[i].parent_id.b, &parent, sizeof(parent));
         }
-        assert_int_equal(tql_trace_add(&t, &t.spans[0]), 1);
+        assert_int_equal(tql_trace_take(&t, spans, TQL_TRACE_SPANS_MAX + 1), 0);
         assert_true(t.cut);
-        assert_int_equal(tql_trace_link(&t), 0);
+        assert_int_equal(t.n, TQL_TRACE_SPANS_MAX);
         assert_int_equal(t.nodes[0].right, 2 * TQL_TRACE_SPANS_MAX);
         assert_int_equal(tql_relate(&t, TQL_DESCENDANT, all, all, &a, &got), 0);
         assert_false(got[0]);
@@ -402,6 +401,7 @@ static void test_deep(void **state)
     }
     tql_trace_done(&t);
     arena_done(&a);
+    free(spans);
 }
 
 int main(void)
