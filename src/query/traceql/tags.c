@@ -280,7 +280,7 @@ static const char *type_name(enum tql_type t)
 
 static int add_value(struct values *x, const struct tql_value *v)
 {
-    struct buf b CLEANUP(buf_done);
+    struct buf b CLEANUP(buf_done) = {0};
     struct str text;
 
     if (v->type == TQL_LIST) {
@@ -396,7 +396,7 @@ static int count_values(struct values *x, const struct traceql_source *src,
     struct columns_groups groups = {0};
     struct columns_query typed = *q;
     const struct filter *kids[] = {NULL, q->filter};
-    struct arena filters CLEANUP(arena_done);
+    struct arena filters CLEANUP(arena_done) = {0};
     int rc = columns_values(src->spans, q, f, x->limit, x->a, &groups, reterr);
 
     arena_init(&filters, TQL_TREE_MAX);
