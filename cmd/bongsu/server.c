@@ -258,6 +258,8 @@ static int start_rules(struct server *s, struct err *e)
                                  .globs_n = c->rules_files.n,
                                  .interval_ms = c->rules_interval_ms,
                                  .timeout_ms = c->query_timeout_ms,
+                                 .outage_tolerance_ms = c->rules_outage_tolerance_ms,
+                                 .for_grace_ms = c->rules_for_grace_ms,
                                  .promql = s->promql,
                                  .db = store_metrics(s->store),
                                  .stats = s->stats};

@@ -380,6 +380,20 @@ static const struct conf_key RULES[] = {
      .default_value = "1m",
      .placeholder = "DURATION",
      .help = "How often groups are evaluated that do not say."},
+    {.key = "rules.for_outage_tolerance",
+     .flag = "rules-for-outage-tolerance",
+     .type = CONF_DURATION_MS,
+     .offset = AT(rules_outage_tolerance_ms),
+     .default_value = "1h",
+     .placeholder = "DURATION",
+     .help = "Longest time away after which alerts go on pending as before a restart."},
+    {.key = "rules.for_grace_period",
+     .flag = "rules-for-grace-period",
+     .type = CONF_DURATION_MS,
+     .offset = AT(rules_for_grace_ms),
+     .default_value = "10m",
+     .placeholder = "DURATION",
+     .help = "Least time alerts are pending after a restart; a shorter `for` begins anew."},
 };
 
 static const struct conf_key AUTH[] = {

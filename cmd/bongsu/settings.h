@@ -53,6 +53,8 @@ struct settings {
     /* rules */
     struct conf_list rules_files;
     int64_t rules_interval_ms;
+    int64_t rules_outage_tolerance_ms;
+    int64_t rules_for_grace_ms;
     /* auth */
     bool no_auth;
     int64_t session_ms;

@@ -265,7 +265,9 @@ int alerts_update(struct rules *r, const struct rule_group *g, struct rule_run *
 
     mutex_lock(&r->lock);
     rc = update(run, g, found, t_ms, out->arena, reterr);
-    rc = rc != 0 ? rc : gather(run, out->arena, &list);
+    if (run->restored) { /* what was stored before the restart must not be hidden yet */
+        rc = rc != 0 ? rc : gather(run, out->arena, &list);
+    }
     mutex_unlock(&r->lock);
     for (size_t i = 0; rc == 0 && i < list.n; i++) {
         rc = out->add(out->arg, list.v[i].labels, list.v[i].v, reterr);

@@ -269,6 +269,9 @@ size_t group_evaluate(struct rules *r, struct group_run *g, int64_t t_ms)
     for (size_t i = 0; i < g->def->n && cancel_check(&r->cancel) == 0; i++) {
         rule_evaluate(r, g->def, &g->rules[i], t_ms);
         failed += g->rules[i].health == HEALTH_BAD;
+        if (!g->rules[i].restored && ++g->rules[i].rounds == 2) {
+            rule_restore(r, &g->rules[i], t_ms);
+        }
     }
     mutex_lock(&r->lock);
     g->last_ms = wall;

@@ -11,7 +11,13 @@
 #include "base/err.h"
 #include "base/log.h"
 
-enum { DEFAULT_INTERVAL_MS = 60000, DEFAULT_TIMEOUT_MS = 120000, DEFAULT_THREADS = 4 };
+enum {
+    DEFAULT_INTERVAL_MS = 60000,
+    DEFAULT_TIMEOUT_MS = 120000,
+    DEFAULT_TOLERANCE_MS = 3600000,
+    DEFAULT_GRACE_MS = 600000,
+    DEFAULT_THREADS = 4,
+};
 
 typedef VEC(struct rule_file) file_list;
 
@@ -87,7 +93,8 @@ static void groups_done(group_list *l)
     vec_done(l);
 }
 
-static int make_groups(const file_list *files, group_list *dst)
+/** `first`: the server has just started. */
+static int make_groups(const struct rules *r, const file_list *files, bool first, group_list *dst)
 {
     int64_t now = clock_wall_ms();
 
@@ -104,6 +111,8 @@ static int make_groups(const file_list *files, group_list *dst)
             }
             for (size_t k = 0; k < def->n; k++) {
                 g.rules[k].def = &def->rules[k];
+                g.rules[k].restored = !first || !def->rules[k].alerting ||
+                                      def->rules[k].for_ms < r->opts.for_grace_ms;
             }
         }
     }
@@ -203,7 +212,7 @@ static int reload(struct rules *r, char *const *globs, size_t globs_n, struct er
     for (size_t i = 0; rc == 0 && i < (globs_n != SIZE_MAX ? globs_n : r->globs_n); i++) {
         rc = load_glob(r, globs_n != SIZE_MAX ? globs[i] : r->globs[i], &files, reterr);
     }
-    rc = rc != 0 ? rc : make_groups(&files, &groups);
+    rc = rc != 0 ? rc : make_groups(r, &files, r->threads_n == 0, &groups);
     if (rc != 0) {
         groups_done(&groups);
         files_done(&files);
@@ -363,6 +372,9 @@ int rules_open(const struct rules_opts *opts, struct rules **ret, struct err *re
     r->opts = *opts;
     r->opts.interval_ms = opts->interval_ms > 0 ? opts->interval_ms : DEFAULT_INTERVAL_MS;
     r->opts.timeout_ms = opts->timeout_ms > 0 ? opts->timeout_ms : DEFAULT_TIMEOUT_MS;
+    r->opts.outage_tolerance_ms =
+        opts->outage_tolerance_ms > 0 ? opts->outage_tolerance_ms : DEFAULT_TOLERANCE_MS;
+    r->opts.for_grace_ms = opts->for_grace_ms > 0 ? opts->for_grace_ms : DEFAULT_GRACE_MS;
     r->opts.globs = NULL;
     mutex_init(&r->reload_lock, LOCK_RANK_AUTH);
     mutex_init(&r->lock, LOCK_RANK_INGEST);

@@ -16,8 +16,11 @@ struct rules;
 struct rules_opts {
     char *const *globs; /* patterns of rule files; copied */
     size_t globs_n;
-    int64_t interval_ms;          /* of groups that say none; default 1 min */
-    int64_t timeout_ms;           /* of one evaluation; default 2 min */
+    int64_t interval_ms;         /* of groups that say none; default 1 min */
+    int64_t timeout_ms;          /* of one evaluation; default 2 min */
+    int64_t outage_tolerance_ms; /* longest absence over which `for` goes on; default 1 h */
+    int64_t
+        for_grace_ms; /* least time pending after a restart; shorter `for`s begin anew; default 10 min */
     unsigned threads;             /* groups evaluated at once; default 4 */
     struct promql_engine *promql; /* borrowed, like db */
     struct tsdb *db;

@@ -42,7 +42,9 @@ typedef VEC(struct written) written_list;
 
 struct rule_run {
     const struct rule *def;
-    written_list before;        /* only the evaluating thread's */
+    written_list before; /* only the evaluating thread's */
+    unsigned rounds;     /* the same; counted until `restored` */
+    bool restored;       /* alerts are stored; guarded by: lock, changed by the evaluating thread */
     VEC(struct alert *) alerts; /* guarded by: lock, like all below */
     enum rule_health health;
     char error[256];
@@ -87,6 +89,8 @@ size_t group_evaluate(struct rules *r, struct group_run *g, int64_t t_ms);
 void rule_mark_stale(struct rules *r, struct rule_run *run, int64_t t_ms);
 void rule_run_done(struct rule_run *run);
 void alert_free(struct alert *a);
+/** Alerts that were pending before a restart go on so; from then on they are stored. */
+void rule_restore(struct rules *r, struct rule_run *run, int64_t t_ms);
 
 /** Where the series of an alerting rule go; not called under the lock. */
 struct series_out {

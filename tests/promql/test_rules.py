@@ -4,7 +4,9 @@ the same states, the same /api/v1/rules."""
 import signal
 import struct
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import requests
@@ -13,6 +15,9 @@ import dataset
 from harness.server import SERVER, wait_for
 from harness import wire
 from test_differential import Peer
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / 'integration'))
+from test_native_histograms import Hist, same_histogram, series  # noqa: E402
 
 RULES = '''
 groups:
@@ -37,6 +42,25 @@ groups:
     rules:
       - record: too:many
         expr: load
+  - name: histograms
+    interval: 1s
+    rules:
+      - record: lat:sum
+        expr: sum by (job) (lat)
+      - record: lat:half
+        expr: lat:sum / 2
+      - record: lat:p90
+        expr: histogram_quantile(0.9, lat:sum)
+      - record: lat:negative
+        expr: -1 * lat{instance="a"}
+      - record: lat:mixed
+        expr: sum({__name__=~"lat|load"})
+      - alert: HasLatency
+        expr: lat
+        labels: {severity: none}
+      - alert: SlowRequests
+        expr: histogram_quantile(0.9, lat) > 3
+        for: 1s
   - name: alerts
     interval: 1s
     rules:
@@ -53,6 +77,10 @@ groups:
 '''
 
 
+LATENCIES = {'a': Hist(0, {0: 4, 1: 5, 3: 1}, total_sum=21.5), 'b': Hist(0, {1: 2, 2: 7}, zero=1, total_sum=30.25),
+             'c': Hist(1, {4: 3, 7: 2}, total_sum=22.0)}
+
+
 def feed(urls, values):
     now = int(time.time() * 1000)
     body = b''
@@ -60,8 +88,18 @@ def feed(urls, values):
         labels = (('__name__', 'load'), ('instance', instance), ('job', 'j'))
         body += wire.blob(1, b''.join(wire.blob(1, wire.blob(1, k) + wire.blob(2, w)) for k, w in labels)
                           + wire.blob(2, wire.double(1, v) + wire.varint(2 << 3) + wire.varint(now)))
+    histograms = b''.join(wire.blob(1, series({'__name__': 'lat', 'job': 'j', 'instance': i}, [(now, h)]))
+                          for i, h in LATENCIES.items())
     for url in urls:
         dataset.send(url, body)
+        dataset.send(url, histograms)
+
+
+def histogram(url, query):
+    """The histograms of an answer by labels."""
+    r = requests.post(url + '/api/v1/query', data={'query': query}, timeout=10).json()
+    assert r['status'] == 'success', r
+    return {tuple(sorted(s['metric'].items())): s['histogram'][1] for s in r['data']['result']}
 
 
 def answer(url, query):
@@ -92,7 +130,8 @@ def rules(url):
 def pair(start_shared, prometheus3):
     folder = start_shared.folder
     (folder / 'rules.yml').write_text(RULES)
-    peer = Peer(start_shared, 'prometheus3', prometheus3, config='rule_files: [rules.yml]\n')
+    peer = Peer(start_shared, 'prometheus3', prometheus3, 
+                '--enable-feature=native-histograms', config='rule_files: [rules.yml]\n')
     ours = start_shared.server(args=['--rules-file', str(folder / 'rul*.yml')])
     return ours, peer
 
@@ -120,16 +159,36 @@ def test_same_series(pair):
     assert not answer(pair[0].url, 'too:many') and not answer(pair[0].url, 'broken')
 
 
+def test_same_histograms(pair):
+    """Recorded as what they are; what arithmetic made impossible is refused by both, and so is a mix."""
+    def recorded(url):
+        return [histogram(url, q) for q in ('lat:sum', 'lat:half')], answer(url, 'lat:p90')
+    ours, theirs = (None, None)
+
+    def look():
+        nonlocal ours, theirs
+        feed((pair[0].url, pair[1].url), {'a': 1.0})
+        ours, theirs = recorded(pair[0].url), recorded(pair[1].url)
+        return all(ours[0]) and all(theirs[0]) and ours[1] and ours[1] == theirs[1]
+    wait_for('recorded histograms', look, 15, 0.3)
+    for a, b in zip(ours[0], theirs[0]):
+        assert a.keys() == b.keys()
+        assert all(same_histogram(h, b[k]) for k, h in a.items())
+    assert ours[0][0][(('__name__', 'lat:sum'), ('job', 'j'))]['count'] == '25'
+    for url in (pair[0].url, pair[1].url):
+        assert not histogram(url, 'lat:negative') and not histogram(url, 'lat:mixed')
+
+
 def test_same_states(pair):
     def firing(url):
         states = answer(url, 'ALERTS')
         return any(('alertstate', 'firing') in labels for labels, _ in states) and states
     got = same(pair, firing)
-    assert len(got) == 5  # two High, three Slow
+    assert len(got) == 11  # two High, three Slow, three of each about latencies
     same(pair, rules)
     for url in (pair[0].url, pair[1].url):
         alerts = requests.get(url + '/api/v1/alerts', timeout=10).json()['data']['alerts']
-        assert len(alerts) == 5 and {a['state'] for a in alerts} == {'pending', 'firing'}
+        assert len(alerts) == 11 and {a['state'] for a in alerts} == {'pending', 'firing'}
 
 
 def test_filters(pair):
@@ -157,7 +216,7 @@ def test_reload(pair):
     path = ours.folder / 'rules.yml'
     path.write_text('groups: [{name: x, rules: [{record: a, expr: "sum("}]}]')
     assert requests.post(ours.url + '/-/reload', timeout=10).status_code >= 400
-    assert len(rules(ours.url)) == 3
+    assert len(rules(ours.url)) == 4
     path.write_text('groups: [{name: x, interval: 1s, rules: [{record: again, expr: "vector(7)"}]}]')
     ours.signal(signal.SIGHUP)
     wait_for('the new rule', lambda: answer(ours.url, 'again'), 10, 0.2)
@@ -173,5 +232,5 @@ def test_check(tmp_path):
     bad.write_text('groups:\n- name: g\n  rules:\n  - record: a\n')
     run = subprocess.run([SERVER, 'check', 'rules', good, bad], capture_output=True, text=True)
     assert run.returncode == 1
-    assert f'{good}: ok, 3 groups, 9 rules' in run.stdout
+    assert f'{good}: ok, 4 groups, 16 rules' in run.stdout
     assert f"{bad}:4:5: field 'expr' must be set in rule" in run.stderr

@@ -350,7 +350,69 @@ static void test_reload(void **state)
     assert_answer(f, "old", 121, "");    /* ended by the reload, not by the lookback */
     evaluate(f, 1);
     assert_answer(f, "new", 1, "new 9");
-    assert_answer(f, "ALERTS_FOR_STATE - on (a) timestamp(m)", 1, "{a=\"p\"} 0");
+    evaluate(f, 2); /* the third round: nothing was stored before */
+    assert_answer(f, "ALERTS_FOR_STATE - on (a) timestamp(m)", 2, "{a=\"p\"} 0");
+}
+
+static void restart(struct fixture *f, const char *text)
+{
+    rules_free(f->rules);
+    f->rules = NULL;
+    open_rules(f, text);
+}
+
+/** Alerts go on over a restart as if the time between had not been; the second round brings them back. */
+static void test_restore(void **state)
+{
+    static const char RULES[] = "groups:\n- name: g\n  rules:\n"
+                                "  - {alert: Long, expr: m > 5, for: 30m, labels: {x: y}}\n"
+                                "  - {alert: Short, expr: m > 5, for: 5m}\n";
+    struct fixture *f = *state;
+
+    open_rules(f, RULES);
+    for (int i = 0; i <= 10; i++) {
+        put(f, "p", i, 9);
+        evaluate(f, i);
+    }
+    assert_answer(f, "ALERTS{alertname=\"Long\"}", 10,
+                  "ALERTS{a=\"p\", alertname=\"Long\", alertstate=\"pending\", x=\"y\"} 1");
+    assert_answer(f, "count(ALERTS{alertstate=\"firing\"})", 10, "{} 1");
+    restart(f, RULES);
+    for (int i = 20; i <= 21; i++) { /* away for ten minutes, of thirty twenty are left */
+        put(f, "p", i, 9);
+        put(f, "q", i, 9); /* a new one */
+        evaluate(f, i);
+    }
+    assert_answer(f, "ALERTS{alertname=\"Long\"}", 21, "");
+    for (int i = 22; i <= 40; i++) {
+        put(f, "p", i, 9);
+        put(f, "q", i, 9);
+        evaluate(f, i);
+    }
+    /* Pending for 10 minutes when it went; the round that brought it back was at 21. */
+    assert_answer(
+        f, "ALERTS_FOR_STATE{alertname=\"Long\"} - on (a) group_left () (timestamp(m) - 2400)", 40,
+        "{a=\"p\", alertname=\"Long\", x=\"y\"} 660; "
+        "{a=\"q\", alertname=\"Long\", x=\"y\"} 1200");
+    put(f, "p", 41, 9);
+    put(f, "q", 41, 9);
+    evaluate(f, 41);
+    assert_answer(f, "ALERTS{alertname=\"Long\", alertstate=\"firing\"}", 41,
+                  "ALERTS{a=\"p\", alertname=\"Long\", alertstate=\"firing\", x=\"y\"} 1");
+    restart(f, RULES); /* it was firing, and does at the third round */
+    for (int i = 43; i <= 45; i++) {
+        put(f, "p", i, 9);
+        evaluate(f, i);
+    }
+    assert_answer(f, "ALERTS{a=\"p\", alertname=\"Long\", alertstate=\"firing\"}", 45,
+                  "ALERTS{a=\"p\", alertname=\"Long\", alertstate=\"firing\", x=\"y\"} 1");
+    restart(f, RULES); /* away for longer than what is tolerated */
+    for (int i = 110; i <= 112; i++) {
+        put(f, "p", i, 9);
+        evaluate(f, i);
+    }
+    assert_answer(f, "ALERTS{a=\"p\", alertname=\"Long\"}", 112,
+                  "ALERTS{a=\"p\", alertname=\"Long\", alertstate=\"pending\", x=\"y\"} 1");
 }
 
 int main(void)
@@ -363,6 +425,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failures, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_alert_states, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reload, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_restore, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
