@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The parser logfmt: key=value pairs apart by blanks, values in quotes when they need them (brandur.org/logfmt).
+ */
+#include "codec/utf8.h"
+#include "query/logql/ast.h"
+#include "query/logql/lex.h"
+#include "query/logql/row.h"
+
+struct pairs {
+    struct str s;
+    size_t at;
+    struct str key, value;
+    size_t bad_at;
+    char bad; /* what should not be there; 0: nothing wrong with the last pair */
+};
+
+static bool is_blank(const struct pairs *p)
+{
+    return (unsigned char)p->s.p[p->at] <= ' ';
+}
+
+/* To the next blank. */
+static bool fault(struct pairs *p, char what)
+{
+    p->bad = what;
+    p->bad_at = p->at;
+    while (p->at < p->s.n && !is_blank(p)) {
+        p->at++;
+    }
+    return true;
+}
+
+static bool quoted(struct pairs *p, struct row *r)
+{
+    size_t start = p->at++;
+    bool escaped = false;
+
+    while (p->at < p->s.n && p->s.p[p->at] != '"') {
+        if (p->s.p[p->at] == '\\') {
+            escaped = true;
+            p->at++;
+        }
+        p->at++;
+    }
+    if (p->at >= p->s.n) {
+        p->at = p->s.n;
+        return fault(p, '"'); /* no end */
+    }
+    p->at++;
+    p->value = str_of(p->s.p + start + 1, p->at - start - 2);
+    if (escaped) {
+        struct str plain;
+
+        if (!go_unquote(&r->arena, str_of(p->s.p + start, p->at - start), &plain) ||
+            plain.p == NULL) {
+            return fault(p, '\\');
+        }
+        p->value = plain;
+    }
+    return p->at < p->s.n && !is_blank(p) ? fault(p, p->s.p[p->at]) : true;
+}
+
+/* @return false at the end */
+static bool next_pair(struct pairs *p, struct row *r)
+{
+    size_t start;
+
+    p->bad = 0;
+    p->value = str_of("", 0);
+    while (p->at < p->s.n && is_blank(p)) {
+        p->at++;
+    }
+    if (p->at >= p->s.n) {
+        return false;
+    }
+    start = p->at;
+    while (p->at < p->s.n && !is_blank(p) && p->s.p[p->at] != '=' && p->s.p[p->at] != '"') {
+        p->at++;
+    }
+    p->key = str_of(p->s.p + start, p->at - start);
+    if (p->at >= p->s.n || is_blank(p)) {
+        return true;
+    }
+    if (p->s.p[p->at] == '"' || p->key.n == 0) {
+        return fault(p, p->s.p[p->at]);
+    }
+    p->at++;
+    if (p->at < p->s.n && p->s.p[p->at] == '"') {
+        return quoted(p, r);
+    }
+    start = p->at;
+    while (p->at < p->s.n && !is_blank(p)) {
+        if (p->s.p[p->at] == '=' || p->s.p[p->at] == '"') {
+            return fault(p, p->s.p[p->at]);
+        }
+        p->at++;
+    }
+    p->value = str_of(p->s.p + start, p->at - start);
+    return true;
+}
+
+static void set_fault(struct row *r, const struct pairs *p)
+{
+    row_set_error(r, "LogfmtParserErr", "logfmt syntax error at pos %zu : unexpected '%c'",
+                  p->bad_at + 1, p->bad);
+}
+
+static void extract(const struct stage *s, struct row *r, struct pairs *p)
+{
+    struct str *found = arena_calloc(&r->arena, s->extracts_n, sizeof(*found));
+
+    if (found == NULL) {
+        r->no_memory = true;
+        return;
+    }
+    while (next_pair(p, r)) {
+        struct str key;
+
+        if (p->bad != 0) {
+            if (s->strict) {
+                set_fault(r, p);
+                break;
+            }
+            continue;
+        }
+        key = logql_label_name(&r->arena, p->key);
+        for (size_t i = 0; i < s->extracts_n; i++) {
+            if (str_eq(key, s->extracts[i].expr) || str_eq(p->key, s->extracts[i].expr)) {
+                found[i] = p->value;
+            }
+        }
+    }
+    for (size_t i = 0; i < s->extracts_n; i++) {
+        bool in_stream = labels_get(r->stream->labels, s->extracts[i].label).n != 0;
+
+        if (found[i].p != NULL || !in_stream) {
+            row_set_parsed(r, s->extracts[i].label, found[i].p != NULL ? found[i] : str_of("", 0));
+        }
+    }
+}
+
+void logfmt_run(const struct stage *s, struct row *r)
+{
+    struct pairs p = {.s = r->line};
+
+    if (r->need_none) {
+        return;
+    }
+    if (s->extracts_n != 0) {
+        extract(s, r, &p);
+        return;
+    }
+    while (next_pair(&p, r)) {
+        struct str key;
+
+        if (p.bad != 0) {
+            if (s->strict) {
+                set_fault(r, &p);
+                return;
+            }
+            continue;
+        }
+        key = logql_label_name(&r->arena, p.key);
+        if (key.n != 0 && (s->keep_empty || p.value.n != 0)) {
+            row_set_parsed(r, key, p.value);
+        }
+    }
+}

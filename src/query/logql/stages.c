@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Stages that look at the line or at labels without taking it apart: filters, formats, unwrap, drop and keep.
+ */
+#include "query/logql/ast.h"
+#include "query/logql/finder.h"
+#include "query/logql/parse.h"
+#include "query/logql/pattern.h"
+#include "query/logql/row.h"
+#include "query/logql/template.h"
+#include "query/logql/units.h"
+
+static const char ERR_FILTER[] = "LabelFilterErr";
+static const char ERR_SAMPLE[] = "SampleExtractionErr";
+static const char ERR_TEMPLATE[] = "TemplateFormatErr";
+
+/* ---- addresses in text ---- */
+
+static bool in_set(const struct ip_set *set, const uint8_t addr[16], bool v6)
+{
+    return v6 == set->v6 && memcmp(addr, set->low, 16) >= 0 && memcmp(addr, set->high, 16) <= 0;
+}
+
+static bool is_ip_char(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == '.' ||
+           c == ':';
+}
+
+static bool token_matches(const struct ip_set *set, struct str s)
+{
+    uint8_t addr[16];
+    bool v6;
+    int64_t dot = str_find_byte(s, '.');
+    int64_t colon = str_find_byte(s, ':');
+
+    if (!set->v6 && dot >= 0 && colon > dot) {
+        s = str_take(s, (size_t)colon); /* a port behind it */
+    }
+    while (s.n != 0 && (s.p[s.n - 1] == '.' || (s.p[s.n - 1] == ':' && !str_ends(s, STR("::"))))) {
+        s.n--; /* punctuation */
+    }
+    return parse_ip(s, addr, &v6) && in_set(set, addr, v6);
+}
+
+/* Is there an address of the set anywhere in the text? */
+static bool has_ip(const struct ip_set *set, struct str s)
+{
+    size_t at = 0;
+
+    while (at < s.n) {
+        size_t start = at;
+        bool separated = false;
+
+        while (at < s.n && is_ip_char(s.p[at])) {
+            separated = separated || s.p[at] == '.' || s.p[at] == ':';
+            at++;
+        }
+        if (separated && at - start >= 2 && token_matches(set, str_of(s.p + start, at - start))) {
+            return true;
+        }
+        at += at < s.n;
+    }
+    return false;
+}
+
+/* ---- line filters ---- */
+
+static bool term_fits(enum line_op op, const struct line_term *t, struct str line)
+{
+    if (t->is_ip) {
+        return has_ip(&t->ip, line);
+    }
+    switch (op) {
+    case LINE_MATCH:
+    case LINE_NOT_MATCH:
+        return finder_matches(t->re, line);
+    case LINE_PATTERN:
+    case LINE_NOT_PATTERN:
+        return line_pattern_test(t->pattern, line);
+    default:
+        return t->text.n == 0 || str_find(line, t->text) >= 0;
+    }
+}
+
+bool line_filter_run(const struct line_filter *f, struct row *r)
+{
+    bool negative =
+        f->op == LINE_NOT_CONTAINS || f->op == LINE_NOT_MATCH || f->op == LINE_NOT_PATTERN;
+
+    for (size_t i = 0; i < f->n; i++) {
+        if (term_fits(f->op, &f->terms[i], r->line)) {
+            return !negative;
+        }
+    }
+    return negative;
+}
+
+/* ---- label filters ---- */
+
+static bool compare(enum compare cmp, double a, double b)
+{
+    switch (cmp) {
+    case CMP_EQ:
+        return a == b;
+    case CMP_NE:
+        return a != b;
+    case CMP_GT:
+        return a > b;
+    case CMP_GE:
+        return a >= b;
+    case CMP_LT:
+        return a < b;
+    default:
+        return a <= b;
+    }
+}
+
+static bool test_number(const struct label_filter *f, struct row *r)
+{
+    enum label_category c;
+    struct str text;
+    uint64_t bytes;
+    int64_t ns;
+    double v = 0;
+
+    if (r->error.n != 0) {
+        return true; /* only strings can filter what has an error */
+    }
+    if (!row_get(r, f->name, &text, &c)) {
+        return false;
+    }
+    switch (f->test) {
+    case TEST_NUMBER:
+        if (!str_to_f64(text, &v)) {
+            row_set_error(r, ERR_FILTER, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
+                          (int)(text.n < 100 ? text.n : 100), text.p);
+            return true;
+        }
+        return compare(f->cmp, v, f->number);
+    case TEST_DURATION:
+        if (!units_go_duration(text, &ns)) {
+            row_set_error(r, ERR_FILTER, "time: invalid duration \"%.*s\"",
+                          (int)(text.n < 100 ? text.n : 100), text.p);
+            return true;
+        }
+        return compare(f->cmp, (double)ns, (double)f->duration_ns);
+    default:
+        if (!units_bytes(text, &bytes)) {
+            row_set_error(r, ERR_FILTER, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
+                          (int)(text.n < 100 ? text.n : 100), text.p);
+            return true;
+        }
+        return compare(f->cmp, (double)bytes, f->number);
+    }
+}
+
+static bool test_ip(const struct label_filter *f, struct row *r)
+{
+    enum label_category c;
+    struct str text;
+
+    if (r->error.n != 0) {
+        return true;
+    }
+    return row_get(r, f->name, &text, &c) && has_ip(&f->ip, text) == (f->cmp == CMP_EQ);
+}
+
+bool label_filter_run(const struct label_filter *f, struct row *r)
+{
+    enum label_category c;
+    struct str text;
+    bool left;
+    bool right;
+
+    switch (f->test) {
+    case TEST_AND:
+    case TEST_OR:
+        left = label_filter_run(f->left, r);
+        if (f->test == TEST_OR && left) {
+            return true;
+        }
+        right = label_filter_run(f->right, r);
+        return f->test == TEST_OR ? right : left && right;
+    case TEST_STRING:
+        row_get(r, f->name, &text, &c);
+        return matcher_matches(f->matcher, text);
+    case TEST_IP:
+        return test_ip(f, r);
+    default:
+        return test_number(f, r);
+    }
+}
+
+/* ---- formats ---- */
+
+static bool expand(const struct template *t, struct row *r, struct str *ret)
+{
+    struct err e = {0};
+
+    buf_clear(&r->text2);
+    if (template_run(t, r, &r->text2, &e) < 0) {
+        row_set_error(r, ERR_TEMPLATE, "%s", e.msg);
+        return false;
+    }
+    *ret = row_dup(r, buf_str(&r->text2));
+    return true;
+}
+
+static void line_format_run(const struct stage *s, struct row *r)
+{
+    struct str line;
+
+    if (expand(s->tpl, r, &line)) {
+        r->line = line;
+    }
+}
+
+static void label_format_run(const struct stage *s, struct row *r)
+{
+    for (size_t i = 0; i < s->formats_n; i++) {
+        const struct label_format *f = &s->formats[i];
+        enum label_category c;
+        struct str value;
+
+        if (f->src.n == 0) {
+            if (expand(f->tpl, r, &value)) {
+                row_set(r, LABEL_PARSED, f->dst, value);
+            }
+        } else if (row_get(r, f->src, &value, &c)) {
+            row_delete(r, f->src);
+            row_set(r, c, f->dst, value);
+        }
+    }
+}
+
+/* ---- drop and keep ---- */
+
+static void drop_run(const struct stage *s, struct row *r)
+{
+    for (size_t i = 0; i < s->picks_n; i++) {
+        enum label_category c;
+        struct str value;
+
+        if (s->picks[i].matcher == NULL || (row_get(r, s->picks[i].name, &value, &c) &&
+                                            matcher_matches(s->picks[i].matcher, value))) {
+            row_delete(r, s->picks[i].name);
+        }
+    }
+}
+
+static bool is_kept(const struct stage *s, const struct row_label *l)
+{
+    for (size_t i = 0; i < s->picks_n; i++) {
+        if (str_eq(s->picks[i].name, l->name)) {
+            return s->picks[i].matcher == NULL || matcher_matches(s->picks[i].matcher, l->value);
+        }
+    }
+    return false;
+}
+
+static void keep_run(const struct stage *s, struct row *r)
+{
+    enum label_category c;
+    struct str value;
+    size_t kept = 0;
+
+    row_get(r, STR("__name__"), &value, &c); /* metadata is there now */
+    for (size_t i = 0; i < r->labels.n; i++) {
+        if (is_kept(s, &r->labels.v[i])) {
+            r->labels.v[kept++] = r->labels.v[i];
+        }
+    }
+    r->labels.n = kept;
+}
+
+/* ---- the others ---- */
+
+bool unwrap_run(const struct stage *s, struct row *r)
+{
+    enum label_category c;
+    struct str text;
+    uint64_t bytes;
+    int64_t ns;
+    bool ok;
+
+    if (!row_get(r, s->text, &text, &c) || text.n == 0) {
+        return false;
+    }
+    switch (s->conv) {
+    case UNWRAP_NUMBER:
+        ok = str_to_f64(text, &r->value);
+        break;
+    case UNWRAP_BYTES:
+        ok = units_bytes(text, &bytes);
+        r->value = ok ? (double)bytes : 0;
+        break;
+    default:
+        ok = units_go_duration(text, &ns);
+        r->value = ok ? (double)ns / 1e9 : 0;
+        break;
+    }
+    if (!ok) {
+        r->value = 0;
+        row_set_error(r, ERR_SAMPLE,
+                      s->conv == UNWRAP_DURATION || s->conv == UNWRAP_DURATION_SECONDS
+                          ? "time: invalid duration \"%.*s\""
+                          : "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
+                      (int)(text.n < 100 ? text.n : 100), text.p);
+    }
+    return true;
+}
+
+/* Without ANSI escape sequences (ECMA-48: CSI, and two-byte ones). */
+void decolorize_run(struct row *r)
+{
+    struct str s = r->line;
+    size_t i = 0;
+
+    if (s.n == 0 || memchr(s.p, 0x1b, s.n) == NULL) {
+        return;
+    }
+    buf_clear(&r->text);
+    while (i < s.n) {
+        if (s.p[i] != 0x1b) {
+            buf_add_byte(&r->text, s.p[i++]);
+            continue;
+        }
+        i++;
+        if (i < s.n && s.p[i] == '[') {
+            for (i++; i < s.n && (unsigned char)s.p[i] < 0x40; i++) {
+            }
+        }
+        i += i < s.n;
+    }
+    r->line = row_dup(r, buf_str(&r->text));
+}
+
+static bool stage_run(const struct stage *s, struct row *r)
+{
+    switch (s->type) {
+    case STAGE_LINE:
+        return line_filter_run(&s->line, r);
+    case STAGE_JSON:
+        json_run(s, r);
+        return true;
+    case STAGE_LOGFMT:
+        logfmt_run(s, r);
+        return true;
+    case STAGE_REGEXP:
+        regexp_run(s, r);
+        return true;
+    case STAGE_PATTERN:
+        pattern_run(s, r);
+        return true;
+    case STAGE_UNPACK:
+        unpack_run(r);
+        return true;
+    case STAGE_LABEL:
+        return label_filter_run(s->label, r);
+    case STAGE_LINE_FORMAT:
+        line_format_run(s, r);
+        return true;
+    case STAGE_LABEL_FORMAT:
+        label_format_run(s, r);
+        return true;
+    case STAGE_DECOLORIZE:
+        decolorize_run(r);
+        return true;
+    case STAGE_DROP:
+        drop_run(s, r);
+        return true;
+    case STAGE_KEEP:
+        keep_run(s, r);
+        return true;
+    case STAGE_UNWRAP:
+        return unwrap_run(s, r);
+    }
+    return true;
+}
+
+bool pipeline_run(const struct pipeline *p, struct row *r)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        if (!stage_run(&p->stages[i], r)) {
+            return false;
+        }
+    }
+    return true;
+}
