@@ -125,6 +125,7 @@ static void write_targets(struct json_writer *w, const struct scrape_snapshot *s
         json_object_begin(w);
         write_labels(w, "discoveredLabels", snap->dropped[i].discovered);
         write_str(w, "scrapePool", snap->dropped[i].pool);
+        write_str(w, "reason", snap->dropped[i].last_error);
         json_object_end(w);
     }
     json_array_end(w);

@@ -341,6 +341,8 @@ def test_file_and_http_discovery(site, scraper, start):
                  {'job_name': 'h', 'http_sd_configs': [{'url': f'http://{web.address}/sd', 'refresh_interval': '1s'}]}])
     found = up(s, n=3)
     assert sorted(t['labels'].get('n', '') for t in found) == ['', '1', '2']
+    line = 1 + next(i for i, x in enumerate((start.folder / 'prometheus.yml').read_text().splitlines()) if 'action: drop' in x)
+    assert targets(s, 'dropped')[0]['reason'] == f'drop: __address__ matches gone:1 (rule 1, line {line})'
     h = next(t for t in found if t['scrapePool'] == 'h')
     assert h['labels']['found'] == 'http' and h['discoveredLabels']['__meta_url'] == f'http://{web.address}/sd'
     assert next(t for t in found if t['labels'].get('n') == '1')['discoveredLabels']['__meta_filepath'].endswith('/a.json')
@@ -563,6 +565,65 @@ def test_kubernetes_watch(site, scraper):
     wait_for('the watch of version 150', lambda: api.watches['pods'] is not queue)
     api.watches['pods'].append(None)
     wait_for('a new list', lambda: {i.split(':')[0] for i in discovered(s, 'pod')} == {'10.1.0.9'})
+
+
+def test_kubeconfig_with_a_credential_plugin(site, scraper, start):
+    """The command runs when a token is needed, again when its time is up or it is refused, and is told what it asks for."""
+    web = site()
+    api = Api(web)
+    api.objects = {'pods': [pod('p1', '10.1.0.1')]}
+    valid = {'token-1', 'token-2'}
+
+    def guarded(handler):
+        token = handler.headers.get('Authorization', '').removeprefix('Bearer ')
+        return api.answer(handler) if token in valid else (401, '{}')
+    web.pages['/api/v1/pods'] = guarded
+    (start.folder / 'bin').mkdir()
+    plugin = start.folder / 'bin/plugin'
+    plugin.write_text(f"""#!/bin/sh
+echo run >> {start.folder}/runs
+echo "$KUBERNETES_EXEC_INFO $EXTRA $1" > {start.folder}/told
+n=$(wc -l < {start.folder}/runs)
+end=$(date -u -d '+4 seconds' +%Y-%m-%dT%H:%M:%SZ)
+echo '{{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":'
+echo '{{"token":"token-'$n'","expirationTimestamp":"'$end'"}}}}'
+""")
+    plugin.chmod(0o755)
+
+    def kubeconfig(name, **exec_):
+        (start.folder / name).write_text(yaml.safe_dump({
+            'current-context': 'c', 'contexts': [{'name': 'c', 'context': {'cluster': 'k', 'user': 'u'}}],
+            'clusters': [{'name': 'k', 'cluster': {'server': f'http://{web.address}', 'tls-server-name': 'kube'}}],
+            'users': [{'name': 'u', 'user': {'exec': {
+                'apiVersion': 'client.authentication.k8s.io/v1', 'command': './bin/plugin', **exec_}}}]}))
+        return name
+    job_ = {'job_name': 'pod', 'kubernetes_sd_configs': [{'role': 'pod', 'kubeconfig_file': kubeconfig(
+        'good', args=['get-token'], env=[{'name': 'EXTRA', 'value': 'more'}], interactiveMode='IfAvailable',
+        provideClusterInfo=True)}]}
+    bad = {'job_name': 'bad', 'kubernetes_sd_configs': [{'role': 'pod', 'kubeconfig_file': kubeconfig(
+        'bad', command='false')}]}
+    s = scraper([job_, bad])
+    wait_for('pods', lambda: len(discovered(s, 'pod')) == 2)
+    info, extra, arg = (start.folder / 'told').read_text().rsplit(maxsplit=2)
+    assert (extra, arg) == ('more', 'get-token')
+    assert json.loads(info) == {'kind': 'ExecCredential', 'apiVersion': 'client.authentication.k8s.io/v1', 'spec': {
+        'interactive': False, 'cluster': {'server': f'http://{web.address}', 'tls-server-name': 'kube'}}}
+    assert len((start.folder / 'runs').read_text().split()) == 1
+    # a watch ends after its token did: the next one has another
+    time.sleep(4.5)
+    wait_for('a watch', lambda: api.watches.get('pods') is not None)
+    api.watches['pods'].append(None)
+    wait_for('a second run', lambda: len((start.folder / 'runs').read_text().split()) == 2)
+    # refused before its time: the command is run again at once
+    wait_for('a watch with the second token', lambda: any(h.get('Authorization') == 'Bearer token-2' for _, h in web.seen))
+    valid.clear()
+    valid.add('token-3')
+    queue = api.watches['pods']
+    queue.append(None)
+    wait_for('a third run', lambda: any(h.get('Authorization') == 'Bearer token-3' for _, h in web.seen), 15)
+    assert len(discovered(s, 'pod')) == 2
+    log = next(start.folder.glob('server*.log')).read_text()
+    assert 'false failed with exit code 1' in log and 'token-' not in log
 
 
 def test_same_targets_and_series_as_prometheus_2(start, site):

@@ -125,7 +125,7 @@ int scraped_labels(struct arena *a, const struct target *t, struct expo *p, stru
     arena_reset(a);
     labelset_from(&set, a, exposed);
     add_target_labels(a, t, &set, exposed);
-    if (!set.failed && !relabel_apply(&t->job->metric_relabel, &set) && !set.failed) {
+    if (!set.failed && !relabel_apply(&t->job->metric_relabel, &set, NULL) && !set.failed) {
         return 1;
     }
     if (set.failed) {

@@ -47,6 +47,7 @@ static int read_rule(struct config_reader *r, const struct yaml_node *n, struct 
 
     *rule = relabel_rule_default();
     rule->scheme = scheme;
+    rule->line = n->line;
     rc = config_fields(r, n, "relabel.Config", &set, 1, reterr);
     if (rc < 0) {
         return rc;

@@ -9,6 +9,7 @@
 
 #include "base/map.h"
 #include "conf/yaml_tree.h"
+#include "ingest/scrape/k8s_exec.h"
 #include "ingest/scrape/sd.h"
 
 enum k8s_kind {
@@ -54,13 +55,17 @@ struct k8s_access {
     struct str url; /* without a slash at its end */
     struct http_conf http;
     struct str own_namespace; /* empty: unknown */
+    struct k8s_exec *exec;    /* owned; NULL: credentials are in `http` for good */
     VEC(int) files;           /* memory files; closed by k8s_access_done() */
 };
 
 /** From api_server, kubeconfig_file or the pod's service account. @return 0, -ERR_INVALID,
- * -ERR_UNAVAILABLE, -ERR_UNSUPPORTED (exec plugins) */
+ * -ERR_UNAVAILABLE, -ERR_UNSUPPORTED (auth-provider) */
 NODISCARD int k8s_access(const struct sd_conf *c, struct arena *a, struct k8s_access *ret,
                          struct err *reterr);
+/** Before each request: put what the user's plugin gave into x->http, after running it when that is due.
+ * @return 0; k8s_exec_refresh()'s errors */
+NODISCARD int k8s_access_refresh(struct k8s_access *x, const atomic_bool *stop, struct err *reterr);
 void k8s_access_done(struct k8s_access *x);
 
 #endif

@@ -25,6 +25,8 @@ void k8s_access_done(struct k8s_access *x)
         close(x->files.v[i]);
     }
     vec_done(&x->files);
+    k8s_exec_free(x->exec);
+    x->exec = NULL;
 }
 
 static int read_text(const char *path, struct arena *a, struct str *ret, struct err *reterr)
@@ -143,6 +145,18 @@ static struct str keep(const struct kube *k, struct str s)
     return arena_printf(k->a, "%.*s", STR_ARG(s));
 }
 
+static int read_exec(struct kube *k, const struct yaml_node *exec, struct err *reterr)
+{
+    const struct http_profile *p = &k->x->http.profile;
+    struct k8s_exec_cluster c = {.server = k->x->url,
+                                 .tls_server_name = str_cstr(p->server_name),
+                                 .proxy = str_cstr(p->proxy),
+                                 .insecure = p->insecure};
+    int rc = p->ca_file != NULL ? read_text(p->ca_file, k->a, &c.ca, reterr) : 0;
+
+    return rc < 0 ? rc : k8s_exec_new(exec, k->dir, &c, &k->x->exec, reterr);
+}
+
 static int read_user(struct kube *k, const struct yaml_node *user, struct err *reterr)
 {
     struct http_conf *h = &k->x->http;
@@ -151,9 +165,12 @@ static int read_user(struct kube *k, const struct yaml_node *user, struct err *r
     struct str name = k8s_text(user, "username", NULL);
     int rc;
 
-    if (yaml_get(user, STR("exec")) != NULL || yaml_get(user, STR("auth-provider")) != NULL) {
+    if (yaml_get(user, STR("auth-provider")) != NULL) {
         return err_set(reterr, ERR_UNSUPPORTED,
-                       "kubeconfig: exec and auth-provider users are not supported; use a token");
+                       "kubeconfig: auth-provider users are not supported; use exec or a token");
+    }
+    if (!yaml_is_null(yaml_get(user, STR("exec")))) {
+        return read_exec(k, yaml_get(user, STR("exec")), reterr);
     }
     if (token.n != 0 || token_file.n != 0) {
         h->has_authorization = true;
@@ -220,6 +237,20 @@ static int from_kubeconfig(const char *path, struct arena *a, struct k8s_access 
     x->own_namespace = keep(&k, k8s_text(context, "namespace", NULL));
     rc = read_cluster(&k, cluster, reterr);
     return rc < 0 || user == NULL ? rc : read_user(&k, user, reterr);
+}
+
+int k8s_access_refresh(struct k8s_access *x, const atomic_bool *stop, struct err *reterr)
+{
+    int rc = x->exec != NULL ? k8s_exec_refresh(x->exec, stop, reterr) : 0;
+
+    if (rc == 1) {
+        x->http.has_authorization = k8s_exec_token(x->exec).n != 0;
+        x->http.auth_type = STR("Bearer");
+        x->http.credentials = k8s_exec_token(x->exec);
+        x->http.profile.cert_file = k8s_exec_cert_file(x->exec);
+        x->http.profile.key_file = k8s_exec_key_file(x->exec);
+    }
+    return rc < 0 ? rc : 0;
 }
 
 int k8s_access(const struct sd_conf *c, struct arena *a, struct k8s_access *ret, struct err *reterr)

@@ -425,7 +425,7 @@ static bool apply(const struct relabel_rule *r, struct labelset *set, struct str
     return true;
 }
 
-bool relabel_apply(const struct relabel *rules, struct labelset *set)
+bool relabel_apply(const struct relabel *rules, struct labelset *set, size_t *ret_rule)
 {
     for (size_t i = 0; i < rules->n && !set->failed; i++) {
         struct buf scratch CLEANUP(buf_done);
@@ -434,8 +434,34 @@ bool relabel_apply(const struct relabel *rules, struct labelset *set)
         buf_init(&scratch, VALUE_MAX);
         value = source_value(&rules->v[i], set, &scratch);
         if (!apply(&rules->v[i], set, value)) {
+            if (ret_rule != NULL) {
+                *ret_rule = i;
+            }
             return false;
         }
     }
     return !set->failed;
+}
+
+void relabel_describe(const struct relabel *rules, size_t rule, struct buf *dst)
+{
+    const struct relabel_rule *r = &rules->v[rule];
+    bool equal = r->action == RELABEL_KEEPEQUAL || r->action == RELABEL_DROPEQUAL;
+
+    buf_printf(dst, "%s: ", relabel_action_text(r->action));
+    for (size_t i = 0; i < r->source_n; i++) {
+        buf_printf(dst, "%s%.*s", i > 0 ? ", " : "", STR_ARG(r->source[i]));
+    }
+    if (equal) {
+        buf_printf(dst, " and %.*s are %s", STR_ARG(r->target),
+                   r->action == RELABEL_DROPEQUAL ? "equal" : "different");
+    } else {
+        buf_printf(dst, " %s %.*s", r->action == RELABEL_DROP ? "matches" : "does not match",
+                   STR_ARG(r->pattern));
+    }
+    buf_printf(dst, " (rule %zu", rule + 1);
+    if (r->line != 0) {
+        buf_printf(dst, ", line %u", r->line);
+    }
+    buf_add_byte(dst, ')');
 }

@@ -72,6 +72,7 @@ struct relabel_rule {
     enum name_scheme scheme;
     struct regex *regex; /* made by relabel_check(); relabel_rule_done() frees */
     bool plain_target;   /* no group in the target: it is the name as it stands */
+    uint32_t line;       /* of the file; 0: none */
 };
 
 struct relabel {
@@ -85,7 +86,10 @@ struct relabel_rule relabel_rule_default(void);
 NODISCARD int relabel_check(struct relabel_rule *r, struct err *reterr);
 void relabel_rule_done(struct relabel_rule *r);
 
-/** Apply all rules in order. @return false when a rule drops the set (or set->failed) */
-bool relabel_apply(const struct relabel *rules, struct labelset *set);
+/** Apply all rules in order. @param ret_rule  gets the index of the rule that drops the set; may be NULL
+ * @return false when a rule drops the set (or set->failed) */
+bool relabel_apply(const struct relabel *rules, struct labelset *set, size_t *ret_rule);
+/** A rule in one line, for people: "drop: __address__ matches gone:1 (rule 2, line 14)". */
+void relabel_describe(const struct relabel *rules, size_t rule, struct buf *dst);
 
 #endif

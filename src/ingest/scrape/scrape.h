@@ -52,7 +52,7 @@ struct scrape_target_info {
     struct str pool;
     struct str url;
     struct str global_url; /* with this host's name instead of localhost */
-    struct str last_error; /* empty: none */
+    struct str last_error; /* empty: none. A dropped target: the rule that dropped it */
     struct labels discovered;
     struct labels labels;   /* empty for a dropped target */
     int64_t last_scrape_ns; /* Unix ns; 0: not scraped yet */

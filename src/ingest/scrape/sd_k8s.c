@@ -318,6 +318,14 @@ static void request_ended(struct watcher *w)
     w->state = WATCH_IDLE;
 }
 
+/* A plugin's credential that is refused is asked for anew. */
+static void check_refused(struct watcher *w, const struct http_multi_result *r)
+{
+    if (r->rc == 0 && r->status == 401 && w->k->access.exec != NULL) {
+        k8s_exec_rejected(w->k->access.exec);
+    }
+}
+
 static void on_list_done(void *arg, const struct http_multi_result *r)
 {
     struct watcher *w = arg;
@@ -325,6 +333,7 @@ static void on_list_done(void *arg, const struct http_multi_result *r)
     int rc = r->rc;
 
     request_ended(w);
+    check_refused(w, r);
     if (rc < 0) {
         e = *r->err;
     } else if (r->status != 200) {
@@ -353,6 +362,7 @@ static void on_watch_done(void *arg, const struct http_multi_result *r)
     struct err e = {0};
 
     request_ended(w);
+    check_refused(w, r);
     buf_clear(&w->line);
     if (r->rc == 0 && r->status == 200) {
         w->retry_ms = 0;
@@ -424,8 +434,11 @@ static void start(struct watcher *w)
     int rc;
 
     w->url = make_url(w, watch);
-    rc = w->url != NULL ? headers_auth(&w->headers, &w->k->access.http, w->k->sd->env.tokens, &e)
+    rc = w->url != NULL ? k8s_access_refresh(&w->k->access, &w->k->sd->stop, &e)
                         : err_set(&e, ERR_NOMEM, "out of memory");
+    w->k->profile.cert_file = w->k->access.http.profile.cert_file;
+    w->k->profile.key_file = w->k->access.http.profile.key_file;
+    rc = rc < 0 ? rc : headers_auth(&w->headers, &w->k->access.http, w->k->sd->env.tokens, &e);
     if (rc == 0 &&
         (!headers_add(&w->headers, "Accept: application/json") || !headers_end(&w->headers))) {
         rc = err_set(&e, ERR_NOMEM, "out of memory");

@@ -310,7 +310,7 @@ void target_set_discovered(struct target *t, struct labels ls)
 
 enum target_made target_make(const struct job_conf *job, const struct sd_group *g, size_t i,
                              struct arena *scratch, struct target **ret,
-                             struct labels *ret_discovered, struct err *reterr)
+                             struct labels *ret_discovered, size_t *ret_rule, struct err *reterr)
 {
     struct labelset s = {.a = scratch};
     struct labels before;
@@ -323,7 +323,7 @@ enum target_made target_make(const struct job_conf *job, const struct sd_group *
         return TARGET_BAD;
     }
     *ret_discovered = before;
-    kept = relabel_apply(&job->relabel, &s);
+    kept = relabel_apply(&job->relabel, &s, ret_rule);
     if (!kept && !s.failed) {
         return TARGET_DROPPED;
     }

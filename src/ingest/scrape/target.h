@@ -72,11 +72,12 @@ enum target_made { TARGET_OK, TARGET_DROPPED, TARGET_BAD };
  * Apply the job's relabelling to a group's target.
  * @param scratch  for working memory, reset by the caller
  * @param ret  set when TARGET_OK; one reference
+ * @param ret_rule  the rule that dropped it, when TARGET_DROPPED
  * @param ret_discovered  labels before relabelling, in scratch
  */
 enum target_made target_make(const struct job_conf *job, const struct sd_group *g, size_t i,
                              struct arena *scratch, struct target **ret,
-                             struct labels *ret_discovered, struct err *reterr);
+                             struct labels *ret_discovered, size_t *ret_rule, struct err *reterr);
 struct target *target_ref(struct target *t);
 void target_unref(struct target *t);
 /** Replace the labels shown as discovered. Manager's lock held. */

@@ -1511,6 +1511,8 @@ export interface components {
                 [key: string]: string;
             };
             scrapePool: string;
+            /** @description The relabelling rule that dropped it */
+            reason: string;
         };
         /** @enum {string} */
         Role: "viewer" | "operator" | "admin";

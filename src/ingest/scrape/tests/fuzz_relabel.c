@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 labelset_set(&set, str_take(pair, (size_t)eq), str_drop(pair, (size_t)eq + 1));
             }
         }
-        if (relabel_apply(&rules, &set)) {
+        if (relabel_apply(&rules, &set, NULL)) {
             check(labelset_sort(&set));
         }
     }

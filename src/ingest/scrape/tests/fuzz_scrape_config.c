@@ -25,7 +25,7 @@ static void make_targets(const struct job_conf *j, const struct sd_conf *sd)
             struct err e = {0};
 
             arena_reset(&a);
-            if (target_make(j, &sd->groups[g], i, &a, &t, &before, &e) == TARGET_OK) {
+            if (target_make(j, &sd->groups[g], i, &a, &t, &before, NULL, &e) == TARGET_OK) {
                 target_unref(t);
             }
         }

@@ -191,6 +191,40 @@ static void test_derived(void **state)
     }
 }
 
+/* What people read of a rule that dropped a target. */
+static const struct {
+    const char *rule;
+    const char *want;
+} DESCRIBED[] = {
+    {"{source_labels: [a, b], regex: 'x;.*', action: drop}",
+     "drop: a, b matches x;.* (rule 1, line 4)"},
+    {"{source_labels: [a], regex: x, action: keep}", "keep: a does not match x (rule 1, line 4)"},
+    {"{source_labels: [a], target_label: b, action: keepequal}",
+     "keepequal: a and b are different (rule 1, line 4)"},
+    {"{source_labels: [a], target_label: b, action: dropequal}",
+     "dropequal: a and b are equal (rule 1, line 4)"},
+};
+
+static void test_described_rules(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(DESCRIBED); i++) {
+        struct buf b CLEANUP(buf_done);
+        struct config *c = NULL;
+        struct err e = {0};
+        char text[256];
+
+        buf_init(&b, 1024);
+        snprintf(text, sizeof(text), "scrape_configs:\n- job_name: j\n  relabel_configs:\n  - %s\n",
+                 DESCRIBED[i].rule);
+        assert_int_equal(config_parse("p.yml", str_cstr(text), &c, &e), 0);
+        relabel_describe(&c->jobs[0]->relabel, 0, &b);
+        buf_add_byte(&b, '\0');
+        assert_string_equal(b.data, DESCRIBED[i].want);
+        config_unref(c);
+    }
+}
+
 #define JOB(text) "scrape_configs:\n- job_name: j\n" text
 
 static const struct {
@@ -328,7 +362,7 @@ static void test_targets(void **state)
         struct labels before;
         struct err e = {0};
 
-        assert_int_equal(target_make(c->jobs[0], g, ROWS[i].index, &a, &t, &before, &e),
+        assert_int_equal(target_make(c->jobs[0], g, ROWS[i].index, &a, &t, &before, NULL, &e),
                          ROWS[i].made);
         assert_true(str_eq(labels_get(before, STR("job")), STR("j")));
         assert_true(str_eq(labels_get(before, STR("__scrape_interval__")), STR("1m")));
@@ -345,8 +379,12 @@ static void test_targets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_full), cmocka_unit_test(test_derived), cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_bomb), cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_derived),
+        cmocka_unit_test(test_described_rules),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_bomb),
+        cmocka_unit_test(test_targets),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,7 +128,7 @@ static void check_row(const struct row *row)
     buf_init(&out, 1 << 16);
     assert_int_equal(relabel_check(&rule, &e), 0);
     labelset_from(&set, &a, parse(row->before, v));
-    kept = relabel_apply(&rules, &set);
+    kept = relabel_apply(&rules, &set, NULL);
     assert_int_equal(kept, row->after != NULL);
     if (kept) {
         print(labelset_sort(&set), &out);

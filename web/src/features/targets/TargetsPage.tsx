@@ -276,6 +276,7 @@ function DroppedList({ rows, total }: { rows: DroppedTarget[]; total: number }) 
       {rows.slice(0, MAX_DROPPED).map((d, i) => (
         <div key={i} className={classes.dropped}>
           <b>{d.discoveredLabels.__address__ ?? '–'}</b> <span className={classes.muted}>{d.scrapePool}</span>
+          <div className={classes.muted}>{d.reason}</div>
           <LabelList labels={d.discoveredLabels} hide={['__address__']} />
         </div>
       ))}
