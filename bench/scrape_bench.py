@@ -104,7 +104,7 @@ def main():
                   f'connections {open_max:.0f}, in flight at most {flight_max:.0f}, '
                   f'new connections {100 * d["bongsu_scrape_connects_total"] / scrapes:.0f} %, '
                   f'failed {d.get("bongsu_scrape_scrapes_total{result=" + chr(34) + "down" + chr(34) + "}", 0):.0f}, '
-                  f'skipped {d["bongsu_scrape_skipped_intervals_total"]:.0f}')
+                  f'skipped {d["bongsu_scrape_skipped_intervals_total"]:.0f}, load {os.getloadavg()[0]:.1f}')
         finally:
             server.terminate()
             server.wait()

@@ -125,13 +125,17 @@ static int64_t next_due(const struct target *t, int64_t now_ns)
     return due <= now_ns ? due + interval : due;
 }
 
+/* A scrape whose time came while the one before ran or waited is made at once; only when its own successor's time has come
+ * too is it left out. A clock that was set starts the series anew. */
 static void wait_for_next(struct loop *l, struct target *t, int64_t now_ns)
 {
-    int64_t planned = t->due_ns + t->interval_ms * NS_PER_MS;
+    int64_t interval = t->interval_ms * NS_PER_MS;
+    int64_t planned = t->due_ns + interval;
 
-    t->due_ns = next_due(t, now_ns);
-    if (t->due_ns > planned + t->interval_ms * NS_PER_MS / 2) {
-        counter_add(l->o.stats->late, 1);
+    t->due_ns =
+        planned > now_ns - interval && planned <= now_ns + interval ? planned : next_due(t, now_ns);
+    if (t->due_ns > planned) {
+        counter_add(l->o.stats->late, (uint64_t)((t->due_ns - planned) / interval));
     }
     t->state = TARGET_WAITING;
     if (!heap_push(l, t)) {
