@@ -89,6 +89,23 @@ int config_strs(struct config_reader *r, const struct yaml_node *n, bool paths, 
     return 0;
 }
 
+void *config_items(struct config_reader *r, const struct yaml_node *n, enum yaml_kind kind,
+                   const char *what, size_t size, struct err *reterr)
+{
+    void *v;
+
+    if (n->kind != kind) {
+        config_fail(r, n, reterr, "%s: a %s is needed", what,
+                    kind == YAML_SEQ ? "list" : "mapping");
+        return NULL;
+    }
+    v = arena_calloc(r->a, n->n + 1, size);
+    if (v == NULL) {
+        config_nomem(r, reterr);
+    }
+    return v;
+}
+
 int config_enum(struct config_reader *r, const struct yaml_node *n, const char *what,
                 const char *const *texts, struct err *reterr)
 {
@@ -169,6 +186,41 @@ static int read_number(struct config_reader *r, const struct yaml_node *n,
                        f->type == FIELD_BOOL ? "true or false" : "a number", STR_ARG(s));
 }
 
+/* What a key may be set to, in the order of its C enum. */
+static const struct {
+    const char *what;
+    const char *const *texts;
+    bool may_be_blank; /* then the default stays */
+} CHOICES[] = {
+    [CHOICE_FALLBACK] = {"fallback_scrape_protocol", CONFIG_PROTOCOLS, false},
+    [CHOICE_VALIDATION] = {"metric_name_validation_scheme",
+                           (const char *const[]){"utf8", "legacy", NULL}, true},
+    [CHOICE_ESCAPING] = {"metric_name_escaping_scheme", CONFIG_ESCAPINGS, true},
+    [CHOICE_TLS] = {"TLS version",
+                    (const char *const[]){"", "TLS10", "TLS11", "TLS12", "TLS13", NULL}, false},
+    [CHOICE_DNS] = {"type of dns_sd_configs",
+                    (const char *const[]){"SRV", "A", "AAAA", "MX", "NS", NULL}, false},
+    [CHOICE_ROLE] = {"Kubernetes SD role",
+                     (const char *const[]){"node", "pod", "service", "endpoints", "endpointslice",
+                                           "ingress", NULL},
+                     false},
+};
+
+static int read_choice(struct config_reader *r, const struct yaml_node *n, size_t choice, void *at,
+                       struct err *reterr)
+{
+    int i;
+
+    if (CHOICES[choice].may_be_blank && n->kind == YAML_SCALAR && n->text.n == 0) {
+        return 0;
+    }
+    i = config_enum(r, n, CHOICES[choice].what, CHOICES[choice].texts, reterr);
+    if (i >= 0) {
+        memcpy(at, &i, sizeof(i)); /* an enum has the size of an int */
+    }
+    return i < 0 ? i : 0;
+}
+
 static int read_field(struct config_reader *r, const struct yaml_node *n,
                       const struct config_field *f, void *obj, struct err *reterr)
 {
@@ -199,6 +251,8 @@ static int read_field(struct config_reader *r, const struct yaml_node *n,
     case FIELD_CSTR:
     case FIELD_CPATH:
         return read_cstr(r, n, f->type == FIELD_CPATH, (const char **)(void *)at, reterr);
+    case FIELD_CHOICE:
+        return read_choice(r, n, f->offset2, at, reterr);
     case FIELD_READ:
         return f->read(r, n, obj, reterr);
     case FIELD_UNSUPPORTED:

@@ -101,30 +101,6 @@ static int read_bearer_file(struct config_reader *r, const struct yaml_node *n, 
     return rc < 0 || h->credentials_file.n == 0 ? rc : set_authorization(r, n, h, reterr);
 }
 
-static int read_tls_version(struct config_reader *r, const struct yaml_node *n,
-                            enum http_tls_version *ret, struct err *reterr)
-{
-    static const char *const VERSIONS[] = {"TLS10", "TLS11", "TLS12", "TLS13", NULL};
-    int i = config_enum(r, n, "TLS version", VERSIONS, reterr);
-
-    if (i >= 0) {
-        *ret = (enum http_tls_version)(i + 1);
-    }
-    return i < 0 ? i : 0;
-}
-
-static int read_tls_min(struct config_reader *r, const struct yaml_node *n, void *obj,
-                        struct err *reterr)
-{
-    return read_tls_version(r, n, &((struct http_conf *)obj)->profile.tls_min, reterr);
-}
-
-static int read_tls_max(struct config_reader *r, const struct yaml_node *n, void *obj,
-                        struct err *reterr)
-{
-    return read_tls_version(r, n, &((struct http_conf *)obj)->profile.tls_max, reterr);
-}
-
 /* GnuTLS reads certificates from files only: what is written in the configuration goes into a memory file. */
 static int memory_file(struct config_reader *r, const struct yaml_node *n, struct str text,
                        const char **ret, struct err *reterr)
@@ -162,8 +138,8 @@ static int read_tls(struct config_reader *r, const struct yaml_node *n, void *ob
         {"key_file", FIELD_CPATH, AT_PROFILE(key_file), 0, NULL},
         {"server_name", FIELD_CSTR, AT_PROFILE(server_name), 0, NULL},
         {"insecure_skip_verify", FIELD_BOOL, AT_PROFILE(insecure), 0, NULL},
-        {"min_version", FIELD_READ, 0, 0, read_tls_min},
-        {"max_version", FIELD_READ, 0, 0, read_tls_max},
+        {"min_version", FIELD_CHOICE, AT_PROFILE(tls_min), CHOICE_TLS, NULL},
+        {"max_version", FIELD_CHOICE, AT_PROFILE(tls_max), CHOICE_TLS, NULL},
     };
     const struct field_set set = {FIELDS, ARRAY_LEN(FIELDS), obj};
     struct http_conf *h = obj;
@@ -235,12 +211,9 @@ static int read_headers(struct config_reader *r, const struct yaml_node *n, void
 {
     struct http_conf *h = obj;
 
-    if (n->kind != YAML_MAP) {
-        return config_fail(r, n, reterr, "http_headers: a mapping is needed");
-    }
-    h->headers = arena_calloc(r->a, n->n + 1, sizeof(*h->headers));
+    h->headers = config_items(r, n, YAML_MAP, "http_headers", sizeof(*h->headers), reterr);
     if (h->headers == NULL) {
-        return config_nomem(r, reterr);
+        return config_items_failed(n, YAML_MAP);
     }
     for (size_t i = 0; i < n->n; i++) {
         int rc = read_header(r, &n->map[i], &h->headers[h->headers_n++], reterr);
@@ -293,12 +266,9 @@ static int read_endpoint_params(struct config_reader *r, const struct yaml_node 
 {
     struct oauth2_conf *o = obj;
 
-    if (n->kind != YAML_MAP) {
-        return config_fail(r, n, reterr, "endpoint_params: a mapping is needed");
-    }
-    o->params = arena_calloc(r->a, n->n + 1, sizeof(*o->params));
+    o->params = config_items(r, n, YAML_MAP, "endpoint_params", sizeof(*o->params), reterr);
     if (o->params == NULL) {
-        return config_nomem(r, reterr);
+        return config_items_failed(n, YAML_MAP);
     }
     for (size_t i = 0; i < n->n; i++) {
         int rc = config_str(r, n->map[i].value, &o->params[i][1], reterr);

@@ -30,9 +30,19 @@ enum field_type {
     FIELD_PATHS,       /* the same, joined */
     FIELD_CSTR,        /* const char * */
     FIELD_CPATH,       /* const char *, joined */
+    FIELD_CHOICE,      /* an enum; `offset2` is an enum choice */
     FIELD_READ,        /* the function */
     FIELD_UNSUPPORTED, /* discovery this program has not: an error unless empty */
     FIELD_IGNORE,      /* known, without meaning here */
+};
+
+enum choice {
+    CHOICE_FALLBACK,
+    CHOICE_VALIDATION,
+    CHOICE_ESCAPING,
+    CHOICE_TLS,
+    CHOICE_DNS,
+    CHOICE_ROLE
 };
 
 struct config_field {
@@ -63,6 +73,16 @@ NODISCARD int config_str(struct config_reader *r, const struct yaml_node *n, str
 NODISCARD int config_strs(struct config_reader *r, const struct yaml_node *n, bool paths,
                           struct str **ret, size_t *ret_n, struct err *reterr);
 struct str config_join(const struct config_reader *r, struct str path);
+/** Room for the elements of a list or a mapping, zeroed, and one more. @return NULL with an error that names `what` */
+void *config_items(struct config_reader *r, const struct yaml_node *n, enum yaml_kind kind,
+                   const char *what, size_t size, struct err *reterr);
+
+/** Why config_items() gave nothing. */
+static inline int config_items_failed(const struct yaml_node *n, enum yaml_kind kind)
+{
+    return n->kind != kind ? -(int)ERR_INVALID : -(int)ERR_NOMEM;
+}
+
 /** Index of a scalar's text in a NULL-terminated list; -1 with an error naming `what`. */
 int config_enum(struct config_reader *r, const struct yaml_node *n, const char *what,
                 const char *const *texts, struct err *reterr);
@@ -70,6 +90,8 @@ int config_enum(struct config_reader *r, const struct yaml_node *n, const char *
 uint64_t config_hash(const struct yaml_node *n, uint64_t seed);
 
 /* config_job.c */
+extern const char *const CONFIG_PROTOCOLS[]; /* by enum scrape_protocol */
+extern const char *const CONFIG_ESCAPINGS[]; /* by enum name_escaping */
 struct job_conf job_conf_default(void);
 /** Keys the global section and a job share. */
 extern const struct config_field SHARED_FIELDS[];

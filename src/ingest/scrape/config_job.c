@@ -69,12 +69,9 @@ static int read_rules(struct config_reader *r, const struct yaml_node *n, enum n
     if (yaml_is_null(n)) {
         return 0;
     }
-    if (n->kind != YAML_SEQ) {
-        return config_fail(r, n, reterr, "relabelling: a list of rules is needed");
-    }
-    ret->v = arena_calloc(r->a, n->n + 1, sizeof(*ret->v));
+    ret->v = config_items(r, n, YAML_SEQ, "relabelling", sizeof(*ret->v), reterr);
     if (ret->v == NULL) {
-        return config_nomem(r, reterr);
+        return config_items_failed(n, YAML_SEQ);
     }
     for (size_t i = 0; i < n->n; i++) {
         int rc;
@@ -95,7 +92,7 @@ static int read_rules(struct config_reader *r, const struct yaml_node *n, enum n
 
 /* ---- jobs ---- */
 
-static const char *const PROTOCOLS[] = {"PrometheusProto",      "OpenMetricsText1.0.0",
+const char *const CONFIG_PROTOCOLS[] = {"PrometheusProto",      "OpenMetricsText1.0.0",
                                         "OpenMetricsText0.0.1", "PrometheusText1.0.0",
                                         "PrometheusText0.0.4",  NULL};
 
@@ -110,7 +107,7 @@ static int read_protocols(struct config_reader *r, const struct yaml_node *n, vo
     j->protocols_n = 0;
     j->protocols_given = true;
     for (size_t i = 0; i < n->n; i++) {
-        int p = config_enum(r, n->seq[i], "scrape protocol", PROTOCOLS, reterr);
+        int p = config_enum(r, n->seq[i], "scrape protocol", CONFIG_PROTOCOLS, reterr);
 
         if (p < 0) {
             return p;
@@ -125,49 +122,11 @@ static int read_protocols(struct config_reader *r, const struct yaml_node *n, vo
     return 0;
 }
 
-static int read_fallback(struct config_reader *r, const struct yaml_node *n, void *obj,
-                         struct err *reterr)
-{
-    int p = config_enum(r, n, "fallback_scrape_protocol", PROTOCOLS, reterr);
-
-    if (p >= 0) {
-        ((struct job_conf *)obj)->fallback = p;
-    }
-    return p < 0 ? p : 0;
-}
-
-static int read_scheme_names(struct config_reader *r, const struct yaml_node *n, void *obj,
-                             struct err *reterr)
-{
-    static const char *const SCHEMES[] = {"utf8", "legacy", "", NULL};
-    int i = config_enum(r, n, "metric_name_validation_scheme", SCHEMES, reterr);
-
-    if (i >= 0) {
-        ((struct job_conf *)obj)->scheme_names = i == 1 ? NAMES_LEGACY : NAMES_UTF8;
-    }
-    return i < 0 ? i : 0;
-}
-
-static const char *const ESCAPINGS[] = {[ESCAPE_ALLOW_UTF8] = "allow-utf-8",
+const char *const CONFIG_ESCAPINGS[] = {[ESCAPE_ALLOW_UTF8] = "allow-utf-8",
                                         [ESCAPE_UNDERSCORES] = "underscores",
                                         [ESCAPE_DOTS] = "dots",
                                         [ESCAPE_VALUES] = "values",
                                         NULL};
-
-static int read_escaping(struct config_reader *r, const struct yaml_node *n, void *obj,
-                         struct err *reterr)
-{
-    int i;
-
-    if (n->kind == YAML_SCALAR && n->text.n == 0) {
-        return 0; /* as if it were not there */
-    }
-    i = config_enum(r, n, "metric_name_escaping_scheme", ESCAPINGS, reterr);
-    if (i >= 0) {
-        ((struct job_conf *)obj)->escaping = (enum name_escaping)i;
-    }
-    return i < 0 ? i : 0;
-}
 
 static int read_scheme(struct config_reader *r, const struct yaml_node *n, void *obj,
                        struct err *reterr)
@@ -186,12 +145,9 @@ static int read_params(struct config_reader *r, const struct yaml_node *n, void 
 {
     struct job_conf *j = obj;
 
-    if (n->kind != YAML_MAP) {
-        return config_fail(r, n, reterr, "params: a mapping is needed");
-    }
-    j->params = arena_calloc(r->a, n->n + 1, sizeof(*j->params));
+    j->params = config_items(r, n, YAML_MAP, "params", sizeof(*j->params), reterr);
     if (j->params == NULL) {
-        return config_nomem(r, reterr);
+        return config_items_failed(n, YAML_MAP);
     }
     j->params_n = n->n;
     for (size_t i = 0; i < n->n; i++) {
@@ -218,8 +174,8 @@ const struct config_field SHARED_FIELDS[] = {
     {"label_name_length_limit", FIELD_UINT, AT(label_name_length_limit), 0, NULL},
     {"label_value_length_limit", FIELD_UINT, AT(label_value_length_limit), 0, NULL},
     {"keep_dropped_targets", FIELD_UINT, AT(keep_dropped_targets), 0, NULL},
-    {"metric_name_validation_scheme", FIELD_READ, 0, 0, read_scheme_names},
-    {"metric_name_escaping_scheme", FIELD_READ, 0, 0, read_escaping},
+    {"metric_name_validation_scheme", FIELD_CHOICE, AT(scheme_names), CHOICE_VALIDATION, NULL},
+    {"metric_name_escaping_scheme", FIELD_CHOICE, AT(escaping), CHOICE_ESCAPING, NULL},
     {"convert_classic_histograms_to_nhcb", FIELD_BOOL, AT(convert_classic), 0, NULL},
     {"always_scrape_classic_histograms", FIELD_BOOL, AT(always_classic), 0, NULL},
     {"scrape_native_histograms", FIELD_BOOL, AT(native_histograms), 0, NULL},
@@ -229,8 +185,8 @@ const size_t SHARED_FIELDS_N = ARRAY_LEN(SHARED_FIELDS);
 
 static const struct config_field JOB_FIELDS[] = {
     {"job_name", FIELD_STR, AT(name), 0, NULL},
-    {"fallback_scrape_protocol", FIELD_READ, 0, 0, read_fallback},
-    {"scrape_fallback_protocol", FIELD_READ, 0, 0, read_fallback},
+    {"fallback_scrape_protocol", FIELD_CHOICE, AT(fallback), CHOICE_FALLBACK, NULL},
+    {"scrape_fallback_protocol", FIELD_CHOICE, AT(fallback), CHOICE_FALLBACK, NULL},
     {"honor_labels", FIELD_BOOL, AT(honor_labels), 0, NULL},
     {"honor_timestamps", FIELD_BOOL, AT(honor_timestamps), 0, NULL},
     {"track_timestamps_staleness", FIELD_BOOL, AT(track_timestamps_staleness), 0, NULL},
@@ -267,7 +223,7 @@ static char *accept_header(struct config_reader *r, const struct job_conf *j)
         bool escaping = p == PROTO_OPENMETRICS_1 || p == PROTO_TEXT_1; /* the others know no such */
 
         buf_printf(&b, "%s%s%s;q=0.%zu,", TYPES[p], escaping ? ";escaping=" : "",
-                   escaping ? ESCAPINGS[j->escaping] : "", weight--);
+                   escaping ? CONFIG_ESCAPINGS[j->escaping] : "", weight--);
     }
     buf_printf(&b, "*/*;q=0.%zu", weight);
     s = arena_printf(r->a, "%.*s", STR_ARG(buf_str(&b)));

@@ -33,12 +33,9 @@ static int group_targets(struct config_reader *r, const struct yaml_node *n, voi
 {
     struct sd_group *g = obj;
 
-    if (n->kind != YAML_SEQ) {
-        return config_fail(r, n, reterr, "targets: a list is needed");
-    }
-    g->targets = arena_calloc(r->a, n->n + 1, sizeof(*g->targets));
+    g->targets = config_items(r, n, YAML_SEQ, "targets", sizeof(*g->targets), reterr);
     if (g->targets == NULL) {
-        return config_nomem(r, reterr);
+        return config_items_failed(n, YAML_SEQ);
     }
     for (size_t i = 0; i < n->n; i++) {
         int rc = group_target(r, n->seq[i], &g->targets[i], reterr);
@@ -139,44 +136,6 @@ static int read_static(struct config_reader *r, const struct yaml_node *n, void 
     return 0;
 }
 
-static int read_dns_type(struct config_reader *r, const struct yaml_node *n, void *obj,
-                         struct err *reterr)
-{
-    static const char *const TYPES[] = {"SRV", "A", "AAAA", "MX", "NS", NULL};
-    int i = config_enum(r, n, "type of dns_sd_configs", TYPES, reterr);
-
-    if (i >= 0) {
-        ((struct sd_conf *)obj)->dns = (enum dns_type)i;
-    }
-    return i < 0 ? i : 0;
-}
-
-static const char *const ROLES[] = {"node",          "pod",     "service", "endpoints",
-                                    "endpointslice", "ingress", NULL};
-
-static int read_role(struct config_reader *r, const struct yaml_node *n, enum k8s_role *ret,
-                     struct err *reterr)
-{
-    int i = config_enum(r, n, "Kubernetes SD role", ROLES, reterr);
-
-    if (i >= 0) {
-        *ret = (enum k8s_role)i;
-    }
-    return i < 0 ? i : 0;
-}
-
-static int read_sd_role(struct config_reader *r, const struct yaml_node *n, void *obj,
-                        struct err *reterr)
-{
-    return read_role(r, n, &((struct sd_conf *)obj)->role, reterr);
-}
-
-static int read_selector_role(struct config_reader *r, const struct yaml_node *n, void *obj,
-                              struct err *reterr)
-{
-    return read_role(r, n, &((struct k8s_selector *)obj)->role, reterr);
-}
-
 static int read_namespaces(struct config_reader *r, const struct yaml_node *n, void *obj,
                            struct err *reterr)
 {
@@ -203,17 +162,14 @@ static int read_selectors(struct config_reader *r, const struct yaml_node *n, vo
                           struct err *reterr)
 {
     static const struct config_field FIELDS[] = {
-        {"role", FIELD_READ, 0, 0, read_selector_role},
+        {"role", FIELD_CHOICE, offsetof(struct k8s_selector, role), CHOICE_ROLE, NULL},
         {"label", FIELD_STR, offsetof(struct k8s_selector, label), 0, NULL},
         {"field", FIELD_STR, offsetof(struct k8s_selector, field), 0, NULL}};
     struct sd_conf *sd = obj;
 
-    if (n->kind != YAML_SEQ) {
-        return config_fail(r, n, reterr, "selectors: a list is needed");
-    }
-    sd->selectors = arena_calloc(r->a, n->n + 1, sizeof(*sd->selectors));
+    sd->selectors = config_items(r, n, YAML_SEQ, "selectors", sizeof(*sd->selectors), reterr);
     if (sd->selectors == NULL) {
-        return config_nomem(r, reterr);
+        return config_items_failed(n, YAML_SEQ);
     }
     for (size_t i = 0; i < n->n; i++) {
         const struct field_set set = {FIELDS, ARRAY_LEN(FIELDS), &sd->selectors[i]};
@@ -237,12 +193,12 @@ static const struct config_field HTTP_SD_FIELDS[] = {
 
 static const struct config_field DNS_FIELDS[] = {
     {"names", FIELD_STRS, AT(names), AT(names_n), NULL},
-    {"type", FIELD_READ, 0, 0, read_dns_type},
+    {"type", FIELD_CHOICE, AT(dns), CHOICE_DNS, NULL},
     {"port", FIELD_UINT, AT(port), 0, NULL},
     {"refresh_interval", FIELD_DURATION, AT(refresh_ms), 0, NULL}};
 
 static const struct config_field K8S_FIELDS[] = {
-    {"role", FIELD_READ, 0, 0, read_sd_role},
+    {"role", FIELD_CHOICE, AT(role), CHOICE_ROLE, NULL},
     {"api_server", FIELD_STR, AT(url), 0, NULL},
     {"kubeconfig_file", FIELD_PATH, AT(kubeconfig), 0, NULL},
     {"namespaces", FIELD_READ, 0, 0, read_namespaces},
