@@ -19,6 +19,8 @@ enum {
     PART_VERSION = 3,
     PART_VERSION_OLDEST = 2,
     PART_VERSION_NEWEST_FIRST = 3, /* columns of values begin with the newest from here on */
+    PART_VERSION_PAIR_MASKS = 3,   /* pairs of a series are told from those of the one before */
+    PART_MASK_PAIRS = 8,           /* so many a mask */
     PART_GROUP = 16,               /* series or pairs a restart point */
     PART_BLOCK_BYTES = 64 << 10,   /* of chunks, before zstd */
     PART_BLOCK_MAX = 16 << 20,

@@ -742,6 +742,43 @@ static int decode_chunks(struct part_cursor *c, struct bits_reader r)
     return c->blob || range_of(c, first, at.times) ? 0 : -ERR_CORRUPT;
 }
 
+/** Pairs from `from` on, each told as a distance from the one the series before has there. */
+static bool get_masked_pairs(struct part_cursor *c, struct bits_reader *r, uint32_t from,
+                             uint32_t before_n)
+{
+    const uint32_t pairs_n = c->part->f.pairs_n;
+
+    for (uint32_t at = from; at < c->pairs_n; at += PART_MASK_PAIRS) {
+        uint32_t end = c->pairs_n - at < PART_MASK_PAIRS ? c->pairs_n : at + PART_MASK_PAIRS;
+        unsigned mask = bits_read_u8(r);
+
+        for (uint32_t i = at; i < end; i++, mask >>= 1) {
+            uint64_t pair = i < before_n ? c->pairs[i] : 0;
+
+            pair += (mask & 1) != 0 ? (uint64_t)bits_unzigzag(bits_read_varint(r)) : 0;
+            if (pair >= pairs_n) {
+                return false;
+            }
+            c->pairs[i] = (uint32_t)pair;
+        }
+    }
+    return !r->bad;
+}
+
+/** As version 2 had them. */
+static bool get_plain_pairs(struct part_cursor *c, struct bits_reader *r, uint32_t from)
+{
+    for (uint32_t i = from; i < c->pairs_n; i++) {
+        uint64_t pair = bits_read_varint(r);
+
+        if (pair >= c->part->f.pairs_n) {
+            return false;
+        }
+        c->pairs[i] = (uint32_t)pair;
+    }
+    return !r->bad;
+}
+
 /** Decode the entry at c->next as the one of c->number. */
 static int decode_entry(struct part_cursor *c, bool group_start)
 {
@@ -750,19 +787,17 @@ static int decode_entry(struct part_cursor *c, bool group_start)
     struct bits_reader r = bits_reader_of(c->next, (size_t)(end - c->next));
     uint64_t shared = bits_read_varint(&r);
     uint64_t fresh = bits_read_varint(&r);
+    const uint32_t before_n = group_start ? 0 : c->pairs_n;
     uint64_t chunks;
 
-    if (r.bad || shared > (group_start ? 0 : c->pairs_n) || fresh > PART_MAX_LABELS - shared) {
+    if (r.bad || shared > before_n || fresh > PART_MAX_LABELS - shared) {
         return -ERR_CORRUPT;
     }
     c->pairs_n = (uint32_t)(shared + fresh);
-    for (uint64_t i = shared; i < c->pairs_n; i++) {
-        uint64_t pair = bits_read_varint(&r);
-
-        if (pair >= p->f.pairs_n) {
-            return -ERR_CORRUPT;
-        }
-        c->pairs[i] = (uint32_t)pair;
+    if (!(p->f.version >= PART_VERSION_PAIR_MASKS
+              ? get_masked_pairs(c, &r, (uint32_t)shared, before_n)
+              : get_plain_pairs(c, &r, (uint32_t)shared))) {
+        return -ERR_CORRUPT;
     }
     chunks = bits_read_varint(&r);
     c->blob = (chunks & PART_SERIES_BLOB) != 0;

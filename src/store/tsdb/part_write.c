@@ -654,14 +654,35 @@ static void put_chunk(const struct part_writer *w, const struct new_chunk *c, bo
     at->offset = c->offset + c->size;
 }
 
-static void put_series(const struct part_writer *w, const struct new_series *s, uint32_t shared,
-                       size_t chunks_at, struct chunk_walk *at, struct buf *dst)
+/** Pairs behind the shared ones as distances from those of the series before at the same place: mostly of the same
+ * labels, and close. `ranks` has those of the series before, and then this one's. */
+static void put_ranks(const struct part_writer *w, const struct new_series *s, uint32_t shared,
+                      uint32_t *ranks, uint32_t before_n, struct buf *dst)
 {
-    bits_add_varint(dst, shared);
-    bits_add_varint(dst, s->pairs_n - shared);
-    for (uint32_t k = shared; k < s->pairs_n; k++) {
-        bits_add_varint(dst, w->pairs.v[s->ids[k]].rank);
+    for (uint32_t at = shared; at < s->pairs_n; at += PART_MASK_PAIRS) {
+        uint32_t end = s->pairs_n - at < PART_MASK_PAIRS ? s->pairs_n : at + PART_MASK_PAIRS;
+        int64_t distance[PART_MASK_PAIRS];
+        unsigned mask = 0;
+
+        for (uint32_t k = at; k < end; k++) {
+            uint32_t rank = w->pairs.v[s->ids[k]].rank;
+
+            distance[k - at] = (int64_t)rank - (k < before_n ? ranks[k] : 0);
+            mask |= (distance[k - at] != 0 ? 1u : 0u) << (k - at);
+            ranks[k] = rank;
+        }
+        buf_add_byte(dst, (char)mask);
+        for (uint32_t k = 0; k < end - at; k++) {
+            if (distance[k] != 0) {
+                bits_add_varint(dst, bits_zigzag(distance[k]));
+            }
+        }
     }
+}
+
+static void put_chunks(const struct part_writer *w, const struct new_series *s, size_t chunks_at,
+                       struct chunk_walk *at, struct buf *dst)
+{
     bits_add_varint(dst, (uint64_t)s->chunks_n << 1 | (s->blob ? PART_SERIES_BLOB : 0u));
     if (s->blob) {
         bits_add_varint(dst, (uint64_t)(s->min_ms - w->info.min_ms));
@@ -675,22 +696,31 @@ static void put_series(const struct part_writer *w, const struct new_series *s, 
 static void build_series(const struct part_writer *w, struct index_build *x)
 {
     struct buf *dst = &x->section[SECTION_SERIES];
+    const struct new_series *s = &x->walk.s;
     struct chunk_walk at = {0};
     size_t chunks_at = 0;
+    uint32_t ranks[PART_MAX_LABELS];
+    uint32_t ranks_n = 0;
 
     walk_init(&x->walk, w);
     for (size_t i = 0; i < w->info.series_n; i++) {
-        bool first = i % PART_GROUP == 0;
+        uint32_t shared;
 
         walk_next(&x->walk);
-        if (first) {
+        if (i % PART_GROUP == 0) {
             struct part_group g = {(uint32_t)dst->n, at.block, at.offset};
 
             buf_add(&x->section[SECTION_SERIES_GROUPS], &g, sizeof(g));
             at.times = 0;
+            ranks_n = 0;
         }
-        put_series(w, &x->walk.s, first ? 0 : x->walk.s.shared, chunks_at, &at, dst);
-        chunks_at += x->walk.s.chunks_n;
+        shared = s->shared < ranks_n ? s->shared : ranks_n;
+        bits_add_varint(dst, shared);
+        bits_add_varint(dst, s->pairs_n - shared);
+        put_ranks(w, s, shared, ranks, ranks_n, dst);
+        ranks_n = s->pairs_n;
+        put_chunks(w, s, chunks_at, &at, dst);
+        chunks_at += s->chunks_n;
     }
 }
 
