@@ -79,6 +79,9 @@ uint64_t part_series_bytes(const struct part_cursor *c);
  * @return 0, -ERR_CORRUPT, -ERR_NOMEM */
 NODISCARD int part_read(const struct part_cursor *c, int64_t min_ms, int64_t max_ms,
                         struct samples *dst, struct err *reterr);
+/** As part_read() when only the newest sample of the range matters: that one, and perhaps others. */
+NODISCARD int part_read_newest(const struct part_cursor *c, int64_t min_ms, int64_t max_ms,
+                               struct samples *dst, struct err *reterr);
 /** The one chunk that part_writer_add_blob() wrote for the series: fn sees its bytes, which lie in the mapping or an
  * unpacked block, during the call only. @return what fn returned; -ERR_CORRUPT, -ERR_NOMEM */
 NODISCARD int part_read_blob(const struct part_cursor *c, int (*fn)(void *arg, struct str bytes),

@@ -184,7 +184,8 @@ static int append_part(struct series_selection *s, const struct piece *p, struct
     if (rc < 0) {
         return err_set(reterr, (enum err_code) - rc, "reading a series: %s", err_text(rc));
     }
-    rc = part_read(&c, s->min_ms, s->max_ms, dst, reterr);
+    rc = s->want == SERIES_LAST ? part_read_newest(&c, s->min_ms, s->max_ms, dst, reterr)
+                                : part_read(&c, s->min_ms, s->max_ms, dst, reterr);
     if (rc < 0) {
         return rc;
     }

@@ -52,6 +52,10 @@ static void walk(const struct part *p)
         ignore_result(part_labels(&c, &a, &labels), "may be corrupt");
         samples.n = 0;
         ignore_result(part_read(&c, INT64_MIN, INT64_MAX, &samples, NULL), "may be corrupt");
+        ignore_result(part_read_newest(&c, INT64_MIN, INT64_MAX, &samples, NULL), "may be corrupt");
+        samples.n = 0;
+        ignore_result(part_read(&c, c.max_ms / 2 + c.min_ms / 2, INT64_MAX, &samples, NULL),
+                      "may be corrupt");
     }
     samples_done(&samples);
     arena_done(&a);

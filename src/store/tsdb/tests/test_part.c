@@ -175,6 +175,46 @@ static void test_ranges(void **state)
     part_unref(p);
 }
 
+/** The newest sample of a range, and of one that ends earlier what part_read() gives. */
+static void test_newest(void **state)
+{
+    static struct part_cursor c;
+    struct samples got = {0};
+    struct samples all = {0};
+    roaring_bitmap_t *set = roaring_bitmap_create();
+    char path[80];
+    struct part *p;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/f", dir);
+    p = write_part(path, 7, N, false);
+    part_cursor_init(&c, p);
+    for (uint32_t s = 0; s < 7; s++) {
+        assert_int_equal(part_seek(&c, s), 0);
+        got.n = 0;
+        assert_int_equal(part_read_newest(&c, T0, INT64_MAX, &got, NULL), 0);
+        assert_int_equal(got.n, 1);
+        assert_int_equal(got.t_ms[0], c.max_ms);
+        assert_true(got.v[0] == value_of(s, N - 1, false));
+        assert_int_equal(part_read_newest(&c, c.max_ms + 1, INT64_MAX, &got, NULL), 0);
+        assert_int_equal(got.n, 1); /* nothing more */
+        got.n = 0;
+        assert_int_equal(part_read_newest(&c, T0, c.max_ms - 1, &got, NULL), 0);
+        assert_int_equal(part_read(&c, T0, c.max_ms - 1, &all, NULL), 0);
+        assert_int_equal(got.n, all.n);
+        all.n = 0;
+    }
+    assert_non_null(set); /* the newest is deleted: it takes a look at the others */
+    roaring_bitmap_add(set, 6);
+    assert_int_equal(part_hide(p, set, c.max_ms, c.max_ms), 0);
+    got.n = 0;
+    assert_int_equal(part_read_newest(&c, T0, INT64_MAX, &got, NULL), 0);
+    assert_int_equal(got.n, N - 1);
+    samples_done(&got);
+    samples_done(&all);
+    part_unref(p);
+}
+
 /** What version 2 of the format wrote, values oldest first, is read. */
 static void test_version_2(void **state)
 {
@@ -270,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_shared),        cmocka_unit_test(test_repeats),
         cmocka_unit_test(test_ranges),        cmocka_unit_test(test_blobs),
         cmocka_unit_test(test_other_version), cmocka_unit_test(test_version_2),
+        cmocka_unit_test(test_newest),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
