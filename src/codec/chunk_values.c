@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "base/err.h"
+#include "base/f64.h"
 #include "codec/chunk_internal.h"
 #include "codec/chunk_ints.h"
 
@@ -27,22 +28,6 @@ static const double MAX_INT = 9007199254740992.0; /* 2^53 */
 static const double POW10[MAX_EXPONENT + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                                1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
-static uint64_t to_bits(double v)
-{
-    uint64_t b;
-
-    memcpy(&b, &v, sizeof(b));
-    return b;
-}
-
-static double from_bits(uint64_t b)
-{
-    double v;
-
-    memcpy(&v, &b, sizeof(v));
-    return v;
-}
-
 /* ---- decimals ---- */
 
 /** v as i / 10^e with exactly v's bits? */
@@ -55,7 +40,7 @@ static bool to_decimal(double v, unsigned e, int64_t *ret)
         return false;
     }
     i = (int64_t)(scaled + (scaled < 0 ? -0.5 : 0.5));
-    if (to_bits(e == 0 ? (double)i : (double)i / POW10[e]) != to_bits(v)) {
+    if (f64_bits(e == 0 ? (double)i : (double)i / POW10[e]) != f64_bits(v)) {
         return false;
     }
     *ret = i;
@@ -168,13 +153,13 @@ static void flush_bits(struct bit_writer *w)
 static void xor_encode(const double *v, size_t n, struct buf *dst)
 {
     struct bit_writer w = {.dst = dst};
-    uint64_t last = to_bits(v[0]);
+    uint64_t last = f64_bits(v[0]);
     unsigned lead = 64; /* of the window in use; 64: none */
     unsigned len = 0;
 
     put_bits(&w, last, 64);
     for (size_t i = 1; i < n; i++) {
-        uint64_t now = to_bits(v[i]);
+        uint64_t now = f64_bits(v[i]);
         uint64_t x = now ^ last;
         unsigned l;
         unsigned t;
@@ -236,7 +221,7 @@ static int xor_decode(struct bits_reader *in, double *v, size_t k)
     unsigned lead = 0;
     unsigned len = 0;
 
-    v[0] = from_bits(last);
+    v[0] = f64_of_bits(last);
     for (size_t i = 1; i < k && !r.bad; i++) {
         if (get_bits(&r, 1) != 0) {
             if (get_bits(&r, 1) != 0) {
@@ -248,7 +233,7 @@ static int xor_decode(struct bits_reader *in, double *v, size_t k)
             }
             last ^= get_bits(&r, len) << (64 - lead - len);
         }
-        v[i] = from_bits(last);
+        v[i] = f64_of_bits(last);
     }
     in->p = in->end;
     return r.bad ? -ERR_CORRUPT : 0;
@@ -275,7 +260,7 @@ static unsigned drop_common_bits(int64_t *v, size_t n)
 /** The bits of a double as an integer with the same order, so that close values have small differences. */
 static int64_t ordered(double v)
 {
-    uint64_t b = to_bits(v);
+    uint64_t b = f64_bits(v);
 
     return (int64_t)((b >> 63) != 0 ? b ^ INT64_MAX : b);
 }
@@ -284,7 +269,7 @@ static double unordered(int64_t i)
 {
     uint64_t b = (uint64_t)i;
 
-    return from_bits((b >> 63) != 0 ? b ^ INT64_MAX : b);
+    return f64_of_bits((b >> 63) != 0 ? b ^ INT64_MAX : b);
 }
 
 static void put_ordered(const double *v, size_t n, enum chunk_effort effort,
@@ -324,7 +309,7 @@ static void put_decimal(const double *v, size_t n, struct decimals d, enum chunk
     }
     for (size_t i = 0; i < exceptions; i++) {
         bits_add_varint(dst, s->exceptions[i] - last);
-        bits_add_u64(dst, to_bits(v[s->exceptions[i]]));
+        bits_add_u64(dst, f64_bits(v[s->exceptions[i]]));
         last = s->exceptions[i];
     }
     chunk_ints_encode(s->ints, n, effort, s->words, dst);
@@ -333,7 +318,7 @@ static void put_decimal(const double *v, size_t n, struct decimals d, enum chunk
 static bool all_equal(const double *v, size_t n)
 {
     for (size_t i = 1; i < n; i++) {
-        if (to_bits(v[i]) != to_bits(v[0])) {
+        if (f64_bits(v[i]) != f64_bits(v[0])) {
             return false;
         }
     }
@@ -355,7 +340,7 @@ static void put_constant(const double *v, size_t n, const struct chunk_scratch *
     }
     second = dst->n;
     buf_add_byte(dst, FORM_CONSTANT);
-    bits_add_u64(dst, to_bits(v[0]));
+    bits_add_u64(dst, f64_bits(v[0]));
     chunk_keep_shorter(dst, start, second);
 }
 
@@ -408,7 +393,7 @@ VECTORISED static void to_doubles(double *v, size_t n, unsigned shift)
             uint64_t x;
 
             memcpy(&x, &v[i], sizeof(x));
-            v[i] = from_bits(x + magic) - base;
+            v[i] = f64_of_bits(x + magic) - base;
         }
         return;
     }
@@ -455,7 +440,7 @@ static int get_decimal(struct bits_reader *r, unsigned form, double *v, size_t n
     again = bits_reader_of(list, (size_t)(r->end - list));
     for (uint64_t i = 0; i < exceptions; i++) {
         uint64_t gap = bits_read_varint(&again);
-        double exact = from_bits(bits_read_u64(&again));
+        double exact = f64_of_bits(bits_read_u64(&again));
 
         if (gap >= n - at) {
             return -ERR_CORRUPT;
@@ -494,7 +479,7 @@ int chunk_get_values(struct bits_reader *r, double *v, size_t n, size_t k)
     }
     switch (form) {
     case FORM_CONSTANT:
-        one = from_bits(bits_read_u64(r));
+        one = f64_of_bits(bits_read_u64(r));
         if (r->bad) {
             return -ERR_CORRUPT;
         }

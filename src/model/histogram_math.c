@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/f64.h"
 #include "model/histogram.h"
 
 void native_mul(struct native_histogram *h, double factor)
@@ -434,23 +435,13 @@ int native_sub(struct native_histogram *h, const struct native_histogram *other,
     return combine(h, other, -1, reconciled);
 }
 
-static bool same_bits(double a, double b)
-{
-    uint64_t x;
-    uint64_t y;
-
-    memcpy(&x, &a, sizeof(x));
-    memcpy(&y, &b, sizeof(y));
-    return x == y;
-}
-
 static bool same_buckets(const struct native_buckets *a, const struct native_buckets *b)
 {
     if (a->n != b->n) {
         return false;
     }
     for (size_t i = 0; i < a->n; i++) {
-        if (a->v[i].index != b->v[i].index || !same_bits(a->v[i].count, b->v[i].count)) {
+        if (a->v[i].index != b->v[i].index || !f64_same(a->v[i].count, b->v[i].count)) {
             return false;
         }
     }
@@ -459,8 +450,8 @@ static bool same_buckets(const struct native_buckets *a, const struct native_buc
 
 bool native_eq(const struct native_histogram *a, const struct native_histogram *b)
 {
-    return a->schema == b->schema && same_bits(a->count, b->count) && same_bits(a->sum, b->sum) &&
-           a->zero_threshold == b->zero_threshold && same_bits(a->zero_count, b->zero_count) &&
+    return a->schema == b->schema && f64_same(a->count, b->count) && f64_same(a->sum, b->sum) &&
+           a->zero_threshold == b->zero_threshold && f64_same(a->zero_count, b->zero_count) &&
            same_bounds(a, b) && same_buckets(&a->positive, &b->positive) &&
            same_buckets(&a->negative, &b->negative);
 }

@@ -5,6 +5,7 @@
  * README.md, "Log records".
  */
 #include "base/err.h"
+#include "base/f64.h"
 #include "codec/bits.h"
 #include "store/tsdb/tsdb_internal.h"
 
@@ -23,17 +24,6 @@ enum {
 static const double SCALE[] = {
     [VALUE_INT] = 1, [VALUE_HUNDREDTHS] = 100, [VALUE_THOUSANDTHS] = 1000};
 
-/** Not ==: -0 and 0 differ, a NaN is itself. */
-static bool same_bits(double a, double b)
-{
-    uint64_t x;
-    uint64_t y;
-
-    memcpy(&x, &a, sizeof(x));
-    memcpy(&y, &b, sizeof(y));
-    return x == y;
-}
-
 /** Integers that take no more than 7 bytes. */
 static const double MAX_SHORT = 140737488355328.0; /* 2^47 */
 
@@ -47,7 +37,7 @@ static bool is_short(double v, enum value_kind kind, int64_t *ret)
     }
     *ret = (int64_t)(scaled + (scaled < 0 ? -0.5 : 0.5));
     back = (double)*ret / SCALE[kind];
-    return same_bits(back, v);
+    return f64_same(back, v);
 }
 
 static enum value_kind shortest(double v, int64_t *ret)
@@ -57,7 +47,7 @@ static enum value_kind shortest(double v, int64_t *ret)
     if (whole > -MAX_SHORT && whole < MAX_SHORT) { /* most are: no division */
         *ret = (int64_t)v;
         whole = (double)*ret;
-        if (same_bits(whole, v)) {
+        if (f64_same(whole, v)) {
             return VALUE_INT;
         }
     }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/f64.h"
 #include "codec/bits.h"
 #include "codec/chunk.h"
 #include "store/tsdb/rollup.h"
@@ -54,16 +55,6 @@ static double expected(const struct rollup_bucket *b, int column, enum form form
     return b->last;
 }
 
-static bool same_bits(double a, double b)
-{
-    uint64_t x;
-    uint64_t y;
-
-    memcpy(&x, &a, sizeof(x));
-    memcpy(&y, &b, sizeof(y));
-    return x == y;
-}
-
 /* ---- encoding ---- */
 
 struct columns {
@@ -101,7 +92,7 @@ static bool in_form(const struct rollup *r, int column, enum form form, double *
         double e = expected(b, column, form);
 
         dst[i] = form == FORM_PLAIN ? v : v - e;
-        if (form != FORM_PLAIN && !same_bits(form == FORM_SAME ? e : e + dst[i], v)) {
+        if (form != FORM_PLAIN && !f64_same(form == FORM_SAME ? e : e + dst[i], v)) {
             return false;
         }
     }
