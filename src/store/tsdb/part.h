@@ -56,11 +56,11 @@ struct part_cursor {
     int64_t min_ms, max_ms; /* its samples */
     uint32_t pairs_n;
     uint32_t chunks_n;
-    bool blob;                                 /* written by part_writer_add_blob() */
-    const uint8_t *chunks;                     /* its chunks, encoded */
-    const uint8_t *next;                       /* the next series' entry */
-    uint32_t block, offset;                    /* behind the chunk before its first */
-    uint32_t times;                            /* column behind the one used last before it */
+    bool blob;              /* written by part_writer_add_blob() */
+    const uint8_t *chunks;  /* its chunks, encoded */
+    const uint8_t *next;    /* the next series' entry; NULL after part_resume() */
+    uint32_t block, offset; /* behind the chunk before its first */
+    uint32_t times;         /* column behind the one used last before it */
     uint32_t end_block, end_offset, end_times; /* the same behind its last chunk */
     uint32_t pairs[PART_MAX_LABELS];
 };
@@ -73,6 +73,19 @@ void part_cursor_init(struct part_cursor *c, const struct part *p);
 NODISCARD int part_seek(struct part_cursor *c, uint32_t number);
 /** Its labels; strings lie in the mapping, the array in `a`. @return 0, -ERR_CORRUPT, -ERR_NOMEM */
 NODISCARD int part_labels(const struct part_cursor *c, struct arena *a, struct labels *ret);
+
+/** Where a series' chunks are told of: enough to read them without the walk to it. */
+struct part_place {
+    int64_t min_ms, max_ms;
+    uint32_t number;
+    uint32_t entry; /* offset of its chunks in the section */
+    uint32_t block, offset, times;
+    uint32_t chunks; /* number << 1 | blob */
+};
+
+struct part_place part_place_of(const struct part_cursor *c);
+/** Stand at a series again, for reading its samples or its blob; it has no labels until the next part_seek(). */
+void part_resume(struct part_cursor *c, const struct part *p, const struct part_place *at);
 /** Bytes of its chunks in the data file, before zstd. */
 uint64_t part_series_bytes(const struct part_cursor *c);
 /** Append its samples in [min_ms, max_ms], rising, and what else is cheap to have of the chunks that overlap.

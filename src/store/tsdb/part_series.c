@@ -12,6 +12,7 @@ void part_cursor_init(struct part_cursor *c, const struct part *p)
 {
     c->part = p;
     c->number = UINT32_MAX;
+    c->next = NULL;
 }
 
 /** The bytes of a column of times. */
@@ -67,7 +68,10 @@ bool part_next_chunk(struct chunk_walk *w, bool blob, struct chunk_at *ret)
 
 struct chunk_walk part_walk_of(const struct part_cursor *c)
 {
-    return (struct chunk_walk){bits_reader_of(c->chunks, (size_t)(c->next - c->chunks)), c->block,
+    const struct part *p = c->part;
+    const uint8_t *end = p->section[SECTION_SERIES] + p->f.size[SECTION_SERIES];
+
+    return (struct chunk_walk){bits_reader_of(c->chunks, (size_t)(end - c->chunks)), c->block,
                                c->offset, c->times};
 }
 
@@ -192,11 +196,12 @@ int part_seek(struct part_cursor *c, uint32_t number)
     if (number >= p->f.series_n) {
         return -ERR_CORRUPT;
     }
-    if (at == number) {
+    if (at == number && c->next != NULL) {
         return 0;
     }
     c->number = UINT32_MAX; /* until it worked */
-    if (at == UINT32_MAX || at > number || at / PART_GROUP != number / PART_GROUP) {
+    if (at == UINT32_MAX || c->next == NULL || at > number ||
+        at / PART_GROUP != number / PART_GROUP) {
         struct part_group g;
         int rc;
 
@@ -223,4 +228,33 @@ int part_seek(struct part_cursor *c, uint32_t number)
     }
     c->number = number;
     return 0;
+}
+
+struct part_place part_place_of(const struct part_cursor *c)
+{
+    return (struct part_place){
+        .min_ms = c->min_ms,
+        .max_ms = c->max_ms,
+        .number = c->number,
+        .entry = (uint32_t)(c->chunks - c->part->section[SECTION_SERIES]),
+        .block = c->block,
+        .offset = c->offset,
+        .times = c->times,
+        .chunks = c->chunks_n << 1 | (c->blob ? 1u : 0u),
+    };
+}
+
+void part_resume(struct part_cursor *c, const struct part *p, const struct part_place *at)
+{
+    part_cursor_init(c, p);
+    c->number = at->number;
+    c->min_ms = at->min_ms;
+    c->max_ms = at->max_ms;
+    c->pairs_n = 0;
+    c->chunks_n = at->chunks >> 1;
+    c->blob = (at->chunks & 1) != 0;
+    c->chunks = p->section[SECTION_SERIES] + at->entry;
+    c->block = at->block;
+    c->offset = at->offset;
+    c->times = at->times;
 }

@@ -23,6 +23,7 @@ static void selection_free(struct series_selection *s)
     vec_done(&s->entries);
     vec_done(&s->pieces);
     vec_done(&s->heads);
+    vec_done(&s->places);
     mem_free(s->groups);
     parts_release(s->parts, s->parts_n);
     rollup_plan_free(s->plan);
@@ -113,9 +114,10 @@ static int tsdb_select(void *impl, const struct series_query *q, struct series_s
     }
     rc = rc == 0 ? group_entries(s) : rc;
     if (rc == 0) {
-        bytes = (int64_t)(s->arena.used + s->entries.cap * sizeof(*s->entries.v) +
-                          s->pieces.cap * sizeof(*s->pieces.v) +
-                          s->heads.cap * sizeof(*s->heads.v) + s->groups_n * sizeof(*s->groups));
+        bytes =
+            (int64_t)(s->arena.used + s->entries.cap * sizeof(*s->entries.v) +
+                      s->pieces.cap * sizeof(*s->pieces.v) + s->heads.cap * sizeof(*s->heads.v) +
+                      s->places.cap * sizeof(*s->places.v) + s->groups_n * sizeof(*s->groups));
         if (budget_take(q->budget, bytes)) {
             s->taken = q->budget != NULL ? bytes : 0;
         } else {
@@ -179,11 +181,7 @@ static int append_part(struct series_selection *s, const struct piece *p, struct
     struct part_cursor c;
     int rc;
 
-    part_cursor_init(&c, part);
-    rc = part_seek(&c, p->at);
-    if (rc < 0) {
-        return err_set(reterr, (enum err_code) - rc, "reading a series: %s", err_text(rc));
-    }
+    part_resume(&c, part, &s->places.v[p->at]);
     rc = s->want == SERIES_LAST ? part_read_newest(&c, s->min_ms, s->max_ms, dst, reterr)
                                 : part_read(&c, s->min_ms, s->max_ms, dst, reterr);
     if (rc < 0) {
@@ -228,9 +226,8 @@ static int read_planned(struct series_selection *s, const struct entry *e,
         struct part_cursor c;
         int r1;
 
-        part_cursor_init(&c, s->parts[v[i].source - 1]);
-        rc = part_seek(&c, v[i].at);
-        r1 = rc == 0 ? rollup_read_part(&r, v[i].source - 1u, &c, reterr) : 0;
+        part_resume(&c, s->parts[v[i].source - 1], &s->places.v[v[i].at]);
+        r1 = rollup_read_part(&r, v[i].source - 1u, &c, reterr);
         if (r1 < 0) {
             ignore_result(rollup_read_end(&r, r1), "the first error counts");
             samples_done(&head);

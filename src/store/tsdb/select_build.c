@@ -417,7 +417,7 @@ static int build_head(struct build *b, struct tsdb *db)
 static int add_part_series(struct build *b, struct part_cursor *at, uint32_t number, uint16_t part)
 {
     struct series_selection *s = b->s;
-    struct piece p = {.seq = (uint32_t)s->seqs.n, .source = part, .at = number};
+    struct piece p = {.seq = (uint32_t)s->seqs.n, .source = part, .at = (uint32_t)s->places.n};
     int rc = part_seek(at, number);
 
     if (rc < 0 || at->max_ms < s->min_ms || at->min_ms > s->max_ms || part_hides_series(at)) {
@@ -434,6 +434,9 @@ static int add_part_series(struct build *b, struct part_cursor *at, uint32_t num
             rc = rc == 0 ? add_symbol(b, l, false, known) : rc;
         }
         s->seqs.v[s->seqs.n + i] = *known;
+    }
+    if (rc == 0 && s->want != SERIES_LABELS && !vec_push(&s->places, part_place_of(at))) {
+        rc = -ERR_NOMEM;
     }
     if (rc < 0) {
         return rc;

@@ -24,7 +24,7 @@ struct piece {
     uint32_t seq; /* first of its ranks in selection->seqs */
     uint16_t seq_n;
     uint16_t source; /* 0: the head; else the part's place + 1 */
-    uint32_t at;     /* in heads, or its number in the part */
+    uint32_t at;     /* in heads, or in places */
 };
 
 struct entry {
@@ -48,6 +48,7 @@ struct series_selection {
     VEC(struct piece) pieces;
     VEC(uint32_t) seqs;
     VEC(struct head_data) heads;
+    VEC(struct part_place) places;
     VEC(struct chunk *) pinned;
     bool has_components; /* of native histograms, among the entries */
     struct native_group
