@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What another Prometheus reads: /api/v1/read (remote read), always answered as SAMPLES, the response type every client
- * must take. Sources: Prometheus documentation, remote read API; prompb/remote.proto.
+ * What another Prometheus reads: /api/v1/read (remote read), answered as SAMPLES or as a stream of chunks, whichever the
+ * client names first. Sources: Prometheus documentation, remote read API; prompb/remote.proto.
  */
 #include "api/api_internal.h"
 
 #include "api/native_encode.h"
+#include "api/prom_read.h"
 #include "api/selectors.h"
 #include "codec/compress.h"
 #include "codec/pb.h"
@@ -13,8 +14,8 @@
 enum {
     READ_BODY_MAX = 4 << 20,
     READ_ANSWER_MAX = 256 << 20,
-    READ_MATCHERS_MAX = 256,
-    READ_SERIES_MAX = 1000000,
+    READ_SAMPLES = 0, /* response types */
+    READ_STREAMED_XOR_CHUNKS = 1,
 };
 
 static struct series_source metrics(const struct api *a)
@@ -22,19 +23,38 @@ static struct series_source metrics(const struct api *a)
     return tsdb_source(store_metrics(api_backend((struct api *)(uintptr_t)a)->store));
 }
 
-struct read_query {
-    int64_t start_ms;
-    int64_t end_ms;
-    struct matcher *m[READ_MATCHERS_MAX];
-    size_t n;
-};
-
-static void read_query_done(struct read_query *q)
+void read_request_done(struct read_request *r)
 {
-    for (size_t i = 0; i < q->n; i++) {
-        matcher_free(q->m[i]);
+    for (size_t i = 0; i < r->queries.n; i++) {
+        struct read_query *q = r->queries.v[i];
+
+        for (size_t k = 0; k < q->n; k++) {
+            matcher_free(q->m[k]);
+        }
+        mem_free(q);
     }
-    q->n = 0;
+    vec_done(&r->queries);
+}
+
+struct series_query read_series_query(const struct read_query *q)
+{
+    return (struct series_query){.matchers = (const struct matcher *const *)q->m,
+                                 .matchers_n = q->n,
+                                 .min_ms = q->start_ms,
+                                 .max_ms = q->end_ms,
+                                 .max_series = READ_SERIES_MAX,
+                                 .want = SERIES_ALL};
+}
+
+void read_put_labels(struct labels ls, struct buf *dst)
+{
+    for (size_t i = 0; i < ls.n; i++) {
+        size_t label = pb_begin(dst, 1);
+
+        pb_put_str(dst, 1, ls.v[i].name);
+        pb_put_str(dst, 2, ls.v[i].value);
+        pb_end(dst, label);
+    }
 }
 
 static int read_matcher(struct pb msg, struct read_query *q, struct err *e)
@@ -111,13 +131,7 @@ static void write_series(struct labels ls, const struct both *b, struct buf *dst
 {
     size_t series = pb_begin(dst, 1);
 
-    for (size_t i = 0; i < ls.n; i++) {
-        size_t label = pb_begin(dst, 1);
-
-        pb_put_str(dst, 1, ls.v[i].name);
-        pb_put_str(dst, 2, ls.v[i].value);
-        pb_end(dst, label);
-    }
+    read_put_labels(ls, dst);
     for (size_t i = 0; i < b->floats.n; i++) {
         size_t sample = pb_begin(dst, 2);
 
@@ -139,17 +153,14 @@ static int answer_query(struct api *a, struct http_exchange *x, const struct rea
                         struct buf *dst, struct err *e)
 {
     const struct series_source src = metrics(a);
-    const struct series_query sq = {.matchers = (const struct matcher *const *)q->m,
-                                    .matchers_n = q->n,
-                                    .min_ms = q->start_ms,
-                                    .max_ms = q->end_ms,
-                                    .max_series = READ_SERIES_MAX,
-                                    .want = SERIES_ALL,
-                                    .cancel = http_cancel(x)};
+    struct series_query sq = read_series_query(q);
     struct series_selection *sel = NULL;
     struct both b CLEANUP(both_done) = {0};
     size_t result = pb_begin(dst, 1);
-    int rc = src.ops->select(src.impl, &sq, &sel, e);
+    int rc;
+
+    sq.cancel = http_cancel(x);
+    rc = src.ops->select(src.impl, &sq, &sel, e);
 
     for (size_t i = 0; rc == 0 && i < src.ops->count(sel); i++) {
         rc = read_both(&src, sel, i, &b, e);
@@ -165,44 +176,83 @@ static int answer_query(struct api *a, struct http_exchange *x, const struct rea
     return rc;
 }
 
-static int answer_read(struct api *a, struct http_exchange *x, struct buf *dst, struct err *e)
+static int add_query(struct pb msg, struct read_request *r, struct err *e)
+{
+    struct read_query *q = mem_try_calloc(1, sizeof(*q));
+
+    if (r->queries.n == READ_QUERIES_MAX) {
+        mem_free(q);
+        return err_set(e, ERR_INVALID, "more than %d queries", READ_QUERIES_MAX);
+    }
+    if (q == NULL || !vec_push(&r->queries, q)) {
+        mem_free(q);
+        return err_set(e, ERR_NOMEM, "out of memory");
+    }
+    return read_one_query(msg, q, e);
+}
+
+/** The first response type that is known counts. */
+static void note_type(uint64_t type, struct read_request *r, bool *given, bool *chosen)
+{
+    *given = true;
+    if (!*chosen && (type == READ_SAMPLES || type == READ_STREAMED_XOR_CHUNKS)) {
+        *chosen = true;
+        r->streamed = type == READ_STREAMED_XOR_CHUNKS;
+    }
+}
+
+static int parse_request(struct str packed, struct read_request *r, struct err *e)
 {
     struct buf body CLEANUP(buf_done) = {0};
-    struct pb msg;
+    bool given = false;
+    bool chosen = false;
     struct pb_field f;
+    struct pb msg;
     int rc;
 
     buf_init(&body, READ_BODY_MAX);
-    rc = decompress(COMPRESS_SNAPPY, http_body(x), &body, e);
+    rc = decompress(COMPRESS_SNAPPY, packed, &body, e);
     if (rc != 0) {
         return rc;
     }
     msg = pb_init(buf_str(&body));
     while ((rc = pb_next(&msg, &f, e)) > 0) {
-        struct read_query q CLEANUP(read_query_done) = {0};
-
-        if (f.tag != PB_TAG(1, PB_LEN)) {
-            continue; /* whatever answers are accepted, samples always are */
+        if (f.tag == PB_TAG(1, PB_LEN)) {
+            rc = add_query(pb_sub(&msg, f.s), r, e);
+            if (rc != 0) {
+                return rc;
+            }
+        } else if (f.tag == PB_TAG(2, PB_VARINT)) {
+            note_type(f.u, r, &given, &chosen);
+        } else if (f.tag == PB_TAG(2, PB_LEN)) {
+            for (size_t i = 0; i < f.s.n; i++) { /* packed; the known ones are one byte long */
+                note_type((uint8_t)f.s.p[i], r, &given, &chosen);
+            }
         }
-        rc = read_one_query(pb_sub(&msg, f.s), &q, e);
-        rc = rc != 0 ? rc : answer_query(a, x, &q, dst, e);
-        if (rc != 0) {
-            return rc;
-        }
+    }
+    if (rc == 0 && given && !chosen) {
+        rc = err_set(e, ERR_INVALID, "none of the accepted response types is known");
     }
     return rc;
 }
 
 static void remote_read(void *arg, struct http_exchange *x)
 {
+    struct read_request r CLEANUP(read_request_done) = {0};
     struct buf plain CLEANUP(buf_done) = {0};
     struct err e = {0};
     struct buf packed;
-    int rc;
+    int rc = parse_request(http_body(x), &r, &e);
 
+    if (rc == 0 && r.streamed) {
+        read_stream(x, metrics(arg), &r);
+        return;
+    }
     buf_init(&plain, READ_ANSWER_MAX);
     buf_init(&packed, READ_ANSWER_MAX);
-    rc = answer_read(arg, x, &plain, &e);
+    for (size_t i = 0; rc == 0 && i < r.queries.n; i++) {
+        rc = answer_query(arg, x, r.queries.v[i], &plain, &e);
+    }
     rc = rc != 0 ? rc : compress_to(COMPRESS_SNAPPY, buf_str(&plain), 0, &packed, &e);
     if (rc < 0) {
         buf_done(&packed);

@@ -7,6 +7,7 @@ import pytest
 import requests
 
 import dataset
+from harness import wire
 from harness.server import wait_for
 from test_differential import Peer, difference
 
@@ -42,6 +43,77 @@ def test_remote_read(pair, expr):
     assert difference(got, want, False) is None
     if 'servers' not in expr:
         assert want['data']['result']
+
+
+def uvarint(data, at):
+    v = shift = 0
+    while True:
+        b = data[at]
+        at += 1
+        v |= (b & 0x7f) << shift
+        shift += 7
+        if b < 0x80:
+            return v, at
+
+
+def fields(data):
+    """(number, value) of a protobuf message of varints and bytes."""
+    at = 0
+    while at < len(data):
+        tag, at = uvarint(data, at)
+        v, at = uvarint(data, at)
+        if tag & 7 == 2:
+            v, at = data[at:at + v], at + v
+        yield tag >> 3, v
+
+
+def crc32c(data):
+    crc = 0xffffffff
+    for b in data:
+        crc ^= b
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def frames(body):
+    at = 0
+    while at < len(body):
+        n, at = uvarint(body, at)
+        crc, message = int.from_bytes(body[at:at + 4], 'big'), body[at + 4:at + 4 + n]
+        assert crc == crc32c(message)
+        at += 4 + n
+        yield list(fields(message))
+
+
+def read_request(base, name, *types):
+    matcher = wire.blob(3, wire.blob(2, '__name__') + wire.blob(3, name))
+    query = wire.blob(1, wire.uint(1, base * 1000) + wire.uint(2, (base + 7200) * 1000) + matcher)
+    return dataset.snappy.compress(query + b''.join(wire.uint(2, t) for t in types))
+
+
+def test_streamed_chunks(pair):
+    """Frames of chunks for who prefers them, all samples of all series; the first type that is known counts."""
+    ours, _, base = pair
+    post = [requests.post(ours.url + '/api/v1/read', data=read_request(base, 'load1', *types), timeout=30,
+                          headers={'Accept-Encoding': 'snappy'}) for types in ((1, 0), (7, 0, 1), (), (7,))]
+    assert [r.status_code for r in post] == [200, 200, 200, 400]
+    assert post[0].headers['Content-Type'] == 'application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse'
+    assert {r.headers['Content-Encoding'] for r in post[1:3]} == {'snappy'} and 'Content-Encoding' not in post[0].headers
+    samples = {}
+    for frame in frames(post[0].content):
+        series = [v for k, v in frame if k == 1]
+        assert len(series) == 1 and all(v == 0 for k, v in frame if k == 2)
+        labels = tuple(bytes(v) for k, v in fields(series[0]) if k == 1)
+        chunks = [dict(fields(v)) for k, v in fields(series[0]) if k == 2]
+        assert all(c[3] == 1 and c[1] <= c[2] and 0 < int.from_bytes(c[4][:2], 'big') <= 120 for c in chunks)
+        assert all(a[2] < b[1] for a, b in zip(chunks, chunks[1:]))
+        samples[labels] = samples.get(labels, 0) + sum(int.from_bytes(c[4][:2], 'big') for c in chunks)
+    plain = dataset.snappy.decompress(post[2].content)
+    result = next(v for k, v in fields(plain) if k == 1)
+    want = {tuple(bytes(v) for k, v in fields(s) if k == 1): sum(k == 2 for k, _ in fields(s))
+            for k, s in fields(result) if k == 1}
+    assert samples == want and len(want) > 1 and min(want.values()) > 120
 
 
 def test_bad_reads(pair):

@@ -360,7 +360,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Prometheus remote read, answered with samples (floats and native histograms) */
+        /** Prometheus remote read, answered with samples or streamed chunks of floats and native histograms */
         post: operations["remoteRead"];
         delete?: never;
         options?: never;
@@ -2914,13 +2914,14 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Snappy block of a prometheus.ReadResponse */
+            /** @description Snappy block of a prometheus.ReadResponse, or frames of prometheus.ChunkedReadResponse, whichever accepted_response_types names first */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/x-protobuf": string;
+                    "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse": string;
                 };
             };
             400: components["responses"]["Error"];
