@@ -808,6 +808,7 @@ int eval_aggregate(struct eval *ev, const struct node *n, const struct grid *g, 
         hist_note_ignored(ev, n, &s.in);
     }
     rc = rc != 0 ? rc : run(&s);
+    rc = rc != 0 ? rc : mat_hold(ev, &s.out); /* beside what went in */
     mat_done(ev, &s.in);
     mat_done(ev, &s.aux);
     mat_done(ev, &s.aux2);

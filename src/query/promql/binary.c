@@ -655,6 +655,9 @@ int eval_binary(struct eval *ev, const struct node *n, const struct grid *g, str
                 rc = fill_sides(ev, b, &l, &r);
             }
             rc = rc != 0 ? rc : vectors(ev, n, &l, &r, ret);
+            if (rc == 0) {
+                rc = mat_hold(ev, ret); /* beside both sides */
+            }
         }
     }
     mat_done(ev, &l);

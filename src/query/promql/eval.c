@@ -117,6 +117,47 @@ void eval_release(struct eval *ev, uint64_t samples)
     atomic_fetch_sub_explicit(&ev->samples, samples, memory_order_relaxed);
 }
 
+/** What a histogram counts as: its bytes by those of a sample, as upstream reckons them. */
+static uint64_t samples_of(const struct native_histogram *h)
+{
+    enum { FIXED = 184, EACH = 8, SAMPLE = 16 };
+
+    return (FIXED + EACH * (h->positive.n + h->negative.n + h->bounds_n)) / SAMPLE;
+}
+
+static uint64_t points_of(const struct eval *ev, const struct mat *m)
+{
+    uint64_t n = bits_count(m->has, m->n * m->words);
+
+    for (size_t r = 0; hist_any(ev) && r < m->n; r++) {
+        const uint64_t *bits = mat_bits(m, r);
+        const double *v = mat_row(m, r);
+
+        EACH_STEP(bits, m->steps, {
+            const struct native_histogram *h =
+                UNLIKELY(cell_is_hist(v[i])) ? hist_get(ev, v[i]) : NULL;
+
+            n += h != NULL ? samples_of(h) - 1 : 0;
+        })
+    }
+    return n;
+}
+
+int mat_hold(struct eval *ev, struct mat *m)
+{
+    uint64_t n = points_of(ev, m);
+
+    if (n < m->held) {
+        eval_release(ev, m->held - n);
+    } else if (n > m->held && eval_hold(ev, n - m->held) != 0) {
+        return err_set(
+            ev->reterr, ERR_LIMIT,
+            "query processing would load too many samples into memory in query execution");
+    }
+    m->held = n;
+    return 0;
+}
+
 int eval_check(struct eval *ev)
 {
     int rc = cancel_check(ev->cancel);
@@ -231,5 +272,14 @@ int eval_node(struct eval *ev, const struct node *n, const struct grid *g, struc
 
     *ret = (struct mat){0};
     rc = rc != 0 ? rc : eval_kind(ev, n, once ? &one : g, ret);
-    return rc == 0 && once ? broadcast(ev, ret, g->n) : rc;
+    if (rc == 0 && once) {
+        rc = broadcast(ev, ret, g->n);
+    }
+    if (rc == 0) {
+        rc = mat_hold(ev, ret);
+        if (rc != 0) {
+            mat_done(ev, ret);
+        }
+    }
+    return rc;
 }

@@ -151,6 +151,8 @@ NODISCARD int eval_room(const struct eval *ev, uint64_t samples);
 /** Samples are held from now on, and let go of. Thread-safe. @return 0, -ERR_LIMIT: nothing is held */
 NODISCARD int eval_hold(struct eval *ev, uint64_t samples);
 void eval_release(struct eval *ev, uint64_t samples);
+/** Count the points a matrix has now against the limit of samples, until mat_done(). @return 0, -ERR_LIMIT */
+NODISCARD int mat_hold(struct eval *ev, struct mat *m);
 /** Bill what the arena has grown. @return 0, -ERR_LIMIT */
 NODISCARD int eval_bill_arena(struct eval *ev);
 int eval_set_no_memory(struct eval *ev);

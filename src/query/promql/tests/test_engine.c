@@ -173,6 +173,8 @@ static void test_limits(void **state)
         {{.max_samples = 5}, "m[5m]", too_many},
         {{.max_samples = 2}, "sum_over_time(m[5m])", too_many},
         {{.max_samples = 3}, "m + m", too_many},
+        {{.max_samples = 2}, "vector(1) + vector(2) + vector(3)", too_many},
+        {{.max_samples = 3}, "sum by (a) (m)", too_many},
         {{.max_samples = 100}, "sum_over_time(vector(1)[5m:1s])", too_many},
         {{.max_samples = 1000}, "sum(m)[1000y:1ms]", "1:8: parse error: duration out of range"},
         {{.max_samples = 1000}, "none[200y:1ms]", too_many},
@@ -405,12 +407,13 @@ static void test_running_queries(void **state)
 
 static void test_held_samples(void **state)
 {
-    const struct promql_opts opts = {.max_samples = 7};
+    const struct promql_opts opts = {.max_samples = 8};
     struct promql_engine *e = promql_engine_new(&opts);
     struct mem_source *s = sample_source();
     struct promql_result *r = NULL;
 
-    (void)state; /* 6 samples are read again and again, never more held than fit */
+    (void)
+        state; /* 6 samples are read again and again, beside a sum or two; never more held than fit */
     assert_int_equal(promql_instant(e, mem_source_view(s),
                                     STR("sum(m) + sum(m) + sum(m) + sum(m) + sum(m)"), 120000, NULL,
                                     &r, NULL),
