@@ -135,20 +135,17 @@ static uint64_t file_bytes(const char *dir, const char *name)
 
 static void measure(struct store *s, struct store_usage *u)
 {
-    struct arena a CLEANUP(arena_done);
-    struct tsdb_status metrics = {0};
     struct columns_status spans;
     struct columns_status logs;
+    uint64_t metrics_wal;
 
-    arena_init(&a, 1 << 20);
-    ignore_result(tsdb_status(s->metrics, 0, &a, &metrics, NULL), "zeros until the next round");
+    tsdb_disk_usage(s->metrics, &u->metrics_bytes, &metrics_wal);
     columns_status(s->spans, &spans);
     columns_status(s->logs, &logs);
-    u->metrics_bytes = metrics.disk_bytes;
     u->spans_bytes = spans.disk_bytes;
     u->logs_bytes = logs.disk_bytes;
     u->meta_bytes = file_bytes(s->dir, "meta.sqlite") + file_bytes(s->dir, "meta.sqlite-wal");
-    u->wal_bytes = metrics.wal_bytes + spans.wal_bytes + logs.wal_bytes;
+    u->wal_bytes = metrics_wal + spans.wal_bytes + logs.wal_bytes;
     u->total_bytes =
         u->metrics_bytes + u->spans_bytes + u->logs_bytes + u->meta_bytes + u->wal_bytes;
     u->free_bytes = vfs_free_bytes(s->dir);

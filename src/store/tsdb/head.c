@@ -23,6 +23,7 @@ void head_init(struct head *h, uint64_t raw_bytes)
     for (unsigned i = 0; i < HEAD_SHARDS; i++) {
         rwlock_init(&h->shards[i].lock, LOCK_RANK_SHARD);
         slab_init(&h->shards[i].slab);
+        h->shards[i].verdicts = verdict_cache_new();
         buf_init(&h->shards[i].scratch, 1 << 20);
     }
 }
@@ -72,6 +73,7 @@ void head_done(struct head *h)
         head_index_done(s);
         buf_done(&s->scratch);
         slab_done(&s->slab);
+        verdict_cache_free(s->verdicts);
         rwlock_done(&s->lock);
     }
 }

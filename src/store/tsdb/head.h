@@ -73,7 +73,8 @@ struct head_pair {
 };
 
 struct head_name {
-    struct str name; /* = text */
+    struct str name;  /* = text */
+    uint64_t changed; /* rises with every value that comes or goes; never what it was before */
     VEC(struct head_pair *) pairs;
     char text[];
 };
@@ -85,6 +86,8 @@ struct page_mark {
                                * forgotten under the write lock and found out under the read lock */
     _Atomic int64_t try_ns; /* clock_mono() from which on to find it out again; relaxed */
 };
+
+struct verdict_cache;
 
 struct shard {
     struct rwlock lock;          /* guards all below */
@@ -100,8 +103,11 @@ struct shard {
     struct slab slab;   /* buffers and chunks; has its own lock */
     struct buf scratch; /* sealing */
     size_t series_n;
-    uint64_t label_bytes; /* memory of series and pairs */
-    uint64_t pairs_freed; /* rises for ever: pair numbers may have been used again */
+    uint64_t label_bytes;           /* memory of series and pairs */
+    uint64_t pairs_freed;           /* rises for ever: pair numbers may have been used again */
+    uint64_t changes;               /* of pairs and names, ever */
+    uint64_t names_changed;         /* `changes` when a name came or went last */
+    struct verdict_cache *verdicts; /* owned; select_regex.c */
 };
 
 struct limiter;

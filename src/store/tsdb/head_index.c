@@ -25,6 +25,7 @@ static struct head_name *get_name(struct shard *s, struct str name)
         mem_free(n);
         return NULL;
     }
+    s->names_changed = ++s->changes;
     return n;
 }
 
@@ -74,6 +75,7 @@ static struct head_pair *make_pair(struct shard *s, struct label l, struct str k
         return NULL;
     }
     of->pairs.v[of->pairs.n++] = p;
+    of->changed = ++s->changes;
     s->label_bytes += sizeof(*p) + key.n;
     return p;
 }
@@ -87,6 +89,7 @@ static void free_pair(struct shard *s, struct head_pair *p)
     of->pairs.v[p->of_index] = moved;
     moved->of_index = p->of_index;
     of->pairs.n--;
+    of->changed = ++s->changes;
     s->pairs.v[p->number] = NULL;
     s->pairs_freed++;
     if (!vec_push(&s->free_pairs, p->number)) {
@@ -96,6 +99,7 @@ static void free_pair(struct shard *s, struct head_pair *p)
     vec_done(&p->series);
     if (of->pairs.n == 0) {
         (void)map_del(&s->name_map, of->name);
+        s->names_changed = ++s->changes;
         vec_done(&of->pairs);
         mem_free(of);
     }
@@ -263,6 +267,54 @@ static int ix_add(const void *impl, uint64_t pair, roaring_bitmap_t *dst)
     return 0;
 }
 
+enum {
+    MARKS_PER_SERIES = 128
+}; /* numbers of the shard a series to add: more of them, and joining sets is cheaper */
+
+/** Mark all series, then read the marks in order: joining hundreds of small sets one by one costs much more. */
+static int ix_add_many(const void *impl, const uint64_t *pairs, size_t n, roaring_bitmap_t *dst)
+{
+    const struct shard *s = impl;
+    size_t words = s->next_number / 64 + 1;
+    uint64_t *marks = NULL;
+    uint32_t v[256];
+    size_t sum = 0;
+    size_t out = 0;
+    int rc = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        sum += s->pairs.v[pairs[i]]->series.n;
+    }
+    if (n > 2 && s->next_number / MARKS_PER_SERIES <= sum) {
+        marks = mem_try_calloc(words, sizeof(*marks));
+    }
+    if (marks == NULL) {
+        for (size_t i = 0; rc == 0 && i < n; i++) {
+            rc = ix_add(impl, pairs[i], dst);
+        }
+        return rc;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct head_pair *p = s->pairs.v[pairs[i]];
+
+        for (size_t k = 0; k < p->series.n; k++) {
+            marks[p->series.v[k] / 64] |= UINT64_C(1) << p->series.v[k] % 64;
+        }
+    }
+    for (size_t w = 0; w < words; w++) {
+        for (uint64_t left = marks[w]; left != 0; left &= left - 1) {
+            v[out++] = (uint32_t)(w * 64 + (unsigned)__builtin_ctzll(left));
+            if (out == ARRAY_LEN(v)) {
+                roaring_bitmap_add_many(dst, out, v);
+                out = 0;
+            }
+        }
+    }
+    roaring_bitmap_add_many(dst, out, v);
+    mem_free(marks);
+    return 0;
+}
+
 static void ix_all(const void *impl, roaring_bitmap_t *dst)
 {
     const struct shard *s = impl;
@@ -346,8 +398,16 @@ static int ix_meets(const void *impl, uint64_t pair, const roaring_bitmap_t *set
 
 struct index_view head_index(const struct shard *s)
 {
-    static const struct index_ops ops = {ix_find, ix_each, ix_add,  ix_all,
-                                         ix_size, ix_keep, ix_meets};
+    static const struct index_ops ops = {
+        .find = ix_find,
+        .each = ix_each,
+        .add = ix_add,
+        .add_many = ix_add_many,
+        .all = ix_all,
+        .size = ix_size,
+        .keep = ix_keep,
+        .meets = ix_meets,
+    };
 
     return (struct index_view){&ops, s};
 }

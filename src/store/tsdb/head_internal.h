@@ -15,6 +15,10 @@ void head_index_remove(struct shard *s, const struct series *se);
 void head_index_sweep(struct shard *s);
 void head_index_done(struct shard *s);
 
+/** select_regex.c: what regular expressions said of a shard's values. */
+struct verdict_cache *verdict_cache_new(void);
+void verdict_cache_free(struct verdict_cache *c);
+
 struct ordered {
     uint64_t key; /* of no use outside */
     struct series *se;

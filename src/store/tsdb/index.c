@@ -7,6 +7,7 @@
 #include "store/tsdb/index.h"
 
 #include "base/err.h"
+#include "base/vec.h"
 
 struct collect {
     struct index_view ix;
@@ -14,6 +15,7 @@ struct collect {
     bool want;                             /* collect pairs whose value gives this answer */
     const struct index_verdicts *verdicts; /* NULL: none */
     roaring_bitmap_t *set;
+    VEC(uint64_t) pairs; /* to add in one go */
     struct cancel *cancel;
     unsigned seen;
 };
@@ -37,7 +39,13 @@ static int collect_one(void *arg, struct str value, uint64_t pair)
             return rc;
         }
     }
-    return accepts(c, value, pair) == c->want ? c->ix.ops->add(c->ix.impl, pair, c->set) : 0;
+    if (accepts(c, value, pair) != c->want) {
+        return 0;
+    }
+    if (c->ix.ops->add_many == NULL) {
+        return c->ix.ops->add(c->ix.impl, pair, c->set);
+    }
+    return vec_push(&c->pairs, pair) ? 0 : -ERR_NOMEM;
 }
 
 static int collect_literals(struct collect *c, const struct str *values, size_t n)
@@ -87,6 +95,9 @@ static int narrow(struct index_view ix, const struct matcher *m,
         struct str prefix = accepts_absent ? str_of(NULL, 0) : matcher_prefix(m);
 
         rc = ix.ops->each(ix.impl, matcher_name(m), prefix, collect_one, &c);
+        rc =
+            rc == 0 && c.pairs.n != 0 ? ix.ops->add_many(ix.impl, c.pairs.v, c.pairs.n, c.set) : rc;
+        vec_done(&c.pairs);
     }
     if (rc < 0) {
         roaring_bitmap_free(c.set);

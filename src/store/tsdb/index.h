@@ -28,6 +28,8 @@ struct index_ops {
     int (*keep)(const void *impl, uint64_t pair, roaring_bitmap_t *set);
     /** Has the pair a series of the set? @return 1, 0, -ERR_CORRUPT */
     int (*meets)(const void *impl, uint64_t pair, const roaring_bitmap_t *set);
+    /** Add the series of several pairs at once; NULL: add() for each. @return 0, -ERR_CORRUPT, -ERR_NOMEM */
+    int (*add_many)(const void *impl, const uint64_t *pairs, size_t n, roaring_bitmap_t *dst);
 };
 
 /** What a costly matcher says of pairs, found out beforehand; others are asked for. */

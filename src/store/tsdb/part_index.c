@@ -282,8 +282,8 @@ static void ix_all(const void *impl, roaring_bitmap_t *dst)
 
 struct index_view part_index(const struct part *p)
 {
-    static const struct index_ops ops = {ix_find, ix_each, ix_add,  ix_all,
-                                         ix_size, ix_keep, ix_meets};
+    static const struct index_ops ops = {ix_find, ix_each, ix_add,   ix_all,
+                                         ix_size, ix_keep, ix_meets, NULL};
 
     return (struct index_view){&ops, p};
 }

@@ -12,12 +12,14 @@ struct shard;
 
 enum { VERDICTS_MAX = 4 };
 
-/** What regular expressions say of a shard's values. Plain memory. */
+struct judged;
+
+/** What regular expressions say of a shard's values. */
 struct verdicts {
     struct index_verdicts v[VERDICTS_MAX];
+    struct judged *of[VERDICTS_MAX]; /* references: where by_pair lies */
     size_t n;
     uint64_t freed; /* pairs_freed of the shard then */
-    struct arena arena;
 };
 
 /** Judge without the shard's lock, which it takes for short. @return 0, -ERR_CANCELED, -ERR_TIMEOUT; free with

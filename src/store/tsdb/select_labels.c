@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "store/tsdb/label_cache.h"
 #include "store/tsdb/rollup_internal.h"
 #include "store/tsdb/select_internal.h"
 
@@ -99,7 +100,7 @@ struct ask {
     struct string_set *set;
     struct index_view ix;
     const roaring_bitmap_t *matching; /* NULL: all */
-    struct str name;                  /* of the values wanted */
+    struct str name;                  /* of the values wanted; empty: names */
 };
 
 static int take_value(void *arg, struct str value, uint64_t pair)
@@ -297,23 +298,117 @@ static int ask_part(const struct part *p, const struct series_query *q, bool nam
     return rc;
 }
 
-static int ask_all(struct tsdb *db, const struct series_query *q, bool names, struct ask *k)
+static int ask_head(struct tsdb *db, const struct series_query *q, bool names, struct ask *k)
 {
-    struct rollup_plan *plan = NULL; /* how to read the parts: of no interest here */
-    struct part **parts = NULL;
-    size_t n = 0;
     int rc = 0;
 
     for (unsigned i = 0; rc == 0 && i < HEAD_SHARDS; i++) {
         rc = ask_shard(&db->head.shards[i], q, names, k);
     }
-    rc = rc == 0 ? rollup_plan(db, q, &plan, &parts, &n) : rc;
+    return rc;
+}
+
+static int ask_parts(struct part *const *parts, size_t n, const struct series_query *q, bool names,
+                     struct ask *k)
+{
+    int rc = 0;
+
     for (size_t i = 0; rc == 0 && i < n; i++) {
         rc = ask_part(parts[i], q, names, k);
     }
-    parts_release(parts, n);
+    return rc;
+}
+
+/* ---- answers already known ---- */
+
+/** What the head's part of the answer depends on. */
+static void head_key(struct tsdb *db, struct str name, struct label_key *key)
+{
+    for (unsigned i = 0; i < HEAD_SHARDS; i++) {
+        struct shard *s = &db->head.shards[i];
+        const struct head_name *n;
+
+        rwlock_read(&s->lock);
+        n = name.n != 0 ? map_get(&s->name_map, name) : NULL;
+        key->head[i] = name.n == 0 ? s->names_changed : n != NULL ? n->changed : 0;
+        rwlock_unlock(&s->lock);
+    }
+}
+
+static uint64_t parts_key(struct part *const *parts, size_t n)
+{
+    uint64_t h = n;
+
+    for (size_t i = 0; i < n; i++) {
+        const char *dir = part_dir(parts[i]);
+
+        h = hash64_seed(dir, strlen(dir), h);
+    }
+    return h;
+}
+
+/** The parts a query looks at. Looked up after the head: what a flush moves meanwhile is seen twice, not missed. */
+static int find_parts(struct tsdb *db, const struct series_query *q, struct part ***ret,
+                      size_t *ret_n)
+{
+    struct rollup_plan *plan = NULL; /* how to read them: of no interest here */
+    int rc = rollup_plan(db, q, &plan, ret, ret_n);
+
     rollup_plan_free(plan);
     return rc;
+}
+
+/** All names, or all values of a name: known from the last time, or found and remembered. What changes while it is
+ * gathered changes the key, so that the answer is not found again. */
+static int ask_known(struct tsdb *db, const struct series_query *q, size_t limit, struct ask *k,
+                     struct str **ret, size_t *ret_n, struct err *reterr)
+{
+    struct label_key key = {0};
+    struct part **parts = NULL;
+    size_t n = 0;
+    bool names = k->name.n == 0;
+    int rc;
+
+    head_key(db, k->name, &key);
+    rc = find_parts(db, q, &parts, &n);
+    key.parts = rc == 0 ? parts_key(parts, n) : 0;
+    if (rc == 0 && label_cache_get(db->label_answers, k->name, &key, k->set->a, ret, ret_n)) {
+        parts_release(parts, n);
+        *ret_n = limit != 0 && *ret_n > limit ? limit : *ret_n;
+        return 0;
+    }
+    parts_release(parts, n);
+    parts = NULL;
+    n = 0;
+    rc = rc == 0 ? ask_head(db, q, names, k) : rc;
+    rc = rc == 0 ? find_parts(db, q, &parts, &n) : rc;
+    key.parts = rc == 0 ? parts_key(parts, n) : 0;
+    rc = rc == 0 ? ask_parts(parts, n, q, names, k) : rc;
+    parts_release(parts, n);
+    rc = set_finish(k->set, rc, 0, ret, ret_n, reterr);
+    if (rc == 0) {
+        label_cache_put(db->label_answers, k->name, &key, *ret, *ret_n);
+        *ret_n = limit != 0 && *ret_n > limit ? limit : *ret_n;
+    }
+    return rc;
+}
+
+static int ask_all(struct tsdb *db, const struct series_query *q, size_t limit, struct ask *k,
+                   struct str **ret, size_t *ret_n, struct err *reterr)
+{
+    struct part **parts = NULL;
+    size_t n = 0;
+    bool names = k->name.n == 0;
+    int rc;
+
+    if (q->matchers_n == 0 && !is_past(q)) {
+        return ask_known(db, q, limit, k, ret, ret_n, reterr);
+    }
+    rc = ask_head(db, q, names, k);
+    rc = rc == 0 ? find_parts(db, q, &parts, &n) : rc;
+    rc = rc == 0 ? ask_parts(parts, n, q, names, k) : rc;
+    parts_release(parts, n);
+    return set_finish(k->set, rc, limit, ret, ret_n, reterr);
 }
 
 int select_label_names(void *impl, const struct series_query *q, size_t limit, struct arena *a,
@@ -321,9 +416,8 @@ int select_label_names(void *impl, const struct series_query *q, size_t limit, s
 {
     struct string_set set = {.a = a, .cancel = q->cancel};
     struct ask k = {.set = &set};
-    int rc = ask_all(impl, q, true, &k);
 
-    return set_finish(&set, rc, limit, ret, ret_n, reterr);
+    return ask_all(impl, q, limit, &k, ret, ret_n, reterr);
 }
 
 int select_label_values(void *impl, struct str name, const struct series_query *q, size_t limit,
@@ -331,7 +425,9 @@ int select_label_values(void *impl, struct str name, const struct series_query *
 {
     struct string_set set = {.a = a, .cancel = q->cancel};
     struct ask k = {.set = &set, .name = name};
-    int rc = ask_all(impl, q, false, &k);
 
-    return set_finish(&set, rc, limit, ret, ret_n, reterr);
+    if (name.n == 0) { /* no series has it */
+        return set_finish(&set, 0, limit, ret, ret_n, reterr);
+    }
+    return ask_all(impl, q, limit, &k, ret, ret_n, reterr);
 }

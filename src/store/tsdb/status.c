@@ -158,6 +158,15 @@ static void part_figures(struct tsdb *db, struct tsdb_status *st)
     rwlock_unlock(&db->parts_lock);
 }
 
+void tsdb_disk_usage(struct tsdb *db, uint64_t *ret_parts, uint64_t *ret_wal)
+{
+    struct tsdb_status st = {0};
+
+    part_figures(db, &st);
+    *ret_parts = st.disk_bytes;
+    *ret_wal = wal_bytes(db->wal);
+}
+
 int tsdb_status(struct tsdb *db, size_t limit, struct arena *a, struct tsdb_status *ret,
                 struct err *reterr)
 {

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "store/tsdb/label_cache.h"
 #include "store/tsdb/limiter.h"
 #include "store/tsdb/rollup_internal.h"
 #include "store/tsdb/tombstones.h"
@@ -365,6 +366,7 @@ static struct tsdb *make(const struct tsdb_opts *opts)
     head_init(&db->head, db->head_max_bytes / 2);
     db->head.limiter = limiter_new(opts->limits, opts->stats);
     doors_init(db);
+    db->label_answers = label_cache_new();
     mutex_init(&db->epoch_gate, (enum lock_rank)(LOCK_RANK_STORE + 1));
     rwlock_init(&db->epoch_lock, (enum lock_rank)(LOCK_RANK_STORE + 2));
     mutex_init(&db->maint, LOCK_RANK_STORE);
@@ -389,6 +391,7 @@ static void destroy(struct tsdb *db)
     head_done(&db->head);
     limiter_free(db->head.limiter);
     doors_done(db);
+    label_cache_free(db->label_answers);
     rwlock_done(&db->epoch_lock);
     mutex_done(&db->epoch_gate);
     mutex_done(&db->maint);

@@ -156,6 +156,9 @@ struct tsdb_status {
 NODISCARD int tsdb_status(struct tsdb *db, size_t limit, struct arena *a, struct tsdb_status *ret,
                           struct err *reterr);
 
+/** Bytes of all parts and of the log: cheap, whatever the head holds. */
+void tsdb_disk_usage(struct tsdb *db, uint64_t *ret_parts, uint64_t *ret_wal);
+
 /** What a background job does, for status pages. */
 struct tsdb_job {
     const char *name; /* "flush", "merge", "rollup" */

@@ -60,6 +60,7 @@ struct tsdb {
     struct rollups *rollups;       /* rollup_internal.h */
     struct tombstones *tombstones; /* guarded by: merge_lock */
     struct exemplar_store *exemplars;
+    struct label_cache *label_answers; /* owned */
 
     /* Read while a commit encodes, writes and applies; written to start a new epoch, so that every record
      * of an epoch lies in segments at or above the epoch's first. */

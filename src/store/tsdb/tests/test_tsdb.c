@@ -490,6 +490,101 @@ static void test_label_queries(void **state)
     assert_names(f, "host", "", 0, 2000, ""); /* no part reaches so far */
 }
 
+/** Answers are remembered; they must not outlive what they say. */
+static void test_label_queries_follow(void **state)
+{
+    struct fixture *f = *state;
+    int64_t t0 = now_ms() - 3600000;
+
+    put(f, "host=b", t0, 1);
+    for (int again = 0; again < 2; again++) {
+        assert_names(f, NULL, "", 0, 0, "__name__,host");
+        assert_names(f, "host", "", 0, 0, "b");
+        assert_names(f, "zone", "", 0, 0, "");
+        assert_names(f, "", "", 0, 0, "");
+    }
+    put(f, "host=a", t0, 1);
+    assert_names(f, "host", "", 0, 0, "a,b");
+    assert_names(f, "host", "", 1, 0, "a");
+    assert_names(f, "host", "", 0, 0, "a,b");
+    put(f, "host=a,zone=x", t0, 1);
+    assert_names(f, "zone", "", 0, 0, "x");
+    assert_names(f, NULL, "", 0, 0, "__name__,host,zone");
+    assert_int_equal(tsdb_flush(f->db, NULL), 0);
+    for (unsigned i = 0; i < HEAD_SHARDS; i++) { /* all of it leaves the head */
+        (void)head_collect(&f->db->head, i, UINT32_MAX, NULL);
+    }
+    assert_names(f, "host", "", 0, 0, "a,b");
+    assert_names(f, "zone", "", 0, 0, "x");
+    assert_names(f, "host", "", 0, now_ms() + PART_DAY_MS * 2, "");
+    put(f, "host=c", t0, 1);
+    assert_names(f, "host", "", 0, 0, "a,b,c");
+    close_db(f, true);
+    open_db(f);
+    assert_names(f, "host", "", 0, 0, "a,b,c");
+}
+
+static size_t count_series(struct fixture *f, const char *matchers)
+{
+    struct matcher *m[8];
+    size_t n = parse_matchers(matchers, m);
+    const struct series_query q = {
+        .matchers = (const struct matcher *const *)m, .matchers_n = n, .max_ms = INT64_MAX};
+    struct series_source src = tsdb_source(f->db);
+    struct series_selection *s = NULL;
+    size_t count;
+
+    assert_int_equal(src.ops->select(src.impl, &q, &s, NULL), 0);
+    count = src.ops->count(s);
+    src.ops->free(s);
+    for (size_t i = 0; i < n; i++) {
+        matcher_free(m[i]);
+    }
+    return count;
+}
+
+/** What a regular expression said of many values is remembered until there are others. */
+static void test_regex_follows_values(void **state)
+{
+    enum { VALUES = 3000 }; /* enough in every shard */
+    struct fixture *f = *state;
+    int64_t t0 = now_ms() - 3600000;
+
+    for (int i = 0; i < VALUES; i++) {
+        char text[32];
+
+        snprintf(text, sizeof(text), "host=h%d", i);
+        assert_int_equal(tsdb_batch_add(f->batch, series(f, text), t0, i), 0);
+    }
+    (void)commit(f);
+    for (int again = 0; again < 3; again++) {
+        assert_int_equal(count_series(f, "host=~h1.*|h2[0-4]"), 1111 + 5);
+        assert_int_equal(count_series(f, "host!~h1.*|h2[0-4]"), VALUES - 1111 - 5);
+        assert_int_equal(count_series(f, "host=~h1.*|h2[0-5]"), 1111 + 6);
+        assert_int_equal(count_series(f, "__name__=m;host=~.*7"), VALUES / 10);
+    }
+    for (int i = 0; i < 40; i++) {
+        char text[32];
+
+        snprintf(text, sizeof(text), "host=h1x%d", i);
+        put(f, text, t0, 1);
+        assert_int_equal(count_series(f, "host=~h1.*|h2[0-4]"), 1111 + 5 + i + 1);
+    }
+    assert_int_equal(tsdb_flush(f->db, NULL), 0);
+    for (unsigned i = 0; i < HEAD_SHARDS; i++) {
+        (void)head_collect(&f->db->head, i, UINT32_MAX, NULL);
+    }
+    for (int i = 0; i < VALUES; i++) { /* pair numbers are used again, for others */
+        char text[32];
+
+        snprintf(text, sizeof(text), "host=k1%d", i);
+        assert_int_equal(tsdb_batch_add(f->batch, series(f, text), t0, i), 0);
+    }
+    (void)commit(f);
+    assert_int_equal(count_series(f, "host=~h1.*|h2[0-4]"), 1111 + 5 + 40);
+    assert_int_equal(count_series(f, "host=~k1.*|h2[0-4]"), VALUES + 5);
+}
+
 static void test_select_limits(void **state)
 {
     struct fixture *f = *state;
@@ -1253,6 +1348,8 @@ int main(void)
         DB_TEST(test_doors),
         DB_TEST(test_matchers),
         DB_TEST(test_label_queries),
+        DB_TEST(test_label_queries_follow),
+        DB_TEST(test_regex_follows_values),
         DB_TEST(test_select_limits),
         DB_TEST(test_special_values),
         DB_TEST(test_selection_outlives_changes),
