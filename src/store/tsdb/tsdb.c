@@ -127,6 +127,10 @@ static int replay_record(void *arg, uint8_t type, struct str payload, struct wal
     struct replay *r = arg;
     int rc;
 
+    if (type == WAL_RUN) { /* begins to number series anew: no reference from before it is meant */
+        keymap_done(&r->refs);
+        return 0;
+    }
     if (type == RECORD_METADATA) {
         rc = metadata_replay(r->db, payload);
         return rc == -ERR_CORRUPT || rc == -ERR_LIMIT ? 0 : rc;

@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "base/thread.h"
 #include "base/vec.h"
 #include "io/vfs.h"
@@ -33,6 +34,7 @@ static const uint64_t MAX_GROUP_BYTES = 16ull << 20; /* one leader's share befor
 struct segment {
     uint64_t number;
     uint64_t bytes;
+    bool empty; /* found so at open */
 };
 
 /** One waiting append; lives on its thread's stack. */
@@ -54,6 +56,7 @@ struct wal {
     enum wal_sync sync;
     int64_t sync_interval_ms;
     uint64_t segment_bytes;
+    uint64_t run; /* random */
     char *name;
 
     struct mutex lock;
@@ -76,7 +79,7 @@ struct wal {
     VEC(struct segment) closed; /* older ones still on disk; guarded by: lock */
     struct thread thread;
 
-    struct counter *bytes_total, *records_total, *groups_total, *errors_total;
+    struct counter *bytes_total, *records_total, *groups_total, *errors_total, *gaps_total;
     struct timing *sync_time;
 };
 
@@ -114,10 +117,32 @@ static int sync_fd(struct wal *w, int fd, struct err *reterr)
     return 0;
 }
 
-/** Create segment number `number` with its magic; its name is durable when every append must be, else the
- * sync thread sees to it before it syncs the data. @return fd or error */
-static int create_segment(struct wal *w, uint64_t number, struct err *reterr)
+static void put_u64(uint8_t *b, uint64_t v)
 {
+    wal_put_u32(b, (uint32_t)v);
+    wal_put_u32(b + 4, (uint32_t)(v >> 32));
+}
+
+/** Magic and the record that tells whose segment it is and what must lie in front of it. */
+static void make_start(const struct wal *w, uint64_t before_end, uint8_t dst[WAL_START_SIZE])
+{
+    uint8_t *record = dst + WAL_MAGIC_SIZE;
+
+    memcpy(dst, WAL_MAGIC, WAL_MAGIC_SIZE);
+    wal_put_u32(record, WAL_BEGIN_SIZE);
+    record[8] = WAL_RUN;
+    put_u64(record + WAL_HEADER_SIZE, w->run);
+    put_u64(record + WAL_HEADER_SIZE + 8, before_end);
+    wal_put_u32(record + 4, crc32c(0, record + 8, 1 + WAL_BEGIN_SIZE));
+}
+
+/** Create segment number `number` with its start; its name is durable when every append must be, else the
+ * sync thread sees to it before it syncs the data.
+ * @param before_end  where the segment before ends; 0: there is none
+ * @return fd or error */
+static int create_segment(struct wal *w, uint64_t number, uint64_t before_end, struct err *reterr)
+{
+    uint8_t start[WAL_START_SIZE];
     char *path = segment_path(w, number);
     int fd = w->vfs->open(w->vfs->ctx, path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0640);
     int rc;
@@ -127,7 +152,8 @@ static int create_segment(struct wal *w, uint64_t number, struct err *reterr)
         mem_free(path);
         return rc;
     }
-    rc = vfs_write_all(w->vfs, fd, WAL_MAGIC, WAL_MAGIC_SIZE, reterr);
+    make_start(w, before_end, start);
+    rc = vfs_write_all(w->vfs, fd, start, sizeof(start), reterr);
     if (rc == 0 && w->sync == WAL_SYNC_ALWAYS) {
         rc = w->vfs->sync_dir(w->vfs->ctx, w->dir);
         rc = rc < 0 ? err_set_errno(reterr, -rc, "syncing %s", w->dir) : 0;
@@ -203,8 +229,8 @@ static bool retire_locked(struct wal *w)
 /** Go to the next segment. Called by the busy thread without the lock. */
 static int next_segment(struct wal *w, struct err *reterr)
 {
-    struct segment old = {w->segment, w->offset};
-    int fd = create_segment(w, w->segment + 1, reterr);
+    struct segment old = {w->segment, w->offset, false};
+    int fd = create_segment(w, w->segment + 1, w->offset, reterr);
     bool retired;
 
     if (fd < 0) {
@@ -238,7 +264,7 @@ static int next_segment(struct wal *w, struct err *reterr)
     w->new_dir = w->sync == WAL_SYNC_INTERVAL;
     w->broken = false;
     w->segment++;
-    w->offset = WAL_MAGIC_SIZE;
+    w->offset = WAL_START_SIZE;
     mutex_unlock(&w->lock);
     return 0;
 }
@@ -320,7 +346,7 @@ static int commit_group(struct wal *w, struct request *group, uint64_t group_byt
     uint64_t written = 0;
     int rc = 0;
 
-    if (w->broken || (w->offset > WAL_MAGIC_SIZE && w->offset + group_bytes > w->segment_bytes)) {
+    if (w->broken || (w->offset > WAL_START_SIZE && w->offset + group_bytes > w->segment_bytes)) {
         rc = next_segment(w, reterr);
     }
     if (rc < 0) {
@@ -372,6 +398,9 @@ int wal_append(struct wal *w, uint8_t type, const struct str *parts, size_t n,
 
     for (size_t i = 0; i < n; i++) {
         len += parts[i].n;
+    }
+    if (type == WAL_RUN) {
+        return err_set(reterr, ERR_INVALID, "a type of the log itself");
     }
     if (len > WAL_MAX_RECORD) {
         return err_set(reterr, ERR_TOO_LARGE, "record of %llu bytes", (unsigned long long)len);
@@ -434,7 +463,7 @@ int wal_rotate(struct wal *w, uint64_t *ret_segment, struct err *reterr)
     mutex_lock(&w->lock);
     become_busy_locked(w);
     mutex_unlock(&w->lock);
-    if (w->offset > WAL_MAGIC_SIZE || w->broken) {
+    if (w->offset > WAL_START_SIZE || w->broken) {
         rc = next_segment(w, reterr);
     }
     mutex_lock(&w->lock);
@@ -531,15 +560,50 @@ struct replay {
     int (*fn)(void *arg, uint8_t type, struct str payload, struct wal_pos pos);
     void *arg;
     uint64_t records;
+    uint64_t run; /* of the segment at hand; 0: not known */
+    uint64_t end; /* of the segment before ... */
+    bool has_end; /* ... when there is one */
     uint64_t bytes_done;
     uint64_t bytes_total;
     struct mono next_log;
 };
 
+static uint64_t get_u64(const char *p)
+{
+    return wal_get_u32(p) | (uint64_t)wal_get_u32(p + 4) << 32;
+}
+
+/** The start of a segment: is all there that was in front of it? */
+static int replay_start(struct replay *r, struct str payload, struct wal_pos pos)
+{
+    uint64_t run;
+    uint64_t before_end;
+
+    if (payload.n < WAL_BEGIN_SIZE) {
+        return 0;
+    }
+    run = get_u64(payload.p);
+    before_end = get_u64(payload.p + 8);
+    if (r->has_end && r->end < before_end) {
+        counter_add(r->w->gaps_total, 1);
+        log_warn("wal", "records are missing: the segment before lost its end",
+                 L_CSTR("dir", r->w->dir), L_INT("segment", pos.segment - 1), L_INT("end", r->end),
+                 L_INT("missing_bytes", before_end - r->end));
+    }
+    if (run == r->run) {
+        return 0;
+    }
+    r->run = run;
+    return r->fn(r->arg, WAL_RUN, str_of(NULL, 0), pos);
+}
+
 static int replay_one(void *arg, uint8_t type, struct str payload, struct wal_pos pos)
 {
     struct replay *r = arg;
 
+    if (type == WAL_RUN) {
+        return replay_start(r, payload, pos);
+    }
     r->records++;
     if ((r->records & 1023) == 0 && clock_mono().ns > r->next_log.ns) {
         r->next_log = mono_add_ms(clock_mono(), PROGRESS_MS);
@@ -604,6 +668,7 @@ static int replay_segment(struct replay *r, struct segment *s, struct err *reter
             }
         }
         vfs_unmap(&map);
+        s->empty = scan.records == 0;
         if (rc == 0 && scan.tail != WAL_TAIL_CLEAN) {
             rc = cut_segment(w, path, scan.end, reterr);
             s->bytes = scan.end;
@@ -620,7 +685,7 @@ static int list_segments(struct wal *w, struct err *reterr)
     int rc = vfs_list(w->dir, &names, &n, reterr);
 
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        struct segment s;
+        struct segment s = {0};
         char *path;
 
         if (!wal_segment_parse(names[i], &s.number)) {
@@ -648,7 +713,11 @@ static int replay_all(struct replay *r, struct err *reterr)
         r->bytes_total += w->closed.v[i].bytes;
     }
     for (size_t i = 0; rc == 0 && i < w->closed.n; i++) {
+        r->has_end = i > 0;
+        r->end = i > 0 ? w->closed.v[i - 1].bytes : 0;
         if (i > 0 && w->closed.v[i].number != w->closed.v[i - 1].number + 1) {
+            r->has_end = false;
+            counter_add(w->gaps_total, 1);
             log_warn("wal", "segments are missing", L_CSTR("dir", w->dir),
                      L_INT("after", w->closed.v[i - 1].number),
                      L_INT("before", w->closed.v[i].number));
@@ -691,6 +760,8 @@ static void register_stats(struct wal *w, struct stats *stats)
                                     "Writes; each holds the records that waited together.");
     w->errors_total = stats_counter(stats, "bongsu_wal_errors_total", l,
                                     "Failed writes, syncs and segment changes.");
+    w->gaps_total = stats_counter(stats, "bongsu_wal_replay_gaps_total", l,
+                                  "Places found at start where records are missing in the log.");
     w->sync_time =
         stats_timing(stats, "bongsu_wal_sync_seconds", l, "Duration of fdatasync on the log.");
 }
@@ -709,6 +780,7 @@ static void free_wal(struct wal *w)
 /** Open the segment after the last; an empty last one is used again. */
 static int open_segment(struct wal *w, struct err *reterr)
 {
+    uint64_t before_end = 0;
     int fd;
 
     w->segment = 1;
@@ -716,18 +788,21 @@ static int open_segment(struct wal *w, struct err *reterr)
         struct segment last = w->closed.v[w->closed.n - 1];
 
         w->segment = last.number + 1;
-        if (last.bytes <= WAL_MAGIC_SIZE) {
+        if (last.empty || last.bytes <= WAL_MAGIC_SIZE) {
             w->segment = last.number;
             w->closed.n--;
         }
     }
-    fd = create_segment(w, w->segment, reterr);
+    if (w->closed.n != 0 && w->closed.v[w->closed.n - 1].number == w->segment - 1) {
+        before_end = w->closed.v[w->closed.n - 1].bytes;
+    }
+    fd = create_segment(w, w->segment, before_end, reterr);
     if (fd < 0) {
         return fd;
     }
     w->fd = fd;
     w->new_dir = w->sync == WAL_SYNC_INTERVAL;
-    w->offset = WAL_MAGIC_SIZE;
+    w->offset = WAL_START_SIZE;
     return 0;
 }
 
@@ -748,6 +823,7 @@ int wal_open(const struct wal_opts *opts,
     w->name = mem_xstrdup(opts->name != NULL ? opts->name : "other");
     w->last = &w->first;
     w->fd = -1;
+    random_bytes(&w->run, sizeof(w->run));
     mutex_init(&w->lock, LOCK_RANK_WAL);
     cond_init(&w->changed);
     cond_init(&w->closing_changed);

@@ -28,6 +28,10 @@ struct wal_opts {
     struct stats *stats;      /* may be NULL */
 };
 
+/** Type of a record that replay is given before the first record of every opening of the log: what later records
+ * refer to must not be looked for in front of it. Nobody appends it. */
+enum { WAL_RUN = 255 };
+
 /** Where a record lies; segments rise by one. */
 struct wal_pos {
     uint64_t segment;
@@ -36,7 +40,9 @@ struct wal_pos {
 
 /** Open and, if `replay` is not NULL, hand every valid record to it in order before appends are allowed.
  * A non-zero return of `replay` stops with that error. Progress is logged. A corrupt record ends that
- * segment: later records of it are cut (renamed aside as .corrupt) and the count is reported in the log.
+ * segment: later records of it are cut (renamed aside as .corrupt) and the count is reported in the log. Where the end
+ * of a segment is missing (power was lost before its sync) and later ones survived, replay goes on behind the gap,
+ * says so and counts it: all behind it was not synced yet, but is good.
  * @return 0, -ERR_IO, -ERR_NOSPACE, -ERR_NOMEM, or replay's error */
 NODISCARD int wal_open(const struct wal_opts *opts,
                        int (*replay)(void *arg, uint8_t type, struct str payload,

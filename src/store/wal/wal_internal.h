@@ -12,6 +12,10 @@ enum {
     WAL_HEADER_SIZE = 9, /* u32 payload length, u32 crc32c(type, payload), u8 type; little endian */
     WAL_MAX_RECORD = 64 << 20,
     WAL_NAME_SIZE = 32,
+    WAL_BEGIN_SIZE =
+        16, /* payload of the first record, type WAL_RUN: u64 run (random, of one opening of the log),
+                          * u64 end of the segment before; older segments have no such record */
+    WAL_START_SIZE = WAL_MAGIC_SIZE + WAL_HEADER_SIZE + WAL_BEGIN_SIZE,
 };
 
 #define WAL_MAGIC "BNGSWAL\x01"
@@ -23,7 +27,7 @@ enum wal_tail {
 };
 
 struct wal_scan {
-    uint64_t records; /* valid ones */
+    uint64_t records; /* valid ones, without WAL_RUN */
     uint64_t end;     /* offset after the last valid record */
     uint64_t lost;    /* CORRUPT: records that seem to follow `end`, counted by their lengths */
     enum wal_tail tail;

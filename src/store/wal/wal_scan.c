@@ -111,7 +111,7 @@ int wal_scan_segment(struct str bytes, uint64_t segment,
         if (rc != 0) {
             return rc;
         }
-        s.records++;
+        s.records += (uint8_t)rest.p[8] != WAL_RUN ? 1 : 0;
         rest = str_drop(rest, WAL_HEADER_SIZE + (size_t)len);
     }
     s.end = bytes.n - rest.n;

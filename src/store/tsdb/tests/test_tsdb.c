@@ -1212,6 +1212,59 @@ static void test_replay_is_bounded(void **state)
     }
 }
 
+/** One record of the log: `host` defined under ref 256 (NULL: used only) and a sample of it. */
+static void log_sample(struct wal *w, const char *host, int64_t t)
+{
+    struct buf scratch CLEANUP(buf_done);
+    struct record r;
+    uint8_t n[2] = {host != NULL ? 1 : 0, 1};
+    struct str parts[4] = {{(char *)n, 1}, {0}, {(char *)n + 1, 1}, {0}};
+
+    buf_init(&scratch, 1 << 16);
+    record_init(&r);
+    if (host != NULL) {
+        const struct label v[] = {{STR(LABEL_NAME), STR("m")}, {STR("host"), str_cstr(host)}};
+
+        record_add_series(&r, 256, (struct labels){v, 2}, &scratch);
+    }
+    record_add_sample(&r, 256, t, 1);
+    parts[1] = buf_str(&r.series);
+    parts[3] = buf_str(&r.samples);
+    assert_int_equal(wal_append(w, RECORD_SAMPLES, parts, 4, NULL, NULL), 0);
+    record_done(&r);
+}
+
+/** The log of a run lost the record that defines a series, but not what uses it: the sample must not go to the
+ * series that had this reference in the run before. */
+static void test_lost_definition(void **state)
+{
+    struct fixture *f = *state;
+    char dir[128];
+    char lost[160];
+    struct wal_opts opts = {.dir = dir, .name = "metrics"};
+    int64_t t0 = now_ms() - 3600000;
+    char want[128];
+    struct wal *w = NULL;
+    uint64_t segment = 0;
+
+    close_db(f, false);
+    snprintf(dir, sizeof(dir), "%s/wal", f->dir);
+    assert_int_equal(vfs_remove_tree(vfs_real(), dir, NULL), 0);
+    assert_int_equal(wal_open(&opts, NULL, NULL, &w, NULL), 0);
+    log_sample(w, "a", t0);
+    wal_close(w);
+    assert_int_equal(wal_open(&opts, NULL, NULL, &w, NULL), 0);
+    log_sample(w, "b", t0 + 1000);
+    assert_int_equal(wal_rotate(w, &segment, NULL), 0);
+    log_sample(w, NULL, t0 + 2000);
+    wal_close(w);
+    snprintf(lost, sizeof(lost), "%s/%016llx.wal", dir, (unsigned long long)segment - 1);
+    assert_int_equal(unlink(lost), 0);
+    open_db(f);
+    snprintf(want, sizeof(want), "m{host=\"a\"}: %lld=1\n", (long long)t0);
+    assert_query(f, "__name__=m", 0, INT64_MAX, want);
+}
+
 struct logged {
     uint64_t ref;
     int64_t t;
@@ -1364,6 +1417,7 @@ int main(void)
         DB_TEST(test_full_disk),
         DB_TEST(test_threads),
         DB_TEST(test_replay_is_bounded),
+        DB_TEST(test_lost_definition),
         cmocka_unit_test(test_records),
         cmocka_unit_test(test_record_bytes),
         cmocka_unit_test(test_days),

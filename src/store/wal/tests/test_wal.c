@@ -34,6 +34,7 @@ struct fixture {
     _Atomic int syncs;
     struct buf seen; /* "type:payload\n" of every replayed record */
     size_t seen_n;
+    size_t runs;    /* announced */
     int stop_after; /* replay fails after so many; -1 never */
 };
 
@@ -111,6 +112,11 @@ static int see(void *arg, uint8_t type, struct str payload, struct wal_pos pos)
     struct fixture *f = arg;
 
     assert_true(pos.segment > 0 && pos.offset >= WAL_MAGIC_SIZE);
+    if (type == WAL_RUN) {
+        assert_int_equal(payload.n, 0);
+        f->runs++;
+        return 0;
+    }
     if (f->stop_after >= 0 && (size_t)f->stop_after == f->seen_n) {
         return -ERR_LIMIT;
     }
@@ -136,6 +142,7 @@ static struct wal *open_with(struct fixture *f, enum wal_sync sync, uint64_t seg
 
     buf_clear(&f->seen);
     f->seen_n = 0;
+    f->runs = 0;
     if (wal_open(&opts, see, f, &w, &e) != 0) {
         fail_msg("open: %s", e.msg);
     }
@@ -177,9 +184,9 @@ static void test_append_and_replay(void **state)
     assert_int_equal(put(w, 1, "hello"), 0);
     assert_int_equal(wal_append(w, 7, parts, ARRAY_LEN(parts), &pos, NULL), 0);
     assert_int_equal(pos.segment, 1);
-    assert_int_equal(pos.offset, WAL_MAGIC_SIZE + WAL_HEADER_SIZE + 5);
+    assert_int_equal(pos.offset, WAL_START_SIZE + WAL_HEADER_SIZE + 5);
     assert_int_equal(wal_append(w, 9, NULL, 0, &pos, NULL), 0);
-    assert_int_equal(wal_bytes(w), 8 + 3 * 9 + 5 + 4);
+    assert_int_equal(wal_bytes(w), 33 + 3 * 9 + 5 + 4);
     wal_close(w);
     assert_true(f->syncs > 0);
     assert_seen(f, "1:hello\n7:abcd\n9:\n");
@@ -190,11 +197,10 @@ static void test_append_and_replay(void **state)
     wal_close(NULL);
 }
 
-/** The first record of a log as it lies on disk, so that the format cannot change unseen. */
+/** The start of a log and its first record as they lie on disk, so that the format cannot change unseen. */
 static void test_golden_bytes(void **state)
 {
-    static const uint8_t WANT[] = {'B', 'N', 'G', 'S', 'W', 'A', 'L', 1,   3,   0,
-                                   0,   0,   0,   0,   0,   0,   5,   'a', 'b', 'c'};
+    static const uint8_t START[] = {'B', 'N', 'G', 'S', 'W', 'A', 'L', 1, 16, 0, 0, 0};
     struct fixture *f = *state;
     struct wal *w = open_with(f, WAL_SYNC_INTERVAL, 0);
     char *p = NULL;
@@ -203,13 +209,20 @@ static void test_golden_bytes(void **state)
     assert_int_equal(put(w, 5, "abc"), 0);
     wal_close(w);
     assert_int_equal(vfs_read_file(vfs_real(), segment_path(f, 1), 100, &p, &n, NULL), 0);
-    assert_int_equal(n, sizeof(WANT));
-    assert_memory_equal(p, WANT, 12);
-    assert_memory_equal(p + 16, WANT + 16, 4);
-    assert_int_equal(wal_get_u32(p + 12), crc32c(0,
+    assert_int_equal(n, 33 + 9 + 3);
+    assert_memory_equal(p, START, sizeof(START));
+    assert_int_equal(wal_get_u32(p + 12), crc32c(0, p + 16, 17));
+    assert_int_equal((uint8_t)p[16], WAL_RUN);
+    assert_memory_equal(p + 25, "\0\0\0\0\0\0\0\0", 8); /* nothing in front of it */
+    assert_memory_equal(p + 33, "\3\0\0\0", 4);
+    assert_int_equal(wal_get_u32(p + 37), crc32c(0,
                                                  "\x05"
                                                  "abc",
                                                  4));
+    assert_memory_equal(p + 41,
+                        "\x05"
+                        "abc",
+                        4);
     mem_free(p);
 }
 
@@ -262,7 +275,7 @@ static void test_damage_is_set_aside(void **state)
     assert_int_equal(put(w, 1, "next"), 0);
     wal_close(w);
     assert_int_equal(vfs_read_file(vfs_real(), segment_path(f, 1), 1000, &p, &n, NULL), 0);
-    p[WAL_MAGIC_SIZE + WAL_HEADER_SIZE + 4 + WAL_HEADER_SIZE] ^= 1;
+    p[WAL_START_SIZE + WAL_HEADER_SIZE + 4 + WAL_HEADER_SIZE] ^= 1;
     assert_int_equal(vfs_write_atomic(vfs_real(), segment_path(f, 1), str_of(p, n), NULL), 0);
     mem_free(p);
     assert_seen(f, "1:good\n1:next\n");
@@ -407,7 +420,7 @@ static void test_rotate_and_truncate(void **state)
     assert_int_equal(put(w, 1, "two"), 0);
     assert_int_equal(wal_truncate(w, s, NULL), 0);
     assert_int_equal(access(segment_path(f, 1), F_OK), -1);
-    assert_int_equal(wal_bytes(w), 8 + 9 + 3);
+    assert_int_equal(wal_bytes(w), 33 + 9 + 3);
     assert_int_equal(wal_truncate(w, 99, NULL), 0); /* never the current one */
     wal_close(w);
     assert_seen(f, "1:two\n");
@@ -429,6 +442,81 @@ static void test_segments_by_size(void **state)
     w = open_with(f, WAL_SYNC_INTERVAL, 64);
     assert_int_equal(f->seen_n, 10);
     wal_close(w);
+}
+
+/** Three segments of a run; the second loses bytes from `cut` on, as after a power cut. */
+static void lose_end(struct fixture *f, uint64_t cut)
+{
+    struct wal *w;
+    uint64_t s = 0;
+
+    assert_int_equal(vfs_remove_tree(vfs_real(), f->dir, NULL), 0);
+    w = open_with(f, WAL_SYNC_INTERVAL, 0);
+    assert_int_equal(put(w, 1, "one"), 0);
+    assert_int_equal(wal_rotate(w, &s, NULL), 0);
+    assert_int_equal(put(w, 1, "two"), 0);
+    assert_int_equal(put(w, 1, "six"), 0);
+    assert_int_equal(wal_rotate(w, &s, NULL), 0);
+    assert_int_equal(put(w, 1, "ten"), 0);
+    wal_close(w);
+    assert_int_equal(truncate(segment_path(f, 2), (off_t)cut), 0);
+}
+
+static uint64_t gaps(struct stats *stats)
+{
+    return counter_get(stats_counter(stats, "bongsu_wal_replay_gaps_total", "wal=\"metrics\"", ""));
+}
+
+/** A segment that lost its end is noticed at every cut, between records, too; the rest is replayed. */
+static void test_lost_end_of_a_segment(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t full = WAL_START_SIZE + 2 * (WAL_HEADER_SIZE + 3);
+
+    for (uint64_t cut = 0; cut <= full; cut++) {
+        struct stats *stats = stats_new();
+        const struct wal_opts opts = {
+            .dir = f->dir, .name = "metrics", .vfs = &f->vfs, .stats = stats};
+        struct wal *w = NULL;
+
+        lose_end(f, cut);
+        buf_clear(&f->seen);
+        f->seen_n = f->runs = 0;
+        assert_int_equal(wal_open(&opts, see, f, &w, NULL), 0);
+        assert_int_equal(gaps(stats), cut < full ? 1 : 0);
+        assert_int_equal(f->runs, 1);
+        assert_int_equal(put(w, 1, "new"), 0);
+        wal_close(w);
+        stats_free(stats);
+        assert_seen(f, cut == full                         ? "1:one\n1:two\n1:six\n1:ten\n1:new\n"
+                       : cut >= full - WAL_HEADER_SIZE - 3 ? "1:one\n1:two\n1:ten\n1:new\n"
+                                                           : "1:one\n1:ten\n1:new\n");
+        assert_int_equal(f->runs, 2);
+    }
+}
+
+/** Segments of before there was a start record are read as they are. */
+static void test_segments_without_start(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t bytes[WAL_MAGIC_SIZE + WAL_HEADER_SIZE + 16] = WAL_MAGIC;
+    uint8_t *record = bytes + WAL_MAGIC_SIZE;
+    struct wal *w;
+
+    memset(record + WAL_HEADER_SIZE, 'x', 16); /* as long as a start is */
+    wal_put_u32(record, 16);
+    record[8] = 3;
+    wal_put_u32(record + 4, crc32c(0, record + 8, 17));
+    assert_int_equal(vfs_write_atomic(vfs_real(), segment_path(f, 1),
+                                      str_of((char *)bytes, sizeof(bytes)), NULL),
+                     0);
+    w = open_with(f, WAL_SYNC_INTERVAL, 0);
+    assert_int_equal(f->runs, 0);
+    assert_int_equal(put(w, 1, "new"), 0);
+    assert_int_equal(wal_append(w, WAL_RUN, NULL, 0, NULL, NULL), -ERR_INVALID);
+    wal_close(w);
+    assert_seen(f, "3:xxxxxxxxxxxxxxxx\n1:new\n");
+    assert_int_equal(f->runs, 1);
 }
 
 struct writer {
@@ -514,6 +602,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_too_large, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rotate_and_truncate, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_segments_by_size, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lost_end_of_a_segment, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_segments_without_start, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_group_commit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_group_commit_always, set_up, tear_down),
     };
