@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "api/api_internal.h"
+#include "api/tempo.h"
 
 #include "base/alloc.h"
 
@@ -44,6 +45,10 @@ void api_routes(struct api *a, struct http_server *s)
     cardinality_routes(a, s);
     prom_admin_routes(a, s);
     traces_routes(a, s);
+    tempo_trace_routes(a, s);
+    tempo_search_routes(a, s);
+    tempo_tags_routes(a, s);
+    tempo_metrics_routes(a, s);
     logs_routes(a, s);
     tail_routes(a, s);
     hosts_routes(a, s);

@@ -183,7 +183,7 @@ static int emit(const struct tql_compare *c, const struct tql_series *s, const c
     l[0] = (struct attr){str_cstr(meta), {VALUE_STR, {.s = str_cstr(meta_value)}}};
     l[1].key = arena_str_dup(a, s->labels[LABEL_NAME].u.s);
     to->labels = (struct attrs){l, 2};
-    return l[1].key.p != NULL && tql_to_value(a, &s->labels[LABEL_VALUE], &l[1].value) ? 0
+    return l[1].key.p != NULL && tql_to_label(a, &s->labels[LABEL_VALUE], &l[1].value) ? 0
                                                                                        : -ERR_LIMIT;
 }
 

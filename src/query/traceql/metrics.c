@@ -198,7 +198,7 @@ static int scan_traces(struct metrics *x, struct arena *plans)
 static bool set_label(struct arena *a, struct attr *l, struct str key, const struct tql_value *v)
 {
     l->key = arena_str_dup(a, key);
-    return l->key.p != NULL && tql_to_value(a, v, &l->value);
+    return l->key.p != NULL && tql_to_label(a, v, &l->value);
 }
 
 static int fill_labels(const struct metrics *x, const struct tql_series *s, const double *quantile,

@@ -584,12 +584,25 @@ void tql_need_of(const struct tql_fields *f, struct tql_need *ret)
     }
 }
 
+static bool as_text(struct arena *a, const struct tql_value *v, struct value *ret)
+{
+    struct buf b CLEANUP(buf_done) = {0};
+
+    buf_init(&b, 1 << 20);
+    tql_text(&b, v);
+    *ret = (struct value){VALUE_STR, {.s = arena_str_dup(a, buf_str(&b))}};
+    return ret->u.s.p != NULL || b.n == 0;
+}
+
+bool tql_to_label(struct arena *a, const struct tql_value *v, struct value *ret)
+{
+    return v->type == TQL_LIST ? as_text(a, v, ret) : tql_to_value(a, v, ret);
+}
+
 bool tql_to_value(struct arena *a, const struct tql_value *v, struct value *ret)
 {
-    struct buf b CLEANUP(buf_done);
     struct value *list;
 
-    buf_init(&b, 4096);
     switch (v->type) {
     case TQL_INT:
         *ret = (struct value){VALUE_I64, {.i = v->u.i}};
@@ -600,9 +613,6 @@ bool tql_to_value(struct arena *a, const struct tql_value *v, struct value *ret)
     case TQL_BOOL:
         *ret = (struct value){VALUE_BOOL, {.b = v->u.b}};
         return true;
-    case TQL_STR:
-        *ret = (struct value){VALUE_STR, {.s = arena_str_dup(a, v->u.s)}};
-        return ret->u.s.p != NULL || v->u.s.n == 0;
     case TQL_LIST:
         list = arena_array(a, struct value, v->u.list.n + 1);
         for (size_t i = 0; list != NULL && i < v->u.list.n; i++) {
@@ -613,8 +623,6 @@ bool tql_to_value(struct arena *a, const struct tql_value *v, struct value *ret)
         *ret = (struct value){VALUE_ARRAY, {.array = {list, v->u.list.n}}};
         return list != NULL;
     default:
-        tql_text(&b, v);
-        *ret = (struct value){VALUE_STR, {.s = arena_str_dup(a, buf_str(&b))}};
-        return ret->u.s.p != NULL;
+        return as_text(a, v, ret);
     }
 }

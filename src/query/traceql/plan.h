@@ -52,6 +52,8 @@ struct columns_query tql_store_query(const struct traceql_source *src, const str
 
 /** A value as an attribute of an answer: durations, states and kinds as text. @return false without memory */
 bool tql_to_value(struct arena *a, const struct tql_value *v, struct value *ret);
+/** The same for a label of a series: lists are text too. */
+bool tql_to_label(struct arena *a, const struct tql_value *v, struct value *ret);
 
 /* source.c */
 /** A candidate, valid until the call returns. @return 0, 1 to stop, negative error */

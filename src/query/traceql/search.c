@@ -139,6 +139,7 @@ static int fill_trace(struct search *s, const struct tql_trace *t, const struct 
     if (t->root != TQL_NONE) {
         const struct span *root = &t->spans[t->root];
 
+        ret->has_root = true;
         ret->root_name = arena_str_dup(s->a, root->name);
         ret->root_service =
             arena_str_dup(s->a, attrs_get_str(root->resource->attrs, STR("service.name")));

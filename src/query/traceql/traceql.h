@@ -72,7 +72,8 @@ struct traceql_service {
 
 struct traceql_trace {
     struct trace_id id;
-    struct str root_service; /* empty when the root span is not there */
+    bool has_root;
+    struct str root_service; /* empty without a root */
     struct str root_name;
     int64_t start_ns;
     int64_t duration_ns;

@@ -784,6 +784,193 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/echo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether a Tempo data source can reach the server */
+        get: operations["tempoEcho"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/status/buildinfo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The version of Tempo whose API this is */
+        get: operations["tempoBuildinfo"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Traces that satisfy a TraceQL query, newest first */
+        get: operations["tempoSearch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/search/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Names of attributes */
+        get: operations["tempoTags"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/search/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Names of attributes by scope */
+        get: operations["tempoTagsByScope"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/search/tag/{name}/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Values of an attribute, most frequent first */
+        get: operations["tempoTagValues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/search/tag/{name}/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Values of a field with their types */
+        get: operations["tempoTypedTagValues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traces/{trace_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One trace as OTLP, in JSON or (Accept application/protobuf) as tempopb.Trace */
+        get: operations["tempoTrace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/traces/{trace_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One trace as OTLP, in JSON or (Accept application/protobuf) as tempopb.TraceByIDResponse */
+        get: operations["tempoTraceV2"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/metrics/query_range": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Time series of a TraceQL metrics query */
+        get: operations["tempoQueryRange"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/metrics/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One value per series over the whole range */
+        get: operations["tempoQuery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/logs": {
         parameters: {
             query?: never;
@@ -1458,6 +1645,59 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description An attribute in OTLP's JSON form */
+        TempoKeyValue: {
+            key: string;
+            value: Record<string, never>;
+        };
+        /** @description What the query looked at */
+        TempoMetrics: {
+            inspectedTraces: number;
+            inspectedBytes: string;
+            inspectedSpans?: string;
+            totalBlocks?: number;
+        };
+        TempoSpanSet: {
+            matched: number;
+            attributes?: components["schemas"]["TempoKeyValue"][];
+            spans: {
+                spanID: string;
+                name?: string;
+                startTimeUnixNano: string;
+                durationNanos: string;
+                attributes?: components["schemas"]["TempoKeyValue"][];
+            }[];
+        };
+        TempoTrace: {
+            traceID: string;
+            rootServiceName: string;
+            rootTraceName: string;
+            startTimeUnixNano: string;
+            durationMs: number;
+            spanSet?: components["schemas"]["TempoSpanSet"];
+            spanSets?: components["schemas"]["TempoSpanSet"][];
+            serviceStats?: {
+                [key: string]: {
+                    spanCount: number;
+                    errorCount?: number;
+                };
+            };
+        };
+        TempoSeries: {
+            labels: components["schemas"]["TempoKeyValue"][];
+            promLabels?: string;
+            /** @description Of an instant query */
+            value?: number;
+            samples?: {
+                timestampMs: string;
+                value: number;
+            }[];
+            exemplars?: {
+                labels: components["schemas"]["TempoKeyValue"][];
+                value: number;
+                timestampMs: string;
+            }[];
+        };
         Error: {
             /** @enum {string} */
             status: "error";
@@ -3595,6 +3835,469 @@ export interface operations {
                     "application/json": {
                         names: string[];
                     };
+                };
+            };
+        };
+    };
+    tempoEcho: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The word echo */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    tempoBuildinfo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Build information */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        version: string;
+                        revision: string;
+                    };
+                };
+            };
+        };
+    };
+    tempoSearch: {
+        parameters: {
+            query?: {
+                /** @description TraceQL; not together with tags */
+                q?: string;
+                /** @description logfmt, key=value key2="value 2"; values are found as parts, whatever the case */
+                tags?: string;
+                /** @description Of the trace, e.g. 100ms */
+                minDuration?: string;
+                maxDuration?: string;
+                limit?: number;
+                /** @description Spans given per spanset; 0: all */
+                spss?: number;
+                /** @description Unix seconds; without start and end the last hour */
+                start?: number;
+                /** @description Unix seconds */
+                end?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Traces */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        traces: components["schemas"]["TempoTrace"][];
+                        metrics: components["schemas"]["TempoMetrics"];
+                    };
+                };
+            };
+            /** @description What is wrong, as plain text */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    tempoTags: {
+        parameters: {
+            query?: {
+                scope?: "span" | "resource" | "event" | "link" | "instrumentation" | "intrinsic" | "none";
+                /** @description One {...}; what of it cannot be read is left away */
+                q?: string;
+                limit?: number;
+                /** @description Unix seconds; without start and end the last hour */
+                start?: number;
+                /** @description Unix seconds */
+                end?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Names */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        tagNames: string[];
+                    };
+                };
+            };
+            /** @description What is wrong, as plain text */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    tempoTagsByScope: {
+        parameters: {
+            query?: {
+                scope?: "span" | "resource" | "event" | "link" | "instrumentation" | "intrinsic" | "none";
+                /** @description One {...}; what of it cannot be read is left away */
+                q?: string;
+                limit?: number;
+                /** @description Unix seconds; without start and end the last hour */
+                start?: number;
+                /** @description Unix seconds */
+                end?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Scopes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        scopes: {
+                            name: string;
+                            tags: string[];
+                        }[];
+                    };
+                };
+            };
+            /** @description What is wrong, as plain text */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    tempoTagValues: {
+        parameters: {
+            query?: {
+                q?: string;
+                limit?: number;
+                /** @description Unix seconds; without start and end the last hour */
+                start?: number;
+                /** @description Unix seconds */
+                end?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Version 1: a bare name, service.name; version 2: as in a query, resource.service.name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Values */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        tagValues: string[];
+                    };
+                };
+            };
+            /** @description What is wrong, as plain text */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    tempoTypedTagValues: {
+        parameters: {
+            query?: {
+                q?: string;
+                limit?: number;
+                /** @description Unix seconds; without start and end the last hour */
+                start?: number;
+                /** @description Unix seconds */
+                end?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Version 1: a bare name, service.name; version 2: as in a query, resource.service.name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Values */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        tagValues: {
+                            /** @enum {string} */
+                            type: "string" | "int" | "float" | "bool" | "duration" | "keyword";
+                            value: string;
+                        }[];
+                    };
+                };
+            };
+            /** @description What is wrong, as plain text */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    tempoTrace: {
+        parameters: {
+            query?: {
+                /** @description Unix seconds; without start and end the last hour */
+                start?: number;
+                /** @description Unix seconds */
+                end?: number;
+            };
+            header?: never;
+            path: {
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Trace */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        batches: Record<string, never>[];
+                    };
+                    "application/protobuf": string;
+                };
+            };
+            /** @description What is wrong, as plain text */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description What is wrong, as plain text */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    tempoTraceV2: {
+        parameters: {
+            query?: {
+                /** @description Unix seconds; without start and end the last hour */
+                start?: number;
+                /** @description Unix seconds */
+                end?: number;
+            };
+            header?: never;
+            path: {
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Trace */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        trace: {
+                            resourceSpans: Record<string, never>[];
+                        };
+                    };
+                    "application/protobuf": string;
+                };
+            };
+            /** @description What is wrong, as plain text */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description What is wrong, as plain text */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    tempoQueryRange: {
+        parameters: {
+            query: {
+                /** @description TraceQL that ends with a metrics function; also as query */
+                q: string;
+                /** @description Unix seconds, nanoseconds or RFC 3339 */
+                start?: string;
+                /** @description now when missing */
+                end?: string;
+                /** @description Instead of start */
+                since?: string;
+                /** @description Duration or seconds; by default one that fits the range */
+                step?: string;
+                /** @description Per series */
+                exemplars?: number;
+                maxSeries?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Series */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        series: components["schemas"]["TempoSeries"][];
+                        metrics: components["schemas"]["TempoMetrics"];
+                    };
+                };
+            };
+            /** @description What is wrong, as plain text */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description What is wrong, as plain text */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    tempoQuery: {
+        parameters: {
+            query: {
+                /** @description TraceQL that ends with a metrics function; also as query */
+                q: string;
+                /** @description Unix seconds, nanoseconds or RFC 3339 */
+                start?: string;
+                /** @description now when missing */
+                end?: string;
+                /** @description Instead of start */
+                since?: string;
+                maxSeries?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Series */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        series: components["schemas"]["TempoSeries"][];
+                        metrics: components["schemas"]["TempoMetrics"];
+                    };
+                };
+            };
+            /** @description What is wrong, as plain text */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description What is wrong, as plain text */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
                 };
             };
         };
