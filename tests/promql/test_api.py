@@ -99,7 +99,7 @@ def drop_more(tree):
     if isinstance(tree, list):
         return [drop_more(t) for t in tree]
     if isinstance(tree, dict):
-        return {k: drop_more(v) for k, v in tree.items() if k not in ('rangeExpr', 'offsetExpr', 'stepExpr')}
+        return {k: drop_more(v) for k, v in tree.items() if k not in ('rangeExpr', 'offsetExpr', 'stepExpr', 'span')}
     return tree
 
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A parsed expression as the JSON that /api/v1/parse_query answers with, node by node as Prometheus writes it.
- * Duration expressions, fills and extended ranges, which its form does not have, are members more.
+ * Duration expressions, fills, extended ranges and where in the query a node stands ("span": bytes from and to), which
+ * its form does not have, are members more.
  */
 #include "codec/json_write.h"
 #include "model/matcher.h"
@@ -234,6 +235,11 @@ static void tree(struct json_writer *w, const struct node *n)
     case NODE_DURATION:
         break; /* only ever shown as text */
     }
+    json_key(w, "span");
+    json_array_begin(w);
+    json_u64(w, n->start);
+    json_u64(w, n->end);
+    json_array_end(w);
     json_object_end(w);
 }
 

@@ -162,6 +162,27 @@ export async function formatQuery(query: string): Promise<string> {
   return (await unwrap(http.GET('/api/v1/format_query', { params: { query: { query } } }))).data
 }
 
+/** The server's own tree of an expression. */
+export function parsedQuery(query: string) {
+  return queryOptions({
+    queryKey: ['parse_query', query],
+    queryFn: async ({ signal }) =>
+      (await unwrap(http.GET('/api/v1/parse_query', { params: { query: { query } }, signal })))
+        .data as unknown,
+    staleTime: Number.POSITIVE_INFINITY,
+    retry: false,
+  })
+}
+
+/** End what the server runs of these expressions for this user; a cut connection may not be noticed behind a proxy. */
+export async function cancelRunning(expressions: string[], user: string): Promise<void> {
+  const { queries } = await unwrap(http.GET('/api/v1/status/active_queries'))
+  const ours = queries.filter(q => q.user === user && expressions.includes(q.query))
+  await Promise.all(
+    ours.map(q => http.DELETE('/api/v1/status/active_queries', { params: { query: { id: q.id } } })),
+  )
+}
+
 export const metricNamesQuery = queryOptions({
   queryKey: ['label_values', '__name__'],
   queryFn: ({ signal }) => labelValues('__name__', [], signal),

@@ -375,7 +375,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A PromQL expression as a tree (Prometheus form) */
+        /** A PromQL expression as a tree (Prometheus form; span says from which byte to which a node stands in the query) */
         get: operations["parseQuery"];
         put?: never;
         post?: never;

@@ -16,7 +16,7 @@ import { useIsFetching, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { metricMetadataQuery } from '@/api/queries'
+import { cancelRunning, metricMetadataQuery, sessionQuery } from '@/api/queries'
 import {
   EMPTY_QUERY,
   MAX_QUERIES,
@@ -186,6 +186,7 @@ export function MetricsPage() {
   const metadata = useQuery(metricMetadataQuery)
 
   const plan = useMemo(() => planOf(state.queries), [state.queries])
+  const session = useQuery(sessionQuery)
   const answers = useAnswers(plan, state, resolved, chartWidth)
   const exemplars = useExemplars(plan, state, resolved)
   const autoUnit = useMemo(
@@ -223,6 +224,11 @@ export function MetricsPage() {
     }
   }
   const cancel = () => {
+    // what has ended meanwhile cannot be ended: nothing to tell
+    cancelRunning(
+      plan.active.map(a => a.expr),
+      session.data?.user ?? '',
+    ).catch(() => undefined)
     void client.cancelQueries({ queryKey: ['query_range'] })
     void client.cancelQueries({ queryKey: ['query'] })
   }

@@ -1,4 +1,5 @@
-// PromQL text to the rows of a tree; pure, from the editor's own grammar, so it needs no request.
+// PromQL to the rows of a tree; pure. From the tree the server parsed, which knows all of the language, or from the
+// editor's own grammar while there is none.
 import type { SyntaxNode } from '@lezer/common'
 import { parser } from '@prometheus-io/lezer-promql'
 
@@ -122,5 +123,141 @@ export function explainTree(text: string): ExplainRow[] {
   if (top !== null) {
     visit(top, 0, text, out)
   }
+  return out
+}
+
+/** A node of the tree of /api/v1/parse_query. */
+interface Parsed {
+  type: string
+  span: [number, number]
+  name?: string
+  op?: string
+  val?: string
+  func?: { name: string }
+  args?: Parsed[]
+  expr?: Parsed
+  param?: Parsed | null
+  lhs?: Parsed
+  rhs?: Parsed
+  grouping?: string[]
+  without?: boolean
+  bool?: boolean
+  matching?: { card: string; labels: string[]; on: boolean; include: string[] } | null
+  offset?: number
+  offsetExpr?: string
+  timestamp?: number | null
+  startOrEnd?: string | null
+  range?: number
+  rangeExpr?: string
+  step?: number
+  stepExpr?: string
+}
+
+const UNITS: [string, number][] = [
+  ['w', 604_800_000],
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1_000],
+]
+
+/** 5m, 90s, 250ms, as PromQL writes them. */
+function duration(ms: number): string {
+  const unit = UNITS.find(([, size]) => ms !== 0 && ms % size === 0)
+  return unit === undefined ? `${ms}ms` : `${ms / unit[1]}${unit[0]}`
+}
+
+function matchingText(n: Parsed): string {
+  const m = n.matching
+  const out = n.bool === true ? ['bool'] : []
+  if (m !== undefined && m !== null) {
+    if (m.on || m.labels.length > 0) {
+      out.push(`${m.on ? 'on' : 'ignoring'} (${m.labels.join(', ')})`)
+    }
+    if (m.card === 'many-to-one' || m.card === 'one-to-many') {
+      out.push(`group_${m.card === 'many-to-one' ? 'left' : 'right'} (${m.include.join(', ')})`)
+    }
+  }
+  return out.join(' ')
+}
+
+export function explainParsed(tree: unknown, text: string): ExplainRow[] {
+  const bytes = new TextEncoder().encode(text)
+  const decoder = new TextDecoder()
+  const out: ExplainRow[] = []
+  const walk = (n: Parsed, depth: number): void => {
+    const part = one(decoder.decode(bytes.slice(n.span[0], n.span[1])))
+    const add = (kind: ExplainRow['kind'], name: string, detail = '', at = depth) =>
+      out.push({ depth: at, kind, name, detail, text: part })
+    const all = (list: (Parsed | null | undefined)[], at: number) => {
+      for (const c of list) {
+        if (c !== undefined && c !== null) {
+          walk(c, at)
+        }
+      }
+    }
+    /** Rows of what moves a selector or subquery in time. @returns the depth below them */
+    const moved = (): number => {
+      let at = depth
+      const when = n.startOrEnd ? `${n.startOrEnd}()` : n.timestamp == null ? '' : `${n.timestamp / 1_000}`
+      if (when !== '') {
+        add('at', '@', when, at++)
+      }
+      if (n.offsetExpr !== undefined || (n.offset ?? 0) !== 0) {
+        add('offset', 'offset', n.offsetExpr ?? duration(n.offset ?? 0), at++)
+      }
+      return at
+    }
+    const range = n.rangeExpr ?? duration(n.range ?? 0)
+    switch (n.type) {
+      case 'parenExpr':
+        all([n.expr], depth)
+        return
+      case 'call':
+        add('function', n.func?.name ?? '')
+        all(n.args ?? [], depth + 1)
+        return
+      case 'aggregation':
+        add(
+          'aggregate',
+          n.op ?? '',
+          n.without || (n.grouping ?? []).length > 0
+            ? `${n.without ? 'without' : 'by'} (${(n.grouping ?? []).join(', ')})`
+            : '',
+        )
+        all([n.param, n.expr], depth + 1)
+        return
+      case 'binaryExpr':
+        add('binary', n.op ?? '', matchingText(n))
+        all([n.lhs, n.rhs], depth + 1)
+        return
+      case 'vectorSelector':
+        add('selector', n.name || '{…}', '', moved())
+        return
+      case 'matrixSelector':
+        add('range', n.name || '{…}', range, moved())
+        return
+      case 'subquery': {
+        const at = moved()
+        add('subquery', 'subquery', `${range}:${n.stepExpr ?? (n.step ? duration(n.step) : '')}`, at)
+        all([n.expr], at + 1)
+        return
+      }
+      case 'unaryExpr':
+        if (n.expr?.type === 'numberLiteral') {
+          add('number', part)
+          return
+        }
+        add('unary', n.op ?? '')
+        all([n.expr], depth + 1)
+        return
+      case 'numberLiteral':
+        add('number', part)
+        return
+      default:
+        add('text', part)
+    }
+  }
+  walk(tree as Parsed, 0)
   return out
 }

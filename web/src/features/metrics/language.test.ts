@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { type BuilderQuery, builderText, metricsIn, parseBuilder } from '@/features/metrics/builder'
 import { EMPTY_QUERY } from '@/features/metrics/codec'
-import { explainTree } from '@/features/metrics/explainTree'
+import { explainParsed, explainTree } from '@/features/metrics/explainTree'
 import { distance, findings, nearest, offsetAt, openBrackets } from '@/features/metrics/fixes'
 import { duplicateQuery, expand, lettersIn, moveQuery, removeQuery } from '@/features/metrics/formula'
 import { FUNCTION_NAMES, FUNCTIONS, functionDoc } from '@/features/metrics/functions'
@@ -123,6 +123,56 @@ test('every function has a text in both languages', () => {
     expect(functionDoc(name, 'en')?.signature).toContain('(')
   }
   expect(functionDoc('toString', 'en')).toBeUndefined()
+})
+
+test('explanation from the tree of the server', () => {
+  const text = 'sum by (가) (rate(x[5m] offset 1h)) </ on (a) 2'
+  const at = (part: string): [number, number] => {
+    const from = new TextEncoder().encode(text.slice(0, text.indexOf(part))).length
+    return [from, from + new TextEncoder().encode(part).length]
+  }
+  const tree = {
+    type: 'binaryExpr',
+    op: '</',
+    span: at(text),
+    bool: false,
+    matching: { card: 'one-to-one', labels: ['a'], on: true, include: [] },
+    lhs: {
+      type: 'aggregation',
+      op: 'sum',
+      span: at('sum by (가) (rate(x[5m] offset 1h))'),
+      grouping: ['가'],
+      without: false,
+      param: null,
+      expr: {
+        type: 'call',
+        func: { name: 'rate' },
+        span: at('rate(x[5m] offset 1h)'),
+        args: [
+          {
+            type: 'matrixSelector',
+            name: 'x',
+            range: 300_000,
+            offset: 3_600_000,
+            timestamp: null,
+            startOrEnd: null,
+            span: at('x[5m] offset 1h'),
+          },
+        ],
+      },
+    },
+    rhs: { type: 'numberLiteral', val: '2', span: at('2') },
+  }
+  const rows = explainParsed(tree, text)
+  expect(rows.map(r => [r.depth, r.kind, r.name, r.detail])).toEqual([
+    [0, 'binary', '</', 'on (a)'],
+    [1, 'aggregate', 'sum', 'by (가)'],
+    [2, 'function', 'rate', ''],
+    [3, 'offset', 'offset', '1h'],
+    [4, 'range', 'x', '5m'],
+    [1, 'number', '2', ''],
+  ])
+  expect(rows[2]?.text).toBe('rate(x[5m] offset 1h)')
 })
 
 test('explanation, outermost first', () => {
