@@ -81,7 +81,9 @@ static double value_of(enum kind kind, size_t i, uint64_t *seed, double *state)
     }
 }
 
-static void intern(struct tsdb *db, size_t i, struct hash128 key, struct series_ref *ret)
+/** Counters are named so, as exporters do: roll-ups know them by that. */
+static void intern(struct tsdb *db, size_t i, enum kind kind, struct hash128 key,
+                   struct series_ref *ret)
 {
     char metric[32], host[32], inst[32];
     struct label v[] = {{STR("__name__"), {metric, 0}}, {STR("datacenter"), STR("dc-1")},
@@ -89,7 +91,8 @@ static void intern(struct tsdb *db, size_t i, struct hash128 key, struct series_
                         {STR("job"), STR("bench")},     {STR("region"), STR("eu-west-1")}};
     struct err e = {0};
 
-    v[0].value.n = (size_t)snprintf(metric, sizeof(metric), "metric_%zu_total", i % 100);
+    v[0].value.n = (size_t)snprintf(metric, sizeof(metric), "metric_%zu%s", i % 100,
+                                    kind <= REQUESTS ? "_total" : "");
     v[2].value.n = (size_t)snprintf(host, sizeof(host), "host_%zu", i / 100);
     v[3].value.n =
         (size_t)snprintf(inst, sizeof(inst), "10.0.%zu.%zu:9100", i / 25600, i / 100 % 256);
@@ -97,7 +100,7 @@ static void intern(struct tsdb *db, size_t i, struct hash128 key, struct series_
 }
 
 /** Look up series [from, from + n), making those that are not there. */
-static void lookup(struct tsdb *db, size_t from, size_t n, struct series_ref *refs)
+static void lookup(struct tsdb *db, size_t from, size_t n, enum kind only, struct series_ref *refs)
 {
     struct hash128 keys[TSDB_LOOKUP_MAX];
 
@@ -107,7 +110,7 @@ static void lookup(struct tsdb *db, size_t from, size_t n, struct series_ref *re
     tsdb_lookup_batch(db, keys, n, refs);
     for (size_t i = 0; i < n; i++) {
         if (refs[i].v == TSDB_NO_SERIES) {
-            intern(db, from + i, keys[i], &refs[i]);
+            intern(db, from + i, only != KINDS ? only : kind_of(from + i), keys[i], &refs[i]);
         }
     }
 }
@@ -126,7 +129,8 @@ static void append_all(struct tsdb *db, size_t series, size_t samples, int64_t t
             enum kind kind = only != KINDS ? only : kind_of(i);
 
             if (i % TSDB_LOOKUP_MAX == 0) {
-                lookup(db, i, series - i < TSDB_LOOKUP_MAX ? series - i : TSDB_LOOKUP_MAX, refs);
+                lookup(db, i, series - i < TSDB_LOOKUP_MAX ? series - i : TSDB_LOOKUP_MAX, only,
+                       refs);
             }
             must(tsdb_batch_add(b, refs[i % TSDB_LOOKUP_MAX],
                                 t0 + (int64_t)k * 15000 + (int64_t)(i / 100 % 15000),
@@ -215,6 +219,7 @@ static void sizes(const char *dir, size_t series, size_t samples, int64_t t0)
         struct tsdb_opts opts = {.dir = dir};
         struct tsdb *db = NULL;
         struct err e = {0};
+        struct tsdb_tier tiers[TSDB_TIERS];
         struct arena a;
         struct tsdb_status st;
 
@@ -224,8 +229,15 @@ static void sizes(const char *dir, size_t series, size_t samples, int64_t t0)
         append_all(db, series, samples, t0, k);
         must(tsdb_compact(db, &e), &e);
         must(tsdb_status(db, 1, &a, &st, &e), &e);
-        printf("%-28s %.3f bytes per sample\n", KIND_NAMES[k],
+        printf("%-28s %.3f bytes per sample;", KIND_NAMES[k],
                (double)st.disk_bytes / (double)st.stored_samples);
+        must(tsdb_rollup_now(db, true, &e), &e);
+        tsdb_tiers(db, tiers);
+        for (int i = TSDB_1M; i < TSDB_TIERS; i++) {
+            printf(" %s %.1f %%", tiers[i].name,
+                   100.0 * (double)tiers[i].bytes / (double)tiers[TSDB_RAW].bytes);
+        }
+        printf(" of raw\n");
         tsdb_close(db);
         arena_done(&a);
     }

@@ -87,6 +87,14 @@ NODISCARD int rollup_combine(struct rollup *dst, const struct rollup *src);
 NODISCARD int rollup_add_late(struct rollup *dst, const struct samples *late, int64_t resolution_ms,
                               bool known_counter, uint64_t *closed);
 
+/** Of counters by name the smallest value and the sum are kept to this share of themselves only; of a tier that late
+ * samples were folded into, to twice that. */
+#define ROLLUP_ESTIMATE_ERROR 0.005
+
+/** About the smallest value and the sum of each bucket of a counter, from its other columns and points. Not NaN unless
+ * those are. @param min, sum  room for all buckets */
+void rollup_estimate(const struct rollup *r, int64_t resolution_ms, double *min, double *sum);
+
 /** Append the bytes of a roll-up (not empty). Layout: README.md. @return 0, -ERR_NOMEM, -ERR_TOO_LARGE (more buckets
  * than ROLLUP_MAX_BUCKETS) */
 NODISCARD int rollup_encode(const struct rollup *r, int64_t resolution_ms, struct buf *dst);

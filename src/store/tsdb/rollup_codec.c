@@ -13,12 +13,13 @@
 #include "store/tsdb/rollup.h"
 
 enum {
-    VERSION = 1,
+    VERSION = 2, /* 1 has no estimates and no units, and is read, too */
     FLAG_COUNTER = 1,
     FLAG_KNOWN = 2,
     FLAG_POINTS = 4,
     FLAG_SAMPLES = 8, /* the samples themselves follow instead */
-    SAMPLES_RUN = 1024,
+    SAMPLES_RUN = 4096,
+    SAMPLES_RUN_1 = 1024, /* of version 1 */
     SAMPLES_MAX = 65536,
     COLUMNS = 4, /* count, min, max, sum: the order they are decoded in */
 };
@@ -28,8 +29,15 @@ enum form {
     FORM_PLAIN,  /* values */
     FORM_OFFSET, /* value - expected */
     FORM_MIDDLE, /* of sums: value - (min + max) / 2 * count */
+    FORM_UNITS, /* a decimal digit count d; (value - expected) * 10^d, integers as both are in that unit */
+    FORM_UNITS_MIDDLE,
+    FORM_ESTIMATE, /* smallest value and sum of counters: rollup_estimate(), but for those listed */
     FORM_COUNT,
 };
+
+enum { UNITS_MAX = 6 /* digits */ };
+
+static const double POWERS[UNITS_MAX + 1] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
 
 static const unsigned BIT_OF[COLUMNS] = {ROLLUP_COUNT, ROLLUP_MIN, ROLLUP_MAX, ROLLUP_SUM};
 
@@ -50,7 +58,9 @@ static double expected(const struct rollup_bucket *b, int column, enum form form
         return 1;
     }
     if (column == 3) {
-        return (form == FORM_MIDDLE ? (b->min + b->max) * 0.5 : b->last) * b->count;
+        return (form == FORM_MIDDLE || form == FORM_UNITS_MIDDLE ? (b->min + b->max) * 0.5
+                                                                 : b->last) *
+               b->count;
     }
     return b->last;
 }
@@ -83,20 +93,91 @@ static int put_pairs(struct buf *dst, const int64_t *t_ms, const double *v, size
     return rc == 0 ? put_str(dst, scratch) : rc;
 }
 
-/** Values of a column in a form. @return false when they do not come back bit by bit */
-static bool in_form(const struct rollup *r, int column, enum form form, double *dst)
+/** Decimal digits behind the point that all values of a column have; -1: more than UNITS_MAX, or large. */
+static int units_of(const struct rollup *r, int column)
 {
+    int digits = 0;
+
+    for (size_t i = 0; i < r->buckets.n; i++) {
+        double v = get(&r->buckets.v[i], column);
+
+        while (digits <= UNITS_MAX && round(v * POWERS[digits]) / POWERS[digits] != v) {
+            digits++;
+        }
+        if (digits > UNITS_MAX || fabs(v) * POWERS[digits] > 0x1p52) {
+            return -1;
+        }
+    }
+    return digits;
+}
+
+static double from_units(double expected, double offset, int digits)
+{
+    return (round(expected * POWERS[digits]) + offset) / POWERS[digits];
+}
+
+static bool is_units(enum form form)
+{
+    return form == FORM_UNITS || form == FORM_UNITS_MIDDLE;
+}
+
+/** Values of a column in a form. @return false when they do not come back bit by bit */
+static bool in_form(const struct rollup *r, int column, enum form form, int digits, double *dst)
+{
+    if (is_units(form) && digits < 1) { /* whole numbers are fine without */
+        return false;
+    }
     for (size_t i = 0; i < r->buckets.n; i++) {
         const struct rollup_bucket *b = &r->buckets.v[i];
         double v = get(b, column);
         double e = expected(b, column, form);
+        bool same;
 
-        dst[i] = form == FORM_PLAIN ? v : v - e;
-        if (form != FORM_PLAIN && !f64_same(form == FORM_SAME ? e : e + dst[i], v)) {
+        if (is_units(form)) {
+            dst[i] = round(v * POWERS[digits]) - round(e * POWERS[digits]);
+            same = f64_same(from_units(e, dst[i], digits), v);
+        } else {
+            dst[i] = form == FORM_PLAIN ? v : v - e;
+            same = form == FORM_PLAIN || f64_same(form == FORM_SAME ? e : e + dst[i], v);
+        }
+        if (!same) {
             return false;
         }
     }
     return true;
+}
+
+/** An estimated column: which buckets it is wrong for, and their values. @return 1, 0 too many, -ERR_NOMEM */
+static int put_estimate(const struct rollup *r, int column, int64_t resolution_ms,
+                        const struct columns *c, struct buf *dst, struct buf *scratch)
+{
+    size_t n = r->buckets.n;
+    double *both = mem_try_alloc(2 * n * sizeof(*both));
+    const double *about = both + (column == 1 ? 0 : n);
+    size_t wrong = 0;
+    int rc = both == NULL ? -ERR_NOMEM : 1;
+
+    if (rc == 1) {
+        rollup_estimate(r, resolution_ms, both, both + n);
+    }
+    for (size_t i = 0; rc == 1 && i < n; i++) {
+        double v = get(&r->buckets.v[i], column);
+
+        if (!(fabs(about[i] - v) <= ROLLUP_ESTIMATE_ERROR * fabs(v))) {
+            c->v[wrong] = v;
+            c->t_ms[wrong++] = (int64_t)i;
+        }
+    }
+    mem_free(both);
+    if (rc < 0 || wrong * 4 > n) {
+        return rc < 0 ? rc : 0;
+    }
+    buf_add_byte(dst, FORM_ESTIMATE);
+    bits_add_varint(dst, wrong);
+    if (wrong != 0) {
+        rc = put_pairs(dst, c->t_ms, c->v, wrong, scratch);
+    }
+    return rc < 0 ? rc : dst->failed ? -ERR_NOMEM : 1;
 }
 
 /** Append the form, and for all but SAME a chunk: the smallest there is. */
@@ -106,17 +187,19 @@ static int put_column(const struct rollup *r, int column, const struct columns *
     struct buf *best = &scratch[0];
     enum form chosen = FORM_COUNT;
     size_t n = r->buckets.n;
+    int digits = units_of(r, column);
 
-    if (in_form(r, column, FORM_SAME, c->v)) {
+    if (in_form(r, column, FORM_SAME, digits, c->v)) {
         buf_add_byte(dst, FORM_SAME);
         return dst->failed ? -ERR_NOMEM : 0;
     }
     buf_clear(best);
-    for (int form = FORM_PLAIN; form < (column == 3 ? FORM_COUNT : FORM_MIDDLE); form++) {
+    for (int form = FORM_PLAIN; form < FORM_ESTIMATE; form++) {
         struct buf *try = best == &scratch[0] ? &scratch[1] : &scratch[0];
         int rc;
 
-        if (!in_form(r, column, (enum form)form, c->v)) {
+        if ((column != 3 && (form == FORM_MIDDLE || form == FORM_UNITS_MIDDLE)) ||
+            !in_form(r, column, (enum form)form, digits, c->v)) {
             continue;
         }
         buf_clear(try);
@@ -130,6 +213,9 @@ static int put_column(const struct rollup *r, int column, const struct columns *
         }
     }
     buf_add_byte(dst, (char)chosen);
+    if (is_units(chosen)) {
+        buf_add_byte(dst, (char)digits);
+    }
     return put_str(dst, best);
 }
 
@@ -144,9 +230,10 @@ static int put_points(const struct rollup *r, const struct columns *c, struct bu
     return put_pairs(dst, c->t_ms, c->v, r->points.n, scratch);
 }
 
-static int put_buckets(const struct rollup *r, const struct columns *c, struct buf *dst,
-                       struct buf scratch[2])
+static int put_buckets(const struct rollup *r, int64_t resolution_ms, const struct columns *c,
+                       struct buf *dst, struct buf scratch[2])
 {
+    bool estimate = r->counter && r->known_counter;
     int rc;
 
     for (size_t i = 0; i < r->buckets.n; i++) {
@@ -155,7 +242,9 @@ static int put_buckets(const struct rollup *r, const struct columns *c, struct b
     }
     rc = put_pairs(dst, c->t_ms, c->v, r->buckets.n, &scratch[0]);
     for (int i = 0; rc == 0 && i < COLUMNS; i++) {
-        rc = put_column(r, i, c, dst, scratch);
+        rc = estimate && (i == 1 || i == 3) ? put_estimate(r, i, resolution_ms, c, dst, &scratch[0])
+                                            : 0;
+        rc = rc == 0 ? put_column(r, i, c, dst, scratch) : rc < 0 ? rc : 0;
     }
     return rc;
 }
@@ -167,7 +256,6 @@ int rollup_encode(const struct rollup *r, int64_t resolution_ms, struct buf *dst
     struct buf scratch[2];
     int rc = c.t_ms == NULL || c.v == NULL ? -ERR_NOMEM : 0;
 
-    (void)resolution_ms;
     if (r->buckets.n > ROLLUP_MAX_BUCKETS || r->points.n > ROLLUP_MAX_POINTS || n == 0) {
         rc = -ERR_TOO_LARGE;
     }
@@ -181,7 +269,7 @@ int rollup_encode(const struct rollup *r, int64_t resolution_ms, struct buf *dst
         rc = put_points(r, &c, dst, &scratch[0]);
     }
     if (rc == 0 && r->buckets.n != 0) {
-        rc = put_buckets(r, &c, dst, scratch);
+        rc = put_buckets(r, resolution_ms, &c, dst, scratch);
     }
     buf_done(&scratch[0]);
     buf_done(&scratch[1]);
@@ -307,16 +395,67 @@ static int decode_last(struct decode *d, size_t n, int64_t resolution_ms, struct
     return 0;
 }
 
+/** The values listed beside an estimated column, into it. */
+static int decode_listed(struct decode *d, int column, bool wanted, struct rollup *dst)
+{
+    uint64_t n = bits_read_varint(&d->r);
+    int rc = d->r.bad || n > dst->buckets.n ? -ERR_CORRUPT : 0;
+
+    if (rc < 0 || n == 0) {
+        return rc;
+    }
+    rc = decode_pairs(d, (size_t)n, !wanted);
+    for (size_t i = 0; rc == 0 && wanted && i < n; i++) {
+        if (d->t_ms[i] < 0 || (uint64_t)d->t_ms[i] >= dst->buckets.n) {
+            return -ERR_CORRUPT;
+        }
+        set(&dst->buckets.v[d->t_ms[i]], column, d->v[i]);
+    }
+    return rc;
+}
+
+static int decode_estimate(struct decode *d, int column, int64_t resolution_ms, bool wanted,
+                           struct rollup *dst)
+{
+    size_t n = dst->buckets.n;
+    double *both = NULL;
+
+    if (wanted) {
+        both = mem_try_alloc(2 * n * sizeof(*both));
+        if (both == NULL) {
+            return -ERR_NOMEM;
+        }
+        rollup_estimate(dst, resolution_ms, both, both + n);
+        for (size_t i = 0; i < n; i++) {
+            set(&dst->buckets.v[i], column, both[column == 1 ? i : n + i]);
+        }
+        mem_free(both);
+    }
+    return decode_listed(d, column, wanted, dst);
+}
+
+static bool form_is_allowed(uint64_t form, int column)
+{
+    return form < FORM_COUNT &&
+           (column == 3 || (form != FORM_MIDDLE && form != FORM_UNITS_MIDDLE)) &&
+           (column == 1 || column == 3 || form != FORM_ESTIMATE);
+}
+
 /** @param wanted  decode it; else step over it */
-static int decode_column(struct decode *d, int column, bool wanted, struct rollup *dst)
+static int decode_column(struct decode *d, int column, int64_t resolution_ms, bool wanted,
+                         struct rollup *dst)
 {
     uint64_t form = bits_read_varint(&d->r);
     size_t n = dst->buckets.n;
+    uint64_t digits = 0;
     struct str bytes;
     int rc;
 
-    if (d->r.bad || form >= FORM_COUNT || (form == FORM_MIDDLE && column != 3)) {
+    if (d->r.bad || !form_is_allowed(form, column)) {
         return -ERR_CORRUPT;
+    }
+    if (form == FORM_ESTIMATE) {
+        return decode_estimate(d, column, resolution_ms, wanted, dst);
     }
     if (form == FORM_SAME) {
         for (size_t i = 0; wanted && i < n; i++) {
@@ -324,7 +463,10 @@ static int decode_column(struct decode *d, int column, bool wanted, struct rollu
         }
         return 0;
     }
-    rc = next_chunk(d, &bytes);
+    if (is_units((enum form)form)) {
+        digits = bits_read_varint(&d->r);
+    }
+    rc = d->r.bad || digits > UNITS_MAX ? -ERR_CORRUPT : next_chunk(d, &bytes);
     if (rc < 0 || !wanted) {
         return rc;
     }
@@ -337,13 +479,17 @@ static int decode_column(struct decode *d, int column, bool wanted, struct rollu
         struct rollup_bucket *b = &dst->buckets.v[i];
         double e = form == FORM_PLAIN ? 0 : expected(b, column, (enum form)form);
 
-        set(b, column, form == FORM_PLAIN ? d->v[i] : e + d->v[i]);
+        set(b, column,
+            form == FORM_PLAIN          ? d->v[i]
+            : is_units((enum form)form) ? from_units(e, d->v[i], (int)digits)
+                                        : e + d->v[i]);
     }
     return 0;
 }
 
-static int read_samples(struct decode *d, uint64_t n, struct samples *s)
+static int read_samples(struct decode *d, uint64_t version, uint64_t n, struct samples *s)
 {
+    size_t run = version == 1 ? SAMPLES_RUN_1 : SAMPLES_RUN;
     int rc = n == 0 || n > SAMPLES_MAX ? -ERR_CORRUPT : 0;
 
     s->n = 0;
@@ -351,7 +497,7 @@ static int read_samples(struct decode *d, uint64_t n, struct samples *s)
         rc = -ERR_NOMEM;
     }
     while (rc == 0 && s->n < n) {
-        size_t k = n - s->n < SAMPLES_RUN ? (size_t)n - s->n : SAMPLES_RUN;
+        size_t k = n - s->n < run ? (size_t)n - s->n : run;
 
         rc = decode_pairs(d, k, false);
         if (rc == 0 && s->n != 0 && d->t_ms[0] <= s->t_ms[s->n - 1]) {
@@ -370,11 +516,11 @@ static int read_samples(struct decode *d, uint64_t n, struct samples *s)
 }
 
 /** Samples are folded as they would have been. */
-static int decode_samples(struct decode *d, uint64_t n, int64_t resolution_ms, bool known,
-                          struct rollup *dst)
+static int decode_samples(struct decode *d, uint64_t version, uint64_t n, int64_t resolution_ms,
+                          bool known, struct rollup *dst)
 {
     struct samples s = {0};
-    int rc = read_samples(d, n, &s);
+    int rc = read_samples(d, version, n, &s);
 
     rc = rc == 0 ? rollup_fold(&s, resolution_ms, known, dst) : rc;
     samples_done(&s);
@@ -390,7 +536,7 @@ int rollup_samples(struct str src, struct samples *dst)
     int rc = d.r.bad || version == 0 || version > VERSION || flags > 15 ? -ERR_CORRUPT : 0;
 
     if (rc == 0 && (flags & FLAG_SAMPLES) != 0) {
-        rc = read_samples(&d, n, dst);
+        rc = read_samples(&d, version, n, dst);
         rc = rc == 0 ? 1 : rc;
     }
     mem_free(d.t_ms);
@@ -405,11 +551,11 @@ static int decode_all(struct decode *d, int64_t resolution_ms, unsigned columns,
     uint64_t n = bits_read_varint(&d->r);
     int rc = 0;
 
-    if (d->r.bad || version != VERSION || flags > 15) {
+    if (d->r.bad || version == 0 || version > VERSION || flags > 15) {
         return -ERR_CORRUPT;
     }
     if ((flags & FLAG_SAMPLES) != 0) {
-        return decode_samples(d, n, resolution_ms, (flags & FLAG_KNOWN) != 0, dst);
+        return decode_samples(d, version, n, resolution_ms, (flags & FLAG_KNOWN) != 0, dst);
     }
     if (n > ROLLUP_MAX_BUCKETS) {
         return -ERR_CORRUPT;
@@ -422,8 +568,10 @@ static int decode_all(struct decode *d, int64_t resolution_ms, unsigned columns,
     if (rc == 0 && n != 0) {
         rc = decode_last(d, (size_t)n, resolution_ms, dst);
         for (int i = 0; rc == 0 && i < COLUMNS; i++) { /* a sum may lean on all before it */
-            rc =
-                decode_column(d, i, (columns & BIT_OF[i]) != 0 || (columns & ROLLUP_SUM) != 0, dst);
+            bool wanted = (columns & BIT_OF[i]) != 0 || (columns & ROLLUP_SUM) != 0 ||
+                          (i == 0 && (columns & ROLLUP_MIN) != 0);
+
+            rc = decode_column(d, i, resolution_ms, wanted, dst);
         }
     }
     return rc == 0 && d->r.p != d->r.end ? -ERR_CORRUPT : rc;
@@ -433,6 +581,10 @@ int rollup_decode(struct str src, int64_t resolution_ms, unsigned columns, struc
 {
     struct decode d = {.r = bits_reader_of(src.p, src.n)};
     int rc;
+
+    if ((columns & (ROLLUP_MIN | ROLLUP_SUM)) != 0) {
+        columns |= ROLLUP_POINTS; /* estimates need them */
+    }
 
     rollup_clear(dst);
     rc = decode_all(&d, resolution_ms, columns, dst);

@@ -71,6 +71,20 @@ static bool aligned(const struct series_query *q, int64_t resolution_ms)
            h->range_ms % resolution_ms == 0;
 }
 
+/** May there be counters among the series? Their smallest values and sums are about right only. */
+static bool may_be_counters(const struct series_query *q)
+{
+    for (size_t i = 0; i < q->matchers_n; i++) {
+        struct label name = {STR(LABEL_NAME), matcher_value(q->matchers[i])};
+
+        if (matcher_op(q->matchers[i]) == MATCH_EQ && name.value.n != 0 &&
+            str_eq(matcher_name(q->matchers[i]), STR(LABEL_NAME))) {
+            return rollup_is_counter((struct labels){&name, 1});
+        }
+    }
+    return true;
+}
+
 /** May a tier stand in for raw samples that are there? */
 static bool good_enough(const struct series_query *q, int64_t resolution_ms)
 {
@@ -86,10 +100,11 @@ static bool good_enough(const struct series_query *q, int64_t resolution_ms)
     case SERIES_NEED_LAST: /* a bucket's last sample is what a step at its end sees */
         return aligned(q, resolution_ms);
     case SERIES_NEED_MIN:
-    case SERIES_NEED_MAX:
     case SERIES_NEED_SUM:
-    case SERIES_NEED_COUNT:
     case SERIES_NEED_AVG:
+        return h->range_ms != 0 && aligned(q, resolution_ms) && !may_be_counters(q);
+    case SERIES_NEED_MAX:
+    case SERIES_NEED_COUNT:
         return h->range_ms != 0 && aligned(q, resolution_ms);
     default:
         return false;
