@@ -71,12 +71,13 @@ def utc(t):
     return time.strftime('%Y-%m-%dT%H:%M:%S.000Z', time.gmtime(t))
 
 
-def same(a, b, tolerance=1e-9):
+def same(a, b, tolerance=1e-9, absolute=None):
     assert a.keys() == b.keys()
     for k in a:
         assert a[k].keys() == b[k].keys(), (k, a[k].keys() ^ b[k].keys())
         for t in a[k]:
-            assert math.isclose(a[k][t], b[k][t], rel_tol=tolerance, abs_tol=tolerance), (k, t, a[k][t], b[k][t])
+            assert math.isclose(a[k][t], b[k][t], rel_tol=tolerance,
+                                abs_tol=tolerance if absolute is None else absolute), (k, t, a[k][t], b[k][t])
 
 
 # Exact for windows of whole buckets.
@@ -84,6 +85,13 @@ EXACT = ['avg_over_time(app_load[2h])', 'min_over_time(app_load[2h])', 'max_over
          'sum_over_time(app_load[2h])', 'count_over_time(app_load[2h])', 'last_over_time(app_load[2h])', 'app_load',
          'max_over_time(app_requests_total[1h])', 'count_over_time(app_requests_total[1h])',
          'sum(last_over_time(app_requests_total[1h]))']
+# From the buckets' last samples and the resets between them: function, relative and absolute tolerance over 1m.
+FROM_LASTS = [('delta(app_load[6h])', 0.02, 1), ('deriv(app_load[6h])', 0.02, 1e-5),
+              ('quantile_over_time(0.5, app_load[6h])', 0.02, 0), ('stddev_over_time(app_load[6h])', 0.02, 0),
+              ('predict_linear(app_load[6h], 3600)', 0.02, 1), ('resets(app_requests_total[6h])', 1e-9, 0),
+              ('stdvar_over_time(app_load[6h])', 0.04, 0), ('mad_over_time(app_load[6h])', 0.05, 0.1),
+              ('present_over_time(app_load[6h])', 1e-9, 0), ('increase(app_requests_total[6h])', 0.01, 0),
+              ('rate(app_requests_total[6h])', 0.01, 0)]
 # Of counters by name smallest values and sums are kept to 1 %: only where raw samples are gone.
 ABOUT = ['sum(avg_over_time(app_requests_total[1h]))', 'sum_over_time(app_requests_total[2h])',
          'min_over_time(app_requests_total[2h])']
@@ -150,6 +158,7 @@ def test_answers_stay_when_raw_is_gone(copy, start):
         assert all(len(v) == (end - DAY_S - begin) // (2 * HOUR_S) + 1 for v in raw[expr].values())
     rate, _ = ranges(s, 'increase(app_requests_total[6h])', begin + 6 * HOUR_S, end - DAY_S, 2 * HOUR_S)
     short, _ = ranges(s, 'rate(app_requests_total[5m])', begin, end - DAY_S, 2 * HOUR_S)
+    lasts = {expr: ranges(s, expr, begin + 6 * HOUR_S, end - DAY_S, 2 * HOUR_S)[0] for expr, _, _ in FROM_LASTS}
     before = tiers(s)
     assert before['raw']['bytes'] > 5 * before['1h']['bytes']
     s.stop(30)
@@ -165,6 +174,10 @@ def test_answers_stay_when_raw_is_gone(copy, start):
         rows, stats = ranges(s, expr, begin, end - DAY_S, 2 * HOUR_S)
         assert resolution(stats) == 60000, expr
         same(raw[expr], rows, 0.01)
+    for expr, relative, absolute in FROM_LASTS:
+        rows, stats = ranges(s, expr, begin + 6 * HOUR_S, end - DAY_S, 2 * HOUR_S)
+        assert resolution(stats) == 60000, expr
+        same(lasts[expr], rows, relative, absolute)
     # Rates: the first sample of a window is one bucket later than the raw one.
     rows, _ = ranges(s, 'increase(app_requests_total[6h])', begin + 6 * HOUR_S, end - DAY_S, 2 * HOUR_S)
     same(rate, rows, 0.01)
@@ -241,6 +254,37 @@ def test_backfill_behind_the_raw_retention(tmp_path, start):
             assert resolution(stats) == 60000, expr
             same(want[expr], rows)
         send(points[:3000])  # a sender that tries again, in the head
+
+
+def test_a_tiny_budget_never_stops_ingest(tmp_path, start):
+    """History of months, oldest and newest mixed, and live samples into a budget that holds a fraction of them: nothing
+    is refused, the disk stays inside, and what is live is answered from its raw samples."""
+    budget = 1500000
+    s = start.server(data=tmp_path / 'data', args=['--max-size', str(budget), '--retention', '10d'])
+    rnd = random.Random(9)
+    midnight = last_midnight()
+    sent = 0
+    until = time.monotonic() + 40 * SLOW
+    while time.monotonic() < until or sent < 60:
+        day = midnight - rnd.randrange(1, 120) * DAY_S
+        t = day + rnd.randrange(20) * HOUR_S
+        late = [wire.series({'__name__': 'late', 'n': str(i), 'job': 'history'},
+                            [(rnd.random(), (t + k * STEP_S) * 1000) for k in range(240)]) for i in range(40)]
+        now = int(time.time() * 1000)
+        live = wire.series({'__name__': 'live', 'job': 'now'}, [(float(sent), now)])
+        r = s.remote_write(wire.remote_write_body([*late, live]))
+        assert r.status_code in (200, 204), (sent, r.status_code, r.text)
+        assert s.value('live') == sent
+        sent += 1
+        if sent % 10 == 0:
+            report = s.json('/api/v1/storage')
+            assert report['used_bytes'] < 40 * budget, report['used_bytes']  # a burst, until the next round
+    wait_for('use inside the budget', lambda: inside(s), 60 * SLOW, 0.5)
+    report = s.json('/api/v1/storage')
+    assert report['tiers'][0]['bytes'] > 0
+    assert s.value('count_over_time(live[1h])') == sent
+    assert s.metric('bongsu_tsdb_samples_rejected_total', reason='too_old') in (None, 0)
+    s.stop(60)  # what is in the head belongs to a hundred days, a part each
 
 
 def inside(s):

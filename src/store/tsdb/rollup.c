@@ -479,7 +479,7 @@ int rollup_combine(struct rollup *dst, const struct rollup *src)
     return rc;
 }
 
-/* ---- samples that come when those before them are gone ---- */
+/* ---- more points ---- */
 
 static bool is_point(const struct rollup *r, int64_t t_ms)
 {
@@ -497,6 +497,55 @@ static bool is_point(const struct rollup *r, int64_t t_ms)
     }
     return lo < r->points.n && r->points.v[lo].t_ms == t_ms;
 }
+
+int rollup_known(const struct rollup *r, struct samples *dst)
+{
+    size_t p = 0;
+
+    dst->n = 0;
+    if (!samples_reserve(dst, r->points.n + r->buckets.n)) {
+        return -ERR_NOMEM;
+    }
+    for (size_t i = 0; i <= r->buckets.n; i++) {
+        int64_t until = i < r->buckets.n ? r->buckets.v[i].t_ms : INT64_MAX;
+
+        for (; p < r->points.n && r->points.v[p].t_ms <= until; p++) {
+            if (r->points.v[p].t_ms != until) {
+                dst->t_ms[dst->n] = r->points.v[p].t_ms;
+                dst->v[dst->n++] = r->points.v[p].v;
+            }
+        }
+        if (i < r->buckets.n) {
+            dst->t_ms[dst->n] = until;
+            dst->v[dst->n++] = r->buckets.v[i].last;
+        }
+    }
+    return 0;
+}
+
+int rollup_keep_at(struct rollup *r, const struct samples *from, const int64_t *t_ms, size_t n)
+{
+    struct point_walk w = {.dst = r};
+    size_t s = 0;
+    size_t b = 0;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        while (s < from->n && from->t_ms[s] < t_ms[i]) {
+            s++;
+        }
+        while (b < r->buckets.n && r->buckets.v[b].t_ms < t_ms[i]) {
+            b++;
+        }
+        if (s < from->n && from->t_ms[s] == t_ms[i] &&
+            (b == r->buckets.n || r->buckets.v[b].t_ms != t_ms[i]) && !is_point(r, t_ms[i])) {
+            rc = keep(&w, t_ms[i], from->v[s]);
+        }
+    }
+    return rc;
+}
+
+/* ---- samples that come when those before them are gone ---- */
 
 /** The last sample of a bucket came again, maybe with another value. */
 static void replace_last(struct rollup_bucket *b, double v)

@@ -95,6 +95,14 @@ NODISCARD int rollup_add_late(struct rollup *dst, const struct samples *late, in
  * those are. @param min, sum  room for all buckets */
 void rollup_estimate(const struct rollup *r, int64_t resolution_ms, double *min, double *sum);
 
+/** Also keep what `from` says at these times (rising): so a native histogram's components are known at all times its
+ * count has points at. @return 0, -ERR_NOMEM */
+NODISCARD int rollup_keep_at(struct rollup *r, const struct samples *from, const int64_t *t_ms,
+                             size_t n);
+/** Everything a roll-up knows in order of time, points and last samples, replacing what `dst` held.
+ * @return 0, -ERR_NOMEM */
+NODISCARD int rollup_known(const struct rollup *r, struct samples *dst);
+
 /** Append the bytes of a roll-up (not empty). Layout: README.md. @return 0, -ERR_NOMEM, -ERR_TOO_LARGE (more buckets
  * than ROLLUP_MAX_BUCKETS) */
 NODISCARD int rollup_encode(const struct rollup *r, int64_t resolution_ms, struct buf *dst);

@@ -69,6 +69,11 @@ struct rollup_make {
     uint64_t written[TSDB_TIERS]; /* series */
     struct rollup levels[TSDB_TIERS];
     struct buf blob, other;
+    struct samples known; /* scratch */
+    /* Of the native histogram at hand: its labels, and by tier the times its count has points at. */
+    struct arena histogram_arena;
+    struct labels histogram;
+    struct samples resets[TSDB_TIERS];
     int finest; /* the first tier to make */
 };
 
@@ -78,9 +83,10 @@ void rollup_make_done(struct rollup_make *m);
 NODISCARD int rollup_make_open(struct rollup_make *m, int k, const struct part_info *info,
                                struct err *reterr);
 /** Write a series whose level `finest` is there, and coarser ones made of it, where there are writers.
- * @param s  its samples, which 1m may hold instead; NULL: they are gone */
+ * @param s  the samples the level was made of, or those that were added to it
+ * @param all  these are all of its samples, which 1m may hold instead */
 NODISCARD int rollup_make_series(struct rollup_make *m, int finest, struct labels labels,
-                                 const struct samples *s, struct err *reterr);
+                                 const struct samples *s, bool all, struct err *reterr);
 /** Complete and publish the part of tier k. @param locked  merge_lock is held */
 NODISCARD int rollup_make_finish(struct rollup_make *m, int k, bool locked, uint64_t *bytes,
                                  struct err *reterr);
@@ -162,7 +168,7 @@ size_t rollup_resolutions(const struct rollup_plan *p,
 
 enum rollup_column {
     COLUMN_LAST,
-    COLUMN_END_LAST,
+    COLUMN_COMPONENT, /* as LAST, of a native histogram's component */
     COLUMN_MIN,
     COLUMN_MAX,
     COLUMN_SUM,
@@ -177,6 +183,7 @@ struct rollup_reader {
     enum rollup_column column;
     bool counter; /* by its labels */
     const struct samples *head;
+    const struct samples *keep; /* of a component: samples of the histogram's count; may be NULL */
     struct samples *dst;
     size_t segment;
     struct rollup acc, one;

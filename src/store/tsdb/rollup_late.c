@@ -254,8 +254,9 @@ static int fold_series(void *arg, const struct parts_series *s, struct err *rete
     if (rc < 0) {
         return err_set(reterr, (enum err_code) - rc, "roll-up: %s", err_text(rc));
     }
-    return rollup_make_series(&f->make, f->base, s->labels, f->samples.n != 0 ? &f->samples : NULL,
-                              reterr);
+    return f->samples.n != 0
+               ? rollup_make_series(&f->make, f->base, s->labels, &f->samples, true, reterr)
+               : rollup_make_series(&f->make, f->base, s->labels, &f->late, false, reterr);
 }
 
 /* ---- all of it ---- */

@@ -102,7 +102,7 @@ static int roll_series(void *arg, struct labels labels, const struct samples *s,
     int rc = rollup_fold(s, m->db->rollups->tiers[TSDB_1M].resolution_ms, rollup_is_counter(labels),
                          &m->levels[TSDB_1M]);
 
-    return rc == 0 ? rollup_make_series(m, TSDB_1M, labels, s, reterr)
+    return rc == 0 ? rollup_make_series(m, TSDB_1M, labels, s, true, reterr)
                    : err_set(reterr, ERR_NOMEM, "roll-up");
 }
 

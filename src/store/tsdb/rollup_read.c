@@ -71,7 +71,7 @@ static void put(struct samples *dst, int64_t t_ms, double v)
     dst->v[dst->n++] = v;
 }
 
-/** Last samples and points in order of time. Without resets' points: a histogram's components must keep in step. */
+/** Last samples and points in order of time. */
 static void give_last(const struct rollup_reader *r, struct samples *dst)
 {
     const struct rollup *a = &r->acc;
@@ -81,8 +81,7 @@ static void give_last(const struct rollup_reader *r, struct samples *dst)
         int64_t until = i < a->buckets.n ? a->buckets.v[i].t_ms : INT64_MAX;
 
         for (; p < a->points.n && a->points.v[p].t_ms <= until; p++) {
-            if (a->points.v[p].t_ms != until &&
-                (r->column == COLUMN_LAST || sample_is_stale(a->points.v[p].v))) {
+            if (a->points.v[p].t_ms != until) {
                 put(dst, a->points.v[p].t_ms, a->points.v[p].v);
             }
         }
@@ -140,9 +139,12 @@ static int end_segment(struct rollup_reader *r)
             uint64_t closed = 0;
 
             rc = rollup_add_late(&r->acc, &r->raw, TIER_MS[s->tier], r->counter, &closed);
+            if (rc == 0 && r->keep != NULL) {
+                rc = rollup_keep_at(&r->acc, &r->raw, r->keep->t_ms, r->keep->n);
+            }
         }
         rc = rc == 0 ? samples_room(r->dst, r->acc.buckets.n + r->acc.points.n) : rc;
-        if (rc == 0 && r->column <= COLUMN_END_LAST) {
+        if (rc == 0 && r->column <= COLUMN_COMPONENT) {
             give_last(r, r->dst);
         } else if (rc == 0) {
             for (size_t i = 0; i < r->acc.buckets.n; i++) {
@@ -238,19 +240,37 @@ static int take_samples(const struct blob *b, struct str bytes)
     return samples_join(&r->raw, split) < 0 ? -ERR_NOMEM : 1;
 }
 
+/** Points of resets that the histogram's other components may lack: those of the first version. */
+static void drop_out_of_step(const struct rollup_reader *r, struct str bytes, struct rollup *u)
+{
+    size_t kept = 0;
+
+    if (r->column != COLUMN_COMPONENT || bytes.n == 0 || bytes.p[0] != 1) {
+        return;
+    }
+    for (size_t i = 0; i < u->points.n; i++) {
+        if (sample_is_stale(u->points.v[i].v)) {
+            u->points.v[kept++] = u->points.v[i];
+        }
+    }
+    u->points.n = kept;
+}
+
 static int take_blob(void *arg, struct str bytes)
 {
     struct blob *b = arg;
     struct rollup_reader *r = b->r;
     bool late = is_late(r, &r->plan->segments[r->segment]);
     unsigned columns = columns_of(r->column) | (late ? ROLLUP_COUNT | ROLLUP_POINTS : 0u);
-    int rc = late ? take_samples(b, bytes) : 0;
+    /* Of samples a component keeps what its histogram's count does. */
+    int rc = late || r->column == COLUMN_COMPONENT ? take_samples(b, bytes) : 0;
 
     if (rc != 0) {
         return rc < 0 ? rc : 0;
     }
     rc = rollup_decode(bytes, b->resolution_ms, columns, &r->one);
     if (rc == 0) {
+        drop_out_of_step(r, bytes, &r->one);
         clip(&r->one, b->how->lo_ms, b->how->hi_ms);
         if (part_hides(b->at->part)) {
             rollup_drop_hidden(&r->one, b->at);

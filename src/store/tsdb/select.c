@@ -207,9 +207,11 @@ static bool head_is_enough(const struct series_selection *s, const struct piece 
     return true;
 }
 
-/** Along the plan: buckets where roll-ups serve, samples elsewhere. */
+/** Along the plan: buckets where roll-ups serve, samples elsewhere.
+ * @param keep  of a histogram's component: its count; else NULL */
 static int read_planned(struct series_selection *s, const struct entry *e,
-                        enum rollup_column column, struct samples *dst, struct err *reterr)
+                        enum rollup_column column, const struct samples *keep, struct samples *dst,
+                        struct err *reterr)
 {
     const struct piece *v = s->pieces.v + e->first;
     struct samples head = {0};
@@ -218,6 +220,7 @@ static int read_planned(struct series_selection *s, const struct entry *e,
 
     dst->n = 0;
     rollup_read_begin(&r, s->plan, column, e->labels, dst);
+    r.keep = keep;
     if (rc == 0 && v[0].source == 0) {
         rc = append_head(&s->heads.v[v[0].at], &head);
         r.head = &head;
@@ -252,7 +255,7 @@ static int read_entry(struct series_selection *s, const struct entry *e, struct 
     int rc = cancel_check(s->cancel);
 
     if (s->plan != NULL) {
-        return read_planned(s, e, rollup_column_of(s->need), dst, reterr);
+        return read_planned(s, e, rollup_column_of(s->need), NULL, dst, reterr);
     }
     dst->n = 0;
     if (head && head_is_enough(s, v, e->n)) {
@@ -301,6 +304,71 @@ static struct str code_of(const struct series_selection *s, const struct native_
     return e->labels.v[e->labels.n - 1].value;
 }
 
+/** A bound at all times of the histogram from its first sample to its last: roll-ups keep it once a bucket. */
+static int hold(struct samples *bound, const struct samples *count)
+{
+    struct samples held = {0};
+    size_t k = 0;
+
+    if (!samples_reserve(&held, count->n)) {
+        samples_done(&held);
+        return -ERR_NOMEM;
+    }
+    for (size_t i = 0; i < count->n; i++) {
+        while (k < bound->n && bound->t_ms[k] < count->t_ms[i]) {
+            k++;
+        }
+        if (k < bound->n && (k != 0 || bound->t_ms[k] == count->t_ms[i])) {
+            held.t_ms[held.n] = count->t_ms[i];
+            held.v[held.n++] = bound->v[k];
+        }
+    }
+    samples_done(bound);
+    *bound = held;
+    return 0;
+}
+
+static int read_component(struct series_selection *s, const struct entry *e,
+                          const struct samples *count, struct native_component *dst,
+                          struct err *reterr)
+{
+    int rc;
+
+    if (s->plan == NULL) {
+        return read_entry(s, e, &dst->samples, reterr);
+    }
+    rc = read_planned(s, e, COLUMN_COMPONENT, count, &dst->samples, reterr);
+    if (rc == 0 && count != NULL && str_starts(dst->code, STR("b"))) {
+        rc = hold(&dst->samples, count);
+        rc = rc < 0 ? err_set(reterr, ERR_NOMEM, "reading a native histogram") : 0;
+    }
+    return rc;
+}
+
+/** The count first: the others are kept in step with it. */
+static int read_components(struct series_selection *s, const struct native_group *g,
+                           struct native_component *v, struct err *reterr)
+{
+    const struct samples *count = NULL;
+    int rc = 0;
+
+    for (uint32_t k = 0; rc == 0 && k < g->n; k++) {
+        const struct entry *e = &s->entries.v[g->first + k];
+
+        v[k].code = code_of(s, g, k);
+        if (str_eq(v[k].code, STR("c"))) {
+            rc = read_component(s, e, NULL, &v[k], reterr);
+            count = &v[k].samples;
+        }
+    }
+    for (uint32_t k = 0; rc == 0 && k < g->n; k++) {
+        if (!str_eq(v[k].code, STR("c"))) {
+            rc = read_component(s, &s->entries.v[g->first + k], count, &v[k], reterr);
+        }
+    }
+    return rc;
+}
+
 static int selection_read_histograms(struct series_selection *s, size_t i,
                                      struct native_samples *dst, struct err *reterr)
 {
@@ -316,13 +384,7 @@ static int selection_read_histograms(struct series_selection *s, size_t i,
     if (v == NULL) {
         return err_set(reterr, ERR_NOMEM, "reading a native histogram: out of memory");
     }
-    for (uint32_t k = 0; rc == 0 && k < g->n; k++) {
-        const struct entry *e = &s->entries.v[g->first + k];
-
-        v[k].code = code_of(s, g, k);
-        rc = s->plan != NULL ? read_planned(s, e, COLUMN_END_LAST, &v[k].samples, reterr)
-                             : read_entry(s, e, &v[k].samples, reterr);
-    }
+    rc = read_components(s, g, v, reterr);
     if (rc == 0) {
         rc = native_assemble(v, g->n, dst);
         if (rc < 0) {
@@ -388,7 +450,7 @@ static int selection_read_counts(struct series_selection *s, size_t i, struct sa
         e = &s->entries.v[s->groups[i].floats - 1];
     }
     return s->plan != NULL
-               ? read_planned(s, e, COLUMN_COUNT, dst, reterr)
+               ? read_planned(s, e, COLUMN_COUNT, NULL, dst, reterr)
                : err_set(reterr, ERR_INVALID, "numbers of samples are of roll-ups only");
 }
 

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "io/vfs.h"
 #include "store/tsdb/native.h"
+#include "store/tsdb/rollup_internal.h"
 
 struct fixture {
     char dir[64];
@@ -226,6 +227,133 @@ static void test_round_trip(void **state)
     assert_names(f);
 }
 
+/* ---- roll-ups ---- */
+
+enum { STEP_MS = 15000, ROLLED = 1440, BUCKETS = 3 };
+
+/** What a counter histogram gained, reset or not, all in all. */
+struct gained {
+    double count, sum, buckets[BUCKETS];
+};
+
+static double bucket_of(const struct native_histogram *h, int32_t index)
+{
+    for (size_t i = 0; i < h->positive.n; i++) {
+        if (h->positive.v[i].index == index) {
+            return h->positive.v[i].count;
+        }
+    }
+    return 0;
+}
+
+static void gain(struct gained *g, const struct native_histogram *h,
+                 const struct native_histogram *last)
+{
+    bool reset = last == NULL || h->count < last->count;
+
+    g->count += h->count - (reset ? 0 : last->count);
+    g->sum += h->sum - (reset ? 0 : last->sum);
+    for (int32_t i = 0; i < BUCKETS; i++) {
+        g->buckets[i] += bucket_of(h, i) - (reset ? 0 : bucket_of(last, i));
+    }
+}
+
+/** Six hours of a histogram with resets, most of them inside buckets; some buckets are empty for long after one. */
+static void fill_rolled(struct fixture *f, struct asked *a, int64_t start, bool custom,
+                        struct gained *want)
+{
+    double buckets[BUCKETS] = {0};
+    double sum = 0;
+    struct native_histogram last CLEANUP(native_done) = {0};
+    struct native_histogram h CLEANUP(native_done) = {0};
+
+    for (int k = 0; k < ROLLED; k++) {
+        if (k % 97 == 50 || k == 700) {
+            memset(buckets, 0, sizeof(buckets));
+            sum = 0;
+        }
+        buckets[0] += 3;
+        buckets[1] += k % 97 == 50 ? 40 : 1; /* at a reset more than it had before some of them */
+        buckets[2] += k % 5 == 0 ? 1 : 0;
+        sum += 0.5 * k;
+        native_clear(&h);
+        h.schema = custom ? NATIVE_SCHEMA_CUSTOM : 3;
+        h.sum = sum;
+        for (int32_t i = 0; i < BUCKETS; i++) {
+            assert_true(!custom || native_push_bound(&h, i) == 0);
+            assert_true(buckets[i] == 0 || native_push(&h.positive, i, buckets[i]) == 0);
+            h.count += buckets[i];
+        }
+        append(f, a, start + (int64_t)k * STEP_MS + 1000, &h);
+        gain(want, &h, k == 0 ? &h : &last);
+        assert_int_equal(native_copy(&last, &h), 0);
+    }
+}
+
+static void assert_gained(struct fixture *f, int64_t start, bool custom, const struct gained *want,
+                          size_t buckets_least)
+{
+    struct series_source src = tsdb_source(f->db);
+    struct matcher *m = NULL;
+    struct series_selection *s = NULL;
+    struct native_samples got = {0};
+    struct gained g = {0};
+    struct series_query q = {.matchers = (const struct matcher *const *)&m,
+                             .matchers_n = 1,
+                             .min_ms = start,
+                             .max_ms = start + 6 * 3600000,
+                             .hint = {SERIES_NEED_COUNTER, 6 * 3600000, 0}};
+    struct err e = {0};
+
+    assert_int_equal(matcher_new(custom ? MATCH_EQ : MATCH_NEQ, STR("zone"), STR("b"), &m, NULL),
+                     0);
+    assert_int_equal(src.ops->select(src.impl, &q, &s, &e), 0);
+    assert_int_equal(src.ops->count(s), 1);
+    if (src.ops->read_histograms(s, 0, &got, &e) != 0) {
+        fail_msg("read: %s", e.msg);
+    }
+    assert_true(got.n >= buckets_least && got.n < ROLLED);
+    for (size_t i = 0; i < got.n; i++) {
+        gain(&g, &got.v[i], i == 0 ? &got.v[0] : &got.v[i - 1]);
+        assert_int_equal(got.v[i].bounds_n, custom ? BUCKETS : 0);
+    }
+    if (memcmp(&g, want, sizeof(g)) != 0) {
+        fail_msg("count %g of %g, sum %g of %g, buckets %g %g %g of %g %g %g", g.count, want->count,
+                 g.sum, want->sum, g.buckets[0], g.buckets[1], g.buckets[2], want->buckets[0],
+                 want->buckets[1], want->buckets[2]);
+    }
+    native_samples_done(&got);
+    src.ops->free(s);
+    matcher_free(m);
+}
+
+/** Increases of histograms over roll-ups are those of the samples, whatever was reset inside a bucket. */
+static void test_rollups_keep_resets(void **state)
+{
+    struct fixture *f = *state;
+    struct asked a = {.ls = {LATENCY, 2}};
+    struct asked b = {.ls = {LATENCY_B, 3}};
+    int64_t day = f->now / 86400000 - 3;
+    int64_t start = day * 86400000;
+    struct gained plain = {0};
+    struct gained custom = {0};
+
+    fill_rolled(f, &a, start, false, &plain);
+    fill_rolled(f, &b, start, true, &custom);
+    assert_int_equal(tsdb_flush(f->db, NULL), 0);
+    assert_true(tsdb_rollup_now(f->db, true, NULL) > 0);
+    mutex_lock(&f->db->merge_lock);
+    raw_drop_day_locked(f->db, day, TSDB_1M, "test");
+    mutex_unlock(&f->db->merge_lock);
+    for (enum tsdb_tier_id k = TSDB_1M; k < TSDB_TIERS; k++) {
+        static const size_t BUCKETS_OF[TSDB_TIERS] = {0, 360, 72, 6};
+
+        assert_gained(f, start, false, &plain, BUCKETS_OF[k]);
+        assert_gained(f, start, true, &custom, BUCKETS_OF[k]);
+        tier_drop_day(f->db, &f->db->rollups->tiers[k], day, "test");
+    }
+}
+
 static int refuse(void *arg, struct labels *ret, struct err *reterr)
 {
     (void)arg;
@@ -264,6 +392,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_round_trip, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_rollups_keep_resets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
         cmocka_unit_test(test_corrupt),
     };
