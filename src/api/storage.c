@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * /api/v1/storage: what the disk holds, by signal, tier and day, how it grows, and what the disk budget will
- * take next and when; /api/v1/storage/sources: what metrics or jobs cost. Thin: store/storage.h computes.
+ * take next and when; /api/v1/storage/sources: what metrics, jobs and services cost. Thin: store/storage.h computes.
  */
 #include <math.h>
 #include <stdio.h>
@@ -81,6 +81,20 @@ static void write_signals(struct json_writer *w, const struct storage_report *r)
     json_array_end(w);
 }
 
+/** When the tier loses its oldest day, and how far back it will go. */
+static void write_outlook(struct json_writer *w, const struct storage_outlook *o)
+{
+    if (!isinf(o->days_left)) {
+        json_key(w, "days_left");
+        json_f64(w, round(o->days_left * 100) / 100);
+        put_text(w, "goes_by", o->by_budget ? "budget" : "retention");
+    }
+    if (o->reach_days > 0 && !isinf(o->reach_days)) {
+        json_key(w, "reach_days");
+        json_f64(w, round(o->reach_days * 10) / 10);
+    }
+}
+
 static void write_tiers(struct json_writer *w, const struct storage_report *r)
 {
     json_key(w, "tiers");
@@ -103,6 +117,7 @@ static void write_tiers(struct json_writer *w, const struct storage_report *r)
             put_i64(w, "oldest_ms", t->oldest_ms);
             put_i64(w, "newest_ms", t->newest_ms);
         }
+        write_outlook(w, &r->outlook[i]);
         json_object_end(w);
     }
     json_array_end(w);
@@ -250,21 +265,69 @@ static void write_sources(struct json_writer *w, const struct tsdb_sources *s)
     put_u64(w, "other_bytes", rest);
 }
 
+static void write_services(struct json_writer *w, const struct storage_services *s)
+{
+    uint64_t rest = s->bytes;
+
+    put_u64(w, "bytes", s->bytes);
+    put_u64(w, "distinct", s->distinct);
+    json_key(w, "sources");
+    json_array_begin(w);
+    for (size_t i = 0; i < s->n; i++) {
+        json_object_begin(w);
+        json_key(w, "name");
+        json_str(w, s->v[i].name);
+        put_u64(w, "rows", s->v[i].rows);
+        put_u64(w, "bytes", s->v[i].bytes);
+        json_object_end(w);
+        rest -= s->v[i].bytes < rest ? s->v[i].bytes : rest;
+    }
+    json_array_end(w);
+    put_u64(w, "other_bytes", s->n < s->distinct ? rest : 0);
+}
+
+/** The label of metrics, or "service" of traces and logs. */
+static int sources_by(struct http_exchange *x, struct str signal, struct str *ret, struct err *e)
+{
+    struct str by = http_param(x, "by");
+
+    if (str_eq(signal, STR("metrics"))) {
+        *ret = by.n == 0 || str_eq(by, STR("metric")) ? STR(LABEL_NAME) : by;
+        return 0;
+    }
+    *ret = STR("service");
+    if (!str_eq(signal, STR("traces")) && !str_eq(signal, STR("logs"))) {
+        return err_set(e, ERR_INVALID, "signal must be metrics, traces or logs");
+    }
+    return by.n == 0 || str_eq(by, *ret)
+               ? 0
+               : err_set(e, ERR_INVALID, "traces and logs are told apart by service only");
+}
+
 static void sources(void *arg, struct http_exchange *x)
 {
     const struct api_backend *backend = api_backend(arg);
-    struct str by = http_param(x, "by");
-    struct tsdb_sources s;
+    struct str signal = http_param(x, "signal");
+    struct storage_services services = {0};
+    struct tsdb_sources metrics = {0};
     struct json_writer w;
     struct err e = {0};
+    struct str by;
     struct buf b;
     int64_t limit;
+    bool columns;
     int rc = param_i64(x, "limit", 1, 1000, 50, &limit, &e);
 
-    by = by.n == 0 || str_eq(by, STR("metric")) ? STR(LABEL_NAME) : by;
-    rc = rc < 0 ? rc
-                : tsdb_sources(store_metrics(backend->store), by, (size_t)limit, http_cancel(x),
-                               http_arena(x), &s, &e);
+    signal = signal.n == 0 ? STR("metrics") : signal;
+    rc = rc < 0 ? rc : sources_by(x, signal, &by, &e);
+    columns = rc == 0 && !str_eq(signal, STR("metrics"));
+    if (columns) {
+        rc = storage_services(backend->store, str_eq(signal, STR("traces")), (size_t)limit,
+                              http_cancel(x), http_arena(x), &services, &e);
+    } else if (rc == 0) {
+        rc = tsdb_sources(store_metrics(backend->store), by, (size_t)limit, http_cancel(x),
+                          http_arena(x), &metrics, &e);
+    }
     if (rc < 0) {
         respond_err(x, rc, &e);
         return;
@@ -272,9 +335,15 @@ static void sources(void *arg, struct http_exchange *x)
     buf_init(&b, RESPONSE_MAX);
     json_init(&w, &b);
     json_object_begin(&w);
+    json_key(&w, "signal");
+    json_str(&w, signal);
     json_key(&w, "by");
     json_str(&w, by);
-    write_sources(&w, &s);
+    if (columns) {
+        write_services(&w, &services);
+    } else {
+        write_sources(&w, &metrics);
+    }
     json_object_end(&w);
     respond_json(x, 200, &b);
 }

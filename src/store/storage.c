@@ -7,9 +7,12 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/map.h"
+#include "base/vec.h"
 
 enum { COLUMN_DAYS = STORAGE_DAYS, FORECAST_DAYS = 3650 };
 
@@ -209,6 +212,204 @@ static void forecast(struct storage_report *r)
     r->days_left = hi;
 }
 
+/* ---- tiers ---- */
+
+enum { SLOTS = TSDB_TIERS + 2, SPANS = TSDB_TIERS, LOGS, SETTLED_DAYS = 400 };
+
+/** Sizes as days go by. */
+struct course {
+    double now[SLOTS], rate[SLOTS];
+    int64_t retention_ms[SLOTS];
+    double fixed; /* logs before parts, settings */
+};
+
+static struct course course_of(const struct storage_report *r)
+{
+    const struct store_usage *u = &r->usage;
+    struct course c = {.fixed = (double)u->wal_bytes + (double)u->meta_bytes};
+
+    for (int i = 0; i < TSDB_TIERS; i++) {
+        c.now[i] = (double)r->tiers[i].bytes;
+        c.rate[i] = (double)r->growth.tiers[i];
+        c.retention_ms[i] = r->tiers[i].retention_ms;
+    }
+    c.now[SPANS] = (double)u->spans_bytes;
+    c.rate[SPANS] = (double)r->growth.spans;
+    c.now[LOGS] = (double)u->logs_bytes;
+    c.rate[LOGS] = (double)r->growth.logs;
+    c.retention_ms[SPANS] = c.retention_ms[LOGS] = u->retention_ms;
+    return c;
+}
+
+static double course_total(const struct course *c)
+{
+    double sum = c->fixed;
+
+    for (int i = 0; i < SLOTS; i++) {
+        sum += c->now[i];
+    }
+    return sum;
+}
+
+/** What the budget would take a day of. @return -1 nothing */
+static int course_victim(const struct course *c)
+{
+    uint64_t tiers[TSDB_TIERS];
+    uint64_t signals[3] = {0, (uint64_t)c->now[SPANS], (uint64_t)c->now[LOGS]};
+    int which;
+
+    for (int i = 0; i < TSDB_TIERS; i++) {
+        tiers[i] = (uint64_t)c->now[i];
+        signals[0] += tiers[i];
+    }
+    which = store_signal_to_give(signals);
+    return which == 0 ? tsdb_tier_to_shrink(tiers) : which < 0 ? -1 : SPANS + which - 1;
+}
+
+static void course_day(struct course *c)
+{
+    for (int i = 0; i < SLOTS; i++) {
+        c->now[i] = size_after(c->now[i], c->rate[i], c->retention_ms[i], 1);
+    }
+}
+
+static void lose(struct storage_outlook *o, double days, bool by_budget)
+{
+    if (days < o->days_left) {
+        o->days_left = days;
+        o->by_budget = by_budget;
+    }
+}
+
+/** Day by day: what comes in, what retention holds, what the limit takes. */
+static void look_out(struct storage_report *r)
+{
+    struct course c = course_of(r);
+    double limit = (double)r->limit_bytes;
+    int settled = 0; /* days since the limit was met */
+
+    for (int i = 0; i < TSDB_TIERS; i++) {
+        const struct tsdb_tier *t = &r->tiers[i];
+        double kept = (double)(t->oldest_ms + t->retention_ms - clock_wall_ms()) / (double)DAY_MS;
+
+        r->outlook[i].days_left = INFINITY;
+        if (t->retention_ms > 0 && t->oldest_ms <= t->newest_ms) {
+            lose(&r->outlook[i], kept > 0 ? kept : 0, false);
+        }
+    }
+    for (int day = 1; day <= FORECAST_DAYS && settled < SETTLED_DAYS; day++) {
+        int left = 10 * SLOTS; /* takings a day, at most */
+
+        course_day(&c);
+        settled += settled != 0 ? 1 : 0;
+        while (course_total(&c) > limit && left-- > 0) {
+            int which = course_victim(&c);
+
+            if (which < 0) {
+                break;
+            }
+            settled = settled == 0 ? 1 : settled;
+            c.now[which] -=
+                c.rate[which] > 0 && c.rate[which] < c.now[which] ? c.rate[which] : c.now[which];
+            if (which < TSDB_TIERS) {
+                lose(&r->outlook[which], day, true);
+            }
+        }
+    }
+    for (int i = 0; i < TSDB_TIERS; i++) {
+        double days = c.rate[i] > 0 ? c.now[i] / c.rate[i] : 0;
+
+        r->outlook[i].reach_days =
+            settled == 0 && c.retention_ms[i] <= 0 && days > 0 ? INFINITY : days;
+    }
+}
+
+/* ---- services ---- */
+
+struct services {
+    struct map by_name; /* name -> index + 1 */
+    VEC(struct storage_service) rows;
+    double raw; /* bytes before encoding, of all */
+};
+
+static int by_bytes(const void *a, const void *b)
+{
+    const struct storage_service *x = a;
+    const struct storage_service *y = b;
+
+    return x->bytes != y->bytes ? (x->bytes < y->bytes) - (x->bytes > y->bytes)
+                                : str_cmp(x->name, y->name);
+}
+
+static int add_stream(struct services *s, const struct columns_stream *stream)
+{
+    struct str name = attrs_get_str(stream->resource->attrs, STR("service.name"));
+    uintptr_t at = (uintptr_t)map_get(&s->by_name, name);
+
+    if (at == 0) {
+        if (!vec_push(&s->rows, (struct storage_service){.name = name}) ||
+            map_put(&s->by_name, name, (void *)s->rows.n) < 0) {
+            return -ERR_NOMEM;
+        }
+        at = s->rows.n;
+    }
+    s->rows.v[at - 1].rows += stream->rows;
+    s->rows.v[at - 1].bytes += stream->bytes;
+    s->raw += (double)stream->bytes;
+    return 0;
+}
+
+/** Bytes before encoding to bytes on disk. */
+static int share_out(struct services *s, uint64_t disk, size_t limit, struct arena *a,
+                     struct storage_services *ret)
+{
+    struct storage_services out = {.distinct = s->rows.n, .bytes = s->rows.n != 0 ? disk : 0};
+
+    for (size_t i = 0; i < s->rows.n; i++) {
+        double share = s->raw > 0 ? (double)s->rows.v[i].bytes / s->raw : 0;
+
+        s->rows.v[i].bytes = (uint64_t)(share * (double)disk);
+    }
+    if (s->rows.n > 1) {
+        qsort(s->rows.v, s->rows.n, sizeof(*s->rows.v), by_bytes);
+    }
+    out.n = s->rows.n < limit ? s->rows.n : limit;
+    out.v = arena_array(a, struct storage_service, out.n != 0 ? out.n : 1);
+    if (out.v == NULL) {
+        return -ERR_NOMEM;
+    }
+    if (out.n != 0) {
+        memcpy(out.v, s->rows.v, out.n * sizeof(*out.v));
+    }
+    *ret = out;
+    return 0;
+}
+
+int storage_services(struct store *s, bool spans, size_t limit, struct cancel *cancel,
+                     struct arena *a, struct storage_services *ret, struct err *reterr)
+{
+    struct columns *c = spans ? store_spans(s) : store_logs(s);
+    const struct columns_query q = {.min_ns = INT64_MIN, .max_ns = INT64_MAX, .cancel = cancel};
+    struct columns_streams streams;
+    struct columns_status status;
+    struct services all = {0};
+    int rc = columns_streams(c, &q, a, &streams, reterr);
+
+    if (rc < 0) {
+        return rc;
+    }
+    columns_status(c, &status);
+    for (size_t i = 0; rc == 0 && i < streams.n; i++) {
+        rc = add_stream(&all, &streams.v[i]);
+    }
+    rc = rc == 0 ? share_out(&all, status.disk_bytes, limit, a, ret) : rc;
+    map_done(&all.by_name);
+    vec_done(&all.rows);
+    return rc < 0 ? err_set(reterr, ERR_NOMEM, "bytes by service") : 0;
+}
+
+/* ---- all of it ---- */
+
 int storage_report(struct store *s, struct arena *a, struct storage_report *ret, struct err *reterr)
 {
     struct storage_report r = {0};
@@ -225,6 +426,7 @@ int storage_report(struct store *s, struct arena *a, struct storage_report *ret,
     }
     measure_growth(&r);
     forecast(&r);
+    look_out(&r);
     store_next_victim(s, &r.next);
     *ret = r;
     return 0;

@@ -37,6 +37,13 @@ struct storage_victim {
     char reason[STORAGE_TEXT];
 };
 
+/** When a tier of metrics loses its oldest day, and how far back it goes at last. */
+struct storage_outlook {
+    double days_left; /* INFINITY: not in ten years */
+    bool by_budget;   /* what takes it: the limit, or the tier's retention */
+    double reach_days; /* of samples, once sizes have settled; INFINITY: they do not in ten years; 0: not known */
+};
+
 struct storage_report {
     struct store_usage usage;
     uint64_t limit_bytes; /* what the data may grow to: the budget or the file system, the less */
@@ -51,10 +58,29 @@ struct storage_report {
     double days_left;   /* until the limit is reached; INFINITY: retention keeps it below */
     uint64_t levels_at; /* with days_left INFINITY: where retention holds it, about */
     struct storage_victim next;
+    struct storage_outlook outlook[TSDB_TIERS];
+};
+
+/** What a service costs of traces or logs. */
+struct storage_service {
+    struct str name; /* empty: without the attribute service.name */
+    uint64_t rows;
+    uint64_t bytes; /* of the parts on disk, shared out by what rows take before encoding */
+};
+
+struct storage_services {
+    struct storage_service *v; /* by bytes, falling */
+    size_t n;
+    uint64_t distinct, bytes; /* of all services */
 };
 
 /** @return 0, -ERR_NOMEM */
 NODISCARD int storage_report(struct store *s, struct arena *a, struct storage_report *ret,
                              struct err *reterr);
+
+/** Bytes by service of all spans, or all logs. Reads the directories of blocks, not their rows. In `a`.
+ * @return 0; -ERR_NOMEM, -ERR_CORRUPT, -ERR_CANCELED, -ERR_TIMEOUT */
+NODISCARD int storage_services(struct store *s, bool spans, size_t limit, struct cancel *cancel,
+                               struct arena *a, struct storage_services *ret, struct err *reterr);
 
 #endif

@@ -239,6 +239,15 @@ static int choose_signal(const struct offers *o)
     return chosen < 0 && o->gives[SIGNAL_METRICS] != 0 ? SIGNAL_METRICS : chosen;
 }
 
+int store_signal_to_give(const uint64_t bytes[3])
+{
+    struct offers o = {0};
+
+    memcpy(o.has, bytes, sizeof(o.has));
+    memcpy(o.gives, bytes, sizeof(o.gives));
+    return choose_signal(&o);
+}
+
 void store_next_victim(struct store *s, struct storage_victim *ret)
 {
     struct storage_victim v = {.tier = ""};

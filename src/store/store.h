@@ -68,6 +68,8 @@ uint64_t store_min_free(const struct store *s);
 struct storage_victim;
 /** What would go first if the budget were reached now (storage.h). */
 void store_next_victim(struct store *s, struct storage_victim *ret);
+/** The signal that gives when there is too much: 0 metrics, 1 traces, 2 logs; -1: none has bytes. */
+int store_signal_to_give(const uint64_t bytes[3]);
 /** New limits without a restart (config reload). */
 void store_set_limits(struct store *s, uint64_t max_disk_bytes);
 

@@ -450,7 +450,7 @@ static void bytes_by_tier(struct tsdb *db, uint64_t dst[TSDB_TIERS])
 
 /** Which tier gives its oldest day: the finest that holds at least half of itself and all coarser ones; so fine data
  * goes first, but never all of it for the sake of coarse data that nobody could zoom into. -1: none */
-static int tier_to_shrink(const uint64_t bytes[TSDB_TIERS])
+int tsdb_tier_to_shrink(const uint64_t bytes[TSDB_TIERS])
 {
     uint64_t coarser = 0;
     int last = -1;
@@ -494,7 +494,7 @@ bool tsdb_shrink_next(struct tsdb *db, struct tsdb_shrink *ret)
     bool found;
 
     bytes_by_tier(db, bytes);
-    k = tier_to_shrink(bytes);
+    k = tsdb_tier_to_shrink(bytes);
     s.open_day = k < 0;
     k = k < 0 ? TSDB_RAW : k; /* nothing else: the oldest day that still grows */
     found = k == TSDB_RAW ? next_raw_day(db, INT64_MIN, &s.day)

@@ -68,6 +68,8 @@ struct tsdb_shrink {
     const char *reason; /* static */
 };
 
+/** Which tier that would be. @return -1: none has bytes */
+int tsdb_tier_to_shrink(const uint64_t bytes[TSDB_TIERS]);
 /** @return false when there is nothing on disk */
 bool tsdb_shrink_next(struct tsdb *db, struct tsdb_shrink *ret);
 /** Take it. A raw day is rolled up before; when that fails it stays unless `must`.

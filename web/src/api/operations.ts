@@ -99,11 +99,14 @@ export const storageQuery = queryOptions({
   staleTime: 5_000,
 })
 
-export function storageSourcesQuery(by: string, limit: number) {
+export function storageSourcesQuery(
+  of: { signal: 'metrics' | 'traces' | 'logs'; by: string },
+  limit: number,
+) {
   return queryOptions({
-    queryKey: ['storage_sources', by, limit],
+    queryKey: ['storage_sources', of.signal, of.by, limit],
     queryFn: ({ signal }) =>
-      unwrap(http.GET('/api/v1/storage/sources', { params: { query: { by, limit } }, signal })),
+      unwrap(http.GET('/api/v1/storage/sources', { params: { query: { ...of, limit } }, signal })),
     placeholderData: keepPreviousData,
     staleTime: 60_000,
   })

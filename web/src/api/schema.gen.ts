@@ -672,7 +672,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Bytes of the samples of one complete day by metric name, job or another label; from indexes, before the last compression */
+        /** Bytes by source: of metrics the samples of one complete day by metric name, job or another label, from indexes, before the last compression; of traces and logs everything on disk by service */
         get: operations["storageSources"];
         put?: never;
         post?: never;
@@ -2230,6 +2230,15 @@ export interface components {
             parts: number;
             /** @description Index and all; absent while empty */
             bytes_per_point?: number;
+            /** @description Until the oldest day goes, at today's rates; absent: not in ten years */
+            days_left?: number;
+            /**
+             * @description With days_left: what takes it
+             * @enum {string}
+             */
+            goes_by?: "budget" | "retention";
+            /** @description How many days back the tier goes once sizes have settled; absent: not known, or no end */
+            reach_days?: number;
             /**
              * Format: int64
              * @description Absent while empty
@@ -2347,26 +2356,43 @@ export interface components {
             jobs: components["schemas"]["StoreJob"][];
         };
         StorageSources: {
-            /** @description The label */
+            /** @enum {string} */
+            signal: "metrics" | "traces" | "logs";
+            /** @description The label, or service */
             by: string;
-            /** @description The UTC day looked at; absent while nothing is on disk */
+            /** @description Of metrics: the UTC day looked at; absent while nothing is on disk */
             day?: string;
-            /** Format: int64 */
-            start_ms?: number;
-            parts: number;
             /**
              * Format: int64
-             * @description Of all series of the day
+             * @description With day
+             */
+            start_ms?: number;
+            /** @description Of metrics */
+            parts?: number;
+            /**
+             * Format: int64
+             * @description Of all series of the day, or all services
              */
             bytes: number;
-            /** @description Values of the label */
+            /** @description Values of the label, or services */
             distinct: number;
             sources: {
-                /** @description Empty: series without the label */
+                /** @description Empty: without the label or service.name */
                 name: string;
-                /** Format: int64 */
-                series: number;
-                /** Format: int64 */
+                /**
+                 * Format: int64
+                 * @description Of metrics
+                 */
+                series?: number;
+                /**
+                 * Format: int64
+                 * @description Spans or records
+                 */
+                rows?: number;
+                /**
+                 * Format: int64
+                 * @description Of traces and logs: of the disk, shared out by what rows take before encoding
+                 */
                 bytes: number;
             }[];
             /**
@@ -3630,7 +3656,8 @@ export interface operations {
     storageSources: {
         parameters: {
             query?: {
-                /** @description `metric`, or the name of a label such as `job` or `instance` */
+                signal?: "metrics" | "traces" | "logs";
+                /** @description Of metrics `metric`, or the name of a label such as `job` or `instance`; of traces and logs `service` */
                 by?: string;
                 limit?: number;
             };

@@ -9,7 +9,7 @@ import { configQuery } from '@/api/queries'
 import type { ChartSeries } from '@/charts/options'
 import { type ColorScheme, seriesColor, toneColor } from '@/charts/palette'
 import { TimeSeries } from '@/charts/TimeSeries'
-import { SOURCES_BY, type SourcesBy, storageCodec } from '@/features/storage/codec'
+import { SOURCES_BY, type SourcesBy, sourcesOf, storageCodec } from '@/features/storage/codec'
 import { JobsPanel } from '@/features/storage/JobsPanel'
 import {
   bytesPerSample,
@@ -271,13 +271,20 @@ function Sources() {
   const { t, i18n } = useTranslation()
   const lang = i18n.language
   const [state, change] = usePageState(storageCodec)
-  const query = useQuery(storageSourcesQuery(state.by, 25))
+  const query = useQuery(storageSourcesQuery(sourcesOf(state.by), 25))
   const data = query.data
   const top = Math.max(1, ...(data?.sources ?? []).map(s => s.bytes))
+  const metrics = sourcesOf(state.by).signal === 'metrics'
   return (
     <Panel
       title={t('storage.sources')}
-      note={data?.day === undefined ? undefined : t('storage.sourcesNote', { day: data.day })}
+      note={
+        !metrics
+          ? t('storage.servicesNote')
+          : data?.day === undefined
+            ? undefined
+            : t('storage.sourcesNote', { day: data.day })
+      }
       flush
       actions={
         <SegmentedControl
@@ -299,10 +306,10 @@ function Sources() {
           <table className={ui.table} aria-label={t('storage.sources')}>
             <thead>
               <tr>
-                <th>{t(`storage.by_${state.by}`)}</th>
+                <th>{t(metrics ? `storage.by_${state.by}` : 'storage.service')}</th>
                 <th className={ui.right}>{t('status.size')}</th>
                 <th className={ui.right}>{t('cardinality.share')}</th>
-                <th className={ui.right}>{t('cardinality.series')}</th>
+                <th className={ui.right}>{t(metrics ? 'cardinality.series' : 'status.rows')}</th>
               </tr>
             </thead>
             <tbody>
@@ -311,14 +318,14 @@ function Sources() {
                   <td className={classes.sourceName}>
                     <span className={classes.sourceBar} style={{ width: `${(s.bytes / top) * 100}%` }} />
                     <span className="mono" title={s.name}>
-                      {s.name || t('storage.noLabel')}
+                      {s.name || t(metrics ? 'storage.noLabel' : 'storage.noService')}
                     </span>
                   </td>
                   <td className={ui.right}>{formatBytes(s.bytes, lang)}</td>
                   <td className={ui.right}>
                     {data.bytes > 0 ? formatPercent(s.bytes / data.bytes, lang) : '–'}
                   </td>
-                  <td className={ui.right}>{formatShort(s.series, lang)}</td>
+                  <td className={ui.right}>{formatShort((metrics ? s.series : s.rows) ?? 0, lang)}</td>
                 </tr>
               ))}
               {data.other_bytes > 0 && (

@@ -16,6 +16,10 @@ export function TiersPanel({ storage }: { storage: Storage }) {
   const scheme = useScheme()
   const oldest = Math.min(storage.now_ms, ...storage.tiers.flatMap(x => (x.oldest_ms ? [x.oldest_ms] : [])))
   const span = Math.max(1, storage.now_ms - oldest)
+  const days = (n: number) =>
+    n >= 1
+      ? t('storage.days', { count: Math.floor(n) })
+      : t('storage.hours', { count: Math.max(0, Math.floor(n * 24)) })
   const date = (ms: number) => new Intl.DateTimeFormat(lang, { month: 'short', day: 'numeric' }).format(ms)
   return (
     <Panel title={t('storage.tiers')} note={t('storage.tiersNote')} flush>
@@ -29,6 +33,10 @@ export function TiersPanel({ storage }: { storage: Storage }) {
               <th className={ui.right}>{t('storage.points')}</th>
               <th className={ui.right}>{t('storage.perPoint')}</th>
               <th className={ui.right}>{t('storage.parts')}</th>
+              <th title={t('storage.oldestGoesHint')}>{t('storage.oldestGoes')}</th>
+              <th className={ui.right} title={t('storage.reachHint')}>
+                {t('storage.reach')}
+              </th>
               <th className={classes.coverHead}>
                 {t('storage.covers')}{' '}
                 <span>{oldest < storage.now_ms && `${date(oldest)} – ${date(storage.now_ms)}`}</span>
@@ -57,6 +65,12 @@ export function TiersPanel({ storage }: { storage: Storage }) {
                     : t('storage.bytes', { n: formatNumber(x.bytes_per_point, lang) })}
                 </td>
                 <td className={ui.right}>{x.parts}</td>
+                <td style={{ whiteSpace: 'nowrap' }}>
+                  {x.days_left === undefined || x.goes_by === undefined
+                    ? '–'
+                    : t(`storage.goes_${x.goes_by}`, { span: days(x.days_left) })}
+                </td>
+                <td className={ui.right}>{x.reach_days === undefined ? '–' : days(x.reach_days)}</td>
                 <td>
                   <div className={classes.cover}>
                     {x.oldest_ms !== undefined && x.newest_ms !== undefined && (
