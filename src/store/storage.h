@@ -41,7 +41,8 @@ struct storage_victim {
 struct storage_outlook {
     double days_left; /* INFINITY: not in ten years */
     bool by_budget;   /* what takes it: the limit, or the tier's retention */
-    double reach_days; /* of samples, once sizes have settled; INFINITY: they do not in ten years; 0: not known */
+    double
+        reach_days; /* of samples, once sizes have settled; INFINITY: they do not in ten years; 0: not known */
 };
 
 struct storage_report {
