@@ -153,7 +153,9 @@ static const char *skip_blanks(const char *p, const char *end)
 
 static const char *until(const char *p, const char *end, const char *stops)
 {
-    while (p < end && strchr(stops, *p) == NULL) {
+    const size_t n = strlen(stops); /* a zero byte of the input is none of them */
+
+    while (p < end && memchr(stops, *p, n) == NULL) {
         p++;
     }
     return p;
@@ -172,7 +174,7 @@ static bool split_items(struct expo_nhcb *n, struct str series, struct str *ret_
         const char *name_end = *p == '"' ? expo_string_end(p, end) : until(p, end, " \t=,}");
         struct str name;
 
-        if (name_end == NULL) {
+        if (name_end == NULL || name_end == start) {
             return false;
         }
         name = str_of(start, (size_t)(name_end - start));
@@ -306,6 +308,9 @@ int expo_nhcb_flush(struct expo *x, struct err *reterr)
 {
     struct expo_nhcb *n = x->nhcb;
     struct expo_sample before = x->sample;
+    const char *const base = x->base;
+    const char *const line = x->line;
+    const char *const end = x->end;
     int rc;
 
     if (n == NULL || !n->open) {
@@ -323,7 +328,12 @@ int expo_nhcb_flush(struct expo *x, struct err *reterr)
     x->sample.histogram = &n->h;
     x->sample.exemplars = n->exemplars;
     x->sample.exemplars_n = n->exemplars_n;
+    x->base = x->line = n->series.data; /* errors show the text that is parsed */
+    x->end = n->series.data + n->series.n;
     rc = x->h->sample(x->h->arg, x, &x->sample, reterr);
+    x->base = base;
+    x->line = line;
+    x->end = end;
     x->sample = before;
     return rc;
 }

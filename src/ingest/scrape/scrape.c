@@ -6,6 +6,7 @@
 #include "ingest/scrape/scrape.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
@@ -13,8 +14,8 @@
 
 enum {
     DEFAULT_THREADS = 2,
-    DEFAULT_CONNECTIONS = 1000,
-    SYNC_PAUSE_MS = 200, /* between two rounds, so that a burst of changes is one round */
+    DEFAULT_CONNECTIONS = 20000, /* or half of the descriptors */
+    SYNC_PAUSE_MS = 200,         /* between two rounds, so that a burst of changes is one round */
     IDLE_MS = 1000,
 };
 
@@ -329,13 +330,23 @@ static bool start_loops(struct scrape *s)
     return true;
 }
 
+static unsigned default_connections(void)
+{
+    struct rlimit l;
+
+    return getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur / 2 < DEFAULT_CONNECTIONS
+               ? (unsigned)(l.rlim_cur / 2)
+               : DEFAULT_CONNECTIONS;
+}
+
 struct scrape *scrape_new(const struct scrape_opts *opts)
 {
     struct scrape *s = mem_xcalloc(1, sizeof(*s));
 
     s->o = *opts;
     s->o.threads = opts->threads != 0 ? opts->threads : DEFAULT_THREADS;
-    s->o.max_connections = opts->max_connections != 0 ? opts->max_connections : DEFAULT_CONNECTIONS;
+    s->o.max_connections =
+        opts->max_connections != 0 ? opts->max_connections : default_connections();
     s->families = families_new();
     s->tokens = auth_tokens_new();
     s->failures = failure_logs_new();

@@ -622,6 +622,20 @@ static void test_protobuf_native(void **state)
 #define NATIVE_OF(sum, count, rest) \
     sum " native schema=-53 count=" count " zero=0/0 negative=0" rest "\n"
 
+/* Nothing that has no end: a zero byte where a label's name would be. */
+static void test_custom_buckets_zero(void **state)
+{
+    static const char BODY[] = H_TYPE "h_count{\0a=\"1\"} 1\n";
+    struct err e = {0};
+    struct rig r;
+
+    (void)state;
+    assert_int_equal(walk(&r, (struct expo_opts){.format = EXPO_TEXT, .nhcb = true},
+                          str_of(BODY, sizeof(BODY) - 1), &e),
+                     -ERR_INVALID);
+    rig_done(&r);
+}
+
 static void test_custom_buckets(void **state)
 {
     static const struct row ROWS[] = {
@@ -652,6 +666,9 @@ static void test_custom_buckets(void **state)
          NULL},
         {"h_bucket{le=\"+Inf\"} 1\nh_count 1\n", "h_bucket{le=\"+Inf\"} 1\nh_count 1\n", NULL},
         {"# TYPE h summary\nh_sum 1\nh_count 1\n", "family h summary\nh_sum 1\nh_count 1\n", NULL},
+        {H_TYPE "h_count{=\"1\"} 1\n", H_FAMILY,
+         "line 2:9: expected label name or closing brace, got \"=\" while parsing: "
+         "\"h_count{=\\\"1\\\"} 1\""},
         /* UTF-8 names, quotes within values, two families */
         {"# TYPE \"h.x\" histogram\n{\"h.x_bucket\",le=\"+Inf\",\"a b\"=\"}\\\",\"} 1\n"
          "{\"h.x_count\",\"a b\"=\"}\\\",\"} 1\n" H_TYPE "h_count 1\n",
@@ -789,6 +806,7 @@ int main(void)
         cmocka_unit_test(test_protobuf_errors),
         cmocka_unit_test(test_protobuf_native),
         cmocka_unit_test(test_custom_buckets),
+        cmocka_unit_test(test_custom_buckets_zero),
         cmocka_unit_test(test_protobuf_native_floats),
     };
 
