@@ -10,6 +10,7 @@
 
 enum {
     TABLE = 1 << HUFF_MAX_BITS,
+    FEW = 48,     /* symbols read without a table */
     PER_LOAD = 5, /* codes that surely lie in the 57 bits of one unaligned load */
 };
 
@@ -429,6 +430,31 @@ static void fill_table(const uint8_t *len, unsigned symbols, uint16_t *table)
     }
 }
 
+/** Symbols in order of their codes, for when a few are read: filling the table costs more than those. */
+struct code_list {
+    uint16_t count[HUFF_MAX_BITS + 1]; /* codes of every length */
+    uint8_t symbols[HUFF_SYMBOLS];
+};
+
+static void fill_list(const uint8_t *len, unsigned symbols, struct code_list *ret)
+{
+    uint16_t at[HUFF_MAX_BITS + 1] = {0};
+
+    memset(ret->count, 0, sizeof(ret->count));
+    for (unsigned s = 0; s < symbols; s++) {
+        ret->count[len[s]]++;
+    }
+    ret->count[0] = 0;
+    for (unsigned l = 1; l <= HUFF_MAX_BITS; l++) {
+        at[l] = (uint16_t)(at[l - 1] + ret->count[l - 1]);
+    }
+    for (unsigned s = 0; s < symbols; s++) {
+        if (len[s] != 0) {
+            ret->symbols[at[len[s]]++] = (uint8_t)s;
+        }
+    }
+}
+
 /** One stream: where its next code starts. */
 struct stream {
     const uint8_t *p;
@@ -504,10 +530,38 @@ static void decode_one(struct stream *s, const uint8_t *end, const uint16_t *tab
     decode_tail(s, end, table, sym + i, n - i);
 }
 
+/** Bit by bit: a code of a length lies among the consecutive ones of that length, or is longer. */
+static void decode_few(struct stream *s, const uint8_t *end, const struct code_list *list,
+                       uint8_t *sym, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t word = load_careful(s, end);
+        unsigned code = 0;
+        unsigned first = 0;  /* code of this length */
+        unsigned before = 0; /* symbols with shorter ones */
+
+        for (unsigned l = 1; l <= HUFF_MAX_BITS; l++) {
+            unsigned count = list->count[l];
+
+            code = code << 1 | (unsigned)(word & 1);
+            word >>= 1;
+            first <<= 1;
+            if (code - first < count) {
+                sym[i] = list->symbols[before + code - first];
+                s->bit += l;
+                break;
+            }
+            first += count;
+            before += count;
+        }
+    }
+}
+
 int huff_decode(struct bits_reader *r, bool nibbles, uint8_t *sym, size_t n, size_t k)
 {
     uint8_t len[HUFF_SYMBOLS];
     uint16_t table[TABLE];
+    struct code_list list;
     unsigned symbols = 0;
     size_t half = (n + 1) / 2;
     size_t first = k < half ? k : half;
@@ -525,6 +579,11 @@ int huff_decode(struct bits_reader *r, bool nibbles, uint8_t *sym, size_t n, siz
     b = (struct stream){bits_read_bytes(r, bytes[1]), 0};
     if (a.p == NULL || b.p == NULL || r->bad) {
         return -ERR_CORRUPT;
+    }
+    if (k <= FEW && k < half) {
+        fill_list(len, symbols, &list);
+        decode_few(&a, r->end, &list, sym, k);
+        return 0;
     }
     fill_table(len, symbols, table);
     i = decode_pairs(&a, &b, r->end, table, sym, sym + half, k - first);

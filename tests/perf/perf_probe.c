@@ -15,7 +15,14 @@
 #include "store/tsdb/tsdb.h"
 
 /* test_perf.py knows these numbers. */
-enum { SERIES = 256, RATE_SAMPLES = 960, CHUNK = 1440, HEAD_CHUNK = 64, STEP_MS = 15000 };
+enum {
+    SERIES = 256,
+    RATE_SAMPLES = 960,
+    CHUNK = 1440,
+    NEWEST = 20,
+    HEAD_CHUNK = 64,
+    STEP_MS = 15000
+};
 
 static const int64_t T0 = 1700000000000;
 
@@ -123,7 +130,8 @@ static void fill(int64_t *t, double *v, size_t n)
     }
 }
 
-static void decode_columns(size_t times)
+/** `wanted` newest samples of a chunk. */
+static void decode_columns(size_t times, size_t wanted)
 {
     static int64_t t[CHUNK];
     static double v[CHUNK];
@@ -135,10 +143,12 @@ static void decode_columns(size_t times)
     buf_init(&tb, 1 << 20);
     buf_init(&vb, 1 << 20);
     must(chunk_times_encode(t, CHUNK, CHUNK_SMALL, &tb), &e);
-    must(chunk_values_encode(v, CHUNK, CHUNK_SMALL, &vb), &e);
+    must(chunk_values_encode_newest(v, CHUNK, CHUNK_SMALL, &vb), &e);
     for (size_t i = 0; i < times; i++) {
-        must(chunk_times_decode(buf_str(&tb), t, CHUNK), &e);
-        must(chunk_values_decode(buf_str(&vb), v, CHUNK), &e);
+        must(chunk_times_decode_since(buf_str(&tb), T0 + (int64_t)(CHUNK - wanted) * STEP_MS, t,
+                                      CHUNK),
+             &e);
+        must(chunk_values_decode_newest(buf_str(&vb), CHUNK, v, wanted), &e);
     }
 }
 
@@ -154,7 +164,7 @@ static void encode_columns(size_t times)
     for (size_t i = 0; i < times; i++) {
         buf_clear(&b);
         must(chunk_times_encode(t, CHUNK, CHUNK_SMALL, &b), &e);
-        must(chunk_values_encode(v, CHUNK, CHUNK_SMALL, &b), &e);
+        must(chunk_values_encode_newest(v, CHUNK, CHUNK_SMALL, &b), &e);
     }
 }
 
@@ -189,7 +199,9 @@ int main(int argc, char **argv)
     } else if (strcmp(what, "rate") == 0) {
         with_db(rate, times);
     } else if (strcmp(what, "decode-columns") == 0) {
-        decode_columns(times);
+        decode_columns(times, CHUNK);
+    } else if (strcmp(what, "decode-newest") == 0) {
+        decode_columns(times, NEWEST);
     } else if (strcmp(what, "encode-columns") == 0) {
         encode_columns(times);
     } else if (strcmp(what, "encode-chunk") == 0) {
@@ -197,7 +209,9 @@ int main(int argc, char **argv)
     } else if (strcmp(what, "decode-chunk") == 0) {
         head_chunks(times, true);
     } else {
-        fprintf(stderr, "usage: perf_probe append|rate|{encode,decode}-{columns,chunk} TIMES\n");
+        fprintf(
+            stderr,
+            "usage: perf_probe append|rate|decode-newest|{encode,decode}-{columns,chunk} TIMES\n");
         return 2;
     }
     return 0;

@@ -19,6 +19,7 @@ BUDGETS = {
     'decode-chunk': (64, 400, 52),     # reading the head
     'encode-columns': (1440, 10, 280),  # writing a part
     'decode-columns': (1440, 20, 48),  # reading a part
+    'decode-newest': (20, 400, 245),   # the last five minutes of a part's chunk
     'rate': (256 * 960, 1, 143),        # sum(rate(x[5m])) at every fourth sample, decoding included
 }
 
