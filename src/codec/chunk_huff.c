@@ -557,15 +557,23 @@ static void decode_few(struct stream *s, const uint8_t *end, const struct code_l
     }
 }
 
-int huff_decode(struct bits_reader *r, bool nibbles, uint8_t *sym, size_t n, size_t k)
+/** k of n symbols, the first half of the n from stream a. */
+static void decode_both(struct stream *a, struct stream *b, const uint8_t *end,
+                        const uint16_t *table, uint8_t *sym, size_t n, size_t k)
 {
-    uint8_t len[HUFF_SYMBOLS];
-    uint16_t table[TABLE];
-    struct code_list list;
-    unsigned symbols = 0;
     size_t half = (n + 1) / 2;
     size_t first = k < half ? k : half;
     size_t i;
+
+    i = decode_pairs(a, b, end, table, sym, sym + half, k - first);
+    decode_one(a, end, table, sym + i, first - i);
+    decode_one(b, end, table, sym + half + i, k - first - i);
+}
+
+int huff_decode(struct bits_reader *r, bool nibbles, uint8_t *sym, size_t n, size_t k)
+{
+    uint8_t len[HUFF_SYMBOLS];
+    unsigned symbols = 0;
     size_t bytes[2];
     struct stream a;
     struct stream b;
@@ -580,14 +588,18 @@ int huff_decode(struct bits_reader *r, bool nibbles, uint8_t *sym, size_t n, siz
     if (a.p == NULL || b.p == NULL || r->bad) {
         return -ERR_CORRUPT;
     }
-    if (k <= FEW && k < half) {
+    if (k <= FEW && k < (n + 1) / 2) {
+        struct code_list list;
+
         fill_list(len, symbols, &list);
         decode_few(&a, r->end, &list, sym, k);
         return 0;
     }
-    fill_table(len, symbols, table);
-    i = decode_pairs(&a, &b, r->end, table, sym, sym + half, k - first);
-    decode_one(&a, r->end, table, sym + i, first - i);
-    decode_one(&b, r->end, table, sym + half + i, k - first - i);
+    {
+        uint16_t table[TABLE] = {0};
+
+        fill_table(len, symbols, table);
+        decode_both(&a, &b, r->end, table, sym, n, k);
+    }
     return k < n || ((a.bit + 7) / 8 == bytes[0] && (b.bit + 7) / 8 == bytes[1]) ? 0 : -ERR_CORRUPT;
 }

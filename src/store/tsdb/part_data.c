@@ -183,8 +183,8 @@ static int read_chunks(const struct part_cursor *c, int64_t min_ms, int64_t max_
     for (uint32_t i = 0; rc == 0 && i < c->chunks_n; i++) {
         struct chunk_times_info info = {0};
         struct chunk_at at;
-        struct str column;
-        struct str bytes;
+        struct str column = {0};
+        struct str bytes = {0};
 
         if (!part_next_chunk(&w, false, &at) || !part_column(p, at.times, &column) ||
             chunk_times_peek(column, &info) < 0) {
@@ -221,8 +221,8 @@ static int read_newest(const struct part_cursor *c, struct samples *dst, struct 
     struct open_block open = {.number = UINT32_MAX};
     struct chunk_times_info info = {0};
     struct chunk_at at = {0};
-    struct str column;
-    struct str bytes;
+    struct str column = {0};
+    struct str bytes = {0};
     int rc;
 
     for (uint32_t i = 0; i < c->chunks_n; i++) {
@@ -264,7 +264,7 @@ int part_read_blob(const struct part_cursor *c, int (*fn)(void *arg, struct str 
     struct chunk_walk w = part_walk_of(c);
     struct open_block open = {.number = UINT32_MAX};
     struct chunk_at at;
-    struct str bytes;
+    struct str bytes = {0};
     int rc;
 
     if (!c->blob || c->chunks_n != 1 || !part_next_chunk(&w, true, &at)) {
