@@ -12,7 +12,7 @@
 
 enum { HEAP_MAX = 1 << 30 };
 
-struct block_builder *block_builder_new(int level)
+struct block_builder *block_builder_new(int level, bool borrow)
 {
     struct block_builder *b = mem_try_calloc(1, sizeof(*b));
 
@@ -20,8 +20,10 @@ struct block_builder *block_builder_new(int level)
         return NULL;
     }
     b->level = level;
+    b->borrow = borrow;
     b->zstd = ZSTD_createCCtx();
-    buf_init(&b->heap, HEAP_MAX);
+    arena_init(&b->heap, HEAP_MAX);
+    buf_init(&b->tmp, HEAP_MAX);
     buf_init(&b->raw, HEAP_MAX);
     buf_init(&b->dir, HEAP_MAX);
     buf_init(&b->payload, HEAP_MAX);
@@ -38,7 +40,8 @@ void block_builder_free(struct block_builder *b)
         return;
     }
     ZSTD_freeCCtx(b->zstd);
-    buf_done(&b->heap);
+    arena_done(&b->heap);
+    buf_done(&b->tmp);
     buf_done(&b->raw);
     buf_done(&b->dir);
     buf_done(&b->payload);
@@ -77,7 +80,7 @@ size_t block_raw_bytes(const struct block_builder *b)
 
 void block_builder_clear(struct block_builder *b)
 {
-    buf_clear(&b->heap);
+    arena_reset(&b->heap);
     for (size_t i = 0; i < COL_INTS_END; i++) {
         vec_clear(&b->ints[i]);
     }
@@ -103,14 +106,22 @@ void block_builder_clear(struct block_builder *b)
     b->failed = false;
 }
 
-/* Copy bytes into the heap. */
-static struct piece heap_put(struct block_builder *b, struct str s)
+struct str block_builder_keep(struct block_builder *b, struct str s)
 {
-    struct piece p = {.at = b->heap.n, .n = (uint32_t)s.n};
+    struct str kept = s.n != 0 ? arena_str_dup(&b->heap, s) : str_of(NULL, 0);
 
-    buf_add_str(&b->heap, s);
+    if (s.n != 0 && kept.p == NULL) {
+        b->failed = true;
+        return str_of(NULL, 0);
+    }
+    return kept;
+}
+
+/* A text of a row. */
+static struct str row_text(struct block_builder *b, struct str s)
+{
     b->raw_bytes += s.n;
-    return p;
+    return b->borrow ? s : block_builder_keep(b, s);
 }
 
 static void put_int(struct block_builder *b, enum col_id id, int64_t v)
@@ -120,15 +131,19 @@ static void put_int(struct block_builder *b, enum col_id id, int64_t v)
     }
 }
 
-static void put_str(struct block_builder *b, enum col_id id, struct str s)
+static void push_str(struct block_builder *b, enum col_id id, struct str s)
 {
-    struct piece p = s.n != 0 ? heap_put(b, s) : (struct piece){0};
-
-    if (!vec_push(&b->strs[id - COL_TRACE_ID], p)) {
+    if (!vec_push(&b->strs[id - COL_TRACE_ID], s)) {
         b->failed = true;
     }
 }
 
+static void put_str(struct block_builder *b, enum col_id id, struct str s)
+{
+    push_str(b, id, row_text(b, s));
+}
+
+/* Ids lie in the row itself, which goes at once. */
 static void put_id(struct block_builder *b, enum col_id id, const uint8_t *p, size_t n)
 {
     uint8_t any = 0;
@@ -136,19 +151,21 @@ static void put_id(struct block_builder *b, enum col_id id, const uint8_t *p, si
     for (size_t i = 0; i < n; i++) {
         any |= p[i];
     }
-    put_str(b, id, any != 0 ? str_of((const char *)p, n) : str_of(NULL, 0));
+    b->raw_bytes += n;
+    push_str(b, id, any != 0 ? block_builder_keep(b, str_of((const char *)p, n)) : str_of(NULL, 0));
 }
 
-/* A value as a cell: scalars in place, text and structures in the heap. */
+/* A value as a cell: scalars in place, text where it lies, structures encoded. */
 static struct cell make_cell(struct block_builder *b, const struct value *v)
 {
     struct cell c = {.row = (uint32_t)b->rows_n, .type = (uint8_t)v->type};
-    size_t at = b->heap.n;
+    struct str s;
 
     switch (v->type) {
     case VALUE_STR:
-        c.len = (uint32_t)v->u.s.n;
-        c.bits = heap_put(b, v->u.s).at;
+        s = row_text(b, v->u.s);
+        c.len = (uint32_t)s.n;
+        c.bits = (uintptr_t)s.p;
         break;
     case VALUE_BOOL:
         c.bits = v->u.b;
@@ -163,12 +180,14 @@ static struct cell make_cell(struct block_builder *b, const struct value *v)
         b->raw_bytes += 8;
         break;
     default:
-        if (!value_encode(v, &b->heap)) {
-            b->failed = true; /* cannot be: the rows came from the row codec */
+        buf_clear(&b->tmp);
+        if (!value_encode(v, &b->tmp) || b->tmp.failed) {
+            b->failed = true; /* nesting cannot be: the rows came from the row codec */
         }
-        c.bits = at;
-        c.len = (uint32_t)(b->heap.n - at);
-        b->raw_bytes += c.len;
+        s = block_builder_keep(b, buf_str(&b->tmp));
+        c.bits = (uintptr_t)s.p;
+        c.len = (uint32_t)s.n;
+        b->raw_bytes += s.n;
     }
     return c;
 }
@@ -195,11 +214,6 @@ static bool dyn_slots_grow(struct block_builder *b)
     return true;
 }
 
-static struct str heap_str(const struct block_builder *b, struct piece p)
-{
-    return str_of(b->heap.data + p.at, p.n);
-}
-
 static bool dyn_push(struct block_builder *b, struct str name, uint64_t hash)
 {
     size_t cap = b->dyns.cap;
@@ -215,9 +229,9 @@ static bool dyn_push(struct block_builder *b, struct str name, uint64_t hash)
     d = &b->dyns.v[b->dyns.n++];
     vec_clear(&d->cells);
     d->hash = hash;
-    d->name = heap_put(b, name);
+    d->name = row_text(b, name);
     d->last_row = UINT32_MAX;
-    return true;
+    return !b->failed;
 }
 
 /* The column of an attribute; UINT32_MAX when there is no memory. */
@@ -226,7 +240,7 @@ static uint32_t dyn_find(struct block_builder *b, struct str name, uint32_t hint
     uint64_t hash;
     size_t at;
 
-    if (hint < b->dyns.n && str_eq(heap_str(b, b->dyns.v[hint].name), name)) {
+    if (hint < b->dyns.n && str_eq(b->dyns.v[hint].name, name)) {
         return hint;
     }
     if ((b->dyns.n + 1) * 2 > b->dyn_slots_n && !dyn_slots_grow(b)) {
@@ -237,7 +251,7 @@ static uint32_t dyn_find(struct block_builder *b, struct str name, uint32_t hint
     for (; b->dyn_slots[at] != 0; at = (at + 1) & (b->dyn_slots_n - 1)) {
         const struct dyn *d = &b->dyns.v[b->dyn_slots[at] - 1];
 
-        if (d->hash == hash && str_eq(heap_str(b, d->name), name)) {
+        if (d->hash == hash && str_eq(d->name, name)) {
             return b->dyn_slots[at] - 1;
         }
     }
@@ -349,7 +363,7 @@ static int row_end(struct block_builder *b)
         return -ERR_NOMEM;
     }
     b->rows_n++;
-    return buf_status(&b->heap);
+    return 0;
 }
 
 static void put_head(struct block_builder *b, int64_t time_ns, int64_t arrival_ns, uint64_t id,
@@ -363,21 +377,17 @@ static void put_head(struct block_builder *b, int64_t time_ns, int64_t arrival_n
     b->raw_bytes += 48;
 }
 
-static void put_blob(struct block_builder *b, enum col_id id, bool there, size_t at)
+/* What was encoded into b->tmp. */
+static void put_blob(struct block_builder *b, enum col_id id, bool encoded)
 {
-    struct piece p = {.at = at, .n = (uint32_t)(b->heap.n - at)};
-
-    if (!vec_push(&b->strs[id - COL_TRACE_ID], there ? p : (struct piece){0})) {
-        b->failed = true;
-    }
-    b->raw_bytes += there ? p.n : 0;
+    b->failed = b->failed || !encoded || b->tmp.failed;
+    b->raw_bytes += b->tmp.n;
+    push_str(b, id, block_builder_keep(b, buf_str(&b->tmp)));
 }
 
 int block_add_span(struct block_builder *b, const struct span *s, uint64_t id, uint32_t resource,
                    uint32_t scope)
 {
-    size_t at;
-
     put_head(b, s->start_ns, s->arrival_ns, id, resource, scope);
     put_int(b, COL_DURATION, (int64_t)((uint64_t)s->end_ns - (uint64_t)s->start_ns));
     put_int(b, COL_KIND, s->kind);
@@ -392,16 +402,10 @@ int block_add_span(struct block_builder *b, const struct span *s, uint64_t id, u
     put_str(b, COL_NAME, s->name);
     put_str(b, COL_STATUS_MESSAGE, s->status_message);
     put_str(b, COL_TRACE_STATE, s->trace_state);
-    at = b->heap.n;
-    if (s->events_n != 0 && !events_encode(s, &b->heap)) {
-        b->failed = true;
-    }
-    put_blob(b, COL_EVENTS, s->events_n != 0, at);
-    at = b->heap.n;
-    if (s->links_n != 0 && !links_encode(s, &b->heap)) {
-        b->failed = true;
-    }
-    put_blob(b, COL_LINKS, s->links_n != 0, at);
+    buf_clear(&b->tmp);
+    put_blob(b, COL_EVENTS, s->events_n == 0 || events_encode(s, &b->tmp));
+    buf_clear(&b->tmp);
+    put_blob(b, COL_LINKS, s->links_n == 0 || links_encode(s, &b->tmp));
     put_attrs(b, s->attrs);
     return row_end(b);
 }

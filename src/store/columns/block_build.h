@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Rows in, one encoded block out: values are copied into columns as rows come, each column is then encoded
+ * Rows in, one encoded block out: values are gathered in columns as rows come, each column is then encoded
  * the way that is smallest. Reused from block to block. Not thread-safe.
  */
 #ifndef STORE_COLUMNS_BLOCK_BUILD_H
@@ -11,8 +11,10 @@
 
 struct block_builder;
 
-/** @param level  of zstd. @return NULL without memory */
-struct block_builder *block_builder_new(int level);
+/** @param level  of zstd
+ *  @param borrow  texts of rows stay where they are until the block is finished: they are not copied
+ *  @return NULL without memory */
+struct block_builder *block_builder_new(int level, bool borrow);
 void block_builder_free(struct block_builder *b); /* NULL is fine */
 
 /** @return 0, -ERR_NOMEM, -ERR_TOO_LARGE */

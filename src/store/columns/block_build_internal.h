@@ -7,22 +7,17 @@
 
 #include <zstd.h>
 
+#include "base/arena.h"
 #include "base/vec.h"
 #include "store/columns/block_build.h"
 #include "store/columns/block_format.h"
 #include "store/columns/bloom.h"
 #include "store/columns/strs.h"
 
-/** Bytes in the heap. */
-struct piece {
-    uint64_t at;
-    uint32_t n;
-};
-
 /** One value of an attribute. */
 struct cell {
-    uint64_t bits; /* the scalar, or where in the heap */
-    uint32_t len;  /* in the heap */
+    uint64_t bits; /* the scalar, or where the bytes lie */
+    uint32_t len;  /* of the bytes */
     uint32_t row;
     uint8_t type; /* enum value_type */
 };
@@ -30,7 +25,7 @@ struct cell {
 /** An attribute seen in this block. */
 struct dyn {
     uint64_t hash;
-    struct piece name;
+    struct str name;
     VEC(struct cell) cells; /* rows rising */
     uint32_t last_row;
     uint32_t place; /* at the end: column number + 1, SHAPE_REST when it has none */
@@ -46,10 +41,12 @@ struct shape {
 
 struct block_builder {
     int level;
+    bool borrow;
     ZSTD_CCtx *zstd;
-    struct buf heap; /* all strings of the block */
+    struct arena heap; /* strings of the block, where they are not borrowed */
+    struct buf tmp;    /* a value being encoded */
     VEC(int64_t) ints[COL_INTS_END];
-    VEC(struct piece) strs[COL_STRS_END - COL_TRACE_ID];
+    VEC(struct str) strs[COL_STRS_END - COL_TRACE_ID];
     VEC(struct cell) body;
     VEC(struct dyn) dyns; /* entries beyond n keep their cells' memory */
     uint32_t *dyn_slots;
@@ -75,5 +72,12 @@ struct block_builder {
 };
 
 void block_builder_clear(struct block_builder *b);
+/** A copy that stays until the block is finished. */
+struct str block_builder_keep(struct block_builder *b, struct str s);
+
+static inline struct str cell_bytes(const struct cell *c)
+{
+    return str_of((const char *)(uintptr_t)c->bits, c->len);
+}
 
 #endif

@@ -24,7 +24,37 @@ struct col_head {
     int64_t min; /* I64, or bits of doubles */
     int64_t max;
     bool bloom;
+    bool random; /* compression is not even tried */
 };
+
+/* Bytes of a sample that are spread evenly are packed numbers or random: compression would be tried in vain. */
+static bool looks_compressible(struct str raw)
+{
+    enum { SLICES = 16, SLICE = 128 };
+
+    uint16_t count[256] = {0};
+    size_t step = raw.n / SLICES;
+    size_t n = 0;
+    double bits = 0;
+
+    if (raw.n < 2 * SLICES * SLICE) {
+        return true;
+    }
+    for (size_t s = 0; s < SLICES; s++) {
+        const uint8_t *p = (const uint8_t *)raw.p + s * step;
+
+        for (size_t i = 0; i < SLICE; i++) {
+            count[p[i]]++;
+        }
+        n += SLICE;
+    }
+    for (size_t i = 0; i < 256; i++) {
+        if (count[i] != 0) {
+            bits -= (double)count[i] * (double)log2f((float)count[i] / (float)n);
+        }
+    }
+    return bits < 7.5 * (double)n;
+}
 
 /* Append b->raw, compressed if that pays, then the bloom filter; note it in the directory. */
 static void put_column(struct block_builder *b, const struct col_head *h, struct buf *dst)
@@ -34,7 +64,7 @@ static void put_column(struct block_builder *b, const struct col_head *h, struct
     size_t bloom_at;
     size_t stored = 0;
 
-    if (raw_n >= COMPRESS_MIN) {
+    if (raw_n >= COMPRESS_MIN && !h->random && looks_compressible(buf_str(&b->raw))) {
         size_t bound = ZSTD_compressBound(raw_n);
         char *p = buf_reserve(dst, bound);
 
@@ -58,7 +88,7 @@ static void put_column(struct block_builder *b, const struct col_head *h, struct
     }
     wr_varint(&b->dir, h->id);
     if (h->id == COL_ATTR) {
-        wr_str(&b->dir, str_of(b->heap.data + h->dyn->name.at, h->dyn->name.n));
+        wr_str(&b->dir, h->dyn->name);
     }
     buf_add_byte(&b->dir, (char)h->type);
     wr_varint(&b->dir, h->n);
@@ -118,24 +148,30 @@ static void put_core_ints(struct block_builder *b, enum col_id id, struct buf *d
     }
 }
 
-/* b->tmp_strs holds h->n strings. */
-static void put_strs(struct block_builder *b, struct col_head h, bool tokens, struct buf *dst)
+static void put_strs(struct block_builder *b, struct col_head h, const struct str *v, bool tokens,
+                     struct buf *dst)
 {
     int form;
 
     buf_clear(&b->raw);
-    form = strs_encode(&b->enc, b->tmp_strs.v, h.n, &b->raw);
+    form = strs_encode(&b->enc, v, h.n, &b->raw);
     if (form < 0) {
         b->failed = true;
         return;
     }
     if (tokens && form == STRS_FLAT) { /* other forms have their dictionary to look at */
         for (size_t i = 0; i < h.n; i++) {
-            bloom_add_text(&b->bloom, b->tmp_strs.v[i]);
+            bloom_add_text(&b->bloom, v[i]);
         }
         h.bloom = true;
     }
     put_column(b, &h, dst);
+}
+
+/* Ids are drawn at random: nothing finds them shorter. */
+static bool is_random(enum col_id id)
+{
+    return id == COL_TRACE_ID || id == COL_SPAN_ID || id == COL_PARENT_ID;
 }
 
 static bool has_tokens(enum col_id id)
@@ -145,7 +181,7 @@ static bool has_tokens(enum col_id id)
 
 static void put_core_strs(struct block_builder *b, enum col_id id, struct buf *dst)
 {
-    const struct piece *v = b->strs[id - COL_TRACE_ID].v;
+    const struct str *v = b->strs[id - COL_TRACE_ID].v;
     size_t n = b->strs[id - COL_TRACE_ID].n;
     bool empty = true;
 
@@ -155,10 +191,8 @@ static void put_core_strs(struct block_builder *b, enum col_id id, struct buf *d
     if (empty || !room_for(b, n)) {
         return;
     }
-    for (size_t i = 0; i < n; i++) {
-        b->tmp_strs.v[i] = str_of(b->heap.data + v[i].at, v[i].n);
-    }
-    put_strs(b, (struct col_head){.id = id, .type = COLTYPE_STR, .n = n}, has_tokens(id), dst);
+    put_strs(b, (struct col_head){.id = id, .type = COLTYPE_STR, .n = n, .random = is_random(id)},
+             v, has_tokens(id), dst);
 }
 
 static double bits_f64(uint64_t bits)
@@ -215,13 +249,13 @@ static void put_doubles(struct block_builder *b, struct col_head h, const struct
     put_column(b, &h, dst);
 }
 
-static struct value cell_value(const struct block_builder *b, const struct cell *c)
+static struct value cell_value(const struct cell *c)
 {
     struct value v = {.type = (enum value_type)c->type};
 
     switch (v.type) {
     case VALUE_STR:
-        v.u.s = str_of(b->heap.data + c->bits, c->len);
+        v.u.s = cell_bytes(c);
         break;
     case VALUE_BOOL:
         v.u.b = c->bits != 0;
@@ -244,44 +278,31 @@ static bool is_encoded(const struct cell *c)
            c->type == VALUE_MAP;
 }
 
-/* Append the cell's value_encode() form to the heap; where it is. */
-static struct piece encode_cell(struct block_builder *b, const struct cell *c)
+/* The cell's value_encode() form. */
+static struct str encode_cell(struct block_builder *b, const struct cell *c)
 {
-    struct piece p = {.at = c->bits, .n = c->len};
     struct value v;
 
     if (is_encoded(c)) {
-        return p;
+        return cell_bytes(c);
     }
-    /* the text may move while it is being copied: make room first */
-    if (buf_reserve(&b->heap, (size_t)c->len + 32) == NULL) {
-        b->failed = true;
-        return (struct piece){0};
-    }
-    v = cell_value(b, c);
-    p.at = b->heap.n;
-    if (!value_encode(&v, &b->heap)) {
+    v = cell_value(c);
+    buf_clear(&b->tmp);
+    if (!value_encode(&v, &b->tmp) || b->tmp.failed) {
         b->failed = true;
     }
-    p.n = (uint32_t)(b->heap.n - p.at);
-    return p;
+    return block_builder_keep(b, buf_str(&b->tmp));
 }
 
 static void put_mixed(struct block_builder *b, struct col_head h, const struct cell *cells,
                       struct buf *dst)
 {
-    for (size_t i = 0; i < h.n && !b->failed; i++) { /* first all, since the heap may move */
-        struct piece p = encode_cell(b, &cells[i]);
-
-        b->tmp_ints.v[i] = (int64_t)p.at;
-        b->tmp_scratch.v[i] = (int64_t)p.n;
-    }
     for (size_t i = 0; i < h.n && !b->failed; i++) {
-        b->tmp_strs.v[i] = str_of(b->heap.data + b->tmp_ints.v[i], (size_t)b->tmp_scratch.v[i]);
+        b->tmp_strs.v[i] = encode_cell(b, &cells[i]);
     }
     if (!b->failed) {
         h.type = COLTYPE_MIXED;
-        put_strs(b, h, false, dst);
+        put_strs(b, h, b->tmp_strs.v, false, dst);
     }
 }
 
@@ -304,10 +325,10 @@ static void put_cells(struct block_builder *b, struct col_head h, const struct c
     switch (cells[0].type) {
     case VALUE_STR:
         for (size_t i = 0; i < h.n; i++) {
-            b->tmp_strs.v[i] = str_of(b->heap.data + cells[i].bits, cells[i].len);
+            b->tmp_strs.v[i] = cell_bytes(&cells[i]);
         }
         h.type = COLTYPE_STR;
-        put_strs(b, h, true, dst);
+        put_strs(b, h, b->tmp_strs.v, true, dst);
         break;
     case VALUE_F64:
         h.type = COLTYPE_F64;
@@ -340,11 +361,10 @@ static bool choose_columns(struct block_builder *b)
     return rest;
 }
 
-/* The attributes of one row that have no column: (name, value)* in the row's order, into the heap. */
-static struct piece rest_of_row(struct block_builder *b, const struct shape *s)
+/* The attributes of one row that have no column: (name, value)* in the row's order. */
+static struct str rest_of_row(struct block_builder *b, const struct shape *s)
 {
-    struct piece p = {.at = b->heap.n};
-
+    buf_clear(&b->tmp);
     for (uint32_t i = 0; i < s->n; i++) {
         struct dyn *d = &b->dyns.v[b->shape_items.v[s->at + i]];
         const struct cell *c;
@@ -353,44 +373,33 @@ static struct piece rest_of_row(struct block_builder *b, const struct shape *s)
             continue;
         }
         c = &d->cells.v[d->cursor++];
-        if (buf_reserve(&b->heap, (size_t)d->name.n + c->len + 64) == NULL) {
-            b->failed = true; /* with the room made, nothing below moves the heap */
-            return p;
-        }
-        wr_str(&b->heap, str_of(b->heap.data + d->name.at, d->name.n));
+        wr_str(&b->tmp, d->name);
         if (is_encoded(c)) {
-            buf_add(&b->heap, b->heap.data + c->bits, c->len);
+            buf_add_str(&b->tmp, cell_bytes(c));
         } else {
-            struct value v = cell_value(b, c);
+            struct value v = cell_value(c);
 
-            b->failed = !value_encode(&v, &b->heap) || b->failed;
+            b->failed = !value_encode(&v, &b->tmp) || b->failed;
         }
         bloom_add(&b->bloom, d->hash);
     }
-    p.n = (uint32_t)(b->heap.n - p.at);
-    return p;
+    b->failed = b->failed || b->tmp.failed;
+    return block_builder_keep(b, buf_str(&b->tmp));
 }
 
 static void put_rest(struct block_builder *b, struct buf *dst)
 {
     const struct col_head h = {.id = COL_REST, .type = COLTYPE_STR, .n = b->rows_n, .bloom = true};
 
-    for (size_t row = 0; row < b->rows_n && !b->failed; row++) {
-        struct piece p = rest_of_row(b, &b->shapes.v[b->ints[COL_SHAPE].v[row]]);
-
-        if (!vec_push(&b->strs[COL_REST - COL_TRACE_ID], p)) {
-            b->failed = true;
-        }
-    }
-    if (b->failed || !room_for(b, b->rows_n)) {
+    if (!room_for(b, b->rows_n)) {
         return;
     }
-    for (size_t i = 0; i < b->rows_n; i++) {
-        struct piece p = b->strs[COL_REST - COL_TRACE_ID].v[i];
-
-        b->tmp_strs.v[i] = str_of(b->heap.data + p.at, p.n);
+    for (size_t row = 0; row < b->rows_n && !b->failed; row++) {
+        b->tmp_strs.v[row] = rest_of_row(b, &b->shapes.v[b->ints[COL_SHAPE].v[row]]);
     }
-    put_strs(b, h, false, dst);
+    if (!b->failed) {
+        put_strs(b, h, b->tmp_strs.v, false, dst);
+    }
 }
 
 /* A shape in terms of columns, in the arena. */
@@ -520,7 +529,6 @@ int64_t block_finish(struct block_builder *b, struct buf *dst)
     buf_add_str(dst, buf_str(&b->payload));
     buf_done(&head);
     rc = buf_status(&b->payload);
-    rc = rc < 0 ? rc : buf_status(&b->heap);
     rc = rc < 0 ? rc : buf_status(&b->dir);
     rc = rc < 0 ? rc : buf_status(dst);
     rc = rc == 0 && b->failed ? -ERR_NOMEM : rc;

@@ -5,6 +5,8 @@
  */
 #include "store/columns/bloom.h"
 
+#include <math.h>
+
 #include "store/columns/text.h"
 
 enum { LANES = 8 };
@@ -24,44 +26,78 @@ static void lanes_of(uint64_t hash, uint32_t lanes[LANES])
     }
 }
 
-void bloom_add(struct bloom_builder *b, uint64_t hash)
+static bool recent_ready(struct bloom_builder *b)
+{
+    if (UNLIKELY(b->recent == NULL)) {
+        b->recent = mem_try_calloc(BLOOM_RECENT, sizeof(*b->recent));
+    }
+    b->failed = b->failed || b->recent == NULL;
+    return !b->failed;
+}
+
+/* Append to the list, which has room, unless it came a moment ago. */
+static ALWAYS_INLINE void take(struct bloom_builder *b, uint64_t hash)
 {
     size_t at;
 
     hash = hash != 0 ? hash : 1; /* zero marks an empty place */
     at = (size_t)(hash >> 52);
-    if (UNLIKELY(b->recent == NULL)) {
-        b->recent = mem_try_calloc(BLOOM_RECENT, sizeof(*b->recent));
-        if (b->recent == NULL) {
-            b->failed = true;
-            return;
-        }
-    }
-    if (b->recent[at] == hash) {
-        return;
-    }
-    b->recent[at] = hash;
-    if (!vec_push(&b->list, hash)) {
-        b->failed = true;
+    if (b->recent[at] != hash) {
+        b->recent[at] = hash;
+        b->list.v[b->list.n++] = hash;
     }
 }
 
-static void add_token(void *arg, struct str token, uint64_t hash)
+void bloom_add(struct bloom_builder *b, uint64_t hash)
 {
-    (void)token;
-    bloom_add(arg, hash);
+    if (!recent_ready(b) || !vec_reserve(&b->list, 1)) {
+        b->failed = true;
+        return;
+    }
+    take(b, hash);
 }
 
 void bloom_add_text(struct bloom_builder *b, struct str text)
 {
-    text_each_token(text, add_token, b);
+    uint64_t *hashes;
+    size_t n;
+
+    if (!recent_ready(b) || !vec_reserve(&b->list, text.n / 2 + 1)) {
+        b->failed = true;
+        return;
+    }
+    hashes = b->list.v + b->list.n; /* what is taken moves down over them */
+    n = text_token_hashes(text, hashes);
+    for (size_t i = 0; i < n; i++) {
+        take(b, hashes[i]);
+    }
+}
+
+/* Distinct hashes of the list, about: linear counting (Whang et al. 1990). */
+static size_t count_distinct(const struct bloom_builder *b)
+{
+    enum { BITS = 1 << 16 };
+
+    uint64_t seen[BITS / 64] = {0};
+    size_t zeros = BITS;
+    double estimate;
+
+    for (size_t i = 0; i < b->list.n; i++) {
+        seen[b->list.v[i] >> 54] |= (uint64_t)1 << (b->list.v[i] >> 48 & 63);
+    }
+    for (size_t i = 0; i < BITS / 64; i++) {
+        zeros -= (size_t)__builtin_popcountll(seen[i]);
+    }
+    estimate = zeros != 0 ? (double)BITS * log((double)BITS / (double)zeros) : (double)b->list.n;
+    return estimate < (double)b->list.n ? (size_t)estimate + 1 : b->list.n;
 }
 
 size_t bloom_finish(struct bloom_builder *b, struct buf *dst)
 {
-    size_t blocks = (b->list.n * BLOOM_BITS_PER_HASH + BLOOM_BLOCK * 8 - 1) / (BLOOM_BLOCK * 8);
-    size_t bytes = blocks * BLOOM_BLOCK;
     bool ok = b->list.n != 0 && !b->failed;
+    size_t hashes = ok ? count_distinct(b) : 0;
+    size_t blocks = (hashes * BLOOM_BITS_PER_HASH + BLOOM_BLOCK * 8 - 1) / (BLOOM_BLOCK * 8);
+    size_t bytes = blocks * BLOOM_BLOCK;
     char *p = ok ? buf_reserve(dst, bytes) : NULL;
 
     if (p != NULL) {

@@ -107,6 +107,8 @@ struct check_report;
 /** Say whether the manifest of a directory nobody has open is whole; a missing one says nothing. */
 NODISCARD int manifest_check(const char *dir, enum columns_kind kind,
                              const struct check_report *report, struct err *reterr);
+/** Is the text a whole manifest of a store of that kind? Its parts are counted. */
+NODISCARD bool manifest_is_whole(enum columns_kind kind, struct str text, size_t *ret_parts);
 /** Read the manifest, open its parts, remove leftovers. @return 0; -ERR_CORRUPT names the file */
 NODISCARD int columns_load_parts(struct columns *c, struct err *reterr);
 

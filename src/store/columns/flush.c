@@ -7,9 +7,11 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "io/vfs.h"
 #include "store/columns/columns_internal.h"
+#include "store/columns/order.h"
 #include "store/columns/part.h"
 #include "store/columns/part_write.h"
 #include "store/columns/scan_internal.h"
@@ -20,13 +22,11 @@ enum {
     FLUSH_ARENA = 1 << 30,
 };
 
-struct flush_row {
-    int64_t time_ns;
+/* Rows of one day and stream lie together. */
+struct flush_group {
     uint64_t stream;
-    uint64_t id;
-    uint32_t chunk;
-    uint32_t at;
-    uint32_t day; /* of time_ns, worked out once: sorting asks for it often */
+    uint32_t day;
+    uint32_t number; /* in order, once all are known */
 };
 
 struct flush {
@@ -36,7 +36,16 @@ struct flush {
     const struct mem_chunk **chunks;
     struct batch *open; /* per chunk; rows_n == 0 until opened */
     size_t chunks_n;
-    VEC(struct flush_row) rows;
+    VEC(struct order_row) rows;
+    struct order_row *sorted; /* rows.v or scratch */
+    struct order_row *scratch;
+    VEC(struct flush_group) groups;
+    uint32_t *slots; /* index of a group + 1 by hash; power of two */
+    size_t slots_n;
+    uint32_t last_group; /* of the row before */
+    uint32_t last_day;
+    int64_t day_from_ns; /* of last_day, and its end */
+    int64_t day_to_ns;
     VEC(struct part *) parts;
     struct arena tables; /* of open batches */
     struct arena row;
@@ -51,23 +60,6 @@ struct flush {
     struct err *reterr;
 };
 
-static int compare_rows(const void *pa, const void *pb)
-{
-    const struct flush_row *a = pa;
-    const struct flush_row *b = pb;
-
-    if (a->day != b->day) {
-        return a->day < b->day ? -1 : 1;
-    }
-    if (a->stream != b->stream) {
-        return a->stream < b->stream ? -1 : 1;
-    }
-    if (a->time_ns != b->time_ns) {
-        return a->time_ns < b->time_ns ? -1 : 1;
-    }
-    return (a->id > b->id) - (a->id < b->id);
-}
-
 static int no_memory(struct flush *f)
 {
     return err_set(f->reterr, ERR_NOMEM, "no memory to flush %s", f->c->opts.dir);
@@ -78,6 +70,69 @@ struct list_arg {
     uint32_t chunk;
 };
 
+static bool groups_grow(struct flush *f)
+{
+    size_t n = f->slots_n != 0 ? f->slots_n * 2 : 1024;
+    uint32_t *slots = mem_try_calloc(n, sizeof(*slots));
+
+    if (slots == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < f->groups.n; i++) {
+        size_t at = hash_u64(f->groups.v[i].stream ^ f->groups.v[i].day) & (n - 1);
+
+        while (slots[at] != 0) {
+            at = (at + 1) & (n - 1);
+        }
+        slots[at] = (uint32_t)i + 1;
+    }
+    mem_free(f->slots);
+    f->slots = slots;
+    f->slots_n = n;
+    return true;
+}
+
+/* Index of the group. @return false without memory */
+static bool find_group(struct flush *f, uint32_t day, uint64_t stream, uint32_t *ret)
+{
+    struct flush_group g = {.stream = stream, .day = day};
+    size_t at;
+
+    if (f->last_group < f->groups.n && f->groups.v[f->last_group].stream == stream &&
+        f->groups.v[f->last_group].day == day) {
+        *ret = f->last_group;
+        return true;
+    }
+    if ((f->groups.n + 1) * 2 > f->slots_n && !groups_grow(f)) {
+        return false;
+    }
+    at = hash_u64(stream ^ day) & (f->slots_n - 1);
+    while (f->slots[at] != 0 && !(f->groups.v[f->slots[at] - 1].stream == stream &&
+                                  f->groups.v[f->slots[at] - 1].day == day)) {
+        at = (at + 1) & (f->slots_n - 1);
+    }
+    if (f->slots[at] == 0) {
+        if (!vec_push(&f->groups, g)) {
+            return false;
+        }
+        f->slots[at] = (uint32_t)f->groups.n;
+    }
+    *ret = f->last_group = f->slots[at] - 1;
+    return true;
+}
+
+static uint32_t row_day(struct flush *f, int64_t time_ns)
+{
+    const int64_t day_ns = 86400LL * 1000000000;
+
+    if (f->last_day == 0 || time_ns < f->day_from_ns || time_ns >= f->day_to_ns) {
+        f->last_day = day_of_ns(time_ns);
+        f->day_from_ns = time_ns - time_ns % day_ns; /* times before 1970 are not taken */
+        f->day_to_ns = f->day_from_ns + day_ns;
+    }
+    return f->last_day;
+}
+
 static int list_row(void *arg, const struct batch *b, struct str row, uint32_t at, int64_t time_ns,
                     uint64_t id)
 {
@@ -85,14 +140,54 @@ static int list_row(void *arg, const struct batch *b, struct str row, uint32_t a
     size_t resource = 0;
     size_t scope;
     int rc = rowcodec_row_tables(b, row, &resource, &scope);
-    struct flush_row r = {
-        .time_ns = time_ns, .id = id, .chunk = l->chunk, .at = at, .day = day_of_ns(time_ns)};
+    struct order_row r = {.time_ns = time_ns, .id = id, .chunk = l->chunk, .at = at};
 
     if (rc < 0) {
         return rc;
     }
-    r.stream = b->streams[resource];
+    if (!find_group(l->f, row_day(l->f, time_ns), b->streams[resource], &r.group)) {
+        return -ERR_NOMEM;
+    }
     return vec_push(&l->f->rows, r) ? 0 : -ERR_NOMEM;
+}
+
+static int compare_groups(const void *pa, const void *pb)
+{
+    const struct flush_group *a = pa;
+    const struct flush_group *b = pb;
+
+    if (a->day != b->day) {
+        return a->day < b->day ? -1 : 1;
+    }
+    return (a->stream > b->stream) - (a->stream < b->stream);
+}
+
+/* Rows by (day, stream, time, id). Groups are left in their order. */
+static bool sort_rows(struct flush *f)
+{
+    size_t n = f->groups.n;
+    uint32_t *renumber = mem_try_calloc(n + 1, sizeof(*renumber));
+    uint32_t *starts = mem_try_calloc(n + 1, sizeof(*starts));
+    bool ok;
+
+    f->scratch = mem_try_calloc(f->rows.n + 1, sizeof(*f->scratch));
+    ok = renumber != NULL && starts != NULL && f->scratch != NULL;
+    if (ok) {
+        for (size_t i = 0; i < n; i++) {
+            f->groups.v[i].number = (uint32_t)i;
+        }
+        qsort(f->groups.v, n, sizeof(*f->groups.v), compare_groups);
+        for (size_t i = 0; i < n; i++) {
+            renumber[f->groups.v[i].number] = (uint32_t)i;
+        }
+        for (size_t i = 0; i < f->rows.n; i++) {
+            f->rows.v[i].group = renumber[f->rows.v[i].group];
+        }
+        f->sorted = order_rows(f->rows.v, f->scratch, f->rows.n, starts, n);
+    }
+    mem_free(renumber);
+    mem_free(starts);
+    return ok;
 }
 
 /* Sort order of all rows, without decoding them. */
@@ -108,10 +203,7 @@ static int list_rows(struct flush *f)
             return rc == -ERR_NOMEM ? no_memory(f) : rc;
         }
     }
-    if (f->rows.n != 0) {
-        qsort(f->rows.v, f->rows.n, sizeof(*f->rows.v), compare_rows);
-    }
-    return 0;
+    return f->rows.n == 0 || sort_rows(f) ? 0 : no_memory(f);
 }
 
 static int finish_part(struct flush *f)
@@ -149,12 +241,13 @@ static int begin_part(struct flush *f, uint32_t day)
     f->last_resource = NULL;
     f->last_scope = NULL;
     part_path(f->c, day, f->seq, path, sizeof(path));
-    return part_writer_open(f->c->opts.vfs, path, f->c->opts.kind, FLUSH_LEVEL, &f->writer,
-                            f->reterr);
+    return part_writer_open(f->c->opts.vfs, path, f->c->opts.kind,
+                            (struct part_writer_opts){.level = FLUSH_LEVEL, .borrow = true},
+                            &f->writer, f->reterr);
 }
 
 /* The row's batch: large ones stay open, small ones are opened into the row's arena. */
-static int row_batch(struct flush *f, const struct flush_row *r, struct batch *ret)
+static int row_batch(struct flush *f, const struct order_row *r, struct batch *ret)
 {
     const struct mem_chunk *chunk = f->chunks[r->chunk];
     struct batch *b = &f->open[r->chunk];
@@ -192,7 +285,7 @@ static int row_tables(struct flush *f, const struct batch *b, struct str row)
     return rc;
 }
 
-static int write_row(struct flush *f, const struct flush_row *r)
+static int write_row(struct flush *f, const struct order_row *r)
 {
     struct any_row any;
     struct batch b;
@@ -210,23 +303,24 @@ static int write_row(struct flush *f, const struct flush_row *r)
         return rc;
     }
     return f->c->opts.kind == COLUMNS_SPANS
-               ? part_writer_span(f->writer, &any.span, r->id, r->stream, f->resource, f->scope,
-                                  f->reterr)
-               : part_writer_log(f->writer, &any.log, r->id, r->stream, f->resource, f->scope,
-                                 f->reterr);
+               ? part_writer_span(f->writer, &any.span, r->id, f->groups.v[r->group].stream,
+                                  f->resource, f->scope, f->reterr)
+               : part_writer_log(f->writer, &any.log, r->id, f->groups.v[r->group].stream,
+                                 f->resource, f->scope, f->reterr);
 }
 
 static int write_rows(struct flush *f)
 {
     for (size_t i = 0; i < f->rows.n; i++) {
-        uint32_t day = f->rows.v[i].day;
+        const struct order_row *r = &f->sorted[i];
+        uint32_t day = f->groups.v[r->group].day;
         int rc = 0;
 
         if (f->writer == NULL || day != f->day) {
             rc = finish_part(f);
             rc = rc < 0 ? rc : begin_part(f, day);
         }
-        rc = rc < 0 ? rc : write_row(f, &f->rows.v[i]);
+        rc = rc < 0 ? rc : write_row(f, r);
         if (rc < 0) {
             return rc == -ERR_NOMEM ? no_memory(f) : rc;
         }
@@ -298,6 +392,9 @@ static void flush_done(struct flush *f)
     mem_free(f->chunks);
     mem_free(f->open);
     vec_done(&f->rows);
+    vec_done(&f->groups);
+    mem_free(f->scratch);
+    mem_free(f->slots);
     vec_done(&f->parts);
     arena_done(&f->tables);
     arena_done(&f->row);

@@ -194,11 +194,22 @@ static int manifest_read(struct columns *c, struct manifest *m, struct err *rete
     return rc;
 }
 
+bool manifest_is_whole(enum columns_kind kind, struct str text, size_t *ret_parts)
+{
+    const struct columns c = {.opts = {.kind = kind}};
+    struct manifest m = {0};
+    bool whole = manifest_parse(&c, text, &m);
+
+    *ret_parts = m.parts.n;
+    vec_done(&m.parts);
+    return whole;
+}
+
 int manifest_check(const char *dir, enum columns_kind kind, const struct check_report *report,
                    struct err *reterr)
 {
     const struct columns c = {.opts = {.dir = dir, .kind = kind}};
-    struct manifest m = {0};
+    size_t parts = 0;
     char path[PATH_LEN];
     char *text = NULL;
     size_t n = 0;
@@ -214,13 +225,12 @@ int manifest_check(const char *dir, enum columns_kind kind, const struct check_r
         return rc;
     }
     if (rc == 0) {
-        bool whole = manifest_parse(&c, str_of(text, n), &m);
+        bool whole = manifest_is_whole(kind, str_of(text, n), &parts);
 
         check_say(report, whole ? CHECK_WHOLE : CHECK_DAMAGED, path,
                   whole ? "" : "not the list of parts of this store; restore it from a backup", n,
-                  m.parts.n);
+                  parts);
     }
-    vec_done(&m.parts);
     mem_free(text);
     return 0;
 }

@@ -414,7 +414,8 @@ static int write_part(struct merge *m, struct part **parts, size_t n, uint64_t *
     int rc;
 
     part_path(c, day, seq, path, sizeof(path));
-    rc = part_writer_open(c->opts.vfs, path, c->opts.kind, MERGE_LEVEL, &m->writer, m->reterr);
+    rc = part_writer_open(c->opts.vfs, path, c->opts.kind,
+                          (struct part_writer_opts){.level = MERGE_LEVEL}, &m->writer, m->reterr);
     rc = rc < 0 ? rc : merge_begin(m, parts, n);
     rc = rc < 0 ? rc : merge_rows(m);
     rc = rc < 0 ? rc : copy_traces(m);

@@ -19,6 +19,7 @@
 #include "store/columns/block_build.h"
 #include "store/columns/block_format.h"
 #include "store/columns/ints.h"
+#include "store/columns/order.h"
 #include "store/columns/part_format.h"
 
 enum { PATH_MAX_LEN = 4096, WRITE_AT = 1 << 20, TABLE_MAX = 1 << 30 };
@@ -28,11 +29,6 @@ struct table {
     struct map index; /* encoding -> number + 1 */
     struct buf bytes; /* n × (u32 length, bytes) */
     uint32_t n;
-};
-
-struct trace_entry {
-    uint64_t fingerprint;
-    uint32_t block;
 };
 
 struct part_writer {
@@ -45,8 +41,8 @@ struct part_writer {
     struct buf out; /* blocks not yet written */
     uint64_t data_bytes;
     VEC(struct block_entry) blocks;
-    VEC(struct trace_entry) traces;
-    size_t traces_cut; /* those from here on are of the block being built */
+    VEC(struct order_pair) traces; /* fingerprint, block */
+    size_t traces_cut;             /* those from here on are of the block being built */
     struct table resources;
     struct table scopes;
     struct arena keys; /* of the tables */
@@ -98,8 +94,8 @@ static int open_file(struct part_writer *w, const char *name, struct err *reterr
     return fd >= 0 ? fd : err_set_errno(reterr, -fd, "cannot create %s", path);
 }
 
-int part_writer_open(const struct vfs *vfs, const char *dir, enum columns_kind kind, int level,
-                     struct part_writer **ret, struct err *reterr)
+int part_writer_open(const struct vfs *vfs, const char *dir, enum columns_kind kind,
+                     struct part_writer_opts opts, struct part_writer **ret, struct err *reterr)
 {
     struct part_writer *w = mem_try_calloc(1, sizeof(*w));
     int rc;
@@ -112,7 +108,7 @@ int part_writer_open(const struct vfs *vfs, const char *dir, enum columns_kind k
     w->fd = -1;
     w->min_ns = INT64_MAX;
     w->max_ns = INT64_MIN;
-    w->builder = block_builder_new(level);
+    w->builder = block_builder_new(opts.level, opts.borrow);
     buf_init(&w->out, TABLE_MAX);
     buf_init(&w->resources.bytes, TABLE_MAX);
     buf_init(&w->scopes.bytes, TABLE_MAX);
@@ -214,7 +210,7 @@ static int cut_block(struct part_writer *w, struct err *reterr)
                        w->dir, err_text((int)dir));
     }
     for (; w->traces_cut < w->traces.n; w->traces_cut++) {
-        w->traces.v[w->traces_cut].block = (uint32_t)w->blocks.n;
+        w->traces.v[w->traces_cut].value = (uint32_t)w->blocks.n;
     }
     return keep_block(w, at, (size_t)dir, w->cur, reterr);
 }
@@ -252,12 +248,11 @@ static int row_begin(struct part_writer *w, int64_t time_ns, uint64_t stream, ui
         any |= trace[i];
     }
     if (any != 0) {
-        struct trace_entry e = {trace_fingerprint(trace),
-                                0}; /* the block's number when it is cut */
-        const struct trace_entry *last =
+        struct order_pair e = {trace_fingerprint(trace), 0}; /* the block's number when it is cut */
+        const struct order_pair *last =
             w->traces.n != w->traces_cut ? &w->traces.v[w->traces.n - 1] : NULL;
 
-        if ((last == NULL || last->fingerprint != e.fingerprint) && !vec_push(&w->traces, e)) {
+        if ((last == NULL || last->key != e.key) && !vec_push(&w->traces, e)) {
             return err_set(reterr, ERR_NOMEM, "no memory for the trace index of %s", w->dir);
         }
     }
@@ -319,7 +314,7 @@ static int copy_trace(void *arg, uint64_t fingerprint, uint32_t block)
     if (t->copied[block] == 0) {
         return 0;
     }
-    return vec_push(&t->w->traces, (struct trace_entry){fingerprint, t->copied[block] - 1})
+    return vec_push(&t->w->traces, (struct order_pair){fingerprint, t->copied[block] - 1})
                ? 0
                : -ERR_NOMEM;
 }
@@ -338,31 +333,26 @@ int part_writer_copy_traces(struct part_writer *w, const struct part *p, const u
                : rc;
 }
 
-static int compare_traces(const void *pa, const void *pb)
+/* @return false without memory */
+static bool sort_traces(struct part_writer *w)
 {
-    const struct trace_entry *a = pa;
-    const struct trace_entry *b = pb;
-
-    if (a->fingerprint != b->fingerprint) {
-        return a->fingerprint < b->fingerprint ? -1 : 1;
-    }
-    return (a->block > b->block) - (a->block < b->block);
-}
-
-static void sort_traces(struct part_writer *w)
-{
-    struct trace_entry *v = w->traces.v;
+    struct order_pair *scratch = mem_try_calloc(w->traces.n + 1, sizeof(*scratch));
+    const struct order_pair *sorted;
     size_t n = 0;
 
-    if (w->traces.n != 0) {
-        qsort(v, w->traces.n, sizeof(*v), compare_traces);
+    if (scratch == NULL) {
+        return false;
     }
-    for (size_t i = 0; i < w->traces.n; i++) {
-        if (n == 0 || v[n - 1].fingerprint != v[i].fingerprint || v[n - 1].block != v[i].block) {
-            v[n++] = v[i];
+    sorted = order_pairs(w->traces.v, scratch, w->traces.n);
+    for (size_t i = 0; i < w->traces.n; i++) { /* in place: `sorted` may be the list itself */
+        if (n == 0 || w->traces.v[n - 1].key != sorted[i].key ||
+            w->traces.v[n - 1].value != sorted[i].value) {
+            w->traces.v[n++] = sorted[i];
         }
     }
     w->traces.n = n;
+    mem_free(scratch);
+    return true;
 }
 
 /* The `traces` file in one buffer. */
@@ -372,7 +362,11 @@ static void build_traces(struct part_writer *w, struct buf *dst)
     size_t pages_at = sizeof(h);
     struct trace_page *page;
 
-    sort_traces(w);
+    if (!sort_traces(w)) {
+        dst->failed = true;
+        dst->nomem = true;
+        return;
+    }
     h.entries_n = w->traces.n;
     h.pages_n = (uint32_t)((w->traces.n + TRACE_PAGE - 1) / TRACE_PAGE);
     if (buf_reserve(dst, sizeof(h) + h.pages_n * sizeof(*page)) == NULL) {
@@ -381,19 +375,19 @@ static void build_traces(struct part_writer *w, struct buf *dst)
     memset(dst->data, 0, sizeof(h) + h.pages_n * sizeof(*page));
     dst->n = sizeof(h) + h.pages_n * sizeof(*page);
     for (uint32_t p = 0; p < h.pages_n && !dst->failed; p++) {
-        const struct trace_entry *v = w->traces.v + (size_t)p * TRACE_PAGE;
+        const struct order_pair *v = w->traces.v + (size_t)p * TRACE_PAGE;
         size_t n = w->traces.n - (size_t)p * TRACE_PAGE;
         int64_t ints[TRACE_PAGE];
         int64_t scratch[TRACE_PAGE];
-        struct trace_page e = {.first = v[0].fingerprint, .offset = dst->n};
+        struct trace_page e = {.first = v[0].key, .offset = dst->n};
 
         n = n < TRACE_PAGE ? n : TRACE_PAGE;
         for (size_t i = 0; i < n; i++) {
-            ints[i] = (int64_t)v[i].fingerprint;
+            ints[i] = (int64_t)v[i].key;
         }
         ints_encode(ints, n, scratch, dst);
         for (size_t i = 0; i < n; i++) {
-            ints[i] = v[i].block;
+            ints[i] = v[i].value;
         }
         ints_encode(ints, n, scratch, dst);
         if (!dst->failed) {

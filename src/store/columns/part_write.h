@@ -11,10 +11,15 @@
 
 struct part_writer;
 
-/** @param dir  of the finished part; written as dir.tmp until columns_part_writer_finish()
- *  @param level  of zstd */
+struct part_writer_opts {
+    int level;   /* of zstd */
+    bool borrow; /* texts of rows stay where they are until the writer has finished */
+};
+
+/** @param dir  of the finished part; written as dir.tmp until columns_part_writer_finish() */
 NODISCARD int part_writer_open(const struct vfs *vfs, const char *dir, enum columns_kind kind,
-                               int level, struct part_writer **ret, struct err *reterr);
+                               struct part_writer_opts opts, struct part_writer **ret,
+                               struct err *reterr);
 /** Index in the part's table of a resource or scope, by its encoding. */
 NODISCARD int part_writer_resource(struct part_writer *w, struct str encoded, uint32_t *ret,
                                    struct err *reterr);

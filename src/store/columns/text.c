@@ -48,7 +48,7 @@ bool text_next_token(struct str *rest, struct str *ret_token)
 }
 
 /* Multiply and fold to 64 bits. */
-static uint64_t mix(uint64_t a, uint64_t b)
+static ALWAYS_INLINE uint64_t mix(uint64_t a, uint64_t b)
 {
     __extension__ typedef unsigned __int128 wide;
     wide r = (wide)a * b;
@@ -57,7 +57,7 @@ static uint64_t mix(uint64_t a, uint64_t b)
 }
 
 /* Upper-case ASCII letters of eight bytes to lower case. */
-static uint64_t lower8(uint64_t x)
+static ALWAYS_INLINE uint64_t lower8(uint64_t x)
 {
     const uint64_t ones = 0x0101010101010101u;
     uint64_t heptets = x & (0x7f * ones);
@@ -69,13 +69,13 @@ static uint64_t lower8(uint64_t x)
 }
 
 /* Up to 16 bytes, zero-filled, into the hash. */
-static uint64_t hash16(uint64_t h, uint64_t a, uint64_t b)
+static ALWAYS_INLINE uint64_t hash16(uint64_t h, uint64_t a, uint64_t b)
 {
     return mix(lower8(a) ^ h ^ 0x2d358dccaa6c78a5u, lower8(b) ^ 0x8bb84b93962eacc9u);
 }
 
 /* The n low bytes. */
-static uint64_t low_bytes(uint64_t x, size_t n)
+static ALWAYS_INLINE uint64_t low_bytes(uint64_t x, size_t n)
 {
     return n >= 8 ? x : x & (((uint64_t)1 << (n * 8)) - 1);
 }
@@ -89,7 +89,7 @@ static uint64_t hash_tail(uint64_t h, const char *p, size_t n)
 }
 
 /* `room`: bytes that may be read from the token's start, at least its length. */
-static uint64_t token_hash(struct str token, size_t room)
+static ALWAYS_INLINE uint64_t token_hash(struct str token, size_t room)
 {
     uint64_t h = token.n * 0x9e3779b97f4a7c15u;
     uint64_t w[2];
@@ -117,7 +117,7 @@ uint64_t text_token_hash(struct str token)
 #ifdef __SSE2__
 
 /* Which of 16 bytes belong to tokens. */
-static uint64_t token_mask16(const char *p)
+static ALWAYS_INLINE uint64_t token_mask16(const char *p)
 {
     __m128i v = _mm_loadu_si128((const void *)p);
     __m128i low = _mm_or_si128(v, _mm_set1_epi8(0x20));
@@ -130,7 +130,7 @@ static uint64_t token_mask16(const char *p)
     return (uint64_t)(unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(alpha, digit), other));
 }
 
-static uint64_t token_mask64(const char *p)
+static ALWAYS_INLINE uint64_t token_mask64(const char *p)
 {
     return token_mask16(p) | token_mask16(p + 16) << 16 | token_mask16(p + 32) << 32 |
            token_mask16(p + 48) << 48;
@@ -138,7 +138,7 @@ static uint64_t token_mask64(const char *p)
 
 #else
 
-static uint64_t token_mask64(const char *p)
+static ALWAYS_INLINE uint64_t token_mask64(const char *p)
 {
     uint64_t m = 0;
 
@@ -150,8 +150,10 @@ static uint64_t token_mask64(const char *p)
 
 #endif
 
-void text_each_token(struct str text, void (*fn)(void *arg, struct str token, uint64_t hash),
-                     void *arg)
+/* Called with constant functions only, which are then part of the loop. */
+static ALWAYS_INLINE void each_token(struct str text,
+                                     void (*fn)(void *arg, struct str token, size_t room),
+                                     void *arg)
 {
     uint64_t before = 0; /* was the last byte of the window before in a token */
     size_t start = 0;
@@ -176,15 +178,49 @@ void text_each_token(struct str text, void (*fn)(void *arg, struct str token, ui
             if ((m >> (at - base) & 1) != 0) {
                 start = at;
             } else {
-                fn(arg, str_of(text.p + start, at - start),
-                   token_hash(str_of(text.p + start, at - start), text.n - start));
+                fn(arg, str_of(text.p + start, at - start), text.n - start);
             }
         }
         before = m >> 63;
         if (base + n == text.n && n == 64 && before != 0) {
-            fn(arg, str_drop(text, start), token_hash(str_drop(text, start), text.n - start));
+            fn(arg, str_drop(text, start), text.n - start);
         }
     }
+}
+
+struct each {
+    void (*fn)(void *arg, struct str token, uint64_t hash);
+    void *arg;
+};
+
+static void give_token(void *arg, struct str token, size_t room)
+{
+    const struct each *e = arg;
+
+    e->fn(e->arg, token, token_hash(token, room));
+}
+
+void text_each_token(struct str text, void (*fn)(void *arg, struct str token, uint64_t hash),
+                     void *arg)
+{
+    struct each e = {fn, arg};
+
+    each_token(text, give_token, &e);
+}
+
+static ALWAYS_INLINE void put_hash(void *arg, struct str token, size_t room)
+{
+    uint64_t **dst = arg;
+
+    *(*dst)++ = token_hash(token, room);
+}
+
+size_t text_token_hashes(struct str text, uint64_t *dst)
+{
+    uint64_t *end = dst;
+
+    each_token(text, put_hash, &end);
+    return (size_t)(end - dst);
 }
 
 static bool same_nocase(const uint8_t *a, const uint8_t *b, size_t n)

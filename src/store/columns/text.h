@@ -18,6 +18,8 @@ bool text_next_token(struct str *rest, struct str *ret_token);
 /** Every token and its hash, in order. */
 void text_each_token(struct str text, void (*fn)(void *arg, struct str token, uint64_t hash),
                      void *arg);
+/** Only the hashes. @param dst  room for text.n / 2 + 1 @return how many */
+size_t text_token_hashes(struct str text, uint64_t *dst);
 /** Hash of a token, the same for every letter case. */
 uint64_t text_token_hash(struct str token);
 /** Substring, ASCII case-insensitive; an empty needle is in everything. */

@@ -35,7 +35,8 @@ static struct part *part_of(enum columns_kind kind)
         abort();
     }
     snprintf(path, sizeof(path), "%s/p", dir);
-    if (part_writer_open(vfs_real(), path, kind, 1, &w, NULL) < 0 ||
+    if (part_writer_open(vfs_real(), path, kind, (struct part_writer_opts){.level = 1}, &w, NULL) <
+            0 ||
         part_writer_resource(w, STR("\0\0\0"), &index, NULL) < 0 ||
         part_writer_scope(w, STR("\0\0\0\0\0"), &index, NULL) < 0 ||
         (kind == COLUMNS_SPANS ? part_writer_span(w, &span, 1, 1, 0, 0, NULL)

@@ -19,7 +19,7 @@ static int decode(void *arg, const struct batch *b, struct str row, uint32_t at,
     (void)id;
     arena_reset(a);
     if (b->info.kind == COLUMNS_SPANS) {
-        ignore_result(rowcodec_row_trace(row, &trace), "only that it is safe");
+        ignore_result(rowcodec_row_trace(row, b->info.kind, &trace), "only that it is safe");
         return rowcodec_span(b, row, a, &span);
     }
     return rowcodec_log(b, row, a, &log);

@@ -8,6 +8,7 @@
 
 #include "io/vfs.h"
 #include "store/columns/block_build.h"
+#include "store/columns/part_write.h"
 #include "store/columns/rowcodec.h"
 #include "store/columns/tests/gen.h"
 
@@ -25,13 +26,67 @@ static void save(const char *dir, const char *target, int n, struct str content)
     }
 }
 
+/* A file of a part with the byte that names it in front. */
+static void save_file(const char *dir, const char *part, const char *name, int which)
+{
+    char path[4096];
+    char *text;
+    size_t n;
+    struct buf b;
+
+    snprintf(path, sizeof(path), "%s/%s", part, name);
+    buf_init(&b, 1 << 20);
+    buf_add_byte(&b, (char)which);
+    if (vfs_read_file(vfs_real(), path, 1 << 20, &text, &n, NULL) < 0) {
+        abort();
+    }
+    buf_add(&b, text, n);
+    save(dir, "fuzz_columns_part", which, buf_str(&b));
+    mem_free(text);
+    buf_done(&b);
+}
+
+static void part_seeds(const char *dir)
+{
+    char *tmp = gen_tmpdir();
+    struct part_writer *w;
+    char part[512];
+    uint32_t index;
+    uint64_t bytes;
+    struct gen g;
+
+    gen_init(&g, 9, 1000, 1000);
+    snprintf(part, sizeof(part), "%s/part", tmp);
+    if (part_writer_open(vfs_real(), part, COLUMNS_SPANS, (struct part_writer_opts){.level = 1}, &w,
+                         NULL) < 0 ||
+        part_writer_resource(w, STR("\0\0\0"), &index, NULL) < 0 ||
+        part_writer_scope(w, STR("\0\0\0\0\0"), &index, NULL) < 0) {
+        abort();
+    }
+    for (uint64_t i = 0; i < 300; i++) {
+        struct span s;
+
+        gen_span(&g, &s);
+        if (part_writer_span(w, &s, i, 1, 0, 0, NULL) < 0) {
+            abort();
+        }
+    }
+    if (columns_part_writer_finish(w, &bytes, NULL) < 0) {
+        abort();
+    }
+    save_file(dir, part, "index", 0);
+    save_file(dir, part, "traces", 1);
+    gen_done(&g);
+    gen_rmdir(tmp);
+}
+
 int main(int argc, char **argv)
 {
     const struct row_limits all = {INT64_MIN, INT64_MAX};
 
     for (int i = 0; argc == 2 && i < 6; i++) {
         size_t n = (size_t)1 << (2 * (i / 2));
-        struct block_builder *bb = block_builder_new(1);
+        struct block_builder *bb = block_builder_new(1, false);
         struct columns_commit commit;
         struct gen g;
         struct buf b;
@@ -69,6 +124,9 @@ int main(int argc, char **argv)
         buf_done(&b);
         block_builder_free(bb);
         gen_done(&g);
+    }
+    if (argc == 2) {
+        part_seeds(argv[1]);
     }
     return argc == 2 ? 0 : 2;
 }
