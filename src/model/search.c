@@ -98,12 +98,27 @@ static void take_char(struct walk *w)
     plain_char(w, n);
 }
 
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
 /* Behind "\x", "\p": a class or a character in braces or of a fixed length. */
-static void skip_argument(struct walk *w, size_t fixed)
+static void skip_argument(struct walk *w, size_t fixed, bool (*fits)(char c))
 {
     int64_t end =
         w->i < w->p.n && w->p.p[w->i] == '{' ? str_find_byte(str_drop(w->p, w->i), '}') : -1;
 
+    for (size_t k = 0; k < fixed && end < 0; k++) { /* fewer mean something else */
+        char c = w->i + k < w->p.n ? w->p.p[w->i + k] : '\0';
+
+        w->lost = w->lost || !fits(c);
+    }
     w->i += end >= 0 ? (size_t)end + 1 : fixed;
     w->lost = w->lost || w->i > w->p.n;
 }
@@ -121,9 +136,9 @@ static void take_escape(struct walk *w)
     special(w);
     w->i += 2;
     if (c == 'x') {
-        skip_argument(w, 2);
+        skip_argument(w, 2, is_hex);
     } else if (c == 'p' || c == 'P') {
-        skip_argument(w, 1);
+        skip_argument(w, 1, is_letter);
     } else if (c == '\0' || strchr("dDwWsSbBAzantrfv", c) == NULL) {
         w->lost = true; /* \Q..\E, octal numbers and what else there may be */
     }

@@ -55,7 +55,8 @@ static void make_part(void)
     uint64_t bytes;
     uint32_t index;
 
-    snprintf(real.dir, sizeof(real.dir), "/tmp/fuzz-part-%d", (int)getpid());
+    snprintf(real.dir, sizeof(real.dir), "%s/fuzz-part-%d",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", (int)getpid());
     buf_init(&b, 1 << 16);
     if (!resource_encode(&resource, &b) ||
         part_writer_open(vfs_real(), real.dir, COLUMNS_SPANS, (struct part_writer_opts){.level = 1},
