@@ -295,6 +295,8 @@ static void set_backend(struct server *s)
                                   .remote = s->remote,
                                   .scrape = s->scrape,
                                   .rules = s->rules,
+                                  .sink = &s->sink,
+                                  .query_budget = &s->queries,
                                   .reload = reload_for_api,
                                   .reload_arg = s,
                                   .push = s->push,

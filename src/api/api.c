@@ -51,6 +51,7 @@ void api_routes(struct api *a, struct http_server *s)
     tempo_metrics_routes(a, s);
     logs_routes(a, s);
     tail_routes(a, s);
+    loki_routes(a, s);
     hosts_routes(a, s);
     services_routes(a, s);
     session_routes(a, s);

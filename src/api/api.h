@@ -66,6 +66,8 @@ struct api_backend {
     struct ha *ha;         /* NULL: no deduplication of replicas */
     struct scrape *scrape; /* NULL: nothing is scraped */
     struct rules *rules;
+    struct sink *sink;           /* for doors that keep nothing between requests */
+    struct budget *query_budget; /* memory of queries; may be NULL */
     /** Read the settings and the files they name again; for POST /-/reload. Thread-safe. */
     int (*reload)(void *arg, struct err *reterr);
     void *reload_arg;

@@ -69,6 +69,7 @@ void prom_admin_routes(struct api *a, struct http_server *s);    /* prom_admin.c
 void cardinality_routes(struct api *a, struct http_server *s);   /* cardinality.c */
 void traces_routes(struct api *a, struct http_server *s);        /* traces.c */
 void logs_routes(struct api *a, struct http_server *s);          /* logs.c */
+void loki_routes(struct api *a, struct http_server *s);          /* loki_*.c */
 void tail_routes(struct api *a, struct http_server *s);          /* tail.c */
 void hosts_routes(struct api *a, struct http_server *s);         /* hosts.c */
 void services_routes(struct api *a, struct http_server *s);      /* services.c */

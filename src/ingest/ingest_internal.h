@@ -20,7 +20,7 @@ enum ingest_signal { INGEST_METRICS, INGEST_TRACES, INGEST_LOGS, INGEST_SIGNAL_C
     X(REJECT_TOO_OLD, "too_old", "mtl")                    \
     X(REJECT_TOO_NEW, "too_new", "mtl")                    \
     X(REJECT_NAME, "invalid_name", "m")                    \
-    X(REJECT_LABELS, "invalid_labels", "m")                \
+    X(REJECT_LABELS, "invalid_labels", "ml")               \
     X(REJECT_POINT, "invalid_point", "m")                  \
     X(REJECT_SERIES_LIMIT, "series_limit", "m")            \
     X(REJECT_SERIES_GONE, "series_gone", "m")              \
@@ -69,6 +69,9 @@ void ingest_count_altered(struct ingest_stats *s, enum ingest_signal signal,
 /** Newest time a request carried (INT64_MIN: none), for lag and newest timestamp. */
 void ingest_note_newest(struct ingest_stats *s, enum ingest_signal signal, int64_t newest_ns,
                         int64_t arrival_ns);
+
+/** Severity number of a name seen in the wild ("warn", "SEVERE"), the lowest of its range; 0: unknown. */
+uint8_t ingest_severity(struct str text);
 
 struct err;
 

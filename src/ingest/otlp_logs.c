@@ -7,7 +7,7 @@
 #include "ingest/otlp_internal.h"
 
 /* Names seen in the wild, to the lowest number of their range (OpenTelemetry log data model, appendix B). */
-static uint8_t severity_of_text(struct str text)
+uint8_t ingest_severity(struct str text)
 {
     static const struct {
         struct str name;
@@ -143,7 +143,7 @@ static int decode_log(struct otlp_ctx *c, struct pb msg, struct log_record *l, s
         l->time_ns = l->observed_ns != 0 ? l->observed_ns : l->arrival_ns;
     }
     if (l->severity == 0 && l->severity_text.n != 0) {
-        l->severity = severity_of_text(l->severity_text);
+        l->severity = ingest_severity(l->severity_text);
     }
     set_ids(c, &r, l);
     if (r.attrs_n != 0) {

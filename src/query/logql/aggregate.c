@@ -92,17 +92,17 @@ static int fold(struct eval *e, const struct expr *x, const struct matrix *in, s
 
     for (size_t i = 0; i < in->n; i++) {
         struct labels ls;
-        struct matrix_series *s;
+        struct lq_matrix_series *s;
         struct group *g;
-        int rc = group_labels(e, &x->by, in->v[i].labels, str_of("", 0), &ls);
+        int rc = lq_group_labels(e, &x->by, in->v[i].labels, str_of("", 0), &ls);
 
-        s = rc < 0 ? NULL : matrix_series(e, ret, ls);
+        s = rc < 0 ? NULL : lq_matrix_series(e, ret, ls);
         if (s == NULL) {
             return -e->reterr->code;
         }
         g = group_at(e, &groups, &cap, (size_t)(s - ret->v));
         if (g == NULL) {
-            return eval_no_memory(e);
+            return lq_eval_no_memory(e);
         }
         for (size_t k = 0; k < e->steps; k++) {
             if (in->v[i].has[k]) {
@@ -158,9 +158,9 @@ static int rising(const void *a, const void *b)
 static int reorder(struct eval *e, const struct matrix *in, const struct ranked *order, size_t n,
                    struct matrix *ret)
 {
-    *ret = (struct matrix){.v = arena_array(e->a, struct matrix_series, n + 1)};
+    *ret = (struct matrix){.v = arena_array(e->a, struct lq_matrix_series, n + 1)};
     if (ret->v == NULL) {
-        return eval_no_memory(e);
+        return lq_eval_no_memory(e);
     }
     for (size_t i = 0; i < n; i++) {
         ret->v[ret->n++] = in->v[order[i].index];
@@ -177,16 +177,16 @@ static int top(struct eval *e, const struct expr *x, const struct matrix *in, st
     size_t chosen = 0;
 
     if (ranks == NULL || groups == NULL) {
-        return eval_no_memory(e);
+        return lq_eval_no_memory(e);
     }
     for (size_t i = 0; i < in->n; i++) {
         struct labels ls;
-        int rc = group_labels(e, &x->by, in->v[i].labels, str_of("", 0), &ls);
+        int rc = lq_group_labels(e, &x->by, in->v[i].labels, str_of("", 0), &ls);
 
         if (rc < 0) {
             return rc;
         }
-        groups[i] = labels_key(ls);
+        groups[i] = lq_labels_key(ls);
     }
     for (size_t k = 0; k < e->steps; k++) {
         double taken = 0;
@@ -228,7 +228,7 @@ static int sort(struct eval *e, const struct expr *x, const struct matrix *in, s
     struct ranked *ranks = arena_array(e->a, struct ranked, in->n + 1);
 
     if (ranks == NULL) {
-        return eval_no_memory(e);
+        return lq_eval_no_memory(e);
     }
     for (size_t i = 0; i < in->n; i++) {
         ranks[i] = (struct ranked){in->v[i].v[0], i, 0};
@@ -257,12 +257,12 @@ static bool reaches_rows(const struct expr *x)
     }
 }
 
-int eval_aggregate(struct eval *e, const struct expr *x, struct matrix *ret)
+int lq_eval_aggregate(struct eval *e, const struct expr *x, struct matrix *ret)
 {
     static const struct grouping NOTHING = {.given = true};
     struct matrix in;
-    int rc = reaches_rows(x) ? eval_range(e, x->left, x->by.given ? &x->by : &NOTHING, &in)
-                             : eval_expr(e, x->left, &in);
+    int rc = reaches_rows(x) ? lq_eval_range(e, x->left, x->by.given ? &x->by : &NOTHING, &in)
+                             : lq_eval_expr(e, x->left, &in);
 
     *ret = (struct matrix){0};
     if (rc < 0) {

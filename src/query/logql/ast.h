@@ -252,8 +252,8 @@ struct logql_query {
     struct row *tail_row; /* logql_tail() */
 };
 
-const char *range_op_name(enum range_op op);
-const char *vector_op_name(enum vector_op op);
-const char *binary_op_name(enum binary_op op);
+const char *lq_range_op_name(enum range_op op);
+const char *lq_vector_op_name(enum vector_op op);
+const char *lq_binary_op_name(enum binary_op op);
 
 #endif

@@ -71,7 +71,7 @@ static int with_scalar(struct eval *e, const struct expr *x, const struct matrix
     *ret = *vector;
     ret->scalar = l->scalar && r->scalar;
     for (size_t i = 0; i < vector->n; i++) {
-        struct matrix_series *s = &vector->v[i];
+        struct lq_matrix_series *s = &vector->v[i];
 
         for (size_t k = 0; k < e->steps; k++) {
             double a = l->scalar ? l->v[0].v[k] : s->v[k];
@@ -101,12 +101,12 @@ static int signatures_init(struct eval *e, struct signatures *s, size_t most)
     s->v = arena_array(e->a, struct labels, most + 1);
     s->keys = arena_array(e->a, uint64_t, most + 1);
     s->slots = arena_calloc(e->a, s->slots_n, sizeof(*s->slots));
-    return s->v == NULL || s->keys == NULL || s->slots == NULL ? eval_no_memory(e) : 0;
+    return s->v == NULL || s->keys == NULL || s->slots == NULL ? lq_eval_no_memory(e) : 0;
 }
 
 static size_t signature(struct signatures *s, struct labels ls)
 {
-    uint64_t key = labels_key(ls);
+    uint64_t key = lq_labels_key(ls);
     size_t at = key & (s->slots_n - 1);
 
     while (s->slots[at] != 0) {
@@ -129,7 +129,7 @@ static int match_labels(struct eval *e, const struct expr *x, struct labels ls, 
     const struct grouping g = {
         .given = true, .without = !x->on, .names = x->match_names, .n = x->match_n};
 
-    return group_labels(e, &g, ls, str_of("", 0), ret);
+    return lq_group_labels(e, &g, ls, str_of("", 0), ret);
 }
 
 /* Both sides of an operator. */
@@ -146,10 +146,10 @@ static int sides_make(struct eval *e, const struct expr *x, const struct matrix 
     s->left = arena_array(e->a, size_t, l->n + 1);
     s->right = arena_array(e->a, size_t, r->n + 1);
     if (rc < 0 || s->left == NULL || s->right == NULL) {
-        return rc < 0 ? rc : eval_no_memory(e);
+        return rc < 0 ? rc : lq_eval_no_memory(e);
     }
     for (size_t i = 0; rc == 0 && i < l->n + r->n; i++) {
-        const struct matrix_series *in = i < l->n ? &l->v[i] : &r->v[i - l->n];
+        const struct lq_matrix_series *in = i < l->n ? &l->v[i] : &r->v[i - l->n];
         struct labels ls;
 
         rc = match_labels(e, x, in->labels, &ls);
@@ -173,9 +173,9 @@ static int set_operation(struct eval *e, const struct expr *x, const struct matr
         return rc;
     }
     there = arena_calloc(e->a, s.sigs.n + 1, sizeof(*there));
-    ret->v = arena_array(e->a, struct matrix_series, l->n + r->n + 1);
+    ret->v = arena_array(e->a, struct lq_matrix_series, l->n + r->n + 1);
     if (there == NULL || ret->v == NULL) {
-        return eval_no_memory(e);
+        return lq_eval_no_memory(e);
     }
     for (size_t k = 0; k < e->steps; k++) {
         const struct matrix *other = x->op == BIN_OR ? l : r;
@@ -203,8 +203,8 @@ static int set_operation(struct eval *e, const struct expr *x, const struct matr
 
 /* ---- vector with vector ---- */
 
-static int result_labels(struct eval *e, const struct expr *x, const struct matrix_series *many,
-                         const struct matrix_series *one, struct labels *ret)
+static int result_labels(struct eval *e, const struct expr *x, const struct lq_matrix_series *many,
+                         const struct lq_matrix_series *one, struct labels *ret)
 {
     struct label *v;
     size_t n = 0;
@@ -214,7 +214,7 @@ static int result_labels(struct eval *e, const struct expr *x, const struct matr
     }
     v = arena_array(e->a, struct label, many->labels.n + x->include_n + 1);
     if (v == NULL) {
-        return eval_no_memory(e);
+        return lq_eval_no_memory(e);
     }
     for (size_t i = 0; i < many->labels.n; i++) {
         bool replaced = false;
@@ -280,10 +280,10 @@ static int pair_step(struct eval *e, struct pairing *p, size_t k, struct matrix 
         }
     }
     for (size_t i = 0; i < p->many->n; i++) {
-        const struct matrix_series *many = &p->many->v[i];
+        const struct lq_matrix_series *many = &p->many->v[i];
         size_t at = p->found[p->many_sig[i]];
-        const struct matrix_series *one;
-        struct matrix_series *s;
+        const struct lq_matrix_series *one;
+        struct lq_matrix_series *s;
         double v;
 
         if (!many->has[k] || at == 0) {
@@ -304,7 +304,7 @@ static int pair_step(struct eval *e, struct pairing *p, size_t k, struct matrix 
             struct labels ls;
             int rc = result_labels(e, p->x, many, one, &ls);
 
-            s = rc < 0 ? NULL : matrix_series(e, ret, ls);
+            s = rc < 0 ? NULL : lq_matrix_series(e, ret, ls);
             if (s == NULL) {
                 return -e->reterr->code;
             }
@@ -342,7 +342,7 @@ static int vectors(struct eval *e, const struct expr *x, const struct matrix *l,
     p.out = arena_calloc(e->a, p.many->n + 1, sizeof(*p.out));
     p.partner = arena_calloc(e->a, p.many->n + 1, sizeof(*p.partner));
     if (p.found == NULL || p.used == NULL || p.out == NULL || p.partner == NULL) {
-        return eval_no_memory(e);
+        return lq_eval_no_memory(e);
     }
     for (size_t k = 0; rc == 0 && k < e->steps; k++) {
         rc = k % 64 == 0 ? cancel_check(e->ask->cancel) : 0;
@@ -351,14 +351,14 @@ static int vectors(struct eval *e, const struct expr *x, const struct matrix *l,
     return rc;
 }
 
-int eval_binary(struct eval *e, const struct expr *x, struct matrix *ret)
+int lq_eval_binary(struct eval *e, const struct expr *x, struct matrix *ret)
 {
     struct matrix l;
     struct matrix r;
-    int rc = eval_expr(e, x->left, &l);
+    int rc = lq_eval_expr(e, x->left, &l);
 
     *ret = (struct matrix){0};
-    rc = rc < 0 ? rc : eval_expr(e, x->right, &r);
+    rc = rc < 0 ? rc : lq_eval_expr(e, x->right, &r);
     if (rc < 0) {
         return rc;
     }

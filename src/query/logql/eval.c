@@ -17,7 +17,7 @@ void logql_limits_default(struct logql_limits *l)
                                .max_row_bytes = 64 << 20};
 }
 
-int eval_charge(struct eval *e, size_t bytes)
+int lq_eval_charge(struct eval *e, size_t bytes)
 {
     struct logql_result *r = e->result;
 
@@ -37,13 +37,13 @@ int eval_charge(struct eval *e, size_t bytes)
     return 0;
 }
 
-void eval_uncharge(struct eval *e, size_t bytes)
+void lq_eval_uncharge(struct eval *e, size_t bytes)
 {
     e->result->charged -= (int64_t)bytes;
     budget_give(e->ask->budget, (int64_t)bytes);
 }
 
-int eval_no_memory(struct eval *e)
+int lq_eval_no_memory(struct eval *e)
 {
     return err_set(e->reterr, ERR_LIMIT,
                    "the query needs more than %zu bytes of memory; select fewer streams, a shorter "
@@ -53,7 +53,7 @@ int eval_no_memory(struct eval *e)
 
 /* ---- matrices ---- */
 
-uint64_t labels_key(struct labels ls)
+uint64_t lq_labels_key(struct labels ls)
 {
     uint64_t key = ls.n;
 
@@ -88,7 +88,7 @@ static bool grow_slots(struct eval *e, struct matrix *m)
 static bool grow_series(struct eval *e, struct matrix *m)
 {
     size_t cap = m->cap != 0 ? 2 * m->cap : 16;
-    struct matrix_series *v = arena_array(e->a, struct matrix_series, cap);
+    struct lq_matrix_series *v = arena_array(e->a, struct lq_matrix_series, cap);
 
     if (v == NULL) {
         return false;
@@ -101,14 +101,14 @@ static bool grow_series(struct eval *e, struct matrix *m)
     return true;
 }
 
-struct matrix_series *matrix_series(struct eval *e, struct matrix *m, struct labels ls)
+struct lq_matrix_series *lq_matrix_series(struct eval *e, struct matrix *m, struct labels ls)
 {
-    uint64_t key = labels_key(ls);
-    struct matrix_series *s;
+    uint64_t key = lq_labels_key(ls);
+    struct lq_matrix_series *s;
     size_t at;
 
     if (m->n * 2 >= m->slots_n && !grow_slots(e, m)) {
-        eval_no_memory(e);
+        lq_eval_no_memory(e);
         return NULL;
     }
     at = key & (m->slots_n - 1);
@@ -128,15 +128,15 @@ struct matrix_series *matrix_series(struct eval *e, struct matrix *m, struct lab
         return NULL;
     }
     if (m->n == m->cap && !grow_series(e, m)) {
-        eval_no_memory(e);
+        lq_eval_no_memory(e);
         return NULL;
     }
     s = &m->v[m->n];
-    *s = (struct matrix_series){.key = key};
+    *s = (struct lq_matrix_series){.key = key};
     s->v = arena_calloc(e->a, e->steps, sizeof(*s->v));
     s->has = arena_calloc(e->a, e->steps, sizeof(*s->has));
     if (s->v == NULL || s->has == NULL || labels_dup(ls, e->a, &s->labels) < 0) {
-        eval_no_memory(e);
+        lq_eval_no_memory(e);
         return NULL;
     }
     m->n++;
@@ -154,14 +154,14 @@ static bool is_named(const struct grouping *g, struct str name)
     return false;
 }
 
-int group_labels(struct eval *e, const struct grouping *g, struct labels ls, struct str drop,
-                 struct labels *ret)
+int lq_group_labels(struct eval *e, const struct grouping *g, struct labels ls, struct str drop,
+                    struct labels *ret)
 {
     struct label *v = arena_array(e->a, struct label, ls.n + 1);
     size_t n = 0;
 
     if (v == NULL) {
-        return eval_no_memory(e);
+        return lq_eval_no_memory(e);
     }
     for (size_t i = 0; i < ls.n; i++) {
         bool keep = g->given ? is_named(g, ls.v[i].name) != g->without : false;
@@ -178,10 +178,10 @@ int group_labels(struct eval *e, const struct grouping *g, struct labels ls, str
 
 static int eval_number(struct eval *e, const struct expr *x, bool scalar, struct matrix *ret)
 {
-    struct matrix_series *s;
+    struct lq_matrix_series *s;
 
     *ret = (struct matrix){0};
-    s = matrix_series(e, ret, (struct labels){0});
+    s = lq_matrix_series(e, ret, (struct labels){0});
     if (s == NULL) {
         return -e->reterr->code;
     }
@@ -193,7 +193,7 @@ static int eval_number(struct eval *e, const struct expr *x, bool scalar, struct
     return 0;
 }
 
-static int replace_label(struct eval *e, const struct expr *x, const struct matrix_series *from,
+static int replace_label(struct eval *e, const struct expr *x, const struct lq_matrix_series *from,
                          struct labels *ret)
 {
     struct buf b CLEANUP(buf_done) = {0};
@@ -211,7 +211,7 @@ static int replace_label(struct eval *e, const struct expr *x, const struct matr
     v = arena_array(e->a, struct label, from->labels.n + 1);
     value = arena_str_dup(e->a, buf_str(&b));
     if (v == NULL || value.p == NULL || b.failed) {
-        return eval_no_memory(e);
+        return lq_eval_no_memory(e);
     }
     for (size_t i = 0; i < from->labels.n; i++) {
         if (!str_eq(from->labels.v[i].name, x->dst)) {
@@ -227,15 +227,15 @@ static int replace_label(struct eval *e, const struct expr *x, const struct matr
 static int eval_label_replace(struct eval *e, const struct expr *x, struct matrix *ret)
 {
     struct matrix in;
-    int rc = eval_expr(e, x->left, &in);
+    int rc = lq_eval_expr(e, x->left, &in);
 
     *ret = (struct matrix){0};
     for (size_t i = 0; rc == 0 && i < in.n; i++) {
-        struct matrix_series *s = NULL;
+        struct lq_matrix_series *s = NULL;
         struct labels ls;
 
         rc = replace_label(e, x, &in.v[i], &ls);
-        s = rc < 0 ? NULL : matrix_series(e, ret, ls);
+        s = rc < 0 ? NULL : lq_matrix_series(e, ret, ls);
         if (rc == 0 && s == NULL) {
             rc = -e->reterr->code;
         }
@@ -249,7 +249,7 @@ static int eval_label_replace(struct eval *e, const struct expr *x, struct matri
     return rc;
 }
 
-int eval_expr(struct eval *e, const struct expr *x, struct matrix *ret)
+int lq_eval_expr(struct eval *e, const struct expr *x, struct matrix *ret)
 {
     int rc = cancel_check(e->ask->cancel);
 
@@ -258,11 +258,11 @@ int eval_expr(struct eval *e, const struct expr *x, struct matrix *ret)
     }
     switch (x->type) {
     case EXPR_RANGE:
-        return eval_range(e, x, NULL, ret);
+        return lq_eval_range(e, x, NULL, ret);
     case EXPR_AGGREGATE:
-        return eval_aggregate(e, x, ret);
+        return lq_eval_aggregate(e, x, ret);
     case EXPR_BINARY:
-        return eval_binary(e, x, ret);
+        return lq_eval_binary(e, x, ret);
     case EXPR_NUMBER:
         return eval_number(e, x, true, ret);
     case EXPR_VECTOR:
@@ -276,7 +276,7 @@ int eval_expr(struct eval *e, const struct expr *x, struct matrix *ret)
 
 /* ---- results ---- */
 
-static int series_out(struct eval *e, const struct matrix_series *from, struct logql_series *to)
+static int series_out(struct eval *e, const struct lq_matrix_series *from, struct logql_series *to)
 {
     size_t n = 0;
 
@@ -287,7 +287,7 @@ static int series_out(struct eval *e, const struct matrix_series *from, struct l
     to->t_ns = arena_array(e->a, int64_t, n + 1);
     to->v = arena_array(e->a, double, n + 1);
     if (to->t_ns == NULL || to->v == NULL) {
-        return eval_no_memory(e);
+        return lq_eval_no_memory(e);
     }
     for (size_t i = 0; i < e->steps; i++) {
         if (from->has[i]) {
@@ -315,7 +315,7 @@ static int run_metric(const struct logql_query *q, struct eval *e)
 {
     struct logql_result *r = e->result;
     struct matrix m;
-    int rc = eval_expr(e, q->root, &m);
+    int rc = lq_eval_expr(e, q->root, &m);
 
     if (rc < 0) {
         return rc;
@@ -323,7 +323,7 @@ static int run_metric(const struct logql_query *q, struct eval *e)
     r->scalar = m.scalar;
     r->series = arena_array(e->a, struct logql_series, m.n + 1);
     if (r->series == NULL) {
-        return eval_no_memory(e);
+        return lq_eval_no_memory(e);
     }
     for (size_t i = 0; rc == 0 && i < m.n; i++) {
         rc = series_out(e, &m.v[i], &r->series[r->series_n]);
@@ -368,7 +368,7 @@ int logql_run(struct logql_query *q, const struct logql_ask *ask, struct logql_r
     r->budget = ask->budget;
     arena_init(&r->arena, ask->limits.memory_bytes);
     if (r->kind == LOGQL_LOGS) {
-        rc = run_logs(q, ask, r, e.reterr);
+        rc = lq_run_logs(q, ask, r, e.reterr);
     } else {
         rc = check_steps(ask, &e);
         rc = rc < 0 ? rc : run_metric(q, &e);
@@ -394,7 +394,7 @@ void logql_result_free(struct logql_result *r)
     }
 }
 
-void stats_add(struct logql_stats *s, const struct scan_stats *scan)
+void lq_stats_add(struct logql_stats *s, const struct scan_stats *scan)
 {
     s->scanned += scan->rows_scanned;
     s->blocks += scan->blocks_read;

@@ -9,7 +9,7 @@
 #include "query/logql/ast.h"
 #include "query/logql/plan.h"
 
-struct matrix_series {
+struct lq_matrix_series {
     struct labels labels;
     uint64_t key;
     double *v; /* per step */
@@ -17,7 +17,7 @@ struct matrix_series {
 };
 
 struct matrix {
-    struct matrix_series *v;
+    struct lq_matrix_series *v;
     size_t n, cap;
     bool scalar;   /* one series without labels, a point at every step */
     size_t *slots; /* table by labels; index + 1 */
@@ -34,30 +34,30 @@ struct eval {
 };
 
 /** Account for memory outside the arena. @return 0, -ERR_LIMIT, -ERR_OVERLOAD */
-NODISCARD int eval_charge(struct eval *e, size_t bytes);
-void eval_uncharge(struct eval *e, size_t bytes);
-int eval_no_memory(struct eval *e);
+NODISCARD int lq_eval_charge(struct eval *e, size_t bytes);
+void lq_eval_uncharge(struct eval *e, size_t bytes);
+int lq_eval_no_memory(struct eval *e);
 
-uint64_t labels_key(struct labels ls);
+uint64_t lq_labels_key(struct labels ls);
 /** The series of these labels, made when new (labels are copied). NULL: error set. */
-struct matrix_series *matrix_series(struct eval *e, struct matrix *m, struct labels ls);
+struct lq_matrix_series *lq_matrix_series(struct eval *e, struct matrix *m, struct labels ls);
 /** Labels after grouping, in scratch of the arena; `drop` is left out too (may be empty). */
-NODISCARD int group_labels(struct eval *e, const struct grouping *g, struct labels ls,
-                           struct str drop, struct labels *ret);
+NODISCARD int lq_group_labels(struct eval *e, const struct grouping *g, struct labels ls,
+                              struct str drop, struct labels *ret);
 
-NODISCARD int eval_expr(struct eval *e, const struct expr *x, struct matrix *ret);
+NODISCARD int lq_eval_expr(struct eval *e, const struct expr *x, struct matrix *ret);
 /** `outer`: grouping of a sum around it, applied while rows are read; NULL: none */
-NODISCARD int eval_range(struct eval *e, const struct expr *x, const struct grouping *outer,
-                         struct matrix *ret);
-NODISCARD int eval_aggregate(struct eval *e, const struct expr *x, struct matrix *ret);
-NODISCARD int eval_binary(struct eval *e, const struct expr *x, struct matrix *ret);
+NODISCARD int lq_eval_range(struct eval *e, const struct expr *x, const struct grouping *outer,
+                            struct matrix *ret);
+NODISCARD int lq_eval_aggregate(struct eval *e, const struct expr *x, struct matrix *ret);
+NODISCARD int lq_eval_binary(struct eval *e, const struct expr *x, struct matrix *ret);
 
 /* logs.c */
-NODISCARD int run_logs(const struct logql_query *q, const struct logql_ask *ask,
-                       struct logql_result *r, struct err *reterr);
+NODISCARD int lq_run_logs(const struct logql_query *q, const struct logql_ask *ask,
+                          struct logql_result *r, struct err *reterr);
 /** Add what a scan did to the statistics. */
-void stats_add(struct logql_stats *s, const struct scan_stats *scan);
-int pipeline_failed(struct row *r, struct err *reterr);
+void lq_stats_add(struct logql_stats *s, const struct scan_stats *scan);
+int lq_pipeline_failed(struct row *r, struct err *reterr);
 
 /* window.c */
 struct point {
@@ -66,6 +66,6 @@ struct point {
 };
 
 /** Value of a window's points (at least one); `span_s`: its length. */
-double window_value(const struct expr *x, const struct point *v, size_t n, double span_s);
+double lq_window_value(const struct expr *x, const struct point *v, size_t n, double span_s);
 
 #endif

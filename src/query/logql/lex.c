@@ -28,17 +28,17 @@ static const char *const NAMES[] = {
 
 enum { FIRST_OPERATOR = T_COMMA, FIRST_KEYWORD = T_UNWRAP, FIRST_FUNCTION = T_RATE };
 
-const char *token_name(enum token_type t)
+const char *lq_token_name(enum token_type t)
 {
     return NAMES[t];
 }
 
-void lex_init(struct lexer *l, struct str text, struct arena *a, struct err *reterr)
+void lq_lex_init(struct lexer *l, struct str text, struct arena *a, struct err *reterr)
 {
     *l = (struct lexer){.text = text, .line = 1, .a = a, .reterr = reterr};
 }
 
-int lex_error(const struct lexer *l, const struct token *t, const char *fmt, ...)
+int lq_lex_error(const struct lexer *l, const struct token *t, const char *fmt, ...)
 {
     char msg[200];
     va_list args;
@@ -111,7 +111,7 @@ static struct token finish(struct lexer *l, struct token t, enum token_type type
 static struct token bad(struct lexer *l, struct token t, const char *msg)
 {
     t.end = (uint32_t)l->at;
-    lex_error(l, &t, "%s", msg);
+    lq_lex_error(l, &t, "%s", msg);
     t.type = T_BAD;
     return t;
 }
@@ -184,7 +184,7 @@ static bool unescape(struct str s, size_t *at, char quote, char *dst, size_t *n)
     return false;
 }
 
-bool go_unquote(struct arena *a, struct str s, struct str *ret)
+bool lq_unquote(struct arena *a, struct str s, struct str *ret)
 {
     char quote = s.n >= 2 ? s.p[0] : '\0';
     size_t n = 0;
@@ -247,7 +247,7 @@ static struct token lex_string(struct lexer *l, struct token t)
     if (!str_is_utf8(raw)) {
         return bad(l, t, "invalid UTF-8 rune");
     }
-    if (!go_unquote(l->a, raw, &value)) {
+    if (!lq_unquote(l->a, raw, &value)) {
         return bad(l, t, "invalid syntax");
     }
     if (value.p == NULL) {
@@ -287,14 +287,14 @@ static bool lex_unit(struct lexer *l, struct token *t, size_t number_end)
     uint64_t bytes;
 
     if (n != 0 &&
-        units_duration(str_of(l->text.p + t->start, number_end + n - t->start), &t->duration)) {
+        lq_units_duration(str_of(l->text.p + t->start, number_end + n - t->start), &t->duration)) {
         l->at = number_end + n;
         *t = finish(l, *t, T_DURATION);
         return true;
     }
     n = span_of(rest, is_bytes_char);
     if (n != 0 && l->text.p[t->start] != '-' &&
-        units_bytes(str_of(l->text.p + t->start, number_end + n - t->start), &bytes)) {
+        lq_units_bytes(str_of(l->text.p + t->start, number_end + n - t->start), &bytes)) {
         l->at = number_end + n;
         t->number = (double)bytes;
         *t = finish(l, *t, T_BYTES);
@@ -359,7 +359,7 @@ static struct token lex_range(struct lexer *l, struct token t)
     if (text.n == 0) {
         return bad(l, t, "empty duration string");
     }
-    if (!units_prom_duration(text, &t.duration)) {
+    if (!lq_units_prom_duration(text, &t.duration)) {
         snprintf(msg, sizeof(msg), "not a valid duration string: \"%.*s\"",
                  (int)(text.n < 80 ? text.n : 80), text.p);
         return bad(l, t, msg);
@@ -448,7 +448,7 @@ static struct token lex_minus(struct lexer *l, struct token t)
     return lex_operator(l, t);
 }
 
-struct token lex_next(struct lexer *l)
+struct token lq_lex_next(struct lexer *l)
 {
     struct token t;
     char c;

@@ -128,15 +128,16 @@ struct lexer {
     struct err *reterr;
 };
 
-void lex_init(struct lexer *l, struct str text, struct arena *a, struct err *reterr);
+void lq_lex_init(struct lexer *l, struct str text, struct arena *a, struct err *reterr);
 /** The next token; T_BAD with the error set. */
-struct token lex_next(struct lexer *l);
+struct token lq_lex_next(struct lexer *l);
 /** How a token is named in messages. */
-const char *token_name(enum token_type t);
+const char *lq_token_name(enum token_type t);
 /** "parse error at line 1, col 2: ..." for a place in the text. @return -ERR_INVALID */
-int lex_error(const struct lexer *l, const struct token *t, const char *fmt, ...) PRINTF_LIKE(3, 4);
+int lq_lex_error(const struct lexer *l, const struct token *t, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
 
 /** Text in quotes or backticks as Go's strconv.Unquote reads it. @return false: bad syntax; p NULL: no memory */
-bool go_unquote(struct arena *a, struct str s, struct str *ret);
+bool lq_unquote(struct arena *a, struct str s, struct str *ret);
 
 #endif

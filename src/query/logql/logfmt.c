@@ -52,7 +52,7 @@ static bool quoted(struct pairs *p, struct row *r)
     if (escaped) {
         struct str plain;
 
-        if (!go_unquote(&r->arena, str_of(p->s.p + start, p->at - start), &plain) ||
+        if (!lq_unquote(&r->arena, str_of(p->s.p + start, p->at - start), &plain) ||
             plain.p == NULL) {
             return fault(p, '\\');
         }
@@ -102,8 +102,8 @@ static bool next_pair(struct pairs *p, struct row *r)
 
 static void set_fault(struct row *r, const struct pairs *p)
 {
-    row_set_error(r, "LogfmtParserErr", "logfmt syntax error at pos %zu : unexpected '%c'",
-                  p->bad_at + 1, p->bad);
+    lq_row_set_error(r, "LogfmtParserErr", "logfmt syntax error at pos %zu : unexpected '%c'",
+                     p->bad_at + 1, p->bad);
 }
 
 static void extract(const struct stage *s, struct row *r, struct pairs *p)
@@ -135,12 +135,13 @@ static void extract(const struct stage *s, struct row *r, struct pairs *p)
         bool in_stream = labels_get(r->stream->labels, s->extracts[i].label).n != 0;
 
         if (found[i].p != NULL || !in_stream) {
-            row_set_parsed(r, s->extracts[i].label, found[i].p != NULL ? found[i] : str_of("", 0));
+            lq_row_set_parsed(r, s->extracts[i].label,
+                              found[i].p != NULL ? found[i] : str_of("", 0));
         }
     }
 }
 
-void logfmt_run(const struct stage *s, struct row *r)
+void lq_logfmt_run(const struct stage *s, struct row *r)
 {
     struct pairs p = {.s = r->line};
 
@@ -163,7 +164,7 @@ void logfmt_run(const struct stage *s, struct row *r)
         }
         key = logql_label_name(&r->arena, p.key);
         if (key.n != 0 && (s->keep_empty || p.value.n != 0)) {
-            row_set_parsed(r, key, p.value);
+            lq_row_set_parsed(r, key, p.value);
         }
     }
 }

@@ -73,7 +73,7 @@ static bool grow(struct gather *g)
 
 static struct out_stream *stream_of(struct gather *g, struct labels ls)
 {
-    uint64_t key = labels_key(ls);
+    uint64_t key = lq_labels_key(ls);
     struct out_stream *s;
     size_t at;
 
@@ -102,7 +102,8 @@ static int add_entry(struct gather *g)
     struct arena *a = &g->r->arena;
     struct row *r = g->row;
     struct chunk *c = arena_calloc(a, 1, sizeof(*c));
-    struct out_stream *s = stream_of(g, row_labels(r, g->ask->categorize ? ROW_STREAM : ROW_ALL));
+    struct out_stream *s =
+        stream_of(g, lq_row_labels(r, g->ask->categorize ? ROW_STREAM : ROW_ALL));
 
     if (c == NULL || s == NULL) {
         return no_memory(g);
@@ -112,8 +113,8 @@ static int add_entry(struct gather *g)
     if (c->e.line.p == NULL && r->line.n != 0) {
         return no_memory(g);
     }
-    if (g->ask->categorize && (labels_dup(row_labels(r, ROW_META), a, &c->e.metadata) < 0 ||
-                               labels_dup(row_labels(r, ROW_PARSED), a, &c->e.parsed) < 0)) {
+    if (g->ask->categorize && (labels_dup(lq_row_labels(r, ROW_META), a, &c->e.metadata) < 0 ||
+                               labels_dup(lq_row_labels(r, ROW_PARSED), a, &c->e.parsed) < 0)) {
         return no_memory(g);
     }
     if (s->last != NULL) {
@@ -139,20 +140,20 @@ static int take_row(void *arg, const struct log_record *record, uint64_t id)
 {
     struct gather *g = arg;
     struct logql_stats *stats = &g->r->stats;
-    const struct stream *s = plan_stream(&g->plan, record->resource);
+    const struct stream *s = lq_plan_stream(&g->plan, record->resource);
     int rc;
 
     (void)id;
     if (s == NULL) {
         return no_memory(g);
     }
-    if (!plan_selects(&g->plan, s, record)) {
+    if (!lq_plan_selects(&g->plan, s, record)) {
         return 0;
     }
-    row_begin(g->row, record, s);
+    lq_row_begin(g->row, record, s);
     stats->lines++;
     stats->bytes += g->row->line.n;
-    if (!g->plan.exact && !pipeline_run(g->plan.pipe, g->row)) {
+    if (!g->plan.exact && !lq_pipeline_run(g->plan.pipe, g->row)) {
         return 0;
     }
     stats->after++;
@@ -198,27 +199,27 @@ static int finish(struct gather *g)
     return 0;
 }
 
-int run_logs(const struct logql_query *q, const struct logql_ask *ask, struct logql_result *r,
-             struct err *reterr)
+int lq_run_logs(const struct logql_query *q, const struct logql_ask *ask, struct logql_result *r,
+                struct err *reterr)
 {
     const struct plan_needs needs = {.all = true, .line = true};
     struct gather g = {.ask = ask, .r = r, .reterr = reterr};
     struct scan_stats scan = {0};
     struct columns_query query;
-    int rc = plan_make(&g.plan, q->root->pipe, ask, ask->start_ns, ask->end_ns, reterr);
+    int rc = lq_plan_make(&g.plan, q->root->pipe, ask, ask->start_ns, ask->end_ns, reterr);
 
     if (rc == 0 && !g.plan.nothing && ask->limit != 0) {
-        rc = plan_query(&g.plan, &needs, ask, ask->start_ns, ask->end_ns, &query, reterr);
+        rc = lq_plan_query(&g.plan, &needs, ask, ask->start_ns, ask->end_ns, &query, reterr);
         query.oldest_first = ask->forward;
-        g.row = row_new(ask->limits.max_row_bytes);
+        g.row = lq_row_new(ask->limits.max_row_bytes);
         rc = rc < 0 ? rc
                     : columns_scan_logs(ask->logs, &query, ask->forward ? INT64_MIN : INT64_MAX,
                                         ask->forward ? 0 : UINT64_MAX, take_row, &g, &scan, reterr);
-        row_free(g.row);
-        stats_add(&r->stats, &scan);
+        lq_row_free(g.row);
+        lq_stats_add(&r->stats, &scan);
     }
     rc = rc < 0 ? rc : finish(&g);
-    plan_done(&g.plan);
+    lq_plan_done(&g.plan);
     return rc;
 }
 
@@ -234,15 +235,15 @@ bool logql_tail(struct logql_query *q, const struct log_record *record,
     bool ok;
 
     if (r == NULL) {
-        r = q->tail_row = row_new(16 << 20);
+        r = q->tail_row = lq_row_new(16 << 20);
         r->table = mem_xcalloc(1, sizeof(*r->table));
-        streams_init(r->table, 64 << 20);
+        lq_streams_init(r->table, 64 << 20);
     }
-    s = streams_find(r->table, record->resource, &fresh);
+    s = lq_streams_find(r->table, record->resource, &fresh);
     if (s == NULL) { /* too many streams for the table: begin anew */
-        streams_done(r->table);
-        streams_init(r->table, 64 << 20);
-        s = streams_find(r->table, record->resource, &fresh);
+        lq_streams_done(r->table);
+        lq_streams_init(r->table, 64 << 20);
+        s = lq_streams_find(r->table, record->resource, &fresh);
     }
     if (s == NULL) {
         return false;
@@ -250,15 +251,15 @@ bool logql_tail(struct logql_query *q, const struct log_record *record,
     if (fresh) {
         struct stream *mine = (struct stream *)(uintptr_t)s;
 
-        mine->selected = plan_accepts(&p, s->labels);
+        mine->selected = lq_plan_accepts(&p, s->labels);
     }
-    if (!plan_selects(&p, s, record)) {
+    if (!lq_plan_selects(&p, s, record)) {
         return false;
     }
-    row_begin(r, record, s);
-    ok = pipeline_run(p.pipe, r);
+    lq_row_begin(r, record, s);
+    ok = lq_pipeline_run(p.pipe, r);
     if (ok) {
-        *ret = (struct logql_tail_entry){row_labels(r, ROW_ALL), r->line, record->time_ns};
+        *ret = (struct logql_tail_entry){lq_row_labels(r, ROW_ALL), r->line, record->time_ns};
     }
     return ok && !r->no_memory;
 }
@@ -269,12 +270,12 @@ static int info_add(struct stream_table *t, const struct columns_stream *from, c
                     struct logql_streams *ret)
 {
     bool fresh;
-    const struct stream *s = streams_find(t, from->resource, &fresh);
+    const struct stream *s = lq_streams_find(t, from->resource, &fresh);
 
     if (s == NULL) {
         return -ERR_LIMIT;
     }
-    if (p != NULL && !plan_accepts(p, s->labels)) {
+    if (p != NULL && !lq_plan_accepts(p, s->labels)) {
         return 0;
     }
     ret->v[ret->n++] = (struct logql_stream_info){s->labels, from->rows, from->bytes};
@@ -318,7 +319,7 @@ int logql_streams(struct columns *logs, const struct logql_query *q, int64_t min
     *ret = (struct logql_streams){0};
     logql_limits_default(&ask.limits);
     if (q != NULL) {
-        rc = plan_make(&plan, q->root->pipe, &ask, min_ns, max_ns, reterr);
+        rc = lq_plan_make(&plan, q->root->pipe, &ask, min_ns, max_ns, reterr);
         query.filter = plan.filter;
     }
     if (rc == 0 && !(q != NULL && plan.nothing)) {
@@ -328,7 +329,7 @@ int logql_streams(struct columns *logs, const struct logql_query *q, int64_t min
         ret->v = arena_array(a, struct logql_stream_info, found.n + 1);
         rc = ret->v == NULL ? err_set(reterr, ERR_NOMEM, "out of memory") : 0;
     }
-    streams_init(&table, ask.limits.memory_bytes);
+    lq_streams_init(&table, ask.limits.memory_bytes);
     for (size_t i = 0; rc == 0 && i < found.n; i++) {
         rc = info_add(&table, &found.v[i], q != NULL ? &plan : NULL, ret);
     }
@@ -340,9 +341,9 @@ int logql_streams(struct columns *logs, const struct logql_query *q, int64_t min
     if (rc == 0 && ret->n != 0) {
         merge_infos(ret);
     }
-    streams_done(&table);
+    lq_streams_done(&table);
     if (q != NULL) {
-        plan_done(&plan);
+        lq_plan_done(&plan);
     }
     return rc;
 }

@@ -14,22 +14,23 @@
 
 enum { QUERY_MAX = 128 << 10, QUERY_ARENA = 32 << 20 };
 
-int parse_step(struct parser *p)
+int lq_parse_step(struct parser *p)
 {
-    p->tok = lex_next(&p->lex);
+    p->tok = lq_lex_next(&p->lex);
     return p->tok.type == T_BAD ? -ERR_INVALID : 0;
 }
 
-int parse_unexpected(struct parser *p, const char *expecting)
+int lq_parse_unexpected(struct parser *p, const char *expecting)
 {
     if (expecting == NULL) {
-        return lex_error(&p->lex, &p->tok, "syntax error: unexpected %s", token_name(p->tok.type));
+        return lq_lex_error(&p->lex, &p->tok, "syntax error: unexpected %s",
+                            lq_token_name(p->tok.type));
     }
-    return lex_error(&p->lex, &p->tok, "syntax error: unexpected %s, expecting %s",
-                     token_name(p->tok.type), expecting);
+    return lq_lex_error(&p->lex, &p->tok, "syntax error: unexpected %s, expecting %s",
+                        lq_token_name(p->tok.type), expecting);
 }
 
-int parse_fail(struct parser *p, const char *fmt, ...)
+int lq_parse_fail(struct parser *p, const char *fmt, ...)
 {
     char msg[220];
     va_list args;
@@ -40,84 +41,84 @@ int parse_fail(struct parser *p, const char *fmt, ...)
     return err_set(p->reterr, ERR_INVALID, "parse error : %s", msg);
 }
 
-int parse_no_memory(struct parser *p)
+int lq_parse_no_memory(struct parser *p)
 {
     return err_set(p->reterr, ERR_INVALID, "parse error : the query is too large");
 }
 
-int parse_expect(struct parser *p, enum token_type t)
+int lq_parse_expect(struct parser *p, enum token_type t)
 {
-    return p->tok.type == t ? parse_step(p) : parse_unexpected(p, token_name(t));
+    return p->tok.type == t ? lq_parse_step(p) : lq_parse_unexpected(p, lq_token_name(t));
 }
 
-int parse_text(struct parser *p, enum token_type t, struct str *ret)
+int lq_parse_text(struct parser *p, enum token_type t, struct str *ret)
 {
     *ret = p->tok.text;
-    return parse_expect(p, t);
+    return lq_parse_expect(p, t);
 }
 
-int parse_enter(struct parser *p)
+int lq_parse_enter(struct parser *p)
 {
     if (p->depth == PARSE_DEPTH_MAX) {
-        return lex_error(&p->lex, &p->tok, "the query is nested too deeply");
+        return lq_lex_error(&p->lex, &p->tok, "the query is nested too deeply");
     }
     p->depth++;
     return 0;
 }
 
-void parse_leave(struct parser *p)
+void lq_parse_leave(struct parser *p)
 {
     p->depth--;
 }
 
-int parse_finder(struct parser *p, struct str pattern, unsigned flags, struct finder **ret)
+int lq_parse_finder(struct parser *p, struct str pattern, unsigned flags, struct finder **ret)
 {
     struct err e = {0};
     struct finder *s;
     int rc = finder_new(pattern, flags, &s, &e);
 
     if (rc < 0) {
-        return parse_fail(p, "%s", e.msg);
+        return lq_parse_fail(p, "%s", e.msg);
     }
     if (!vec_push(&p->q->finders, s)) {
         finder_free(s);
-        return parse_no_memory(p);
+        return lq_parse_no_memory(p);
     }
     *ret = s;
     return 0;
 }
 
-int parse_matcher(struct parser *p, enum match_op op, struct str name, struct str value,
-                  struct matcher **ret)
+int lq_parse_matcher(struct parser *p, enum match_op op, struct str name, struct str value,
+                     struct matcher **ret)
 {
     struct err e = {0};
     struct matcher *m;
     int rc = matcher_new(op, name, value, &m, &e);
 
     if (rc < 0) {
-        return parse_fail(p, "%s", e.msg);
+        return lq_parse_fail(p, "%s", e.msg);
     }
     if (!vec_push(&p->q->matchers, m)) {
         matcher_free(m);
-        return parse_no_memory(p);
+        return lq_parse_no_memory(p);
     }
     *ret = m;
     return 0;
 }
 
-void *parse_push(struct parser *p, void **v, size_t *n, size_t size)
+void *lq_parse_push(struct parser *p, void **v, size_t *n, size_t size)
 {
     size_t cap = *n < 4 ? 4 : *n;
     char *grown;
 
     if (*n == PARSE_LIST_MAX) {
-        parse_fail(p, "more than %d elements in a list", PARSE_LIST_MAX);
+        lq_parse_fail(p, "more than %d elements in a list", PARSE_LIST_MAX);
         return NULL;
     }
     if (*n == 0 || (*n >= 4 && (*n & (*n - 1)) == 0)) { /* full at powers of two */
         grown = arena_calloc(p->a, *n == 0 ? 4 : cap * 2, size);
         if (grown == NULL) {
-            parse_no_memory(p);
+            lq_parse_no_memory(p);
             return NULL;
         }
         if (*n != 0) {
@@ -151,7 +152,7 @@ void logql_free(struct logql_query *q)
     }
     vec_done(&q->matchers);
     vec_done(&q->finders);
-    row_free(q->tail_row);
+    lq_row_free(q->tail_row);
     arena_done(&q->arena);
     mem_free(q);
 }
@@ -164,7 +165,7 @@ static int note_names(struct parser *p, const struct pipeline *pipe)
         enum match_op op = matcher_op(pipe->matchers[i]);
 
         if (op == MATCH_EQ || op == MATCH_RE) {
-            struct str *name = parse_push(p, (void **)&q->names, &q->names_n, sizeof(*name));
+            struct str *name = lq_parse_push(p, (void **)&q->names, &q->names_n, sizeof(*name));
 
             if (name == NULL) {
                 return -ERR_INVALID;
@@ -178,23 +179,23 @@ static int note_names(struct parser *p, const struct pipeline *pipe)
 static int parse_query(struct parser *p, bool selector)
 {
     struct expr *e = NULL;
-    int rc = parse_step(p);
+    int rc = lq_parse_step(p);
 
     if (rc == 0 && selector) {
         e = arena_calloc(p->a, 1, sizeof(*e));
         if (e == NULL) {
-            return parse_no_memory(p);
+            return lq_parse_no_memory(p);
         }
         e->type = EXPR_LOG;
         e->pipe = arena_calloc(p->a, 1, sizeof(*e->pipe));
-        rc = e->pipe == NULL ? parse_no_memory(p) : parse_selector(p, e->pipe);
+        rc = e->pipe == NULL ? lq_parse_no_memory(p) : lq_parse_selector(p, e->pipe);
         rc = rc < 0 ? rc : note_names(p, e->pipe);
     } else if (rc == 0) {
-        rc = parse_expr(p, &e);
+        rc = lq_parse_expr(p, &e);
         rc = rc == 0 && e->type == EXPR_LOG ? note_names(p, e->pipe) : rc;
     }
     if (rc == 0 && p->tok.type != T_END) {
-        rc = parse_unexpected(p, NULL);
+        rc = lq_parse_unexpected(p, NULL);
     }
     p->q->root = e;
     return rc;
@@ -214,7 +215,7 @@ static int parse_text_of(struct str text, bool selector, struct logql_query **re
     p.q = query_new();
     p.a = &p.q->arena;
     text = arena_str_dup(p.a, text); /* tokens point into it */
-    lex_init(&p.lex, text, p.a, p.reterr);
+    lq_lex_init(&p.lex, text, p.a, p.reterr);
     rc = parse_query(&p, selector);
     if (rc < 0) {
         logql_free(p.q);

@@ -21,41 +21,41 @@ struct parser {
 };
 
 /** Step to the next token. @return 0, -ERR_INVALID */
-NODISCARD int parse_step(struct parser *p);
+NODISCARD int lq_parse_step(struct parser *p);
 /** "syntax error: unexpected X[, expecting Y]". @return -ERR_INVALID */
-int parse_unexpected(struct parser *p, const char *expecting);
+int lq_parse_unexpected(struct parser *p, const char *expecting);
 /** An error about the meaning, which has no place: "parse error : ...". @return -ERR_INVALID */
-int parse_fail(struct parser *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
-int parse_no_memory(struct parser *p);
+int lq_parse_fail(struct parser *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
+int lq_parse_no_memory(struct parser *p);
 /** The token must be `t`; step over it. */
-NODISCARD int parse_expect(struct parser *p, enum token_type t);
+NODISCARD int lq_parse_expect(struct parser *p, enum token_type t);
 /** An IDENTIFIER or STRING: its text, stepped over. */
-NODISCARD int parse_text(struct parser *p, enum token_type t, struct str *ret);
-NODISCARD int parse_enter(struct parser *p);
-void parse_leave(struct parser *p);
+NODISCARD int lq_parse_text(struct parser *p, enum token_type t, struct str *ret);
+NODISCARD int lq_parse_enter(struct parser *p);
+void lq_parse_leave(struct parser *p);
 /** A compiled expression that the query owns. */
-NODISCARD int parse_finder(struct parser *p, struct str pattern, unsigned flags,
-                           struct finder **ret);
-NODISCARD int parse_matcher(struct parser *p, enum match_op op, struct str name, struct str value,
-                            struct matcher **ret);
+NODISCARD int lq_parse_finder(struct parser *p, struct str pattern, unsigned flags,
+                              struct finder **ret);
+NODISCARD int lq_parse_matcher(struct parser *p, enum match_op op, struct str name,
+                               struct str value, struct matcher **ret);
 
 /** Growing list in the arena. @return the new element, NULL: no memory or too many (error set) */
-void *parse_push(struct parser *p, void **v, size_t *n, size_t size);
+void *lq_parse_push(struct parser *p, void **v, size_t *n, size_t size);
 
 /* parse_pipeline.c */
-NODISCARD int parse_selector(struct parser *p, struct pipeline *ret);
+NODISCARD int lq_parse_selector(struct parser *p, struct pipeline *ret);
 /** Stages up to a token that begins none. `unwrap`: may it have one? */
-NODISCARD int parse_stages(struct parser *p, struct pipeline *pipe, bool unwrap);
+NODISCARD int lq_parse_stages(struct parser *p, struct pipeline *pipe, bool unwrap);
 /* parse_filter.c */
-NODISCARD int parse_label_filter(struct parser *p, const struct label_filter **ret);
-NODISCARD int parse_line_filter(struct parser *p, struct line_filter *ret);
+NODISCARD int lq_parse_label_filter(struct parser *p, const struct label_filter **ret);
+NODISCARD int lq_parse_line_filter(struct parser *p, struct line_filter *ret);
 /** "1.2.3.4", "10.0.0.0/8", "10.0.0.1-10.0.0.9", IPv6 alike. */
-NODISCARD bool parse_ip_set(struct str s, struct ip_set *ret);
+NODISCARD bool lq_parse_ip_set(struct str s, struct ip_set *ret);
 /** One address; v6 tells which. */
-NODISCARD bool parse_ip(struct str s, uint8_t dst[16], bool *ret_v6);
+NODISCARD bool lq_parse_ip(struct str s, uint8_t dst[16], bool *ret_v6);
 /** "a.b[0].c" of the json parser. */
-NODISCARD int parse_json_path(struct parser *p, struct extract *x);
+NODISCARD int lq_parse_json_path(struct parser *p, struct extract *x);
 /* parse_metric.c */
-NODISCARD int parse_expr(struct parser *p, struct expr **ret);
+NODISCARD int lq_parse_expr(struct parser *p, struct expr **ret);
 
 #endif

@@ -11,7 +11,7 @@
 
 /* ---- addresses ---- */
 
-bool parse_ip(struct str s, uint8_t dst[16], bool *ret_v6)
+bool lq_parse_ip(struct str s, uint8_t dst[16], bool *ret_v6)
 {
     char text[64];
 
@@ -30,7 +30,7 @@ static bool parse_network(struct str addr, struct str bits_text, struct ip_set *
     uint64_t bits;
     size_t size;
 
-    if (!parse_ip(addr, ret->low, &ret->v6) || !str_to_u64(bits_text, &bits)) {
+    if (!lq_parse_ip(addr, ret->low, &ret->v6) || !str_to_u64(bits_text, &bits)) {
         return false;
     }
     size = ret->v6 ? 16 : 4;
@@ -47,7 +47,7 @@ static bool parse_network(struct str addr, struct str bits_text, struct ip_set *
     return true;
 }
 
-bool parse_ip_set(struct str s, struct ip_set *ret)
+bool lq_parse_ip_set(struct str s, struct ip_set *ret)
 {
     int64_t slash = str_find_byte(s, '/');
     int64_t dash = str_find_byte(s, '-');
@@ -58,11 +58,11 @@ bool parse_ip_set(struct str s, struct ip_set *ret)
         return parse_network(str_take(s, (size_t)slash), str_drop(s, (size_t)slash + 1), ret);
     }
     if (dash >= 0) {
-        return parse_ip(str_take(s, (size_t)dash), ret->low, &ret->v6) &&
-               parse_ip(str_drop(s, (size_t)dash + 1), ret->high, &v6) && v6 == ret->v6 &&
+        return lq_parse_ip(str_take(s, (size_t)dash), ret->low, &ret->v6) &&
+               lq_parse_ip(str_drop(s, (size_t)dash + 1), ret->high, &v6) && v6 == ret->v6 &&
                memcmp(ret->low, ret->high, 16) <= 0;
     }
-    if (!parse_ip(s, ret->low, &ret->v6)) {
+    if (!lq_parse_ip(s, ret->low, &ret->v6)) {
         return false;
     }
     memcpy(ret->high, ret->low, 16);
@@ -72,14 +72,14 @@ bool parse_ip_set(struct str s, struct ip_set *ret)
 /* ip("...") behind the name. */
 static int parse_ip_call(struct parser *p, struct str *text, struct ip_set *set)
 {
-    int rc = parse_step(p);
+    int rc = lq_parse_step(p);
 
-    rc = rc < 0 ? rc : parse_expect(p, T_OPEN);
-    rc = rc < 0 ? rc : parse_text(p, T_STRING, text);
-    rc = rc < 0 ? rc : parse_expect(p, T_CLOSE);
-    if (rc == 0 && !parse_ip_set(*text, set)) {
-        return parse_fail(p, "ip: invalid pattern (%.*s)", (int)(text->n < 80 ? text->n : 80),
-                          text->p);
+    rc = rc < 0 ? rc : lq_parse_expect(p, T_OPEN);
+    rc = rc < 0 ? rc : lq_parse_text(p, T_STRING, text);
+    rc = rc < 0 ? rc : lq_parse_expect(p, T_CLOSE);
+    if (rc == 0 && !lq_parse_ip_set(*text, set)) {
+        return lq_parse_fail(p, "ip: invalid pattern (%.*s)", (int)(text->n < 80 ? text->n : 80),
+                             text->p);
     }
     return rc;
 }
@@ -93,15 +93,15 @@ static int finish_term(struct parser *p, enum line_op op, struct line_term *t)
     switch (op) {
     case LINE_MATCH:
     case LINE_NOT_MATCH:
-        return t->is_ip ? parse_fail(p, "ip: filter is only allowed with |= and !=")
-                        : parse_finder(p, t->text, FINDER_DOT_NEWLINE, &t->re);
+        return t->is_ip ? lq_parse_fail(p, "ip: filter is only allowed with |= and !=")
+                        : lq_parse_finder(p, t->text, FINDER_DOT_NEWLINE, &t->re);
     case LINE_PATTERN:
     case LINE_NOT_PATTERN:
         if (t->is_ip) {
-            return parse_fail(p, "ip: filter is only allowed with |= and !=");
+            return lq_parse_fail(p, "ip: filter is only allowed with |= and !=");
         }
         return line_pattern_new(p->a, t->text, false, &t->pattern, &e) < 0
-                   ? parse_fail(p, "%s", e.msg)
+                   ? lq_parse_fail(p, "%s", e.msg)
                    : 0;
     default:
         return 0;
@@ -110,7 +110,7 @@ static int finish_term(struct parser *p, enum line_op op, struct line_term *t)
 
 static int parse_term(struct parser *p, struct line_filter *f)
 {
-    struct line_term *t = parse_push(p, (void **)&f->terms, &f->n, sizeof(*t));
+    struct line_term *t = lq_parse_push(p, (void **)&f->terms, &f->n, sizeof(*t));
     int rc;
 
     if (t == NULL) {
@@ -120,14 +120,14 @@ static int parse_term(struct parser *p, struct line_filter *f)
         t->is_ip = true;
         rc = parse_ip_call(p, &t->text, &t->ip);
     } else if (p->tok.type == T_STRING) {
-        rc = parse_text(p, T_STRING, &t->text);
+        rc = lq_parse_text(p, T_STRING, &t->text);
     } else {
-        return parse_unexpected(p, "STRING or ip");
+        return lq_parse_unexpected(p, "STRING or ip");
     }
     return rc < 0 ? rc : finish_term(p, f->op, t);
 }
 
-int parse_line_filter(struct parser *p, struct line_filter *ret)
+int lq_parse_line_filter(struct parser *p, struct line_filter *ret)
 {
     static const struct {
         enum token_type t;
@@ -144,7 +144,7 @@ int parse_line_filter(struct parser *p, struct line_filter *ret)
         }
     }
     do {
-        rc = parse_step(p);
+        rc = lq_parse_step(p);
         rc = rc < 0 ? rc : parse_term(p, ret);
     } while (rc == 0 && p->tok.type == T_OR);
     return rc;
@@ -155,14 +155,14 @@ int parse_line_filter(struct parser *p, struct line_filter *ret)
 static int parse_signed(struct parser *p, struct label_filter *f)
 {
     bool negative = p->tok.type == T_SUB;
-    int rc = p->tok.type == T_SUB || p->tok.type == T_ADD ? parse_step(p) : 0;
+    int rc = p->tok.type == T_SUB || p->tok.type == T_ADD ? lq_parse_step(p) : 0;
 
     if (rc == 0 && p->tok.type != T_NUMBER) {
-        return parse_unexpected(p, "NUMBER");
+        return lq_parse_unexpected(p, "NUMBER");
     }
     f->test = TEST_NUMBER;
     f->number = negative ? -p->tok.number : p->tok.number;
-    return rc < 0 ? rc : parse_step(p);
+    return rc < 0 ? rc : lq_parse_step(p);
 }
 
 static int parse_value(struct parser *p, struct label_filter *f)
@@ -176,29 +176,29 @@ static int parse_value(struct parser *p, struct label_filter *f)
     case T_DURATION:
         f->test = TEST_DURATION;
         f->duration_ns = p->tok.duration;
-        return parse_step(p);
+        return lq_parse_step(p);
     case T_BYTES:
         f->test = TEST_BYTES;
         f->number = p->tok.number;
-        return parse_step(p);
+        return lq_parse_step(p);
     default:
-        return parse_unexpected(p, "BYTES or NUMBER or DURATION");
+        return lq_parse_unexpected(p, "BYTES or NUMBER or DURATION");
     }
 }
 
 static int parse_string_test(struct parser *p, struct label_filter *f, enum match_op op)
 {
     struct str value;
-    int rc = parse_text(p, T_STRING, &value);
+    int rc = lq_parse_text(p, T_STRING, &value);
 
     f->test = TEST_STRING;
-    return rc < 0 ? rc : parse_matcher(p, op, f->name, value, &f->matcher);
+    return rc < 0 ? rc : lq_parse_matcher(p, op, f->name, value, &f->matcher);
 }
 
 static int parse_predicate(struct parser *p, struct label_filter *f)
 {
     enum token_type op;
-    int rc = parse_text(p, T_IDENTIFIER, &f->name);
+    int rc = lq_parse_text(p, T_IDENTIFIER, &f->name);
 
     op = p->tok.type;
     if (rc < 0) {
@@ -207,12 +207,12 @@ static int parse_predicate(struct parser *p, struct label_filter *f)
     switch (op) {
     case T_RE:
     case T_NRE:
-        rc = parse_step(p);
+        rc = lq_parse_step(p);
         return rc < 0 ? rc : parse_string_test(p, f, op == T_RE ? MATCH_RE : MATCH_NRE);
     case T_EQ:
     case T_NEQ:
         f->cmp = op == T_EQ ? CMP_EQ : CMP_NE;
-        rc = parse_step(p);
+        rc = lq_parse_step(p);
         if (rc == 0 && p->tok.type == T_STRING) {
             return parse_string_test(p, f, op == T_EQ ? MATCH_EQ : MATCH_NEQ);
         }
@@ -231,10 +231,10 @@ static int parse_predicate(struct parser *p, struct label_filter *f)
                  : op == T_GTE  ? CMP_GE
                  : op == T_LT   ? CMP_LT
                                 : CMP_LE;
-        rc = parse_step(p);
+        rc = lq_parse_step(p);
         break;
     default:
-        return parse_unexpected(p, NULL);
+        return lq_parse_unexpected(p, NULL);
     }
     return rc < 0 ? rc : parse_value(p, f);
 }
@@ -247,9 +247,9 @@ static int parse_operand(struct parser *p, const struct label_filter **ret)
     if (p->tok.type == T_OPEN) {
         const struct label_filter *inner = NULL;
 
-        rc = parse_step(p);
-        rc = rc < 0 ? rc : parse_label_filter(p, &inner);
-        rc = rc < 0 ? rc : parse_expect(p, T_CLOSE);
+        rc = lq_parse_step(p);
+        rc = rc < 0 ? rc : lq_parse_label_filter(p, &inner);
+        rc = rc < 0 ? rc : lq_parse_expect(p, T_CLOSE);
         if (rc == 0) {
             struct label_filter *mine = (struct label_filter *)(uintptr_t)inner;
 
@@ -260,16 +260,16 @@ static int parse_operand(struct parser *p, const struct label_filter **ret)
     }
     f = arena_calloc(p->a, 1, sizeof(*f));
     if (f == NULL) {
-        return parse_no_memory(p);
+        return lq_parse_no_memory(p);
     }
     *ret = f;
     return parse_predicate(p, f);
 }
 
-int parse_label_filter(struct parser *p, const struct label_filter **ret)
+int lq_parse_label_filter(struct parser *p, const struct label_filter **ret)
 {
     const struct label_filter *left = NULL;
-    int rc = parse_enter(p);
+    int rc = lq_parse_enter(p);
 
     rc = rc < 0 ? rc : parse_operand(p, &left);
     while (rc == 0) {
@@ -278,14 +278,14 @@ int parse_label_filter(struct parser *p, const struct label_filter **ret)
         const struct label_filter *right = NULL;
 
         if (t == T_AND || t == T_OR || t == T_COMMA) {
-            rc = parse_step(p);
+            rc = lq_parse_step(p);
         } else if (t != T_IDENTIFIER && t != T_OPEN) {
             break;
         }
         rc = rc < 0 ? rc : parse_operand(p, &right);
         both = arena_calloc(p->a, 1, sizeof(*both));
         if (both == NULL) {
-            rc = parse_no_memory(p);
+            rc = lq_parse_no_memory(p);
         }
         if (rc == 0) {
             both->test = t == T_OR ? TEST_OR : TEST_AND;
@@ -296,7 +296,7 @@ int parse_label_filter(struct parser *p, const struct label_filter **ret)
         }
     }
     if (rc == 0) {
-        parse_leave(p);
+        lq_parse_leave(p);
         *ret = left;
     }
     return rc;
@@ -326,7 +326,7 @@ static bool json_bracket(struct parser *p, struct str s, size_t *at, struct str 
             return false;
         }
         *at = end + 2;
-        return go_unquote(p->a, str_of(s.p + i, end + 1 - i), ret) && ret->p != NULL;
+        return lq_unquote(p->a, str_of(s.p + i, end + 1 - i), ret) && ret->p != NULL;
     }
     while (i < s.n && s.p[i] >= '0' && s.p[i] <= '9') {
         i++;
@@ -339,14 +339,14 @@ static bool json_bracket(struct parser *p, struct str s, size_t *at, struct str 
     return true;
 }
 
-int parse_json_path(struct parser *p, struct extract *x)
+int lq_parse_json_path(struct parser *p, struct extract *x)
 {
     struct str s = x->expr;
     size_t at = 0;
     bool ok = s.n != 0;
 
     while (ok && at < s.n) {
-        struct str *key = parse_push(p, (void **)&x->path, &x->path_n, sizeof(*key));
+        struct str *key = lq_parse_push(p, (void **)&x->path, &x->path_n, sizeof(*key));
         size_t start = at;
 
         if (key == NULL) {
@@ -366,6 +366,6 @@ int parse_json_path(struct parser *p, struct extract *x)
         }
     }
     return ok ? 0
-              : parse_fail(p, "cannot parse expression [%.*s]: unexpected character",
-                           (int)(s.n < 100 ? s.n : 100), s.n != 0 ? s.p : "");
+              : lq_parse_fail(p, "cannot parse expression [%.*s]: unexpected character",
+                              (int)(s.n < 100 ? s.n : 100), s.n != 0 ? s.p : "");
 }

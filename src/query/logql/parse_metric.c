@@ -58,17 +58,17 @@ static const struct {
     [BIN_POW] = {"^", T_POW, 6},
 };
 
-const char *range_op_name(enum range_op op)
+const char *lq_range_op_name(enum range_op op)
 {
     return RANGE_NAMES[op];
 }
 
-const char *vector_op_name(enum vector_op op)
+const char *lq_vector_op_name(enum vector_op op)
 {
     return VECTOR_NAMES[op];
 }
 
-const char *binary_op_name(enum binary_op op)
+const char *lq_binary_op_name(enum binary_op op)
 {
     return BINARY[op].name;
 }
@@ -78,7 +78,7 @@ static struct expr *expr_new(struct parser *p, enum expr_type type)
     struct expr *e = arena_calloc(p->a, 1, sizeof(*e));
 
     if (e == NULL) {
-        parse_no_memory(p);
+        lq_parse_no_memory(p);
         return NULL;
     }
     e->type = type;
@@ -88,22 +88,22 @@ static struct expr *expr_new(struct parser *p, enum expr_type type)
 /* (a, b) */
 static int parse_names(struct parser *p, struct str **names, size_t *n)
 {
-    int rc = parse_expect(p, T_OPEN);
+    int rc = lq_parse_expect(p, T_OPEN);
 
     while (rc == 0 && p->tok.type != T_CLOSE) {
-        struct str *name = parse_push(p, (void **)names, n, sizeof(*name));
+        struct str *name = lq_parse_push(p, (void **)names, n, sizeof(*name));
 
         if (name == NULL) {
             return -ERR_INVALID;
         }
-        rc = parse_text(p, T_IDENTIFIER, name);
+        rc = lq_parse_text(p, T_IDENTIFIER, name);
         if (rc == 0 && p->tok.type == T_COMMA) {
-            rc = parse_step(p);
+            rc = lq_parse_step(p);
         } else if (rc == 0 && p->tok.type != T_CLOSE) {
-            return parse_unexpected(p, ", or )");
+            return lq_parse_unexpected(p, ", or )");
         }
     }
-    return rc < 0 ? rc : parse_step(p);
+    return rc < 0 ? rc : lq_parse_step(p);
 }
 
 static int parse_grouping(struct parser *p, struct grouping *g)
@@ -114,11 +114,11 @@ static int parse_grouping(struct parser *p, struct grouping *g)
         return 0;
     }
     if (g->given) {
-        return parse_unexpected(p, NULL);
+        return lq_parse_unexpected(p, NULL);
     }
     g->given = true;
     g->without = p->tok.type == T_WITHOUT;
-    rc = parse_step(p);
+    rc = lq_parse_step(p);
     return rc < 0 ? rc : parse_names(p, &g->names, &g->n);
 }
 
@@ -129,41 +129,41 @@ static int parse_interval(struct parser *p, struct expr *e)
     int rc;
 
     e->range_ns = p->tok.duration;
-    rc = parse_step(p);
+    rc = lq_parse_step(p);
     if (rc == 0 && p->tok.type == T_OFFSET) {
-        rc = parse_step(p);
+        rc = lq_parse_step(p);
         if (rc == 0 && p->tok.type != T_DURATION) {
-            return parse_unexpected(p, "DURATION");
+            return lq_parse_unexpected(p, "DURATION");
         }
         e->has_offset = true;
         e->offset_ns = p->tok.duration;
-        rc = rc < 0 ? rc : parse_step(p);
+        rc = rc < 0 ? rc : lq_parse_step(p);
     }
     return rc;
 }
 
 static int parse_log_range(struct parser *p, struct expr *e)
 {
-    int rc = parse_enter(p);
+    int rc = lq_parse_enter(p);
 
     if (rc < 0) {
         return rc;
     }
     if (p->tok.type == T_OPEN) {
-        rc = parse_step(p);
+        rc = lq_parse_step(p);
         rc = rc < 0 ? rc : parse_log_range(p, e);
-        rc = rc < 0 ? rc : parse_expect(p, T_CLOSE);
+        rc = rc < 0 ? rc : lq_parse_expect(p, T_CLOSE);
     } else {
-        rc = parse_selector(p, e->pipe);
+        rc = lq_parse_selector(p, e->pipe);
     }
     if (rc == 0 && p->tok.type == T_RANGE && e->range_ns == 0) {
         rc = parse_interval(p, e);
     }
-    rc = rc < 0 ? rc : parse_stages(p, e->pipe, true);
+    rc = rc < 0 ? rc : lq_parse_stages(p, e->pipe, true);
     if (rc == 0 && p->tok.type == T_RANGE && e->range_ns == 0) {
         rc = parse_interval(p, e);
     }
-    parse_leave(p);
+    lq_parse_leave(p);
     return rc;
 }
 
@@ -196,21 +196,22 @@ static int check_range(struct parser *p, const struct expr *e)
     const char *name = RANGE_NAMES[e->range_op];
 
     if (e->by.given && !may_group(e->range_op)) {
-        return parse_fail(p, "grouping not allowed for %s aggregation", name);
+        return lq_parse_fail(p, "grouping not allowed for %s aggregation", name);
     }
     if (e->has_param && e->range_op != RANGE_QUANTILE) {
-        return parse_fail(p, "parameter %g not supported for operation %s", e->param, name);
+        return lq_parse_fail(p, "parameter %g not supported for operation %s", e->param, name);
     }
     if (!e->has_param && e->range_op == RANGE_QUANTILE) {
-        return parse_fail(p, "parameter required for operation %s", name);
+        return lq_parse_fail(p, "parameter required for operation %s", name);
     }
     if (e->pipe->unwraps) {
         return needs_unwrap(e->range_op) || e->range_op == RANGE_RATE || e->range_op == RANGE_ABSENT
                    ? 0
-                   : parse_fail(p, "invalid aggregation %s with unwrap", name);
+                   : lq_parse_fail(p, "invalid aggregation %s with unwrap", name);
     }
-    return needs_unwrap(e->range_op) ? parse_fail(p, "invalid aggregation %s without unwrap", name)
-                                     : 0;
+    return needs_unwrap(e->range_op)
+               ? lq_parse_fail(p, "invalid aggregation %s without unwrap", name)
+               : 0;
 }
 
 static int parse_range_op(struct parser *p, struct expr **ret)
@@ -223,26 +224,26 @@ static int parse_range_op(struct parser *p, struct expr **ret)
     }
     e->pipe = arena_calloc(p->a, 1, sizeof(*e->pipe));
     if (e->pipe == NULL) {
-        return parse_no_memory(p);
+        return lq_parse_no_memory(p);
     }
     for (int i = 0; i < (int)ARRAY_LEN(RANGE_NAMES); i++) {
-        if (strcmp(RANGE_NAMES[i], token_name(p->tok.type)) == 0) {
+        if (strcmp(RANGE_NAMES[i], lq_token_name(p->tok.type)) == 0) {
             e->range_op = (enum range_op)i;
         }
     }
-    rc = parse_step(p);
-    rc = rc < 0 ? rc : parse_expect(p, T_OPEN);
+    rc = lq_parse_step(p);
+    rc = rc < 0 ? rc : lq_parse_expect(p, T_OPEN);
     if (rc == 0 && p->tok.type == T_NUMBER) {
         e->has_param = true;
         e->param = p->tok.number;
-        rc = parse_step(p);
-        rc = rc < 0 ? rc : parse_expect(p, T_COMMA);
+        rc = lq_parse_step(p);
+        rc = rc < 0 ? rc : lq_parse_expect(p, T_COMMA);
     }
     rc = rc < 0 ? rc : parse_log_range(p, e);
     if (rc == 0 && e->range_ns == 0) {
-        return parse_unexpected(p, NULL);
+        return lq_parse_unexpected(p, NULL);
     }
-    rc = rc < 0 ? rc : parse_expect(p, T_CLOSE);
+    rc = rc < 0 ? rc : lq_parse_expect(p, T_CLOSE);
     rc = rc < 0 ? rc : parse_grouping(p, &e->by);
     *ret = e;
     return rc < 0 ? rc : check_range(p, e);
@@ -257,33 +258,34 @@ static int check_aggregate(struct parser *p, const struct expr *e, struct str pa
         e->vector_op == VEC_TOPK || e->vector_op == VEC_BOTTOMK || e->vector_op == VEC_APPROX_TOPK;
 
     if (!takes && e->has_param) {
-        return parse_fail(p, "unsupported parameter for operation %s(%.*s,", name, STR_ARG(param));
+        return lq_parse_fail(p, "unsupported parameter for operation %s(%.*s,", name,
+                             STR_ARG(param));
     }
     if (takes && !e->has_param) {
-        return parse_fail(p, "parameter required for operation %s", name);
+        return lq_parse_fail(p, "parameter required for operation %s", name);
     }
     if (takes && e->param != floor(e->param)) {
-        return parse_fail(p, "invalid parameter %s(%.*s,", name, STR_ARG(param));
+        return lq_parse_fail(p, "invalid parameter %s(%.*s,", name, STR_ARG(param));
     }
     if (takes && e->param <= 0) {
-        return parse_fail(p, "invalid parameter (must be greater than 0) %s(%.*s", name,
-                          STR_ARG(param));
+        return lq_parse_fail(p, "invalid parameter (must be greater than 0) %s(%.*s", name,
+                             STR_ARG(param));
     }
     if (e->by.given && (e->vector_op == VEC_SORT || e->vector_op == VEC_SORT_DESC ||
                         e->vector_op == VEC_APPROX_TOPK)) {
-        return parse_fail(p, "grouping not allowed for %s aggregation", name);
+        return lq_parse_fail(p, "grouping not allowed for %s aggregation", name);
     }
     return e->left->type == EXPR_NUMBER
-               ? parse_fail(p, "unexpected type scalar for operation %s", name)
+               ? lq_parse_fail(p, "unexpected type scalar for operation %s", name)
                : 0;
 }
 
 /* A metric expression: a bare log query is refused at the token behind it. */
 static int parse_metric(struct parser *p, struct expr **ret)
 {
-    int rc = parse_expr(p, ret);
+    int rc = lq_parse_expr(p, ret);
 
-    return rc == 0 && (*ret)->type == EXPR_LOG ? parse_unexpected(p, NULL) : rc;
+    return rc == 0 && (*ret)->type == EXPR_LOG ? lq_parse_unexpected(p, NULL) : rc;
 }
 
 static int parse_vector_op(struct parser *p, struct expr **ret)
@@ -296,28 +298,28 @@ static int parse_vector_op(struct parser *p, struct expr **ret)
         return -ERR_INVALID;
     }
     for (int i = 0; i < (int)ARRAY_LEN(VECTOR_NAMES); i++) {
-        if (strcmp(VECTOR_NAMES[i], token_name(p->tok.type)) == 0) {
+        if (strcmp(VECTOR_NAMES[i], lq_token_name(p->tok.type)) == 0) {
             e->vector_op = (enum vector_op)i;
         }
     }
-    rc = parse_step(p);
+    rc = lq_parse_step(p);
     rc = rc < 0 ? rc : parse_grouping(p, &e->by);
-    rc = rc < 0 ? rc : parse_expect(p, T_OPEN);
+    rc = rc < 0 ? rc : lq_parse_expect(p, T_OPEN);
     if (rc == 0 && p->tok.type == T_NUMBER) {
         struct parser before = *p;
 
         param = p->tok.text;
         e->param = p->tok.number;
-        rc = parse_step(p);
+        rc = lq_parse_step(p);
         if (rc == 0 && p->tok.type == T_COMMA) {
             e->has_param = true;
-            rc = parse_step(p);
+            rc = lq_parse_step(p);
         } else if (rc == 0) {
             *p = before; /* the number begins the operand */
         }
     }
     rc = rc < 0 ? rc : parse_metric(p, &e->left);
-    rc = rc < 0 ? rc : parse_expect(p, T_CLOSE);
+    rc = rc < 0 ? rc : lq_parse_expect(p, T_CLOSE);
     rc = rc < 0 ? rc : parse_grouping(p, &e->by);
     *ret = e;
     return rc < 0 ? rc : check_aggregate(p, e, param);
@@ -329,27 +331,27 @@ static int parse_number(struct parser *p, struct expr **ret)
 {
     bool negative = p->tok.type == T_SUB;
     struct expr *e = expr_new(p, EXPR_NUMBER);
-    int rc = p->tok.type == T_NUMBER ? 0 : parse_step(p);
+    int rc = p->tok.type == T_NUMBER ? 0 : lq_parse_step(p);
 
     if (e == NULL) {
         return -ERR_INVALID;
     }
     if (rc == 0 && p->tok.type != T_NUMBER) {
-        return parse_unexpected(p, "NUMBER");
+        return lq_parse_unexpected(p, "NUMBER");
     }
     e->param = negative ? -p->tok.number : p->tok.number;
     *ret = e;
-    return rc < 0 ? rc : parse_step(p);
+    return rc < 0 ? rc : lq_parse_step(p);
 }
 
 static int parse_vector(struct parser *p, struct expr **ret)
 {
     struct expr *number = NULL;
-    int rc = parse_step(p);
+    int rc = lq_parse_step(p);
 
-    rc = rc < 0 ? rc : parse_expect(p, T_OPEN);
+    rc = rc < 0 ? rc : lq_parse_expect(p, T_OPEN);
     rc = rc < 0 ? rc : parse_number(p, &number);
-    rc = rc < 0 ? rc : parse_expect(p, T_CLOSE);
+    rc = rc < 0 ? rc : lq_parse_expect(p, T_CLOSE);
     if (rc == 0) {
         number->type = EXPR_VECTOR;
         *ret = number;
@@ -369,28 +371,28 @@ static int parse_label_replace(struct parser *p, struct expr **ret)
     }
     struct str *const args[] = {&e->dst, &e->replacement, &e->src, &e->pattern};
 
-    rc = parse_step(p);
-    rc = rc < 0 ? rc : parse_expect(p, T_OPEN);
+    rc = lq_parse_step(p);
+    rc = rc < 0 ? rc : lq_parse_expect(p, T_OPEN);
     rc = rc < 0 ? rc : parse_metric(p, &e->left);
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(args); i++) {
-        rc = parse_expect(p, T_COMMA);
-        rc = rc < 0 ? rc : parse_text(p, T_STRING, args[i]);
+        rc = lq_parse_expect(p, T_COMMA);
+        rc = rc < 0 ? rc : lq_parse_text(p, T_STRING, args[i]);
     }
-    rc = rc < 0 ? rc : parse_expect(p, T_CLOSE);
+    rc = rc < 0 ? rc : lq_parse_expect(p, T_CLOSE);
     if (rc < 0) {
         return rc;
     }
     if (finder_new(e->pattern, FINDER_ANCHORED, &s, &inner) < 0) {
-        return parse_fail(p, "invalid regex in label_replace: %s", inner.msg);
+        return lq_parse_fail(p, "invalid regex in label_replace: %s", inner.msg);
     }
     if (!vec_push(&p->q->finders, s)) {
         finder_free(s);
-        return parse_no_memory(p);
+        return lq_parse_no_memory(p);
     }
     e->re = s;
     if (!label_name_is_valid(e->dst)) {
-        return parse_fail(p, "invalid label name in label_replace: %.*s",
-                          (int)(e->dst.n < 100 ? e->dst.n : 100), e->dst.n != 0 ? e->dst.p : "");
+        return lq_parse_fail(p, "invalid label name in label_replace: %.*s",
+                             (int)(e->dst.n < 100 ? e->dst.n : 100), e->dst.n != 0 ? e->dst.p : "");
     }
     *ret = e;
     return 0;
@@ -405,9 +407,9 @@ static int parse_log(struct parser *p, struct expr **ret)
         return -ERR_INVALID;
     }
     e->pipe = arena_calloc(p->a, 1, sizeof(*e->pipe));
-    rc = e->pipe == NULL ? parse_no_memory(p) : parse_selector(p, e->pipe);
+    rc = e->pipe == NULL ? lq_parse_no_memory(p) : lq_parse_selector(p, e->pipe);
     *ret = e;
-    return rc < 0 ? rc : parse_stages(p, e->pipe, false);
+    return rc < 0 ? rc : lq_parse_stages(p, e->pipe, false);
 }
 
 static int parse_operand(struct parser *p, struct expr **ret)
@@ -416,9 +418,9 @@ static int parse_operand(struct parser *p, struct expr **ret)
     int rc;
 
     if (t == T_OPEN) {
-        rc = parse_step(p);
-        rc = rc < 0 ? rc : parse_expr(p, ret);
-        rc = rc < 0 ? rc : parse_expect(p, T_CLOSE);
+        rc = lq_parse_step(p);
+        rc = rc < 0 ? rc : lq_parse_expr(p, ret);
+        rc = rc < 0 ? rc : lq_parse_expect(p, T_CLOSE);
         if (rc == 0) {
             (*ret)->paren = true;
         }
@@ -439,7 +441,7 @@ static int parse_operand(struct parser *p, struct expr **ret)
     if (t == T_VECTOR) {
         return parse_vector(p, ret);
     }
-    return t == T_LABEL_REPLACE ? parse_label_replace(p, ret) : parse_unexpected(p, NULL);
+    return t == T_LABEL_REPLACE ? parse_label_replace(p, ret) : lq_parse_unexpected(p, NULL);
 }
 
 /* ---- operators ---- */
@@ -460,16 +462,16 @@ static int parse_modifiers(struct parser *p, struct expr *e)
 
     if (p->tok.type == T_BOOL) {
         e->return_bool = true;
-        rc = parse_step(p);
+        rc = lq_parse_step(p);
     }
     if (rc == 0 && (p->tok.type == T_ON || p->tok.type == T_IGNORING)) {
         e->has_matching = true;
         e->on = p->tok.type == T_ON;
-        rc = parse_step(p);
+        rc = lq_parse_step(p);
         rc = rc < 0 ? rc : parse_names(p, &e->match_names, &e->match_n);
         if (rc == 0 && (p->tok.type == T_GROUP_LEFT || p->tok.type == T_GROUP_RIGHT)) {
             e->group = p->tok.type == T_GROUP_LEFT ? GROUP_LEFT : GROUP_RIGHT;
-            rc = parse_step(p);
+            rc = lq_parse_step(p);
             if (rc == 0 && p->tok.type == T_OPEN) {
                 rc = parse_names(p, &e->include, &e->include_n);
             }
@@ -483,22 +485,22 @@ static int check_binary(struct parser *p, const struct expr *e)
     const char *name = BINARY[e->op].name;
 
     if (e->left->type == EXPR_LOG || e->right->type == EXPR_LOG) {
-        return parse_fail(p, "unexpected type for %s leg of binary operation (%s): *syntax.%s",
-                          e->left->type == EXPR_LOG ? "left" : "right", name,
-                          (e->left->type == EXPR_LOG ? e->left : e->right)->pipe->n == 0
-                              ? "MatchersExpr"
-                              : "PipelineExpr");
+        return lq_parse_fail(p, "unexpected type for %s leg of binary operation (%s): *syntax.%s",
+                             e->left->type == EXPR_LOG ? "left" : "right", name,
+                             (e->left->type == EXPR_LOG ? e->left : e->right)->pipe->n == 0
+                                 ? "MatchersExpr"
+                                 : "PipelineExpr");
     }
     if (e->op <= BIN_UNLESS) {
         if (e->left->type == EXPR_NUMBER || e->right->type == EXPR_NUMBER) {
             bool left = e->left->type == EXPR_NUMBER;
 
-            return parse_fail(
+            return lq_parse_fail(
                 p, "unexpected literal for %s side of logical/set binary operation (%s): %f",
                 left ? "left" : "right", name, (left ? e->left : e->right)->param);
         }
         if (e->group != GROUP_NONE) {
-            return parse_fail(p, "no grouping allowed for '%s' operation", name);
+            return lq_parse_fail(p, "no grouping allowed for '%s' operation", name);
         }
     }
     return 0;
@@ -507,7 +509,7 @@ static int check_binary(struct parser *p, const struct expr *e)
 static int parse_binary(struct parser *p, int least, struct expr **ret)
 {
     struct expr *left = NULL;
-    int rc = parse_enter(p);
+    int rc = lq_parse_enter(p);
 
     rc = rc < 0 ? rc : parse_operand(p, &left);
     while (rc == 0) {
@@ -523,7 +525,7 @@ static int parse_binary(struct parser *p, int least, struct expr **ret)
         }
         e->op = (enum binary_op)op;
         e->left = left;
-        rc = parse_step(p);
+        rc = lq_parse_step(p);
         rc = rc < 0 ? rc : parse_modifiers(p, e);
         /* ^ binds to the right, all others to the left */
         rc = rc < 0 ? rc
@@ -531,12 +533,12 @@ static int parse_binary(struct parser *p, int least, struct expr **ret)
         rc = rc < 0 ? rc : check_binary(p, e);
         left = e;
     }
-    parse_leave(p);
+    lq_parse_leave(p);
     *ret = left;
     return rc;
 }
 
-int parse_expr(struct parser *p, struct expr **ret)
+int lq_parse_expr(struct parser *p, struct expr **ret)
 {
     return parse_binary(p, 1, ret);
 }

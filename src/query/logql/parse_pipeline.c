@@ -18,7 +18,7 @@ static int parse_match(struct parser *p, struct pipeline *pipe)
     struct str value;
     enum match_op op = MATCH_EQ;
     bool known = false;
-    int rc = parse_text(p, T_IDENTIFIER, &name);
+    int rc = lq_parse_text(p, T_IDENTIFIER, &name);
 
     if (rc < 0) {
         return rc;
@@ -30,15 +30,15 @@ static int parse_match(struct parser *p, struct pipeline *pipe)
         }
     }
     if (!known) {
-        return parse_unexpected(p, "!= or !~ or = or =~");
+        return lq_parse_unexpected(p, "!= or !~ or = or =~");
     }
-    rc = parse_step(p);
-    rc = rc < 0 ? rc : parse_text(p, T_STRING, &value);
+    rc = lq_parse_step(p);
+    rc = rc < 0 ? rc : lq_parse_text(p, T_STRING, &value);
     if (rc < 0) {
         return rc;
     }
-    m = parse_push(p, (void **)&pipe->matchers, &pipe->matchers_n, sizeof(*m));
-    return m == NULL ? -ERR_INVALID : parse_matcher(p, op, name, value, m);
+    m = lq_parse_push(p, (void **)&pipe->matchers, &pipe->matchers_n, sizeof(*m));
+    return m == NULL ? -ERR_INVALID : lq_parse_matcher(p, op, name, value, m);
 }
 
 static int check_matchers(struct parser *p, const struct pipeline *pipe)
@@ -50,19 +50,20 @@ static int check_matchers(struct parser *p, const struct pipeline *pipe)
     }
     return p->empty_ok
                ? 0
-               : parse_fail(p, "queries require at least one regexp or equality matcher that does "
+               : lq_parse_fail(p,
+                               "queries require at least one regexp or equality matcher that does "
                                "not have an empty-compatible value. For instance, app=~\".*\" does "
                                "not meet this requirement, but app=~\".+\" will");
 }
 
-int parse_selector(struct parser *p, struct pipeline *ret)
+int lq_parse_selector(struct parser *p, struct pipeline *ret)
 {
-    int rc = parse_expect(p, T_OPEN_BRACE);
+    int rc = lq_parse_expect(p, T_OPEN_BRACE);
 
     if (rc == 0 && p->tok.type != T_CLOSE_BRACE) {
         rc = parse_match(p, ret);
         while (rc == 0 && p->tok.type == T_COMMA) {
-            rc = parse_step(p);
+            rc = lq_parse_step(p);
             if (rc == 0 && p->tok.type == T_CLOSE_BRACE) {
                 break; /* a comma at the end */
             }
@@ -70,9 +71,9 @@ int parse_selector(struct parser *p, struct pipeline *ret)
         }
     }
     if (rc == 0 && p->tok.type != T_CLOSE_BRACE) {
-        return parse_unexpected(p, "} or ,");
+        return lq_parse_unexpected(p, "} or ,");
     }
-    rc = rc < 0 ? rc : parse_step(p);
+    rc = rc < 0 ? rc : lq_parse_step(p);
     return rc < 0 ? rc : check_matchers(p, ret);
 }
 
@@ -82,8 +83,8 @@ static int check_label(struct parser *p, struct str name)
 {
     return label_name_is_valid(name)
                ? 0
-               : parse_fail(p, "invalid extracted label name '%.*s'",
-                            (int)(name.n < 100 ? name.n : 100), name.n != 0 ? name.p : "");
+               : lq_parse_fail(p, "invalid extracted label name '%.*s'",
+                               (int)(name.n < 100 ? name.n : 100), name.n != 0 ? name.p : "");
 }
 
 /* label="expression", label, ... */
@@ -92,27 +93,27 @@ static int parse_extracts(struct parser *p, struct stage *s)
     int rc = 0;
 
     while (rc == 0) {
-        struct extract *x = parse_push(p, (void **)&s->extracts, &s->extracts_n, sizeof(*x));
+        struct extract *x = lq_parse_push(p, (void **)&s->extracts, &s->extracts_n, sizeof(*x));
 
         if (x == NULL) {
             return -ERR_INVALID;
         }
-        rc = parse_text(p, T_IDENTIFIER, &x->label);
+        rc = lq_parse_text(p, T_IDENTIFIER, &x->label);
         x->expr = x->label;
         x->bare = true;
         if (rc == 0 && p->tok.type == T_EQ) {
             x->bare = false;
-            rc = parse_step(p);
-            rc = rc < 0 ? rc : parse_text(p, T_STRING, &x->expr);
+            rc = lq_parse_step(p);
+            rc = rc < 0 ? rc : lq_parse_text(p, T_STRING, &x->expr);
         }
         rc = rc < 0 ? rc : check_label(p, x->label);
         if (rc == 0 && s->type == STAGE_JSON) {
-            rc = parse_json_path(p, x);
+            rc = lq_parse_json_path(p, x);
         }
         if (rc < 0 || p->tok.type != T_COMMA) {
             return rc;
         }
-        rc = parse_step(p);
+        rc = lq_parse_step(p);
     }
     return rc;
 }
@@ -127,7 +128,7 @@ static int parse_logfmt(struct parser *p, struct stage *s)
         } else {
             s->keep_empty = true;
         }
-        rc = parse_step(p);
+        rc = lq_parse_step(p);
     }
     return rc == 0 && p->tok.type == T_IDENTIFIER ? parse_extracts(p, s) : rc;
 }
@@ -137,19 +138,19 @@ static int parse_regexp(struct parser *p, struct stage *s)
     struct str name;
     struct str other;
     size_t index;
-    int rc = parse_text(p, T_STRING, &s->text);
+    int rc = lq_parse_text(p, T_STRING, &s->text);
 
-    rc = rc < 0 ? rc : parse_finder(p, s->text, FINDER_GROUPS, &s->re);
+    rc = rc < 0 ? rc : lq_parse_finder(p, s->text, FINDER_GROUPS, &s->re);
     if (rc < 0) {
         return rc;
     }
     if (!finder_name(s->re, 0, &name, &index)) {
-        return parse_fail(p, "at least one named capture must be supplied");
+        return lq_parse_fail(p, "at least one named capture must be supplied");
     }
     for (size_t i = 0; finder_name(s->re, i, &name, &index); i++) {
         for (size_t k = 0; k < i && finder_name(s->re, k, &other, &index); k++) {
             if (str_eq(name, other)) {
-                return parse_fail(p, "duplicate extracted label name '%.*s'", STR_ARG(name));
+                return lq_parse_fail(p, "duplicate extracted label name '%.*s'", STR_ARG(name));
             }
         }
     }
@@ -159,10 +160,10 @@ static int parse_regexp(struct parser *p, struct stage *s)
 static int parse_pattern_stage(struct parser *p, struct stage *s)
 {
     struct err e = {0};
-    int rc = parse_text(p, T_STRING, &s->text);
+    int rc = lq_parse_text(p, T_STRING, &s->text);
 
     if (rc == 0 && line_pattern_new(p->a, s->text, true, &s->pattern, &e) < 0) {
-        return parse_fail(p, "%s", e.msg);
+        return lq_parse_fail(p, "%s", e.msg);
     }
     return rc;
 }
@@ -174,43 +175,43 @@ static int parse_template(struct parser *p, struct str text, struct template **r
     struct err e = {0};
 
     return template_new(p->a, &p->q->finders, text, ret, &e) < 0
-               ? parse_fail(p, "invalid line template: %s", e.msg)
+               ? lq_parse_fail(p, "invalid line template: %s", e.msg)
                : 0;
 }
 
 static int parse_label_format(struct parser *p, struct stage *s)
 {
-    struct label_format *f = parse_push(p, (void **)&s->formats, &s->formats_n, sizeof(*f));
+    struct label_format *f = lq_parse_push(p, (void **)&s->formats, &s->formats_n, sizeof(*f));
     int rc;
 
     if (f == NULL) {
         return -ERR_INVALID;
     }
-    rc = parse_text(p, T_IDENTIFIER, &f->dst);
-    rc = rc < 0 ? rc : parse_expect(p, T_EQ);
+    rc = lq_parse_text(p, T_IDENTIFIER, &f->dst);
+    rc = rc < 0 ? rc : lq_parse_expect(p, T_EQ);
     if (rc == 0 && p->tok.type == T_IDENTIFIER) {
-        rc = parse_text(p, T_IDENTIFIER, &f->src);
+        rc = lq_parse_text(p, T_IDENTIFIER, &f->src);
     } else if (rc == 0 && p->tok.type == T_STRING) {
-        rc = parse_text(p, T_STRING, &f->text);
+        rc = lq_parse_text(p, T_STRING, &f->text);
         if (rc == 0) {
             struct err e = {0};
 
             if (template_new(p->a, &p->q->finders, f->text, &f->tpl, &e) < 0) {
-                return parse_fail(p, "invalid template for label '%.*s': %s",
-                                  (int)(f->dst.n < 60 ? f->dst.n : 60), f->dst.p, e.msg);
+                return lq_parse_fail(p, "invalid template for label '%.*s': %s",
+                                     (int)(f->dst.n < 60 ? f->dst.n : 60), f->dst.p, e.msg);
             }
         }
     } else if (rc == 0) {
-        return parse_unexpected(p, "IDENTIFIER or STRING");
+        return lq_parse_unexpected(p, "IDENTIFIER or STRING");
     }
     if (rc == 0 && str_eq(f->dst, STR("__error__"))) {
-        return parse_fail(p, "__error__ cannot be formatted");
+        return lq_parse_fail(p, "__error__ cannot be formatted");
     }
     for (size_t i = 0; rc == 0 && i + 1 < s->formats_n; i++) {
         if (str_eq(s->formats[i].dst, f->dst)) {
-            return parse_fail(p,
-                              "multiple label name '%.*s' not allowed in a single format operation",
-                              (int)(f->dst.n < 100 ? f->dst.n : 100), f->dst.p);
+            return lq_parse_fail(
+                p, "multiple label name '%.*s' not allowed in a single format operation",
+                (int)(f->dst.n < 100 ? f->dst.n : 100), f->dst.p);
         }
     }
     return rc;
@@ -222,20 +223,20 @@ static int parse_pick(struct parser *p, struct stage *s)
         enum token_type t;
         enum match_op op;
     } OPS[] = {{T_EQ, MATCH_EQ}, {T_NEQ, MATCH_NEQ}, {T_RE, MATCH_RE}, {T_NRE, MATCH_NRE}};
-    struct label_pick *k = parse_push(p, (void **)&s->picks, &s->picks_n, sizeof(*k));
+    struct label_pick *k = lq_parse_push(p, (void **)&s->picks, &s->picks_n, sizeof(*k));
     int rc;
 
     if (k == NULL) {
         return -ERR_INVALID;
     }
-    rc = parse_text(p, T_IDENTIFIER, &k->name);
+    rc = lq_parse_text(p, T_IDENTIFIER, &k->name);
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(OPS); i++) {
         if (OPS[i].t == p->tok.type) {
             struct str value;
 
-            rc = parse_step(p);
-            rc = rc < 0 ? rc : parse_text(p, T_STRING, &value);
-            return rc < 0 ? rc : parse_matcher(p, OPS[i].op, k->name, value, &k->matcher);
+            rc = lq_parse_step(p);
+            rc = rc < 0 ? rc : lq_parse_text(p, T_STRING, &value);
+            return rc < 0 ? rc : lq_parse_matcher(p, OPS[i].op, k->name, value, &k->matcher);
         }
     }
     return rc;
@@ -247,7 +248,7 @@ static int parse_list(struct parser *p, struct stage *s,
     int rc = one(p, s);
 
     while (rc == 0 && p->tok.type == T_COMMA) {
-        rc = parse_step(p);
+        rc = lq_parse_step(p);
         rc = rc < 0 ? rc : one(p, s);
     }
     return rc;
@@ -267,13 +268,13 @@ static int parse_unwrap(struct parser *p, struct stage *s)
     for (size_t i = 0; i < ARRAY_LEN(CONVS); i++) {
         if (CONVS[i].t == p->tok.type) {
             s->conv = CONVS[i].conv;
-            rc = parse_step(p);
-            rc = rc < 0 ? rc : parse_expect(p, T_OPEN);
-            rc = rc < 0 ? rc : parse_text(p, T_IDENTIFIER, &s->text);
-            return rc < 0 ? rc : parse_expect(p, T_CLOSE);
+            rc = lq_parse_step(p);
+            rc = rc < 0 ? rc : lq_parse_expect(p, T_OPEN);
+            rc = rc < 0 ? rc : lq_parse_text(p, T_IDENTIFIER, &s->text);
+            return rc < 0 ? rc : lq_parse_expect(p, T_CLOSE);
         }
     }
-    return parse_text(p, T_IDENTIFIER, &s->text);
+    return lq_parse_text(p, T_IDENTIFIER, &s->text);
 }
 
 /* ---- stages ---- */
@@ -302,7 +303,7 @@ static int parse_named(struct parser *p, struct pipeline *pipe, struct stage *s,
 
     if ((p->tok.type == T_IDENTIFIER || p->tok.type == T_OPEN)) {
         s->type = STAGE_LABEL;
-        return parse_label_filter(p, &s->label);
+        return lq_parse_label_filter(p, &s->label);
     }
     for (size_t i = 0; i < ARRAY_LEN(STAGES); i++) {
         if (STAGES[i].t == p->tok.type) {
@@ -312,9 +313,9 @@ static int parse_named(struct parser *p, struct pipeline *pipe, struct stage *s,
     }
     /* behind unwrap only label filters are left */
     if (rc < 0 || pipe->unwraps || (s->type == STAGE_UNWRAP && !unwrap)) {
-        return parse_unexpected(p, NULL);
+        return lq_parse_unexpected(p, NULL);
     }
-    rc = parse_step(p);
+    rc = lq_parse_step(p);
     if (rc < 0) {
         return rc;
     }
@@ -328,7 +329,7 @@ static int parse_named(struct parser *p, struct pipeline *pipe, struct stage *s,
     case STAGE_PATTERN:
         return parse_pattern_stage(p, s);
     case STAGE_LINE_FORMAT:
-        rc = parse_text(p, T_STRING, &s->text);
+        rc = lq_parse_text(p, T_STRING, &s->text);
         return rc < 0 ? rc : parse_template(p, s->text, &s->tpl);
     case STAGE_LABEL_FORMAT:
         return parse_list(p, s, parse_label_format);
@@ -349,7 +350,7 @@ static bool begins_line_filter(enum token_type t)
            t == T_NRE || t == T_NPA;
 }
 
-int parse_stages(struct parser *p, struct pipeline *pipe, bool unwrap)
+int lq_parse_stages(struct parser *p, struct pipeline *pipe, bool unwrap)
 {
     int rc = 0;
 
@@ -359,16 +360,16 @@ int parse_stages(struct parser *p, struct pipeline *pipe, bool unwrap)
         if (p->tok.type != T_PIPE && (pipe->unwraps || !begins_line_filter(p->tok.type))) {
             break;
         }
-        s = parse_push(p, (void **)&pipe->stages, &pipe->n, sizeof(*s));
+        s = lq_parse_push(p, (void **)&pipe->stages, &pipe->n, sizeof(*s));
         if (s == NULL) {
             return -ERR_INVALID;
         }
         if (p->tok.type == T_PIPE) {
-            rc = parse_step(p);
+            rc = lq_parse_step(p);
             rc = rc < 0 ? rc : parse_named(p, pipe, s, unwrap);
         } else {
             s->type = STAGE_LINE;
-            rc = parse_line_filter(p, &s->line);
+            rc = lq_parse_line_filter(p, &s->line);
         }
     }
     return rc;

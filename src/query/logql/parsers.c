@@ -31,7 +31,7 @@ static int read_text(struct json_reader *j, struct row *r, struct str *ret, stru
     }
     if (type == JSON_STRING) {
         rc = json_read_str(j, &s, e);
-        *ret = row_dup(r, s);
+        *ret = lq_row_dup(r, s);
         return rc;
     }
     rc = json_skip(j, e);
@@ -60,7 +60,7 @@ static int read_object(struct json_reader *j, struct row *r, struct str prefix, 
     while (rc >= 0 && (rc = json_next_member(j, &key, e)) > 0) {
         int type;
 
-        key = joined(r, prefix, row_dup(r, key));
+        key = joined(r, prefix, lq_row_dup(r, key));
         type = json_peek(j, e);
         if (type == JSON_OBJECT) {
             rc = read_object(j, r, key, e);
@@ -73,7 +73,7 @@ static int read_object(struct json_reader *j, struct row *r, struct str prefix, 
 
             rc = read_text(j, r, &value, e);
             if (rc == 0 && key.n != 0) {
-                row_set_parsed(r, key, value);
+                lq_row_set_parsed(r, key, value);
             }
         }
     }
@@ -153,7 +153,7 @@ static void json_extract(const struct stage *s, struct row *r)
         return;
     }
     if (first != '{' && first != '[' && first != '"') {
-        row_set_error(r, ERR_JSON, "the line is no JSON");
+        lq_row_set_error(r, ERR_JSON, "the line is no JSON");
         return;
     }
     for (size_t i = 0; i < s->extracts_n; i++) {
@@ -162,21 +162,21 @@ static void json_extract(const struct stage *s, struct row *r)
         int rc = read_path(r, &s->extracts[i], &value, &e);
 
         if (rc < 0) {
-            row_set_error(r, ERR_JSON, "%s", e.msg);
+            lq_row_set_error(r, ERR_JSON, "%s", e.msg);
         }
         if (rc > 0) {
-            row_set_parsed(r, s->extracts[i].label, value);
+            lq_row_set_parsed(r, s->extracts[i].label, value);
         } else {
             enum label_category c;
 
-            if (!row_get(r, s->extracts[i].label, &value, &c)) {
-                row_set_parsed(r, s->extracts[i].label, str_of("", 0));
+            if (!lq_row_get(r, s->extracts[i].label, &value, &c)) {
+                lq_row_set_parsed(r, s->extracts[i].label, str_of("", 0));
             }
         }
     }
 }
 
-void json_run(const struct stage *s, struct row *r)
+void lq_json_run(const struct stage *s, struct row *r)
 {
     struct err e = {0};
 
@@ -186,7 +186,7 @@ void json_run(const struct stage *s, struct row *r)
     if (s->extracts_n != 0) {
         json_extract(s, r);
     } else if (read_line(r, &e) < 0) {
-        row_set_error(r, ERR_JSON, "%s", e.msg);
+        lq_row_set_error(r, ERR_JSON, "%s", e.msg);
     }
 }
 
@@ -208,7 +208,7 @@ static int read_packed(struct json_reader *j, struct row *r, bool keep, struct p
         bool is_entry = str_eq(key, STR("_entry"));
         int type;
 
-        key = row_dup(r, key);
+        key = lq_row_dup(r, key);
         type = json_peek(j, e);
         if (type != JSON_STRING) {
             rc = type < 0 ? type : json_skip(j, e);
@@ -219,14 +219,14 @@ static int read_packed(struct json_reader *j, struct row *r, bool keep, struct p
             p->entry = value;
             p->has_entry = true;
         } else if (rc == 0 && keep) {
-            row_set_parsed(r, logql_label_name(&r->arena, key), value);
+            lq_row_set_parsed(r, logql_label_name(&r->arena, key), value);
         }
     }
     return rc;
 }
 
 /* Labels count only when the line was packed, which is known at its end: two rounds. */
-void unpack_run(struct row *r)
+void lq_unpack_run(struct row *r)
 {
     struct packed p = {0};
     struct str line = r->line;
@@ -244,7 +244,7 @@ void unpack_run(struct row *r)
         rc = rc < 0 ? rc : read_packed(&j, r, round == 1, &p, &e);
     }
     if (rc < 0 && line.n != 0) {
-        row_set_error(r, ERR_JSON, "%s", e.msg);
+        lq_row_set_error(r, ERR_JSON, "%s", e.msg);
     } else if (p.has_entry) {
         r->line = p.entry;
     }
@@ -252,7 +252,7 @@ void unpack_run(struct row *r)
 
 /* ---- regexp, pattern ---- */
 
-void regexp_run(const struct stage *s, struct row *r)
+void lq_regexp_run(const struct stage *s, struct row *r)
 {
     struct str name;
     size_t index;
@@ -268,16 +268,16 @@ void regexp_run(const struct stage *s, struct row *r)
         if (finder_group(s->re, index, &start, &end)) {
             value = str_of(r->line.p + start, end - start);
         }
-        row_set_parsed(r, name, value);
+        lq_row_set_parsed(r, name, value);
     }
 }
 
 static void set_capture(void *arg, struct str name, struct str value)
 {
-    row_set_parsed(arg, name, value);
+    lq_row_set_parsed(arg, name, value);
 }
 
-void pattern_run(const struct stage *s, struct row *r)
+void lq_pattern_run(const struct stage *s, struct row *r)
 {
     if (!r->need_none) {
         line_pattern_each(s->pattern, r->line, set_capture, r);

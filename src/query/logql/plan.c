@@ -348,8 +348,8 @@ static struct condition pipeline_of(struct plan *p)
     return all;
 }
 
-int plan_make(struct plan *p, const struct pipeline *pipe, const struct logql_ask *ask,
-              int64_t min_ns, int64_t max_ns, struct err *reterr)
+int lq_plan_make(struct plan *p, const struct pipeline *pipe, const struct logql_ask *ask,
+                 int64_t min_ns, int64_t max_ns, struct err *reterr)
 {
     struct columns_query q = {
         .min_ns = min_ns, .max_ns = max_ns, .cancel = ask->cancel, .budget = ask->budget};
@@ -358,7 +358,7 @@ int plan_make(struct plan *p, const struct pipeline *pipe, const struct logql_as
 
     *p = (struct plan){.pipe = pipe};
     arena_init(&p->arena, PLAN_ARENA);
-    streams_init(&p->streams, ask->limits.memory_bytes);
+    lq_streams_init(&p->streams, ask->limits.memory_bytes);
     rc = columns_names(ask->logs, &q, &p->arena, &p->names, reterr);
     if (rc < 0) {
         return rc;
@@ -373,13 +373,13 @@ int plan_make(struct plan *p, const struct pipeline *pipe, const struct logql_as
     return 0;
 }
 
-void plan_done(struct plan *p)
+void lq_plan_done(struct plan *p)
 {
     for (size_t i = 0; i < p->searches.n; i++) {
         search_free(p->searches.v[i]);
     }
     vec_done(&p->searches);
-    streams_done(&p->streams);
+    lq_streams_done(&p->streams);
     arena_done(&p->arena);
 }
 
@@ -410,8 +410,8 @@ static void want_label(struct plan *p, struct wanted *w, struct str label)
     }
 }
 
-int plan_query(struct plan *p, const struct plan_needs *needs, const struct logql_ask *ask,
-               int64_t min_ns, int64_t max_ns, struct columns_query *ret, struct err *reterr)
+int lq_plan_query(struct plan *p, const struct plan_needs *needs, const struct logql_ask *ask,
+                  int64_t min_ns, int64_t max_ns, struct columns_query *ret, struct err *reterr)
 {
     struct wanted w = {.need = COLUMNS_NEED_RESOURCE | COLUMNS_NEED_TIMES, .all = needs->all};
 
@@ -445,7 +445,8 @@ int plan_query(struct plan *p, const struct plan_needs *needs, const struct logq
     return 0;
 }
 
-bool plan_field(const struct plan *p, struct str label, struct field *ret, struct str *ret_missing)
+bool lq_plan_field(const struct plan *p, struct str label, struct field *ret,
+                   struct str *ret_missing)
 {
     struct plan *mine = (struct plan *)(uintptr_t)p; /* its arena */
     struct sources s;
@@ -463,7 +464,7 @@ bool plan_field(const struct plan *p, struct str label, struct field *ret, struc
     return true;
 }
 
-bool plan_accepts(const struct plan *p, struct labels ls)
+bool lq_plan_accepts(const struct plan *p, struct labels ls)
 {
     for (size_t i = 0; i < p->pipe->matchers_n; i++) {
         const struct matcher *m = p->pipe->matchers[i];
@@ -476,20 +477,20 @@ bool plan_accepts(const struct plan *p, struct labels ls)
     return true;
 }
 
-const struct stream *plan_stream(struct plan *p, const struct resource *r)
+const struct stream *lq_plan_stream(struct plan *p, const struct resource *r)
 {
     bool fresh;
-    const struct stream *s = streams_find(&p->streams, r, &fresh);
+    const struct stream *s = lq_streams_find(&p->streams, r, &fresh);
 
     if (s != NULL && fresh) {
         struct stream *mine = (struct stream *)(uintptr_t)s;
 
-        mine->selected = plan_accepts(p, s->labels);
+        mine->selected = lq_plan_accepts(p, s->labels);
     }
     return s;
 }
 
-bool plan_selects(const struct plan *p, const struct stream *s, const struct log_record *record)
+bool lq_plan_selects(const struct plan *p, const struct stream *s, const struct log_record *record)
 {
     if (!s->selected) {
         return false;

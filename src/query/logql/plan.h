@@ -29,23 +29,24 @@ struct plan_needs {
     size_t n;
 };
 
-/** @return 0 or the store's error. plan_done() in any case. */
-NODISCARD int plan_make(struct plan *p, const struct pipeline *pipe, const struct logql_ask *ask,
-                        int64_t min_ns, int64_t max_ns, struct err *reterr);
-void plan_done(struct plan *p);
+/** @return 0 or the store's error. lq_plan_done() in any case. */
+NODISCARD int lq_plan_make(struct plan *p, const struct pipeline *pipe, const struct logql_ask *ask,
+                           int64_t min_ns, int64_t max_ns, struct err *reterr);
+void lq_plan_done(struct plan *p);
 /** The query of a scan, with as few columns as `needs` (and the pipeline unless exact) allow. */
-NODISCARD int plan_query(struct plan *p, const struct plan_needs *needs,
-                         const struct logql_ask *ask, int64_t min_ns, int64_t max_ns,
-                         struct columns_query *ret, struct err *reterr);
+NODISCARD int lq_plan_query(struct plan *p, const struct plan_needs *needs,
+                            const struct logql_ask *ask, int64_t min_ns, int64_t max_ns,
+                            struct columns_query *ret, struct err *reterr);
 /** The one stored field behind a label. @param ret_missing  the label of rows without it
  * @return false: none, several, or not known */
-bool plan_field(const struct plan *p, struct str label, struct field *ret, struct str *ret_missing);
+bool lq_plan_field(const struct plan *p, struct str label, struct field *ret,
+                   struct str *ret_missing);
 
 /** Do the labels of a stream satisfy the selector, the severity aside? */
-bool plan_accepts(const struct plan *p, struct labels ls);
+bool lq_plan_accepts(const struct plan *p, struct labels ls);
 /** The stream of a record, NULL: out of memory. */
-const struct stream *plan_stream(struct plan *p, const struct resource *r);
+const struct stream *lq_plan_stream(struct plan *p, const struct resource *r);
 /** Does the selector take it? (The filter may have let more through.) */
-bool plan_selects(const struct plan *p, const struct stream *s, const struct log_record *record);
+bool lq_plan_selects(const struct plan *p, const struct stream *s, const struct log_record *record);
 
 #endif

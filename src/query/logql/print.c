@@ -282,7 +282,7 @@ static void add_operand(struct buf *b, const struct expr *e, bool split, int lev
 
 static void add_range(struct buf *b, const struct expr *e, bool split, int level)
 {
-    buf_add_cstr(b, range_op_name(e->range_op));
+    buf_add_cstr(b, lq_range_op_name(e->range_op));
     buf_add_byte(b, '(');
     if (e->has_param) {
         buf_add_f64(b, e->param);
@@ -294,11 +294,11 @@ static void add_range(struct buf *b, const struct expr *e, bool split, int level
     }
     add_pipeline(b, e->pipe, split && e->pipe->n != 0, level + 1);
     buf_add_cstr(b, split ? " [" : e->pipe->n != 0 ? " [" : "[");
-    units_print_duration(b, e->range_ns);
+    lq_units_print_duration(b, e->range_ns);
     buf_add_byte(b, ']');
     if (e->has_offset) {
         buf_add_cstr(b, " offset ");
-        units_print_duration(b, e->offset_ns);
+        lq_units_print_duration(b, e->offset_ns);
     }
     if (split) {
         buf_add_byte(b, '\n');
@@ -317,7 +317,7 @@ static void add_binary(struct buf *b, const struct expr *e, bool split, int leve
     } else {
         buf_add_byte(b, ' ');
     }
-    buf_add_cstr(b, binary_op_name(e->op));
+    buf_add_cstr(b, lq_binary_op_name(e->op));
     buf_add_cstr(b, e->return_bool ? " bool" : "");
     if (e->has_matching) {
         buf_add_cstr(b, e->on ? " on (" : " ignoring (");
@@ -361,7 +361,7 @@ static void add_bare(struct buf *b, const struct expr *e, bool split, int level)
         add_range(b, e, split, level);
         break;
     case EXPR_AGGREGATE:
-        buf_add_cstr(b, vector_op_name(e->vector_op));
+        buf_add_cstr(b, lq_vector_op_name(e->vector_op));
         if (e->by.given) {
             add_grouping(b, &e->by);
         }

@@ -42,7 +42,7 @@ static int need_name(struct collect *c, struct str name)
     if ((c->names_n & (c->names_n - 1)) == 0) {
         v = arena_array(c->e->a, struct str, c->names_n != 0 ? 2 * c->names_n : 1);
         if (v == NULL) {
-            return eval_no_memory(c->e);
+            return lq_eval_no_memory(c->e);
         }
         if (c->names_n != 0) {
             memcpy(v, c->names, c->names_n * sizeof(*v));
@@ -150,7 +150,7 @@ static int add_point(struct collect *c, size_t series, int64_t t_ns, double v)
     struct points *p = points_of(c, series);
 
     if (p == NULL) {
-        return eval_no_memory(c->e);
+        return lq_eval_no_memory(c->e);
     }
     if (c->bucket_ns != 0) {
         /* the bucket's right end, which belongs to it */
@@ -166,7 +166,7 @@ static int add_point(struct collect *c, size_t series, int64_t t_ns, double v)
         size_t cap = p->cap != 0 ? 2 * p->cap : 8;
         size_t more = (cap - p->cap) * sizeof(*p->v);
         struct point *grown;
-        int rc = eval_charge(c->e, more);
+        int rc = lq_eval_charge(c->e, more);
 
         if (rc < 0) {
             return rc;
@@ -174,7 +174,7 @@ static int add_point(struct collect *c, size_t series, int64_t t_ns, double v)
         c->bytes += more;
         grown = mem_try_realloc(p->v, cap * sizeof(*p->v));
         if (grown == NULL) {
-            return eval_no_memory(c->e);
+            return lq_eval_no_memory(c->e);
         }
         p->v = grown;
         p->cap = cap;
@@ -206,9 +206,9 @@ static int row_series(struct collect *c, struct labels *ret)
             enum label_category cat;
             struct str value;
 
-            row_get(r, c->by->names[i], &value, &cat);
+            lq_row_get(r, c->by->names[i], &value, &cat);
             if (value.n != 0 && !vec_push(&r->sorted, (struct label){c->by->names[i], value})) {
-                return eval_no_memory(c->e);
+                return lq_eval_no_memory(c->e);
             }
         }
         if (!labels_normalize(r->sorted.v, &r->sorted.n)) {
@@ -217,7 +217,7 @@ static int row_series(struct collect *c, struct labels *ret)
         *ret = (struct labels){r->sorted.v, r->sorted.n};
         return 0;
     }
-    *ret = row_labels(r, ROW_ALL);
+    *ret = lq_row_labels(r, ROW_ALL);
     if (c->by != NULL || c->unwrap.n != 0) {
         size_t kept = 0;
 
@@ -236,7 +236,7 @@ static int row_series(struct collect *c, struct labels *ret)
     return 0;
 }
 
-int pipeline_failed(struct row *r, struct err *reterr)
+int lq_pipeline_failed(struct row *r, struct err *reterr)
 {
     struct buf b CLEANUP(buf_done) = {0};
 
@@ -255,34 +255,34 @@ static int take_row(void *arg, const struct log_record *record, uint64_t id)
 {
     struct collect *c = arg;
     struct logql_stats *stats = &c->e->result->stats;
-    const struct stream *s = plan_stream(&c->plan, record->resource);
-    struct matrix_series *series;
+    const struct stream *s = lq_plan_stream(&c->plan, record->resource);
+    struct lq_matrix_series *series;
     struct labels ls;
     int rc;
 
     (void)id;
     if (s == NULL) {
-        return eval_no_memory(c->e);
+        return lq_eval_no_memory(c->e);
     }
-    if (!plan_selects(&c->plan, s, record)) {
+    if (!lq_plan_selects(&c->plan, s, record)) {
         return 0;
     }
-    row_begin(c->row, record, s);
+    lq_row_begin(c->row, record, s);
     stats->lines++;
     stats->bytes += c->row->line.n;
-    if (!c->plan.exact && !pipeline_run(c->x->pipe, c->row)) {
+    if (!c->plan.exact && !lq_pipeline_run(c->x->pipe, c->row)) {
         return 0;
     }
     stats->after++;
     rc = row_series(c, &ls);
     if (rc == 0 && c->row->error.n != 0) {
-        row_labels(c->row, ROW_ALL);
-        return pipeline_failed(c->row, c->reterr);
+        lq_row_labels(c->row, ROW_ALL);
+        return lq_pipeline_failed(c->row, c->reterr);
     }
     if (rc == 0 && c->row->no_memory) {
-        return eval_no_memory(c->e);
+        return lq_eval_no_memory(c->e);
     }
-    series = rc < 0 ? NULL : matrix_series(c->e, c->out, ls);
+    series = rc < 0 ? NULL : lq_matrix_series(c->e, c->out, ls);
     return series == NULL
                ? (rc < 0 ? rc : -c->reterr->code)
                : add_point(c, (size_t)(series - c->out->v), record->time_ns, row_value(c));
@@ -297,21 +297,21 @@ static int scan_rows(struct collect *c, int64_t min_ns, int64_t max_ns)
                                      .n = c->names_n};
     struct scan_stats scan = {0};
     struct columns_query q;
-    int rc = plan_query(&c->plan, &needs, c->e->ask, min_ns, max_ns, &q, c->reterr);
+    int rc = lq_plan_query(&c->plan, &needs, c->e->ask, min_ns, max_ns, &q, c->reterr);
 
     if (rc < 0) {
         return rc;
     }
     q.oldest_first = true;
-    c->row = row_new(c->e->ask->limits.max_row_bytes);
+    c->row = lq_row_new(c->e->ask->limits.max_row_bytes);
     if (!c->needs_all) {
         c->row->need = c->names;
         c->row->need_n = c->names_n;
         c->row->need_none = c->names_n == 0;
     }
     rc = columns_scan_logs(c->e->ask->logs, &q, INT64_MIN, 0, take_row, c, &scan, c->reterr);
-    stats_add(&c->e->result->stats, &scan);
-    row_free(c->row);
+    lq_stats_add(&c->e->result->stats, &scan);
+    lq_row_free(c->row);
     return rc;
 }
 
@@ -326,7 +326,7 @@ static bool store_counts(struct collect *c, struct field *ret_by, struct str *re
         (max_ns - min_ns) / c->bucket_ns > STORE_BUCKETS_MAX) {
         return false;
     }
-    return c->by->n == 0 || plan_field(&c->plan, c->by->names[0], ret_by, ret_missing);
+    return c->by->n == 0 || lq_plan_field(&c->plan, c->by->names[0], ret_by, ret_missing);
 }
 
 static struct str group_value(const struct field *by, struct str value, struct str missing)
@@ -346,7 +346,7 @@ static int add_group(struct collect *c, const struct columns_group *g, struct st
 {
     struct label label = {c->by->n != 0 ? c->by->names[0] : STR(""), value};
     const struct labels ls = {&label, value.n != 0};
-    struct matrix_series *s = matrix_series(c->e, c->out, ls);
+    struct lq_matrix_series *s = lq_matrix_series(c->e, c->out, ls);
     struct points *p;
     struct points merged = {0};
     size_t at = 0;
@@ -357,11 +357,11 @@ static int add_group(struct collect *c, const struct columns_group *g, struct st
     }
     p = points_of(c, (size_t)(s - c->out->v));
     if (p == NULL) {
-        return eval_no_memory(c->e);
+        return lq_eval_no_memory(c->e);
     }
     merged.v = mem_try_calloc(n, sizeof(*merged.v));
     if (merged.v == NULL) {
-        return eval_no_memory(c->e);
+        return lq_eval_no_memory(c->e);
     }
     for (size_t i = 0; i < n; i++) {
         int64_t t = c->base_ns + (int64_t)(i + 1) * c->bucket_ns;
@@ -377,7 +377,7 @@ static int add_group(struct collect *c, const struct columns_group *g, struct st
     mem_free(p->v);
     merged.cap = n;
     *p = merged;
-    return eval_charge(c->e, n * sizeof(*merged.v));
+    return lq_eval_charge(c->e, n * sizeof(*merged.v));
 }
 
 static int count_by_store(struct collect *c, const struct field *by, struct str missing,
@@ -408,7 +408,7 @@ static int count_by_store(struct collect *c, const struct field *by, struct str 
         }
     }
     if (rc == 0) {
-        stats_add(&c->e->result->stats, &groups.stats);
+        lq_stats_add(&c->e->result->stats, &groups.stats);
     }
     arena_done(&a);
     return rc;
@@ -419,7 +419,7 @@ static int count_by_store(struct collect *c, const struct field *by, struct str 
 static int fill_series(struct collect *c, size_t index)
 {
     const struct points *p = &c->points[index];
-    struct matrix_series *s = &c->out->v[index];
+    struct lq_matrix_series *s = &c->out->v[index];
     double span_s = (double)c->x->range_ns / 1e9;
     size_t low = 0;
     size_t high = 0;
@@ -437,7 +437,7 @@ static int fill_series(struct collect *c, size_t index)
         }
         if (high > low) {
             s->has[i] = true;
-            s->v[i] = window_value(c->x, p->v + low, high - low, span_s);
+            s->v[i] = lq_window_value(c->x, p->v + low, high - low, span_s);
         }
         rc = i % CHECK_EVERY == 0 ? cancel_check(c->e->ask->cancel) : 0;
         if (rc < 0) {
@@ -453,11 +453,11 @@ static int make_absent(struct collect *c)
     const struct pipeline *pipe = c->x->pipe;
     struct label *v = arena_array(c->e->a, struct label, pipe->matchers_n + 1);
     struct matrix out = {0};
-    struct matrix_series *s;
+    struct lq_matrix_series *s;
     size_t n = 0;
 
     if (v == NULL) {
-        return eval_no_memory(c->e);
+        return lq_eval_no_memory(c->e);
     }
     for (size_t i = 0; i < pipe->matchers_n; i++) {
         struct str name = matcher_name(pipe->matchers[i]);
@@ -471,7 +471,7 @@ static int make_absent(struct collect *c)
         }
     }
     ignore_result(labels_normalize(v, &n), "names differ");
-    s = matrix_series(c->e, &out, (struct labels){v, n});
+    s = lq_matrix_series(c->e, &out, (struct labels){v, n});
     if (s == NULL) {
         return -c->reterr->code;
     }
@@ -505,7 +505,7 @@ static int evaluate(struct collect *c)
     min_ns = c->base_ns + 1;
     c->bucket_ns =
         only_adds(c->x) ? (e->steps > 1 ? gcd(c->x->range_ns, e->step_ns) : c->x->range_ns) : 0;
-    rc = rc < 0 ? rc : plan_make(&c->plan, c->x->pipe, e->ask, min_ns, max_ns, c->reterr);
+    rc = rc < 0 ? rc : lq_plan_make(&c->plan, c->x->pipe, e->ask, min_ns, max_ns, c->reterr);
     if (rc < 0 || c->plan.nothing) {
         return rc;
     }
@@ -514,8 +514,8 @@ static int evaluate(struct collect *c)
                : scan_rows(c, min_ns, max_ns);
 }
 
-int eval_range(struct eval *e, const struct expr *x, const struct grouping *outer,
-               struct matrix *ret)
+int lq_eval_range(struct eval *e, const struct expr *x, const struct grouping *outer,
+                  struct matrix *ret)
 {
     struct collect c = {
         .e = e, .x = x, .by = x->by.given ? &x->by : outer, .out = ret, .reterr = e->reterr};
@@ -533,7 +533,7 @@ int eval_range(struct eval *e, const struct expr *x, const struct grouping *oute
         mem_free(c.points[i].v);
     }
     mem_free(c.points);
-    eval_uncharge(e, c.bytes);
-    plan_done(&c.plan);
+    lq_eval_uncharge(e, c.bytes);
+    lq_plan_done(&c.plan);
     return rc;
 }

@@ -110,13 +110,13 @@ static void flatten_attrs(struct flatten *f, struct str prefix, struct attrs as,
     }
 }
 
-void streams_init(struct stream_table *t, size_t memory_bytes)
+void lq_streams_init(struct stream_table *t, size_t memory_bytes)
 {
     *t = (struct stream_table){0};
     arena_init(&t->arena, memory_bytes);
 }
 
-void streams_done(struct stream_table *t)
+void lq_streams_done(struct stream_table *t)
 {
     mem_free(t->slots);
     arena_done(&t->arena);
@@ -232,7 +232,8 @@ static struct stream *stream_new(struct stream_table *t, const struct resource *
     return s;
 }
 
-const struct stream *streams_find(struct stream_table *t, const struct resource *r, bool *ret_new)
+const struct stream *lq_streams_find(struct stream_table *t, const struct resource *r,
+                                     bool *ret_new)
 {
     uint64_t key = resource_key(r);
     struct stream *s;
@@ -260,7 +261,7 @@ const struct stream *streams_find(struct stream_table *t, const struct resource 
 
 /* ---- rows ---- */
 
-struct row *row_new(size_t memory_bytes)
+struct row *lq_row_new(size_t memory_bytes)
 {
     struct row *r = mem_xcalloc(1, sizeof(*r));
 
@@ -270,7 +271,7 @@ struct row *row_new(size_t memory_bytes)
     return r;
 }
 
-void row_free(struct row *r)
+void lq_row_free(struct row *r)
 {
     if (r != NULL) {
         vec_done(&r->labels);
@@ -279,14 +280,14 @@ void row_free(struct row *r)
         buf_done(&r->text2);
         arena_done(&r->arena);
         if (r->table != NULL) {
-            streams_done(r->table);
+            lq_streams_done(r->table);
             mem_free(r->table);
         }
         mem_free(r);
     }
 }
 
-struct str row_dup(struct row *r, struct str s)
+struct str lq_row_dup(struct row *r, struct str s)
 {
     struct str copy = arena_str_dup(&r->arena, s);
 
@@ -297,13 +298,13 @@ struct str row_dup(struct row *r, struct str s)
     return copy;
 }
 
-struct str row_line(struct row *r, const struct log_record *record)
+struct str lq_row_line(struct row *r, const struct log_record *record)
 {
     if (record->body.type == VALUE_STR) {
         return record->body.u.s;
     }
     buf_clear(&r->text);
-    return row_dup(r, value_text(&record->body, &r->text));
+    return lq_row_dup(r, value_text(&record->body, &r->text));
 }
 
 static uint32_t name_hash(struct str name)
@@ -319,7 +320,7 @@ static void push(struct row *r, enum label_category c, struct str name, struct s
     }
 }
 
-void row_begin(struct row *r, const struct log_record *record, const struct stream *s)
+void lq_row_begin(struct row *r, const struct log_record *record, const struct stream *s)
 {
     arena_reset(&r->arena);
     vec_clear(&r->labels);
@@ -330,7 +331,7 @@ void row_begin(struct row *r, const struct log_record *record, const struct stre
     r->no_memory = false;
     r->error = r->details = str_of("", 0);
     r->value = 0;
-    r->line = row_line(r, record);
+    r->line = lq_row_line(r, record);
     for (size_t i = 0; i < s->labels.n; i++) {
         push(r, LABEL_STREAM, s->labels.v[i].name, s->labels.v[i].value);
     }
@@ -375,7 +376,7 @@ static void add_id(struct row *r, struct str name, const uint8_t *id, size_t n)
     char hex[2 * TRACE_ID_SIZE + 1];
 
     hex_encode(id, n, hex);
-    add_meta(r, name, row_dup(r, str_of(hex, 2 * n)));
+    add_meta(r, name, lq_row_dup(r, str_of(hex, 2 * n)));
 }
 
 static void load_meta(struct row *r)
@@ -410,7 +411,7 @@ static void load_meta(struct row *r)
     add_meta(r, STR(LOGQL_LEVEL), str_cstr(logql_level_name(rec->severity)));
 }
 
-bool row_get(struct row *r, struct str name, struct str *ret, enum label_category *ret_category)
+bool lq_row_get(struct row *r, struct str name, struct str *ret, enum label_category *ret_category)
 {
     const struct row_label *l;
 
@@ -434,13 +435,13 @@ bool row_get(struct row *r, struct str name, struct str *ret, enum label_categor
     return l != NULL;
 }
 
-void row_set(struct row *r, enum label_category c, struct str name, struct str value)
+void lq_row_set(struct row *r, enum label_category c, struct str name, struct str value)
 {
     load_meta(r);
     put(r, c, name, value);
 }
 
-void row_delete(struct row *r, struct str name)
+void lq_row_delete(struct row *r, struct str name)
 {
     struct row_label *l;
 
@@ -459,7 +460,7 @@ void row_delete(struct row *r, struct str name)
     }
 }
 
-bool row_needs(const struct row *r, struct str name)
+bool lq_row_needs(const struct row *r, struct str name)
 {
     if (r->need_none) {
         return false;
@@ -475,7 +476,7 @@ bool row_needs(const struct row *r, struct str name)
     return false;
 }
 
-void row_set_parsed(struct row *r, struct str name, struct str value)
+void lq_row_set_parsed(struct row *r, struct str name, struct str value)
 {
     const struct row_label *old;
 
@@ -492,7 +493,7 @@ void row_set_parsed(struct row *r, struct str name, struct str value)
         r->no_memory = true;
         return;
     }
-    if (!row_needs(r, name)) {
+    if (!lq_row_needs(r, name)) {
         return;
     }
     load_meta(r);
@@ -502,7 +503,7 @@ void row_set_parsed(struct row *r, struct str name, struct str value)
     }
 }
 
-void row_set_error(struct row *r, const char *error, const char *fmt, ...)
+void lq_row_set_error(struct row *r, const char *error, const char *fmt, ...)
 {
     char text[256];
     va_list args;
@@ -511,10 +512,10 @@ void row_set_error(struct row *r, const char *error, const char *fmt, ...)
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     r->error = str_cstr(error);
-    r->details = row_dup(r, str_cstr(text));
+    r->details = lq_row_dup(r, str_cstr(text));
 }
 
-struct labels row_labels(struct row *r, unsigned categories)
+struct labels lq_row_labels(struct row *r, unsigned categories)
 {
     load_meta(r);
     vec_clear(&r->sorted);

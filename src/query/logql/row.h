@@ -2,7 +2,7 @@
  *
  * One record on its way through a pipeline: its line, and its labels in three categories (stream, structured
  * metadata, parsed), where a later category hides an earlier one of the same name. Metadata is only looked at when a
- * stage asks. Invariant: strings live until the next row_begin(), in the record or in the row's arena.
+ * stage asks. Invariant: strings live until the next lq_row_begin(), in the record or in the row's arena.
  */
 #ifndef QUERY_LOGQL_ROW_H
 #define QUERY_LOGQL_ROW_H
@@ -36,18 +36,19 @@ struct stream_table {
     size_t cap, n;
 };
 
-void streams_init(struct stream_table *t, size_t memory_bytes);
-void streams_done(struct stream_table *t);
+void lq_streams_init(struct stream_table *t, size_t memory_bytes);
+void lq_streams_done(struct stream_table *t);
 /** @param ret_new  it was not known before: the caller sets `selected`
  * @return NULL: out of memory */
-const struct stream *streams_find(struct stream_table *t, const struct resource *r, bool *ret_new);
+const struct stream *lq_streams_find(struct stream_table *t, const struct resource *r,
+                                     bool *ret_new);
 
 enum { ROW_LABELS_MAX = 10000 };
 
 struct row {
     struct arena arena;
     VEC(struct row_label) labels;
-    VEC(struct label) sorted; /* row_labels() */
+    VEC(struct label) sorted; /* lq_row_labels() */
     struct buf text;          /* scratch of one stage */
     struct buf text2;
     struct str line;
@@ -67,25 +68,25 @@ struct row {
     bool need_none; /* no parsed label at all */
 };
 
-struct row *row_new(size_t memory_bytes);
-void row_free(struct row *r); /* NULL is fine */
+struct row *lq_row_new(size_t memory_bytes);
+void lq_row_free(struct row *r); /* NULL is fine */
 /** A new record; `s` from the row's or another table. */
-void row_begin(struct row *r, const struct log_record *record, const struct stream *s);
+void lq_row_begin(struct row *r, const struct log_record *record, const struct stream *s);
 /** The line of a record, in the row's memory when it is no string. */
-struct str row_line(struct row *r, const struct log_record *record);
+struct str lq_row_line(struct row *r, const struct log_record *record);
 
 /** Value of a label, "" and false when there is none; __error__ and __error_details__ too. */
-bool row_get(struct row *r, struct str name, struct str *ret, enum label_category *ret_category);
-void row_set(struct row *r, enum label_category c, struct str name, struct str value);
-void row_delete(struct row *r, struct str name);
+bool lq_row_get(struct row *r, struct str name, struct str *ret, enum label_category *ret_category);
+void lq_row_set(struct row *r, enum label_category c, struct str name, struct str value);
+void lq_row_delete(struct row *r, struct str name);
 /** A label that a parser found: renamed when the stream has one of its name, ignored when it was found before or
  * nobody needs it. Name and value must live as long as the row. */
-void row_set_parsed(struct row *r, struct str name, struct str value);
-/** Would row_set_parsed() keep it? */
-bool row_needs(const struct row *r, struct str name);
-void row_set_error(struct row *r, const char *error, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void lq_row_set_parsed(struct row *r, struct str name, struct str value);
+/** Would lq_row_set_parsed() keep it? */
+bool lq_row_needs(const struct row *r, struct str name);
+void lq_row_set_error(struct row *r, const char *error, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /** Labels of the categories (bits), sorted by name; until the next call. */
-struct labels row_labels(struct row *r, unsigned categories);
+struct labels lq_row_labels(struct row *r, unsigned categories);
 
 enum {
     ROW_ALL = 7,
@@ -95,7 +96,7 @@ enum {
 };
 
 /** Copy into the row's arena. */
-struct str row_dup(struct row *r, struct str s);
+struct str lq_row_dup(struct row *r, struct str s);
 
 struct pipeline;
 struct stage;
@@ -104,18 +105,18 @@ struct label_filter;
 struct template;
 
 /** Run all stages. @return false when the record is dropped */
-bool pipeline_run(const struct pipeline *p, struct row *r);
+bool lq_pipeline_run(const struct pipeline *p, struct row *r);
 /* stages.c */
-bool line_filter_run(const struct line_filter *f, struct row *r);
-bool label_filter_run(const struct label_filter *f, struct row *r);
-bool unwrap_run(const struct stage *s, struct row *r);
-void decolorize_run(struct row *r);
+bool lq_line_filter_run(const struct line_filter *f, struct row *r);
+bool lq_label_filter_run(const struct label_filter *f, struct row *r);
+bool lq_unwrap_run(const struct stage *s, struct row *r);
+void lq_decolorize_run(struct row *r);
 /* parsers.c */
-void json_run(const struct stage *s, struct row *r);
-void unpack_run(struct row *r);
-void regexp_run(const struct stage *s, struct row *r);
-void pattern_run(const struct stage *s, struct row *r);
+void lq_json_run(const struct stage *s, struct row *r);
+void lq_unpack_run(struct row *r);
+void lq_regexp_run(const struct stage *s, struct row *r);
+void lq_pattern_run(const struct stage *s, struct row *r);
 /* logfmt.c */
-void logfmt_run(const struct stage *s, struct row *r);
+void lq_logfmt_run(const struct stage *s, struct row *r);
 
 #endif

@@ -40,7 +40,7 @@ static bool token_matches(const struct ip_set *set, struct str s)
     while (s.n != 0 && (s.p[s.n - 1] == '.' || (s.p[s.n - 1] == ':' && !str_ends(s, STR("::"))))) {
         s.n--; /* punctuation */
     }
-    return parse_ip(s, addr, &v6) && in_set(set, addr, v6);
+    return lq_parse_ip(s, addr, &v6) && in_set(set, addr, v6);
 }
 
 /* Is there an address of the set anywhere in the text? */
@@ -83,7 +83,7 @@ static bool term_fits(enum line_op op, const struct line_term *t, struct str lin
     }
 }
 
-bool line_filter_run(const struct line_filter *f, struct row *r)
+bool lq_line_filter_run(const struct line_filter *f, struct row *r)
 {
     bool negative =
         f->op == LINE_NOT_CONTAINS || f->op == LINE_NOT_MATCH || f->op == LINE_NOT_PATTERN;
@@ -127,28 +127,28 @@ static bool test_number(const struct label_filter *f, struct row *r)
     if (r->error.n != 0) {
         return true; /* only strings can filter what has an error */
     }
-    if (!row_get(r, f->name, &text, &c)) {
+    if (!lq_row_get(r, f->name, &text, &c)) {
         return false;
     }
     switch (f->test) {
     case TEST_NUMBER:
         if (!str_to_f64(text, &v)) {
-            row_set_error(r, ERR_FILTER, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
-                          (int)(text.n < 100 ? text.n : 100), text.p);
+            lq_row_set_error(r, ERR_FILTER, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
+                             (int)(text.n < 100 ? text.n : 100), text.p);
             return true;
         }
         return compare(f->cmp, v, f->number);
     case TEST_DURATION:
-        if (!units_go_duration(text, &ns)) {
-            row_set_error(r, ERR_FILTER, "time: invalid duration \"%.*s\"",
-                          (int)(text.n < 100 ? text.n : 100), text.p);
+        if (!lq_units_go_duration(text, &ns)) {
+            lq_row_set_error(r, ERR_FILTER, "time: invalid duration \"%.*s\"",
+                             (int)(text.n < 100 ? text.n : 100), text.p);
             return true;
         }
         return compare(f->cmp, (double)ns, (double)f->duration_ns);
     default:
-        if (!units_bytes(text, &bytes)) {
-            row_set_error(r, ERR_FILTER, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
-                          (int)(text.n < 100 ? text.n : 100), text.p);
+        if (!lq_units_bytes(text, &bytes)) {
+            lq_row_set_error(r, ERR_FILTER, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
+                             (int)(text.n < 100 ? text.n : 100), text.p);
             return true;
         }
         return compare(f->cmp, (double)bytes, f->number);
@@ -163,10 +163,10 @@ static bool test_ip(const struct label_filter *f, struct row *r)
     if (r->error.n != 0) {
         return true;
     }
-    return row_get(r, f->name, &text, &c) && has_ip(&f->ip, text) == (f->cmp == CMP_EQ);
+    return lq_row_get(r, f->name, &text, &c) && has_ip(&f->ip, text) == (f->cmp == CMP_EQ);
 }
 
-bool label_filter_run(const struct label_filter *f, struct row *r)
+bool lq_label_filter_run(const struct label_filter *f, struct row *r)
 {
     enum label_category c;
     struct str text;
@@ -176,14 +176,14 @@ bool label_filter_run(const struct label_filter *f, struct row *r)
     switch (f->test) {
     case TEST_AND:
     case TEST_OR:
-        left = label_filter_run(f->left, r);
+        left = lq_label_filter_run(f->left, r);
         if (f->test == TEST_OR && left) {
             return true;
         }
-        right = label_filter_run(f->right, r);
+        right = lq_label_filter_run(f->right, r);
         return f->test == TEST_OR ? right : left && right;
     case TEST_STRING:
-        row_get(r, f->name, &text, &c);
+        lq_row_get(r, f->name, &text, &c);
         return matcher_matches(f->matcher, text);
     case TEST_IP:
         return test_ip(f, r);
@@ -200,10 +200,10 @@ static bool expand(const struct template *t, struct row *r, struct str *ret)
 
     buf_clear(&r->text2);
     if (template_run(t, r, &r->text2, &e) < 0) {
-        row_set_error(r, ERR_TEMPLATE, "%s", e.msg);
+        lq_row_set_error(r, ERR_TEMPLATE, "%s", e.msg);
         return false;
     }
-    *ret = row_dup(r, buf_str(&r->text2));
+    *ret = lq_row_dup(r, buf_str(&r->text2));
     return true;
 }
 
@@ -225,11 +225,11 @@ static void label_format_run(const struct stage *s, struct row *r)
 
         if (f->src.n == 0) {
             if (expand(f->tpl, r, &value)) {
-                row_set(r, LABEL_PARSED, f->dst, value);
+                lq_row_set(r, LABEL_PARSED, f->dst, value);
             }
-        } else if (row_get(r, f->src, &value, &c)) {
-            row_delete(r, f->src);
-            row_set(r, c, f->dst, value);
+        } else if (lq_row_get(r, f->src, &value, &c)) {
+            lq_row_delete(r, f->src);
+            lq_row_set(r, c, f->dst, value);
         }
     }
 }
@@ -242,9 +242,9 @@ static void drop_run(const struct stage *s, struct row *r)
         enum label_category c;
         struct str value;
 
-        if (s->picks[i].matcher == NULL || (row_get(r, s->picks[i].name, &value, &c) &&
+        if (s->picks[i].matcher == NULL || (lq_row_get(r, s->picks[i].name, &value, &c) &&
                                             matcher_matches(s->picks[i].matcher, value))) {
-            row_delete(r, s->picks[i].name);
+            lq_row_delete(r, s->picks[i].name);
         }
     }
 }
@@ -265,7 +265,7 @@ static void keep_run(const struct stage *s, struct row *r)
     struct str value;
     size_t kept = 0;
 
-    row_get(r, STR("__name__"), &value, &c); /* metadata is there now */
+    lq_row_get(r, STR("__name__"), &value, &c); /* metadata is there now */
     for (size_t i = 0; i < r->labels.n; i++) {
         if (is_kept(s, &r->labels.v[i])) {
             r->labels.v[kept++] = r->labels.v[i];
@@ -276,7 +276,7 @@ static void keep_run(const struct stage *s, struct row *r)
 
 /* ---- the others ---- */
 
-bool unwrap_run(const struct stage *s, struct row *r)
+bool lq_unwrap_run(const struct stage *s, struct row *r)
 {
     enum label_category c;
     struct str text;
@@ -284,7 +284,7 @@ bool unwrap_run(const struct stage *s, struct row *r)
     int64_t ns;
     bool ok;
 
-    if (!row_get(r, s->text, &text, &c) || text.n == 0) {
+    if (!lq_row_get(r, s->text, &text, &c) || text.n == 0) {
         return false;
     }
     switch (s->conv) {
@@ -292,27 +292,27 @@ bool unwrap_run(const struct stage *s, struct row *r)
         ok = str_to_f64(text, &r->value);
         break;
     case UNWRAP_BYTES:
-        ok = units_bytes(text, &bytes);
+        ok = lq_units_bytes(text, &bytes);
         r->value = ok ? (double)bytes : 0;
         break;
     default:
-        ok = units_go_duration(text, &ns);
+        ok = lq_units_go_duration(text, &ns);
         r->value = ok ? (double)ns / 1e9 : 0;
         break;
     }
     if (!ok) {
         r->value = 0;
-        row_set_error(r, ERR_SAMPLE,
-                      s->conv == UNWRAP_DURATION || s->conv == UNWRAP_DURATION_SECONDS
-                          ? "time: invalid duration \"%.*s\""
-                          : "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
-                      (int)(text.n < 100 ? text.n : 100), text.p);
+        lq_row_set_error(r, ERR_SAMPLE,
+                         s->conv == UNWRAP_DURATION || s->conv == UNWRAP_DURATION_SECONDS
+                             ? "time: invalid duration \"%.*s\""
+                             : "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
+                         (int)(text.n < 100 ? text.n : 100), text.p);
     }
     return true;
 }
 
 /* Without ANSI escape sequences (ECMA-48: CSI, and two-byte ones). */
-void decolorize_run(struct row *r)
+void lq_decolorize_run(struct row *r)
 {
     struct str s = r->line;
     size_t i = 0;
@@ -333,31 +333,31 @@ void decolorize_run(struct row *r)
         }
         i += i < s.n;
     }
-    r->line = row_dup(r, buf_str(&r->text));
+    r->line = lq_row_dup(r, buf_str(&r->text));
 }
 
 static bool stage_run(const struct stage *s, struct row *r)
 {
     switch (s->type) {
     case STAGE_LINE:
-        return line_filter_run(&s->line, r);
+        return lq_line_filter_run(&s->line, r);
     case STAGE_JSON:
-        json_run(s, r);
+        lq_json_run(s, r);
         return true;
     case STAGE_LOGFMT:
-        logfmt_run(s, r);
+        lq_logfmt_run(s, r);
         return true;
     case STAGE_REGEXP:
-        regexp_run(s, r);
+        lq_regexp_run(s, r);
         return true;
     case STAGE_PATTERN:
-        pattern_run(s, r);
+        lq_pattern_run(s, r);
         return true;
     case STAGE_UNPACK:
-        unpack_run(r);
+        lq_unpack_run(r);
         return true;
     case STAGE_LABEL:
-        return label_filter_run(s->label, r);
+        return lq_label_filter_run(s->label, r);
     case STAGE_LINE_FORMAT:
         line_format_run(s, r);
         return true;
@@ -365,7 +365,7 @@ static bool stage_run(const struct stage *s, struct row *r)
         label_format_run(s, r);
         return true;
     case STAGE_DECOLORIZE:
-        decolorize_run(r);
+        lq_decolorize_run(r);
         return true;
     case STAGE_DROP:
         drop_run(s, r);
@@ -374,12 +374,12 @@ static bool stage_run(const struct stage *s, struct row *r)
         keep_run(s, r);
         return true;
     case STAGE_UNWRAP:
-        return unwrap_run(s, r);
+        return lq_unwrap_run(s, r);
     }
     return true;
 }
 
-bool pipeline_run(const struct pipeline *p, struct row *r)
+bool lq_pipeline_run(const struct pipeline *p, struct row *r)
 {
     for (size_t i = 0; i < p->n; i++) {
         if (!stage_run(&p->stages[i], r)) {

@@ -73,7 +73,7 @@ static int fn_index(struct texec *x, const struct tval *args, size_t n, struct t
             struct str value;
 
             if (v.type == TV_LABELS) {
-                row_get(x->row, key, &value, &c);
+                lq_row_get(x->row, key, &value, &c);
                 inner = tval_str(value);
             }
             for (size_t k = 0; v.type == TV_MAP && k < v.u.list.n; k++) {
@@ -792,7 +792,7 @@ static int read_members(struct texec *x, struct json_reader *j, bool map, struct
         if (m->values.n == 10000) {
             return -ERR_LIMIT;
         }
-        key = map ? row_dup(x->row, key) : key;
+        key = map ? lq_row_dup(x->row, key) : key;
         rc = read_json(x, j, &v);
         if (rc == 0 && (!vec_push(&m->values, v) || (map && !vec_push(&m->keys, key)))) {
             return -ERR_NOMEM;
@@ -839,7 +839,7 @@ static int read_json(struct texec *x, struct json_reader *j, struct tval *ret)
         return read_container(x, j, type == JSON_OBJECT, ret);
     case JSON_STRING:
         rc = json_read_str(j, &s, NULL);
-        *ret = tval_str(row_dup(x->row, s));
+        *ret = tval_str(lq_row_dup(x->row, s));
         return rc;
     case JSON_NUMBER:
         rc = json_read_number(j, &s, NULL);
@@ -871,7 +871,7 @@ static int fn_from_json(struct texec *x, const struct tval *args, size_t n, stru
     return 0;
 }
 
-const struct tfunction TEMPLATE_STRINGS[] = {
+const struct tfunction LQ_TEMPLATE_STRINGS[] = {
     {"and", fn_logic, 1, -1},
     {"or", fn_logic, 1, -1},
     {"not", fn_not, 1, 1},

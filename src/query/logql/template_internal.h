@@ -125,8 +125,8 @@ void go_printf(struct buf *dst, struct str format, const struct tval *args, size
 int tval_of_buf(struct texec *x, struct buf *b, struct tval *ret);
 
 /* template_fn.c, template_num.c, template_time.c */
-extern const struct tfunction TEMPLATE_STRINGS[];
-extern const struct tfunction TEMPLATE_NUMBERS[];
+extern const struct tfunction LQ_TEMPLATE_STRINGS[];
+extern const struct tfunction LQ_TEMPLATE_NUMBERS[];
 extern const struct tfunction TEMPLATE_TIMES[];
 /** Regular expression of the command at hand when its pattern is constant. */
 int template_regex(struct texec *x, struct str pattern, struct finder **ret, bool *ret_mine);

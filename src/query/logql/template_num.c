@@ -162,9 +162,10 @@ static int fn_duration(struct texec *x, const struct tval *args, size_t n, struc
     int64_t ns;
 
     (void)n;
-    return units_go_duration(s, &ns) ? give_float((double)ns / 1e9, ret)
-                                     : tfail(x, "error calling duration: invalid duration \"%.*s\"",
-                                             STR_ARG(str_take(s, 60)));
+    return lq_units_go_duration(s, &ns)
+               ? give_float((double)ns / 1e9, ret)
+               : tfail(x, "error calling duration: invalid duration \"%.*s\"",
+                       STR_ARG(str_take(s, 60)));
 }
 
 static int fn_bytes(struct texec *x, const struct tval *args, size_t n, struct tval *ret)
@@ -173,9 +174,9 @@ static int fn_bytes(struct texec *x, const struct tval *args, size_t n, struct t
     uint64_t v;
 
     (void)n;
-    return units_bytes(s, &v) ? give_float((double)v, ret)
-                              : tfail(x, "error calling bytes: unhandled size name: \"%.*s\"",
-                                      STR_ARG(str_take(s, 60)));
+    return lq_units_bytes(s, &v) ? give_float((double)v, ret)
+                                 : tfail(x, "error calling bytes: unhandled size name: \"%.*s\"",
+                                         STR_ARG(str_take(s, 60)));
 }
 
 /* ---- times ---- */
@@ -294,7 +295,7 @@ static int fn_unix_to_time(struct texec *x, const struct tval *args, size_t n, s
     }
 }
 
-const struct tfunction TEMPLATE_NUMBERS[] = {
+const struct tfunction LQ_TEMPLATE_NUMBERS[] = {
     {"add", fn_add, 1, -1},
     {"sub", fn_sub, 2, 2},
     {"mul", fn_mul, 1, -1},
@@ -329,7 +330,7 @@ const struct tfunction TEMPLATE_NUMBERS[] = {
 
 const struct tfunction *tfunction_find(struct str name)
 {
-    const struct tfunction *const lists[] = {TEMPLATE_STRINGS, TEMPLATE_NUMBERS};
+    const struct tfunction *const lists[] = {LQ_TEMPLATE_STRINGS, LQ_TEMPLATE_NUMBERS};
 
     for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
         for (const struct tfunction *f = lists[l]; f->name != NULL; f++) {

@@ -95,7 +95,7 @@ static int lex_quoted(struct tparser *p)
         return terror(p, "%sunterminated quoted string%.*s", "", STR(""));
     }
     p->pos++;
-    if (!go_unquote(p->a, str_of(p->act.p + start, p->pos - start), &s) || s.p == NULL) {
+    if (!lq_unquote(p->a, str_of(p->act.p + start, p->pos - start), &s) || s.p == NULL) {
         return terror(p, "%sinvalid syntax: %.*s", "", str_of(p->act.p + start, p->pos - start));
     }
     p->tok = TT_CONST;

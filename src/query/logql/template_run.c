@@ -147,14 +147,14 @@ struct str tval_text(struct texec *x, const struct tval *v)
     }
     buf_init(&b, 1 << 20);
     tval_print(&b, v);
-    return row_dup(x->row, buf_str(&b));
+    return lq_row_dup(x->row, buf_str(&b));
 }
 
 int tval_of_buf(struct texec *x, struct buf *b, struct tval *ret)
 {
     int rc = buf_status(b);
 
-    *ret = tval_str(row_dup(x->row, buf_str(b)));
+    *ret = tval_str(lq_row_dup(x->row, buf_str(b)));
     return rc < 0 || x->row->no_memory ? tfail(x, "the result is too large") : 0;
 }
 
@@ -166,7 +166,7 @@ static int field_of(struct texec *x, const struct tval *v, struct str name, stru
     struct str s;
 
     if (v->type == TV_LABELS) {
-        row_get(x->row, name, &s, &c);
+        lq_row_get(x->row, name, &s, &c);
         *ret = tval_str(s);
         return 0;
     }

@@ -9,7 +9,7 @@
 static const int64_t MS = 1000000;
 static const int64_t SECOND = 1000000000;
 
-bool units_prom_duration(struct str s, int64_t *ret_ns)
+bool lq_units_prom_duration(struct str s, int64_t *ret_ns)
 {
     int64_t ms;
     uint64_t plain;
@@ -49,7 +49,7 @@ static int64_t unit_ns(struct str s, size_t *ret_n)
     return 0;
 }
 
-bool units_go_duration(struct str s, int64_t *ret_ns)
+bool lq_units_go_duration(struct str s, int64_t *ret_ns)
 {
     bool negative = s.n != 0 && s.p[0] == '-';
     int64_t total = 0;
@@ -102,12 +102,12 @@ bool units_go_duration(struct str s, int64_t *ret_ns)
     return true;
 }
 
-bool units_duration(struct str s, int64_t *ret_ns)
+bool lq_units_duration(struct str s, int64_t *ret_ns)
 {
-    return units_prom_duration(s, ret_ns) || units_go_duration(s, ret_ns);
+    return lq_units_prom_duration(s, ret_ns) || lq_units_go_duration(s, ret_ns);
 }
 
-bool units_bytes(struct str s, uint64_t *ret)
+bool lq_units_bytes(struct str s, uint64_t *ret)
 {
     static const char LETTERS[] = "kmgtpe";
     char number[64];
@@ -150,7 +150,7 @@ bool units_bytes(struct str s, uint64_t *ret)
     return true;
 }
 
-void units_print_go_duration(struct buf *dst, int64_t ns)
+void lq_units_print_go_duration(struct buf *dst, int64_t ns)
 {
     uint64_t u = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
     const uint64_t hour = 3600 * (uint64_t)SECOND;
@@ -194,7 +194,7 @@ void units_print_go_duration(struct buf *dst, int64_t ns)
     buf_add_byte(dst, 's');
 }
 
-void units_print_duration(struct buf *dst, int64_t ns)
+void lq_units_print_duration(struct buf *dst, int64_t ns)
 {
     static const struct {
         const char *name;
@@ -215,7 +215,7 @@ void units_print_duration(struct buf *dst, int64_t ns)
         return;
     }
     if (ns % MS != 0) {
-        units_print_go_duration(dst, ns);
+        lq_units_print_go_duration(dst, ns);
         return;
     }
     if (ns < 0) {
@@ -230,7 +230,7 @@ void units_print_duration(struct buf *dst, int64_t ns)
     }
 }
 
-void units_print_bytes(struct buf *dst, uint64_t n)
+void lq_units_print_bytes(struct buf *dst, uint64_t n)
 {
     static const char *const NAMES[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
     double v = (double)n;

@@ -111,7 +111,7 @@ static double extreme(const struct point *v, size_t n, bool max)
     return best;
 }
 
-double window_value(const struct expr *x, const struct point *v, size_t n, double span_s)
+double lq_window_value(const struct expr *x, const struct point *v, size_t n, double span_s)
 {
     switch (x->range_op) {
     case RANGE_RATE:

@@ -1590,6 +1590,281 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/loki/api/v1/push": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Log lines as Loki's clients send them: logproto.PushRequest in snappy, or JSON (plain, gzip, deflate, snappy) */
+        post: operations["lokiPush"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/loki/api/v1/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** LogQL metric query at one moment (also POST) */
+        get: operations["lokiQuery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/loki/api/v1/query_range": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * LogQL query over a range (also POST)
+         * @description With the header X-Loki-Response-Encoding-Flags: categorize-labels each entry has a third element with its structured metadata and parsed labels.
+         */
+        get: operations["lokiQueryRange"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/loki/api/v1/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Names of stream labels (also POST) */
+        get: operations["lokiLabels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/loki/api/v1/label/{name}/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Values of one stream label (also POST) */
+        get: operations["lokiLabelValues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/loki/api/v1/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Streams that match (also POST) */
+        get: operations["lokiSeries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/loki/api/v1/index/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much a selector covers (also POST) */
+        get: operations["lokiIndexStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/loki/api/v1/index/volume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Bytes by labels (also POST) */
+        get: operations["lokiVolume"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/loki/api/v1/index/volume_range": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Bytes by labels over time (also POST) */
+        get: operations["lokiVolumeRange"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/loki/api/v1/detected_labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Stream labels with the number of their values (also POST) */
+        get: operations["lokiDetectedLabels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/loki/api/v1/detected_fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Fields in structured metadata and in lines that are JSON or logfmt (also POST) */
+        get: operations["lokiDetectedFields"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/loki/api/v1/detected_field/{name}/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Values of one such field (also POST) */
+        get: operations["lokiDetectedFieldValues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/loki/api/v1/format_query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A LogQL query in its canonical form (also POST) */
+        get: operations["lokiFormatQuery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/loki/api/v1/tail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Live tail of a log query over WebSocket (RFC 6455): text messages {"streams":[...]} */
+        get: operations["lokiTail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/loki/api/v1/status/buildinfo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Version of the Loki API that is served */
+        get: operations["lokiBuildinfo"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** As /-/ready for Loki's clients */
+        get: operations["lokiReady"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/-/healthy": {
         parameters: {
             query?: never;
@@ -1703,6 +1978,18 @@ export interface components {
             status: "error";
             errorType: string;
             error: string;
+        };
+        LokiResult: {
+            /** @enum {string} */
+            status: "success";
+            data: {
+                /** @enum {string} */
+                resultType: "streams" | "matrix" | "vector" | "scalar";
+                /** @description streams: {stream, values: [["ns", "line"]]}; matrix: {metric, values}; vector: {metric, value}; scalar: [seconds, "value"] */
+                result: unknown[];
+                encodingFlags?: string[];
+                stats: Record<string, never>;
+            };
         };
         ExemplarSeries: {
             seriesLabels: {
@@ -2434,6 +2721,15 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
+        /** @description What is wrong */
+        LokiError: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "text/plain": string;
+            };
+        };
         /** @description Strings in byte order */
         PromStrings: {
             headers: {
@@ -2448,6 +2744,14 @@ export interface components {
         };
     };
     parameters: {
+        /** @description LogQL query */
+        logql: string;
+        /** @description Nanoseconds, seconds with a fraction, or RFC 3339; inclusive */
+        lokiStart: string;
+        /** @description The same; exclusive; default now */
+        lokiEnd: string;
+        /** @description Duration before end; start supersedes it */
+        lokiSince: string;
         /** @description PromQL expression */
         promql: string;
         /** @description Duration; at most the server's query timeout */
@@ -5018,6 +5322,541 @@ export interface operations {
                         error: string;
                     };
                 };
+            };
+        };
+    };
+    lokiPush: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Everything is stored */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Plain text: what is wrong with the request, or the first entry that was refused; the others are stored */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Try again after Retry-After seconds */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    lokiQuery: {
+        parameters: {
+            query: {
+                /** @description LogQL query */
+                query: components["parameters"]["logql"];
+                /** @description Nanoseconds, seconds with a fraction, or RFC 3339; default now */
+                time?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Vector or scalar */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LokiResult"];
+                };
+            };
+            400: components["responses"]["LokiError"];
+        };
+    };
+    lokiQueryRange: {
+        parameters: {
+            query: {
+                /** @description LogQL query */
+                query: components["parameters"]["logql"];
+                /** @description Nanoseconds, seconds with a fraction, or RFC 3339; inclusive */
+                start?: components["parameters"]["lokiStart"];
+                /** @description The same; exclusive; default now */
+                end?: components["parameters"]["lokiEnd"];
+                /** @description Duration before end; start supersedes it */
+                since?: components["parameters"]["lokiSince"];
+                limit?: number;
+                direction?: "backward" | "forward";
+                /** @description Duration or seconds */
+                step?: string;
+                /** @description At most one entry per interval */
+                interval?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Streams or matrix */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LokiResult"];
+                };
+            };
+            400: components["responses"]["LokiError"];
+        };
+    };
+    lokiLabels: {
+        parameters: {
+            query?: {
+                /** @description Nanoseconds, seconds with a fraction, or RFC 3339; inclusive */
+                start?: components["parameters"]["lokiStart"];
+                /** @description The same; exclusive; default now */
+                end?: components["parameters"]["lokiEnd"];
+                /** @description Duration before end; start supersedes it */
+                since?: components["parameters"]["lokiSince"];
+                /** @description Stream selector, {app="x"}; missing: all */
+                query?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Names */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status: string;
+                        data: string[];
+                    };
+                };
+            };
+            400: components["responses"]["LokiError"];
+        };
+    };
+    lokiLabelValues: {
+        parameters: {
+            query?: {
+                /** @description Nanoseconds, seconds with a fraction, or RFC 3339; inclusive */
+                start?: components["parameters"]["lokiStart"];
+                /** @description The same; exclusive; default now */
+                end?: components["parameters"]["lokiEnd"];
+                /** @description Duration before end; start supersedes it */
+                since?: components["parameters"]["lokiSince"];
+                /** @description Stream selector, {app="x"}; missing: all */
+                query?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Values */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status: string;
+                        data: string[];
+                    };
+                };
+            };
+            400: components["responses"]["LokiError"];
+        };
+    };
+    lokiSeries: {
+        parameters: {
+            query: {
+                "match[]": string[];
+                /** @description Nanoseconds, seconds with a fraction, or RFC 3339; inclusive */
+                start?: components["parameters"]["lokiStart"];
+                /** @description The same; exclusive; default now */
+                end?: components["parameters"]["lokiEnd"];
+                /** @description Duration before end; start supersedes it */
+                since?: components["parameters"]["lokiSince"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Label sets */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status: string;
+                        data: {
+                            [key: string]: string;
+                        }[];
+                    };
+                };
+            };
+            400: components["responses"]["LokiError"];
+        };
+    };
+    lokiIndexStats: {
+        parameters: {
+            query?: {
+                /** @description Nanoseconds, seconds with a fraction, or RFC 3339; inclusive */
+                start?: components["parameters"]["lokiStart"];
+                /** @description The same; exclusive; default now */
+                end?: components["parameters"]["lokiEnd"];
+                /** @description Duration before end; start supersedes it */
+                since?: components["parameters"]["lokiSince"];
+                /** @description Stream selector, {app="x"}; missing: all */
+                query?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Counts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        streams: number;
+                        chunks: number;
+                        entries: number;
+                        /** Format: int64 */
+                        bytes: number;
+                    };
+                };
+            };
+            400: components["responses"]["LokiError"];
+        };
+    };
+    lokiVolume: {
+        parameters: {
+            query?: {
+                /** @description Nanoseconds, seconds with a fraction, or RFC 3339; inclusive */
+                start?: components["parameters"]["lokiStart"];
+                /** @description The same; exclusive; default now */
+                end?: components["parameters"]["lokiEnd"];
+                /** @description Duration before end; start supersedes it */
+                since?: components["parameters"]["lokiSince"];
+                /** @description Stream selector, {app="x"}; missing: all */
+                query?: string;
+                targetLabels?: string;
+                aggregateBy?: "series" | "labels";
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Vector */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status: string;
+                        data: {
+                            resultType: string;
+                            result: Record<string, never>[];
+                        };
+                    };
+                };
+            };
+            400: components["responses"]["LokiError"];
+        };
+    };
+    lokiVolumeRange: {
+        parameters: {
+            query?: {
+                /** @description Nanoseconds, seconds with a fraction, or RFC 3339; inclusive */
+                start?: components["parameters"]["lokiStart"];
+                /** @description The same; exclusive; default now */
+                end?: components["parameters"]["lokiEnd"];
+                /** @description Duration before end; start supersedes it */
+                since?: components["parameters"]["lokiSince"];
+                /** @description Stream selector, {app="x"}; missing: all */
+                query?: string;
+                targetLabels?: string;
+                aggregateBy?: "series" | "labels";
+                limit?: number;
+                step?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Matrix */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LokiResult"];
+                };
+            };
+            400: components["responses"]["LokiError"];
+        };
+    };
+    lokiDetectedLabels: {
+        parameters: {
+            query?: {
+                /** @description Nanoseconds, seconds with a fraction, or RFC 3339; inclusive */
+                start?: components["parameters"]["lokiStart"];
+                /** @description The same; exclusive; default now */
+                end?: components["parameters"]["lokiEnd"];
+                /** @description Duration before end; start supersedes it */
+                since?: components["parameters"]["lokiSince"];
+                /** @description Stream selector, {app="x"}; missing: all */
+                query?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Labels */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detectedLabels: {
+                            label: string;
+                            cardinality: number;
+                        }[];
+                    };
+                };
+            };
+            400: components["responses"]["LokiError"];
+        };
+    };
+    lokiDetectedFields: {
+        parameters: {
+            query?: {
+                /** @description Nanoseconds, seconds with a fraction, or RFC 3339; inclusive */
+                start?: components["parameters"]["lokiStart"];
+                /** @description The same; exclusive; default now */
+                end?: components["parameters"]["lokiEnd"];
+                /** @description Duration before end; start supersedes it */
+                since?: components["parameters"]["lokiSince"];
+                /** @description Log query; missing: everything */
+                query?: string;
+                /** @description Newest lines looked at */
+                line_limit?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Fields */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        limit: number;
+                        fields: {
+                            label: string;
+                            /** @enum {string} */
+                            type: "string" | "int" | "float" | "boolean" | "duration" | "bytes";
+                            cardinality: number;
+                            parsers: ("json" | "logfmt")[] | null;
+                        }[];
+                    };
+                };
+            };
+            400: components["responses"]["LokiError"];
+        };
+    };
+    lokiDetectedFieldValues: {
+        parameters: {
+            query?: {
+                /** @description Nanoseconds, seconds with a fraction, or RFC 3339; inclusive */
+                start?: components["parameters"]["lokiStart"];
+                /** @description The same; exclusive; default now */
+                end?: components["parameters"]["lokiEnd"];
+                /** @description Duration before end; start supersedes it */
+                since?: components["parameters"]["lokiSince"];
+                /** @description Log query; missing: everything */
+                query?: string;
+                /** @description Newest lines looked at */
+                line_limit?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Values */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        limit: number;
+                        values: string[];
+                    };
+                };
+            };
+            400: components["responses"]["LokiError"];
+        };
+    };
+    lokiFormatQuery: {
+        parameters: {
+            query: {
+                /** @description LogQL query */
+                query: components["parameters"]["logql"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Formatted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status: string;
+                        data: string;
+                    };
+                };
+            };
+            /** @description status invalid-query, with the error */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    lokiTail: {
+        parameters: {
+            query: {
+                /** @description LogQL query */
+                query: components["parameters"]["logql"];
+                /** @description Nanoseconds, seconds with a fraction, or RFC 3339; inclusive */
+                start?: components["parameters"]["lokiStart"];
+                /** @description Stored entries sent first */
+                limit?: number;
+                /** @description Seconds */
+                delay_for?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The connection is a WebSocket from here on */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["LokiError"];
+            /** @description Not a WebSocket handshake */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    lokiBuildinfo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Build */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: string;
+                    };
+                };
+            };
+        };
+    };
+    lokiReady: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ready */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Starting or stopping */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
