@@ -121,12 +121,13 @@ void active_free(struct active *a)
     mem_free(a);
 }
 
-/** Give the file one more page of slots. */
+/** Give the file one more page of slots, with the space for it: on a full disk writing to a hole is a SIGBUS. */
 static bool grow(struct active *a)
 {
     size_t n = a->slots_n + PAGE_SLOTS;
 
-    if (a->slots == NULL || n > SLOTS || ftruncate(a->fd, (off_t)(n * SLOT_BYTES)) < 0) {
+    if (a->slots == NULL || n > SLOTS ||
+        posix_fallocate(a->fd, (off_t)(a->slots_n * SLOT_BYTES), PAGE_SLOTS * SLOT_BYTES) != 0) {
         return false;
     }
     a->slots_n = n;
