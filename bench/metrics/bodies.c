@@ -248,7 +248,8 @@ static void host_scrape(struct maker *m, struct host *h, int step)
 static void finish_body(struct maker *m, int64_t scrapes)
 {
     struct bodies *d = m->dst;
-    struct buf packed;
+    struct buf packed CLEANUP(buf_done);
+    char *kept;
 
     buf_init(&packed, BODY_MAX_BYTES);
     if (buf_status(&m->raw) < 0 ||
@@ -261,10 +262,11 @@ static void finish_body(struct maker *m, int64_t scrapes)
     d->samples += m->samples;
     d->raw_bytes += m->raw.n;
     d->packed_bytes += packed.n;
-    d->v[d->n++] = (struct body){.p = mem_xrealloc(packed.data, packed.n),
-                                 .n = packed.n,
-                                 .samples = m->samples,
-                                 .scrapes_end = scrapes};
+    kept = mem_xcalloc(
+        1, packed.n); /* the buffer is a mapping of its own, of which there can be 65,530 */
+    memcpy(kept, packed.data, packed.n);
+    d->v[d->n++] =
+        (struct body){.p = kept, .n = packed.n, .samples = m->samples, .scrapes_end = scrapes};
     buf_clear(&m->raw);
     m->samples = 0;
 }
