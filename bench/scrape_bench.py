@@ -65,7 +65,7 @@ def metrics(url):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument('bongsu')
-    for name, value in (('targets', 10000), ('series', 50), ('interval', 15), ('connections', 1000), ('seconds', 60)):
+    for name, value in (('targets', 10000), ('series', 50), ('interval', 15), ('connections', 0), ('seconds', 60)):
         p.add_argument(f'--{name}', type=int, default=value)
     a = p.parse_args()
     sock = socket.create_server(('0.0.0.0', 0), backlog=4096)

@@ -332,11 +332,13 @@ static const struct conf_key SCRAPE[] = {
      .flag = "scrape-max-connections",
      .type = CONF_INT,
      .offset = AT(scrape_connections),
-     .default_value = "1000",
+     .default_value = "0",
      .placeholder = "N",
-     .min = 1,
+     .min = 0,
      .max = 1000000,
-     .help = "Open connections to targets at once, kept ones included; each needs a descriptor."},
+     .help =
+         "Open connections to targets at once, kept ones included; each needs a descriptor. 0 is half of "
+         "the descriptors the process may open, at most 20000."},
     {.key = "scrape.threads",
      .flag = "scrape-threads",
      .type = CONF_INT,
