@@ -214,7 +214,7 @@ static void forecast(struct storage_report *r)
 
 /* ---- tiers ---- */
 
-enum { SLOTS = TSDB_TIERS + 2, SPANS = TSDB_TIERS, LOGS, SETTLED_DAYS = 400 };
+enum { SLOTS = TSDB_TIERS + 2, SPANS = TSDB_TIERS, LOGS };
 
 /** Sizes as days go by. */
 struct course {
@@ -286,7 +286,7 @@ static void look_out(struct storage_report *r)
 {
     struct course c = course_of(r);
     double limit = (double)r->limit_bytes;
-    int settled = 0; /* days since the limit was met */
+    bool met = false; /* the limit */
 
     for (int i = 0; i < TSDB_TIERS; i++) {
         const struct tsdb_tier *t = &r->tiers[i];
@@ -297,18 +297,17 @@ static void look_out(struct storage_report *r)
             lose(&r->outlook[i], kept > 0 ? kept : 0, false);
         }
     }
-    for (int day = 1; day <= FORECAST_DAYS && settled < SETTLED_DAYS; day++) {
+    for (int day = 1; day <= FORECAST_DAYS; day++) {
         int left = 10 * SLOTS; /* takings a day, at most */
 
         course_day(&c);
-        settled += settled != 0 ? 1 : 0;
         while (course_total(&c) > limit && left-- > 0) {
             int which = course_victim(&c);
 
             if (which < 0) {
                 break;
             }
-            settled = settled == 0 ? 1 : settled;
+            met = true;
             c.now[which] -=
                 c.rate[which] > 0 && c.rate[which] < c.now[which] ? c.rate[which] : c.now[which];
             if (which < TSDB_TIERS) {
@@ -319,8 +318,7 @@ static void look_out(struct storage_report *r)
     for (int i = 0; i < TSDB_TIERS; i++) {
         double days = c.rate[i] > 0 ? c.now[i] / c.rate[i] : 0;
 
-        r->outlook[i].reach_days =
-            settled == 0 && c.retention_ms[i] <= 0 && days > 0 ? INFINITY : days;
+        r->outlook[i].reach_days = !met && c.retention_ms[i] <= 0 && days > 0 ? INFINITY : days;
     }
 }
 

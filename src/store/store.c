@@ -337,14 +337,18 @@ static bool closing(struct store *s)
 }
 
 /* Logs cannot be dropped. Where they are a large share, their rows become parts first: smaller, and in line
- * by age with the parts there, which would all go for them otherwise. */
+ * by age with the parts there, which would all go for them otherwise. Looked at each time: making room may take long
+ * (days are rolled up), and the logs grow meanwhile. */
 static void enforce_budget(struct store *s, struct store_usage *u)
 {
-    if (over_budget(s, u) && u->wal_bytes > u->total_bytes / 4) {
-        flush_engines(s);
-        measure(s, u);
-    }
     while (over_budget(s, u) && !closing(s)) {
+        if (u->wal_bytes > u->total_bytes / 4) {
+            flush_engines(s);
+            measure(s, u);
+            if (!over_budget(s, u)) {
+                return;
+            }
+        }
         /* Dropping what a snapshot holds would free nothing: all data would go for it. */
         if (u->free_bytes < s->min_free_bytes && snapshots_drop_oldest(s)) {
             measure(s, u);
