@@ -337,7 +337,7 @@ static const struct conf_key SCRAPE[] = {
      .min = 0,
      .max = 1000000,
      .help =
-         "Open connections to targets at once, kept ones included; each needs a descriptor. 0 is half of "
+         "Open connections to targets at once, kept ones included; each needs a descriptor. 0 is three quarters of "
          "the descriptors the process may open, at most 20000."},
     {.key = "scrape.threads",
      .flag = "scrape-threads",

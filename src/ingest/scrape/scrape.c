@@ -14,7 +14,7 @@
 
 enum {
     DEFAULT_THREADS = 2,
-    DEFAULT_CONNECTIONS = 20000, /* or half of the descriptors */
+    DEFAULT_CONNECTIONS = 20000, /* or three quarters of the descriptors */
     SYNC_PAUSE_MS = 200,         /* between two rounds, so that a burst of changes is one round */
     IDLE_MS = 1000,
 };
@@ -334,8 +334,8 @@ static unsigned default_connections(void)
 {
     struct rlimit l;
 
-    return getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur / 2 < DEFAULT_CONNECTIONS
-               ? (unsigned)(l.rlim_cur / 2)
+    return getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur / 4 * 3 < DEFAULT_CONNECTIONS
+               ? (unsigned)(l.rlim_cur / 4 * 3)
                : DEFAULT_CONNECTIONS;
 }
 

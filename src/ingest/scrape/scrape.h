@@ -18,12 +18,12 @@ struct err;
 struct scrape_opts {
     struct sink *sink; /* borrowed */
     const char *version;
-    unsigned threads;         /* event threads; 0: 2 */
-    unsigned max_connections; /* open connections to targets at once; 0: half of the descriptors
-                               * the process may open, at most 20,000 */
-    bool with_created;        /* store a zero where a page says a counter began */
-    const char *dns_server;   /* "ADDR:PORT" for dns_sd_configs; NULL or "": the system's */
-    struct stats *stats;      /* may be NULL */
+    unsigned threads; /* event threads; 0: 2 */
+    /** Open connections to targets at once; 0: three quarters of the descriptors the process may open, at most 20,000. */
+    unsigned max_connections;
+    bool with_created;      /* store a zero where a page says a counter began */
+    const char *dns_server; /* "ADDR:PORT" for dns_sd_configs; NULL or "": the system's */
+    struct stats *stats;    /* may be NULL */
 };
 
 /** Starts the event threads without any job. @return NULL when threads fail */
