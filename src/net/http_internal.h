@@ -47,6 +47,7 @@ enum conn_phase {
     CONN_RUNNING, /* a worker has it */
     CONN_SENDING,
     CONN_STREAM,
+    CONN_UPGRADED, /* no longer HTTP */
 };
 
 struct body_source;
@@ -78,6 +79,9 @@ struct http_server {
     size_t running;                    /* guarded by: lock; handlers on workers, queued ones too */
     size_t streams;                    /* guarded by: lock */
     size_t active;                     /* guarded by: lock; exchanges a stop waits for */
+    struct http_socket *sockets;       /* guarded by: lock; upgraded connections */
+    size_t sockets_n;                  /* guarded by: lock */
+    size_t upgraded;                   /* guarded by: lock; exchanges that became such */
     bool stopping;                     /* guarded by: lock */
     bool drained;                      /* guarded by: lock; no handler and no stream may begin */
     bool stopped;                      /* guarded by: lock; the watcher ends */
@@ -141,8 +145,9 @@ struct http_exchange {
     struct buf out;       /* moved into the response */
     struct str out_const; /* when is_const */
     bool is_const;
-    struct body_source *source; /* a body made while it is sent; the response takes it over */
-    struct http_stream *stream; /* a reference is held until the response has it */
+    struct body_source *source;  /* a body made while it is sent; the response takes it over */
+    struct http_stream *stream;  /* a reference is held until the response has it */
+    struct http_socket *upgrade; /* until the connection was handed over */
 };
 
 /* http_route.c */
@@ -189,6 +194,14 @@ struct body_source *source_new(struct http_exchange *x, const struct http_source
 void source_free(struct body_source *b); /* NULL is fine */
 /** Takes `b` over when it returns a response. */
 struct MHD_Response *source_response(struct body_source *b);
+
+/* http_upgrade.c */
+
+struct MHD_Response *upgrade_response(struct http_socket *k);
+/** One that was never handed over; NULL is fine. */
+void upgrade_drop(struct http_socket *k);
+/** Let the threads of all see the end of their connections. */
+void upgrade_close_locked(struct http_server *s);
 
 /* http_stream.c */
 

@@ -277,7 +277,7 @@ static void count_answer(struct http_exchange *x)
         atomic_store_explicit(&s->by_code[i], c, memory_order_release);
     }
     counter_add(c, 1);
-    if (x->stream == NULL) {
+    if (x->stream == NULL && x->upgrade == NULL) {
         timing_observe_ns(s->seconds, mono_since_ns(x->started));
     }
 }
@@ -288,6 +288,9 @@ static struct MHD_Response *make_response(struct http_exchange *x)
 
     if (x->stream != NULL) {
         return stream_response(x->stream);
+    }
+    if (x->upgrade != NULL) {
+        return upgrade_response(x->upgrade);
     }
     if (x->source != NULL) {
         r = source_response(x->source);
@@ -342,11 +345,12 @@ enum MHD_Result response_send(struct http_exchange *x)
     }
     count_answer(x);
     mutex_lock(&x->s->lock);
-    c->phase = x->stream != NULL ? CONN_STREAM : CONN_SENDING;
+    c->phase = x->stream != NULL ? CONN_STREAM : x->upgrade != NULL ? CONN_UPGRADED : CONN_SENDING;
     c->since = clock_mono();
     c->gone = false; /* looked at again: a stream must hear of it too */
     c->bytes = x->is_const ? x->out_const.n : x->out.n;
     x->s->streams += x->stream != NULL;
+    x->s->upgraded += x->upgrade != NULL;
     drained = x->s->drained;
     mutex_unlock(&x->s->lock);
     if (x->stream != NULL) {

@@ -178,6 +178,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     *context = NULL;
     mutex_lock(&s->lock);
     s->streams -= x->conn->phase == CONN_STREAM;
+    s->upgraded -= x->conn->phase == CONN_UPGRADED;
     x->conn->x = NULL;
     x->conn->phase = CONN_IDLE;
     x->conn->since = clock_mono();
@@ -187,6 +188,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     if (x->stream != NULL) {
         stream_detach(x->stream);
     }
+    upgrade_drop(x->upgrade);
     budget_give(s->opts.body_budget, x->body_charged);
     buf_done(&x->body);
     buf_done(&x->out);
@@ -499,7 +501,8 @@ static int check_routes(struct http_server *s, struct err *reterr)
 
 static int start_daemon(struct http_server *s, struct err *reterr)
 {
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+                     MHD_ALLOW_UPGRADE;
     struct MHD_OptionItem items[16];
     size_t n = 0;
     sigset_t all;
@@ -567,6 +570,7 @@ int http_server_start(struct http_server *s, struct err *reterr)
 
 static void close_streams_locked(struct http_server *s)
 {
+    upgrade_close_locked(s);
     for (struct conn *c = s->conns; c != NULL; c = c->next) {
         if (c->phase == CONN_STREAM && c->x != NULL && c->x->stream != NULL) {
             stream_close(c->x->stream);
@@ -580,7 +584,7 @@ static void drain_locked(struct http_server *s, int64_t grace_ms)
     struct mono start = clock_mono();
     bool canceled = false;
 
-    while (s->active != 0 && (!canceled || s->running != 0)) {
+    while (s->active != 0 && (!canceled || s->running != 0 || s->upgraded != 0)) {
         int64_t left_ms = grace_ms - mono_since_ns(start) / 1000000;
 
         close_streams_locked(s);

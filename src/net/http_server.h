@@ -133,4 +133,16 @@ NODISCARD int http_stream_write(struct http_stream *s, struct str data);
 /** Send what is queued and close; the handle is gone. */
 void http_stream_end(struct http_stream *s);
 
+/** A connection that left HTTP. Used by the thread that runs it. */
+struct http_socket;
+/** Answer 101 and give the connection to `run` on a thread of its own; it is closed when that returns, and read as
+ * closed when the server stops. `release` is called once, whatever happens. */
+void http_respond_upgrade(struct http_exchange *x, const char *protocol,
+                          void (*run)(void *arg, struct http_socket *socket),
+                          void (*release)(void *arg), void *arg);
+/** @return bytes read; 0: the time is up; -ERR_CANCELED: the connection is over */
+NODISCARD int64_t http_socket_read(struct http_socket *k, char *dst, size_t n, int64_t timeout_ms);
+/** All of it. @return 0; -ERR_CANCELED: the connection is over, or the time was up (then too) */
+NODISCARD int http_socket_write(struct http_socket *k, struct str data, int64_t timeout_ms);
+
 #endif
