@@ -47,5 +47,6 @@ void loki_labels_routes(struct api *a, struct http_server *s);   /* loki_labels.
 void loki_volume_routes(struct api *a, struct http_server *s);   /* loki_volume.c */
 void loki_detected_routes(struct api *a, struct http_server *s); /* loki_detected.c */
 void loki_push_routes(struct api *a, struct http_server *s);     /* loki_push.c */
+void loki_tail_routes(struct api *a, struct http_server *s);     /* loki_tail.c */
 
 #endif

@@ -204,4 +204,5 @@ void loki_routes(struct api *a, struct http_server *s)
     loki_volume_routes(a, s);
     loki_detected_routes(a, s);
     loki_push_routes(a, s);
+    loki_tail_routes(a, s);
 }

@@ -5,13 +5,11 @@ import json
 import os
 import shutil
 import subprocess
-import threading
 import time
 import zlib
 
 import pytest
-
-from harness.server import wait_for
+import requests
 
 NS = 1_000_000_000
 
@@ -255,6 +253,80 @@ def test_push_broken_protobuf(server):
         r = server.session.post(server.url + '/loki/api/v1/push', data=body, timeout=10,
                                 headers={'Content-Type': 'application/x-protobuf'})
         assert r.status_code in (204, 400), r.text
+
+
+# ---- live tail ----
+
+websocket = pytest.importorskip('websocket')
+
+
+def connect(server, **params):
+    query = '&'.join(f'{k}={requests.utils.quote(str(v))}' for k, v in params.items())
+    return websocket.create_connection(server.url.replace('http', 'ws', 1) + '/loki/api/v1/tail?' + query, timeout=10)
+
+
+def test_tail(server):
+    now = time.time_ns()
+    assert push(server, [{'stream': {'app': 'tailed'}, 'values': [[str(now - NS), 'old 1'], [str(now), 'old 2'],
+                                                                  [str(now), 'not this']]}]).status_code == 204
+    ws = connect(server, query='{app="tailed"} |= "o" !~ "not" | label_format x="{{ __line__ | upper }}"', limit=10)
+    first = json.loads(ws.recv())
+    assert [s['values'][0][1] for s in first['streams']] == ['old 1', 'old 2']
+    assert first['streams'][0]['stream']['x'] == 'OLD 1'
+    ws.ping('are you there')
+    push(server, [{'stream': {'app': 'other'}, 'values': [[str(time.time_ns()), 'o']]},
+                  {'stream': {'app': 'tailed'}, 'values': [[str(time.time_ns()), 'new o'], [str(time.time_ns()), 'none']]}])
+    live = json.loads(ws.recv())
+    assert [(s['stream']['app'], s['values'][0][1]) for s in live['streams']] == [('tailed', 'new o'), ('tailed', 'none')]
+    ws.close()
+
+
+def test_tail_of_many_lines(server):
+    ws = connect(server, query='{app="many"}')
+    time.sleep(0.3)
+    for i in range(20):
+        push(server, [{'stream': {'app': 'many'}, 'values': [[str(time.time_ns()), f'{i} {k} ' + 'x' * 500] for k in range(100)]}])
+    seen = 0
+    while seen < 2000:
+        seen += len(json.loads(ws.recv())['streams'])
+    assert seen == 2000
+    ws.close()
+
+
+@pytest.mark.parametrize('params,want', [
+    ({'query': '{app='}, 'parse error'), ({'query': 'rate({a="b"}[1m])'}, 'only log queries can be tailed'),
+    ({'query': '{a="b"}', 'delay_for': 9}, "delay_for can't be greater than 5")])
+def test_tail_refuses(server, params, want):
+    assert want in get(server, 'tail', status=400, **params)
+
+
+def test_tail_is_a_websocket(server):
+    r = server.session.get(server.url + '/loki/api/v1/tail', params={'query': '{a="b"}'}, timeout=10)
+    assert r.status_code == 426 and r.headers['Upgrade'] == 'websocket'
+
+
+def test_stop_ends_tails(start):
+    s = start.server()
+    ws = connect(s, query='{a="b"}')
+    idle = connect(s, query='{a="c"}')
+    began = time.monotonic()
+    assert s.stop() == 0
+    assert time.monotonic() - began < 5
+    with pytest.raises((websocket.WebSocketException, OSError)):
+        while ws.recv():
+            pass
+        raise OSError('closed')
+    idle.close()
+
+
+def test_hostile_frames(server):
+    for bad in (b'\x81\x05Hello', b'\xff' * 20, b'\x81\xff\x7f' + b'\xff' * 12, b'\x83\x80\0\0\0\0'):
+        ws = connect(server, query='{a="b"}')
+        ws.sock.sendall(bad)
+        code, data = ws.recv_data()
+        assert code == 8 and int.from_bytes(data[:2], 'big') in (1002, 1009)
+        ws.close()
+    assert server.session.get(server.url + '/-/ready', timeout=5).status_code == 200
 
 
 # ---- real clients ----
