@@ -37,7 +37,9 @@ const list = [
   }),
   target({ scrapePool: 'db', health: 'unknown', lastScrape: '0001-01-01T00:00:00Z' }),
 ]
-const dropped = [{ discoveredLabels: { __address__: 'c:1' }, scrapePool: 'node', reason: 'drop: a matches b (rule 1)' }]
+const dropped = [
+  { discoveredLabels: { __address__: 'c:1' }, scrapePool: 'node', reason: 'drop: a matches b (rule 1)' },
+]
 
 describe('link', () => {
   test('round trip, defaults leave it empty', () => {
