@@ -49,6 +49,8 @@ void api_routes(struct api *a, struct http_server *s)
     tempo_search_routes(a, s);
     tempo_tags_routes(a, s);
     tempo_metrics_routes(a, s);
+    jaeger_routes(a, s);
+    zipkin_routes(a, s);
     logs_routes(a, s);
     tail_routes(a, s);
     loki_routes(a, s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the files of Tempo's and Jaeger's APIs share: parameters in their forms, plain text errors.
+ * What the files of Tempo's, Jaeger's and Zipkin's APIs share: parameters in their forms, plain text errors.
  */
 #ifndef API_TEMPO_H
 #define API_TEMPO_H
@@ -30,5 +30,7 @@ void tempo_search_routes(struct api *a, struct http_server *s);  /* tempo_search
 void tempo_trace_routes(struct api *a, struct http_server *s);   /* tempo_trace.c */
 void tempo_tags_routes(struct api *a, struct http_server *s);    /* tempo_tags.c */
 void tempo_metrics_routes(struct api *a, struct http_server *s); /* tempo_metrics.c */
+void jaeger_routes(struct api *a, struct http_server *s);        /* jaeger.c */
+void zipkin_routes(struct api *a, struct http_server *s);        /* zipkin.c */
 
 #endif
