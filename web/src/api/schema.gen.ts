@@ -971,6 +971,125 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/jaeger/api/services": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Names of services of the last seven days */
+        get: operations["jaegerServices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jaeger/api/services/{service}/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Span names of a service */
+        get: operations["jaegerServiceOperations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jaeger/api/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Span names of a service with their kinds */
+        get: operations["jaegerOperations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jaeger/api/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Traces with a span that meets every condition, newest first; or the traces of traceID */
+        get: operations["jaegerTraces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jaeger/api/traces/{trace_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One trace */
+        get: operations["jaegerTrace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jaeger/api/dependencies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Calls between services */
+        get: operations["jaegerDependencies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/spans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Zipkin v2 spans, a list as JSON or protobuf */
+        post: operations["zipkinSpans"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/logs": {
         parameters: {
             query?: never;
@@ -1920,6 +2039,26 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        JaegerAnswer: {
+            data: unknown;
+            total: number;
+            limit: number;
+            offset: number;
+            errors: {
+                code: number;
+                msg: string;
+            }[] | null;
+        };
+        JaegerTrace: {
+            traceID: string;
+            spans: Record<string, never>[];
+            processes: {
+                [key: string]: {
+                    serviceName: string;
+                    tags: Record<string, never>[];
+                };
+            };
+        };
         /** @description An attribute in OTLP's JSON form */
         TempoKeyValue: {
             key: string;
@@ -4624,6 +4763,279 @@ export interface operations {
             };
             /** @description What is wrong, as plain text */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    jaegerServices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Names */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JaegerAnswer"] & {
+                        data?: string[];
+                    };
+                };
+            };
+        };
+    };
+    jaegerServiceOperations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                service: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Names */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JaegerAnswer"] & {
+                        data?: string[];
+                    };
+                };
+            };
+        };
+    };
+    jaegerOperations: {
+        parameters: {
+            query: {
+                service: string;
+                spanKind?: "internal" | "server" | "client" | "producer" | "consumer";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Operations */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JaegerAnswer"] & {
+                        data?: {
+                            name: string;
+                            spanKind: string;
+                        }[];
+                    };
+                };
+            };
+            /** @description data is null, errors tell why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JaegerAnswer"];
+                };
+            };
+        };
+    };
+    jaegerTraces: {
+        parameters: {
+            query: {
+                service: string;
+                operation?: string;
+                /** @description JSON object of strings */
+                tags?: string;
+                /** @description key:value; may be repeated */
+                tag?: string;
+                /** @description Unix microseconds */
+                start?: number;
+                /** @description Unix microseconds */
+                end?: number;
+                /** @description Instead of start */
+                lookback?: string;
+                minDuration?: string;
+                maxDuration?: string;
+                limit?: number;
+                /** @description May be repeated; no other condition then */
+                traceID?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Traces */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JaegerAnswer"] & {
+                        data?: components["schemas"]["JaegerTrace"][];
+                    };
+                };
+            };
+            /** @description data is null, errors tell why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JaegerAnswer"];
+                };
+            };
+        };
+    };
+    jaegerTrace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Traces */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JaegerAnswer"] & {
+                        data?: components["schemas"]["JaegerTrace"][];
+                    };
+                };
+            };
+            /** @description data is null, errors tell why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JaegerAnswer"];
+                };
+            };
+            /** @description data is null, errors tell why */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JaegerAnswer"];
+                };
+            };
+        };
+    };
+    jaegerDependencies: {
+        parameters: {
+            query?: {
+                /** @description Unix milliseconds; now when missing */
+                endTs?: number;
+                /** @description Milliseconds */
+                lookback?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Calls */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JaegerAnswer"] & {
+                        data?: {
+                            parent: string;
+                            child: string;
+                            callCount: number;
+                        }[];
+                    };
+                };
+            };
+            /** @description data is null, errors tell why */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JaegerAnswer"];
+                };
+            };
+        };
+    };
+    zipkinSpans: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>[];
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description Taken */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong, as plain text */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description What is wrong, as plain text */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description What is wrong, as plain text */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description What is wrong, as plain text */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
