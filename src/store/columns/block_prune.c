@@ -101,6 +101,10 @@ enum verdict block_range_verdict(const struct block_col *c, const struct filter 
 int block_col_verdict(struct block *b, struct block_col *c, const struct filter *f,
                       enum verdict *ret)
 {
+    if (f->op == PRED_IS_ARRAY) {
+        *ret = c->type == COLTYPE_MIXED ? VERDICT_SOME : VERDICT_NONE;
+        return 0;
+    }
     *ret = block_range_verdict(c, f);
     return *ret == VERDICT_NONE ? 0 : bloom_verdict(b, c, f, ret);
 }

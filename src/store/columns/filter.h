@@ -40,6 +40,7 @@ enum pred_op {
                 * a text of several tokens is a phrase: its ends must be ends of tokens */
     PRED_CONTAINS_CS, /* substring, byte for byte */
     PRED_SEARCH_RE,   /* regex found anywhere in the value's text */
+    PRED_IS_ARRAY,    /* the value is an array; costs nothing where a block has none */
 };
 
 /* Text of a value (EQ against a string, RE, CONTAINS, WORD, CONTAINS_CS, SEARCH_RE, groups of a histogram): strings as they are,

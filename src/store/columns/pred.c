@@ -140,6 +140,8 @@ bool pred_value(const struct filter *p, const struct value *v, struct buf *scrat
     case PRED_SEARCH_RE:
         text = value_text(v, scratch);
         return !scratch->failed && search_found(p->search, text);
+    case PRED_IS_ARRAY:
+        return v->type == VALUE_ARRAY;
     case PRED_CONTAINS:
     case PRED_CONTAINS_CS:
     case PRED_WORD:

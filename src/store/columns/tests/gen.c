@@ -387,7 +387,7 @@ const struct filter *gen_filter(struct gen *g, enum columns_kind kind, unsigned 
                         : filter_not(&g->a, kids[0]);
     }
     f = gen_field(g, kind);
-    op = (enum pred_op)gen_below(g, PRED_SEARCH_RE + 1);
+    op = (enum pred_op)gen_below(g, PRED_IS_ARRAY + 1);
     if (op == PRED_RE || op == PRED_NRE) {
         return filter_regex(&g->a, f, op == PRED_NRE, g->regex[gen_below(g, 4)]);
     }
