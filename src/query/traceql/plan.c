@@ -46,9 +46,9 @@ static const struct filter *exists(struct arena *a, struct field f)
     return filter_pred(a, f, PRED_EXISTS, (struct value){0});
 }
 
-static const struct filter *maybe_array(struct arena *a, struct field f)
+static const struct filter *is_array(struct arena *a, struct field f)
 {
-    return filter_pred(a, f, PRED_CONTAINS, (struct value){VALUE_STR, {.s = STR("[")}});
+    return filter_pred(a, f, PRED_IS_ARRAY, (struct value){0});
 }
 
 /* ---- one comparison ---- */
@@ -123,7 +123,7 @@ static int plan_nil(struct arena *a, struct field f, enum tql_op op, struct tql_
 static int plan_attr(const struct tql_expr *e, struct field f, enum tql_op op,
                      const struct tql_value *v, struct arena *a, struct tql_plan *ret)
 {
-    const struct filter *array = maybe_array(a, f);
+    const struct filter *array = is_array(a, f);
 
     switch (op) {
     case TQL_EQ:
@@ -338,7 +338,7 @@ int tql_plan_expr(const struct tql_expr *e, struct arena *a, struct tql_plan *re
                    ? planned(
                          either(a,
                                 filter_pred(a, f, PRED_EQ, (struct value){VALUE_BOOL, {.b = true}}),
-                                maybe_array(a, f)),
+                                is_array(a, f)),
                          false, SCORE_EQ, ret)
                    : 0;
     }
