@@ -4,6 +4,7 @@
  */
 #include "query/logql/lex.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -279,6 +280,11 @@ static bool is_bytes_char(char c)
     return is_digit(c) || c == '.' || (c != '\0' && strchr("BikKMGTP", c) != NULL);
 }
 
+static bool is_number_char(char c)
+{
+    return is_digit(c) || c == '.';
+}
+
 /* With the number before it, does what follows make a duration or a size? */
 static bool lex_unit(struct lexer *l, struct token *t, size_t number_end)
 {
@@ -286,7 +292,7 @@ static bool lex_unit(struct lexer *l, struct token *t, size_t number_end)
     size_t n = span_of(rest, is_duration_char);
     uint64_t bytes;
 
-    if (n != 0 &&
+    if (n > span_of(rest, is_number_char) && /* "-0" is a number */
         lq_units_duration(str_of(l->text.p + t->start, number_end + n - t->start), &t->duration)) {
         l->at = number_end + n;
         *t = finish(l, *t, T_DURATION);
@@ -338,7 +344,7 @@ static struct token lex_number(struct lexer *l, struct token t)
     }
     l->at = end;
     text = str_of(l->text.p + t.start, end - t.start);
-    if (!str_to_f64(text, &t.number)) {
+    if (!str_to_f64(text, &t.number) || !isfinite(t.number)) {
         return bad(l, t, "invalid number");
     }
     return finish(l, t, T_NUMBER);

@@ -202,6 +202,7 @@ static const struct bad BAD[] = {
      "parse error : invalid regex in label_replace: error parsing regexp: "},
     {"{a=\"b\"}\n  |= \"x\"\n  | foo ~ 1",
      "parse error at line 3, col 9: syntax error: unexpected"},
+    {"1e999", "parse error at line 1, col 1: invalid number"},
     {"rate({a=\"b\"}[1m]) rate",
      "parse error at line 1, col 19: syntax error: unexpected IDENTIFIER"},
 };
