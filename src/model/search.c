@@ -214,16 +214,20 @@ static bool take_flags(struct walk *w)
 
 static void take_quantifier(struct walk *w)
 {
-    int64_t end = -1;
+    size_t n = 1;
 
     if (w->p.p[w->i] != '+' && w->last != 0) {
         w->run.n -= w->last; /* it may be missing */
     }
     special(w);
-    if (w->p.p[w->i] == '{') {
-        end = str_find_byte(str_drop(w->p, w->i), '}');
+    if (w->p.p[w->i] == '{') { /* with anything but numbers inside it stands for itself */
+        while (w->i + n < w->p.n && strchr("0123456789,", w->p.p[w->i + n]) != NULL &&
+               w->p.p[w->i + n] != '\0') {
+            n++;
+        }
+        n = w->i + n < w->p.n && w->p.p[w->i + n] == '}' ? n + 1 : 1;
     }
-    w->i += end >= 0 ? (size_t)end + 1 : 1;
+    w->i += n;
 }
 
 static void take_piece(struct walk *w)
@@ -297,7 +301,7 @@ static void find_literals(struct search *s)
         s->nocase = w.nocase;
         s->plain = plain && !w.nocase && s->literals != NULL;
     }
-    if (s->literals_n != 0) {
+    if (s->literals_n != 0 && found.v != NULL) {
         memcpy(s->literals, found.v, found.n * sizeof(*found.v));
     }
     vec_done(&found);

@@ -54,22 +54,22 @@ void block_tools_done(struct block_tools *t);
 struct block {
     const struct part *part;
     const struct block_entry *entry;
-    uint32_t index;
     struct arena *a;
     struct block_tools *tools;
     struct buf *text; /* of the tools */
     struct block_col *cols;
-    uint32_t cols_n;
     struct block_col *core[COL_ATTR]; /* by id; NULL: left out */
     struct block_col **attrs;         /* in the order of the directory */
-    uint32_t attrs_n;
     const struct block_shape *shapes; /* once decoded */
+    const int64_t *shape_of;          /* per row; NULL: all rows have shape 0 */
+    const uint64_t *deleted;          /* bits of rows that are gone; NULL: none */
+    uint64_t read_bytes;              /* of the columns decoded so far, as stored */
+    uint32_t decoded_n;               /* columns decoded so far */
+    uint32_t index;
+    uint32_t cols_n;
+    uint32_t attrs_n;
     uint32_t shapes_n;
-    const int64_t *shape_of; /* per row; NULL: all rows have shape 0 */
     bool shapes_ready;
-    const uint64_t *deleted; /* bits of rows that are gone; NULL: none */
-    uint32_t decoded_n;      /* columns decoded so far */
-    uint64_t read_bytes;     /* of these, as stored */
     bool unchecked; /* checksums are not looked at: only for the fuzzer, which never finds them */
     struct err *reterr;
 };

@@ -126,11 +126,14 @@ static int add_columns(struct lister *l, struct block *b, const uint64_t *bits, 
 {
     uint64_t *rows = arena_calloc(b->a, (size_t)b->attrs_n + 1, sizeof(*rows));
     uint64_t *shapes = NULL;
-    int rc = rows == NULL ? block_no_memory(b) : 0;
+    int rc = 0;
 
-    if (rc == 0 && !whole) {
+    if (rows == NULL) {
+        return block_no_memory(b);
+    }
+    if (!whole) {
         rc = count_shapes(b, bits, &shapes);
-        for (uint32_t s = 0; rc == 0 && s < b->shapes_n; s++) {
+        for (uint32_t s = 0; rc == 0 && shapes != NULL && s < b->shapes_n; s++) {
             for (uint32_t i = 0; i < b->shapes[s].n; i++) {
                 if (b->shapes[s].items[i] != SHAPE_REST) {
                     rows[b->shapes[s].items[i] - 1] += shapes[s];
@@ -201,8 +204,10 @@ static int add_tables(struct lister *l, struct block *b, bool scope, const uint6
         return add_table_entry(l, b, false, b->entry->resource_min, block_count(b, bits));
     }
     rows = arena_calloc(b->a, (size_t)n + 1, sizeof(*rows));
-    rc =
-        rows != NULL ? block_ints(b, scope ? COL_SCOPE : COL_RESOURCE, &index) : block_no_memory(b);
+    if (rows == NULL) {
+        return block_no_memory(b);
+    }
+    rc = block_ints(b, scope ? COL_SCOPE : COL_RESOURCE, &index);
     for (size_t w = 0; w < block_words(b) && rc == 0; w++) {
         for (uint64_t left = bits[w]; left != 0; left &= left - 1) {
             uint64_t at = (uint64_t)index[w * 64 + (unsigned)__builtin_ctzll(left)];
