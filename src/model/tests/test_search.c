@@ -61,7 +61,7 @@ static void test_found(void **state)
         {"caf\xc3\xa9*", "caf", true},
         {"봉.", "봉수", true},
         {"\\Qa.b\\E", "a.b", true},
-        {"aa{b|c}", "c}", true}, /* not a quantifier: the bar is one */
+        {"aa{b|c}", "c}", true},  /* not a quantifier: the bar is one */
         {"zz\\xx|", "abc", true}, /* fewer digits: the bar is one */
         {"(?:a(b|[)])c)d", "a)cd", true},
     };
