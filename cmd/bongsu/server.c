@@ -25,6 +25,7 @@
 #include "ingest/ha.h"
 #include "ingest/scrape/scrape.h"
 #include "ingest/self.h"
+#include "ingest/starts.h"
 #include "io/vfs.h"
 #include "settings.h"
 #include "version.h"
@@ -214,6 +215,9 @@ static void make_engines(struct server *s)
                             .stats = s->ingest_stats};
     ingest_limits_default(&s->sink.limits);
     s->sink.limits.created_zeros = c->created_zeros;
+    if (c->start_timestamps) {
+        s->sink.starts = mem_xcalloc(1, sizeof(*s->sink.starts));
+    }
     s->sink.otlp_nhcb = c->otlp_nhcb;
     make_ha(s);
     s->otlp = otlp_new(&s->sink);
@@ -454,6 +458,7 @@ static void stop(struct server *s)
     rules_free(s->rules);
     scrape_free(s->scrape);
     push_door_free(s->push);
+    mem_free(s->sink.starts);
     prom_remote_free(s->remote);
     otlp_free(s->otlp);
     ha_free(s->ha);

@@ -181,6 +181,14 @@ static const struct conf_key METRICS[] = {
      .help =
          "A created timestamp of remote write 2.0 puts a 0 at its time, so that a new counter's "
          "first value counts as an increase."},
+    {.key = "metrics.start_timestamps",
+     .flag = "start-timestamps",
+     .type = CONF_BOOL,
+     .offset = AT(start_timestamps),
+     .default_value = "false",
+     .help =
+         "Keep when counters and histograms began, as remote write 2.0, OTLP and OpenMetrics or "
+         "protobuf pages say (Prometheus' st-storage); start_timestamp() of PromQL tells."},
     {.key = "metrics.ha.dedup",
      .flag = "ha-dedup",
      .type = CONF_BOOL,

@@ -27,6 +27,7 @@ struct settings {
     int64_t limit_metric, limit_source, limit_values;
     int64_t max_exemplars;
     bool created_zeros;
+    bool start_timestamps;
     bool ha_dedup;
     char *ha_cluster_label;
     char *ha_replica_label;

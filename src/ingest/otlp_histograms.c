@@ -91,6 +91,9 @@ static int scan_histogram(struct metrics_request *m, struct pb msg, struct histo
         bool ok = true;
 
         switch (f.tag) { /* HistogramDataPoint */
+        case PB_TAG(2, PB_FIXED64):
+            h->p.start_ns = f.u;
+            break;
         case PB_TAG(3, PB_FIXED64):
             h->time = f.u;
             break;
@@ -294,6 +297,9 @@ static int scan_exp(struct metrics_request *m, struct pb msg, struct exp_histogr
         case PB_TAG(1, PB_LEN):
             attr_range_add(&h->attrs, &f);
             break;
+        case PB_TAG(2, PB_FIXED64):
+            h->p.start_ns = f.u;
+            break;
         case PB_TAG(3, PB_FIXED64):
             h->time = f.u;
             break;
@@ -423,6 +429,9 @@ static int scan_summary(struct pb msg, struct summary *s, struct err *reterr)
 
     while ((rc = pb_next(&msg, &f, reterr)) > 0) {
         switch (f.tag) { /* SummaryDataPoint */
+        case PB_TAG(2, PB_FIXED64):
+            s->p.start_ns = f.u;
+            break;
         case PB_TAG(3, PB_FIXED64):
             s->time = f.u;
             break;

@@ -67,6 +67,9 @@ static int number_point(struct metrics_request *m, struct pb msg, struct err *re
     m->point_exemplars = 0;
     while ((rc = pb_next(&msg, &f, reterr)) > 0) {
         switch (f.tag) { /* NumberDataPoint */
+        case PB_TAG(2, PB_FIXED64):
+            p.start_ns = f.u;
+            break;
         case PB_TAG(3, PB_FIXED64):
             time = f.u;
             break;

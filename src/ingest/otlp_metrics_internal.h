@@ -35,7 +35,8 @@ struct point {
     size_t attrs_n;
     struct hash128 attrs_h;
     int64_t time_ns;
-    bool stale; /* flag "no recorded value" */
+    uint64_t start_ns; /* as it came; 0: none */
+    bool stale;        /* flag "no recorded value" */
 };
 
 struct metrics_request {

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "ingest/otlp_metrics_internal.h"
+#include "ingest/starts.h"
 #include "model/value_text.h"
 #include "store/tsdb/native.h"
 
@@ -380,6 +381,50 @@ static int to_total(struct metrics_request *m, const struct delta_point *d, doub
     return delta_answer(m, rc, reterr);
 }
 
+/* What native_append() asks for. */
+struct native_ask {
+    struct metrics_request *m;
+    const struct point *p;
+    enum series_part part;
+    double param;
+    struct building l;
+};
+
+static int native_labels(void *arg, struct labels *ret, struct err *reterr)
+{
+    struct native_ask *k = arg;
+    int rc = build_labels(k->m, k->p, k->part, k->param, &k->l, reterr);
+
+    rc = rc != 0 ? rc : check_labels(k->m, &k->l);
+    *ret = (struct labels){k->l.v, k->l.n};
+    return rc;
+}
+
+/* When the counter of the sample that comes next began. A total of deltas has no start of its own.
+ * @return 0; 1 refused; errors */
+static int emit_start(struct native_ask *ask, struct hash128 key, struct err *reterr)
+{
+    struct metrics_request *m = ask->m;
+    struct sink *sink = m->c->o->sink;
+    const struct native_series to = {
+        .door_key = &key, .fresh = m->intern_all, .labels = native_labels, .arg = ask};
+    int64_t start_ms = (int64_t)(ask->p->start_ns / 1000000);
+    int64_t t_ms = ask->p->time_ns / 1000000;
+    struct err e = {0};
+    int rc;
+
+    if (sink->starts == NULL || m->metric.kind == METRIC_GAUGE || ask->p->stale ||
+        m->metric.temporality == TEMPORALITY_DELTA ||
+        !starts_wants(sink->starts, key, start_ms, t_ms, m->intern_all)) {
+        return 0;
+    }
+    rc = native_append_start(sink->metrics, m->w->batch, &to, t_ms, start_ms, &e);
+    if (rc == -ERR_LIMIT) {
+        return 0; /* a courtesy: the sample itself says so when it is too much */
+    }
+    return rc < 0 ? err_set(reterr, (enum err_code) - rc, "%s", e.msg) : rc;
+}
+
 int series_emit(struct metrics_request *m, const struct point *p, enum series_part part,
                 double param, double value, struct err *reterr)
 {
@@ -401,29 +446,17 @@ int series_emit(struct metrics_request *m, const struct point *p, enum series_pa
 
         rc = to_total(m, &d, &value, reterr);
     }
+    if (rc == 0 && m->c->o->sink->starts != NULL) {
+        struct native_ask ask = {.m = m, .p = p, .part = part, .param = param};
+
+        rc = emit_start(&ask, key, reterr);
+    }
     if (rc == 0) {
         rc = tsdb_batch_add(m->w->batch, ref, p->time_ns / 1000000, value);
         if (rc < 0) {
             return err_set(reterr, (enum err_code) - rc, "too many samples in one request");
         }
     }
-    return rc;
-}
-
-/* What native_append() asks for. */
-struct native_ask {
-    struct metrics_request *m;
-    const struct point *p;
-    struct building l;
-};
-
-static int native_labels(void *arg, struct labels *ret, struct err *reterr)
-{
-    struct native_ask *k = arg;
-    int rc = build_labels(k->m, k->p, PART_NATIVE, 0, &k->l, reterr);
-
-    rc = rc != 0 ? rc : check_labels(k->m, &k->l);
-    *ret = (struct labels){k->l.v, k->l.n};
     return rc;
 }
 
@@ -441,7 +474,7 @@ int series_emit_native(struct metrics_request *m, const struct point *p, struct 
 {
     const struct series_key k = {m->metric.base_h, p->attrs_h, PART_NATIVE, 0};
     struct hash128 key = hash128(&k, sizeof(k));
-    struct native_ask ask = {.m = m, .p = p};
+    struct native_ask ask = {.m = m, .p = p, .part = PART_NATIVE};
     const struct native_series to = {
         .door_key = &key, .fresh = m->intern_all, .labels = native_labels, .arg = &ask};
     const struct native_histogram *h = &m->native;
@@ -454,6 +487,10 @@ int series_emit_native(struct metrics_request *m, const struct point *p, struct 
         rc = native_total(m, key, p, reterr);
         h = &m->total;
     }
+    if (rc != 0) {
+        return rc;
+    }
+    rc = emit_start(&ask, key, reterr);
     if (rc != 0) {
         return rc;
     }

@@ -160,8 +160,23 @@ static int one_sample(struct series *s, struct pb msg, struct err *reterr)
             start_ms = (int64_t)f.u;
         }
     }
-    rc = rc < 0 || start_ms == 0 ? rc : push_created(s->r->p, &s->to, start_ms, t_ms, reterr);
-    return rc < 0 ? rc : push_sample(s->r->p, &s->to, t_ms, value, reterr);
+    if (rc == 0 && start_ms != 0) {
+        rc = push_created(s->r->p, &s->to, start_ms, t_ms, reterr);
+        rc = rc < 0 ? rc : push_start(s->r->p, &s->to, start_ms, t_ms, checked_labels, s, reterr);
+    }
+    return rc != 0 ? (rc < 0 ? rc : 0) : push_sample(s->r->p, &s->to, t_ms, value, reterr);
+}
+
+/* start_timestamp = 17 of a histogram that was decoded. */
+static int64_t histogram_start(const struct series *s, struct pb msg)
+{
+    int64_t start_ms = s->created_ms;
+    struct pb_field f;
+
+    while (pb_next(&msg, &f, NULL) > 0) {
+        start_ms = f.tag == PB_TAG(17, PB_VARINT) ? (int64_t)f.u : start_ms;
+    }
+    return start_ms;
 }
 
 static int one_histogram(struct series *s, struct pb msg, struct err *reterr)
@@ -181,7 +196,11 @@ static int one_histogram(struct series *s, struct pb msg, struct err *reterr)
     if (rc < 0) {
         return err_set(reterr, (enum err_code) - rc, "%s", why.msg);
     }
-    rc = push_histogram(r->p, &s->to, r->native.t_ms, &r->native.h, checked_labels, s, reterr);
+    rc = push_start(r->p, &s->to, histogram_start(s, msg), r->native.t_ms, checked_labels, s,
+                    reterr);
+    rc = rc != 0 ? rc
+                 : push_histogram(r->p, &s->to, r->native.t_ms, &r->native.h, checked_labels, s,
+                                  reterr);
     return rc < 0 ? rc : 0;
 }
 

@@ -12,6 +12,7 @@
 #include "codec/utf8.h"
 #include "ingest/ingest_internal.h"
 #include "ingest/seen.h"
+#include "ingest/starts.h"
 #include "store/tsdb/exemplars.h"
 #include "store/tsdb/native.h"
 
@@ -300,6 +301,36 @@ int push_created(struct push *p, const struct push_series *s, int64_t created_ms
     }
     atomic_store_explicit(slot, hash, memory_order_relaxed);
     return push_sample(p, s, created_ms, 0, reterr);
+}
+
+bool push_wants_starts(const struct push *p)
+{
+    return p->d->sink->starts != NULL;
+}
+
+int push_start(struct push *p, const struct push_series *s, int64_t start_ms, int64_t t_ms,
+               int (*labels)(void *arg, struct labels *ret, struct err *reterr), void *arg,
+               struct err *reterr)
+{
+    const struct native_series to = {
+        .door_key = &s->key, .fresh = p->fresh, .labels = labels, .arg = arg};
+    struct sink *sink = p->d->sink;
+    struct err why = {0};
+    int rc;
+
+    if (sink->starts == NULL || !starts_wants(sink->starts, s->key, start_ms, t_ms, p->fresh)) {
+        return 0;
+    }
+    rc = native_append_start(sink->metrics, p->w->batch, &to, t_ms, start_ms, &why);
+    if (rc == -ERR_LIMIT) {
+        return 0; /* a courtesy: the sample itself says so when it is too much */
+    }
+    if (rc != 0) {
+        return rc < 0 ? err_set(reterr, (enum err_code) - rc, "%s", why.msg) : rc;
+    }
+    p->pending++;
+    p->components++;
+    return 0;
 }
 
 int push_histogram(struct push *p, const struct push_series *s, int64_t t_ms,

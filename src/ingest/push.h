@@ -78,6 +78,14 @@ NODISCARD int push_sample(struct push *p, const struct push_series *s, int64_t t
  * before t_ms and not more than an hour old. @return as push_sample() */
 NODISCARD int push_created(struct push *p, const struct push_series *s, int64_t created_ms,
                            int64_t t_ms, struct err *reterr);
+/** Does push_start() do anything? */
+bool push_wants_starts(const struct push *p);
+/** The counter or histogram whose sample at t_ms comes next began at start_ms; stored where the sink wants it.
+ * `labels` as for push_histogram(). @return 0; 1 refused; errors */
+NODISCARD int push_start(struct push *p, const struct push_series *s, int64_t start_ms,
+                         int64_t t_ms,
+                         int (*labels)(void *arg, struct labels *ret, struct err *reterr),
+                         void *arg, struct err *reterr);
 /** A native histogram of the series (which needs no ref). `labels` gives checked labels when asked, as
  * native_series.labels does. @return 0; 1 refused; errors */
 NODISCARD int push_histogram(struct push *p, const struct push_series *s, int64_t t_ms,

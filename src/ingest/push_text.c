@@ -61,9 +61,16 @@ static int on_sample(void *arg, struct expo *x, const struct expo_sample *s, str
     int64_t t_ms = s->has_time ? s->t_ms : push_now_ms(r->p);
     struct push_series series;
     struct labels ls = {NULL, 0};
-    int rc;
+    int rc = 0;
 
     push_find(r->p, PUSH_FORM_TEXT + (uint64_t)r->format, s->series.p, s->series.n, &series);
+    if (s->has_created) {
+        rc = push_start(r->p, &series, s->created_ms, t_ms, checked_labels, &a, reterr);
+    }
+    if (rc != 0) {
+        push_reset(r->p);
+        return rc < 0 ? rc : 0; /* what was refused is counted */
+    }
     if (s->histogram != NULL) {
         rc = push_histogram(r->p, &series, t_ms, s->histogram, checked_labels, &a, reterr);
     } else {
@@ -82,8 +89,10 @@ static int decode(void *arg, struct push *p, struct err *reterr)
 {
     struct request *r = arg;
     const struct expo_handler h = {r, on_family, on_sample};
-    const struct expo_opts o = {
-        .format = r->format, .created_as_samples = true, .arena = &r->arena};
+    const struct expo_opts o = {.format = r->format,
+                                .created_as_samples = true,
+                                .want_created = push_wants_starts(p),
+                                .arena = &r->arena};
 
     r->p = p;
     return expo_parse(&o, &h, r->body, reterr);

@@ -53,7 +53,7 @@ struct series_resolution {
     int64_t resolution_ms; /* 0: raw samples */
 };
 
-enum { SERIES_RESOLUTIONS = 4 };
+enum { SERIES_RESOLUTIONS = 4, SERIES_STARTS_MS = 3600000 };
 
 /** What to read. All pointers borrowed for the call (`cancel`, `budget` until the selection is freed). */
 struct series_query {
@@ -64,6 +64,9 @@ struct series_query {
     size_t max_series; /* more: -ERR_LIMIT; 0: no limit */
     enum series_want want;
     struct series_hint hint;
+    /** Instead of the samples: when the counters of the series began, in Unix ms, at the times that became known and
+     * at least once in SERIES_STARTS_MS while samples come. Without a hint. */
+    bool starts;
     struct cancel *cancel; /* may be NULL */
     struct budget *budget; /* memory of the query; may be NULL */
 };

@@ -6,6 +6,7 @@ import time
 import pytest
 import requests
 
+from harness import wire
 from harness.server import wait_for
 
 pytestmark = pytest.mark.asan
@@ -248,3 +249,51 @@ def test_otlp_exemplars(start):
          'exemplars': [{'labels': ids, 'value': '30', 'timestamp': at}]},
         {'seriesLabels': {'__name__': 'door_latency_bucket', 'le': '10'},
          'exemplars': [{'labels': {**ids, 'user_id': 'u1'}, 'value': '0.3', 'timestamp': at}]}]
+
+
+def write2(server, symbols, all_series):
+    """Remote write 2.0; all_series: (references, samples or histograms as fields)."""
+    body = b''.join(wire.blob(4, s) for s in symbols)
+    for refs, fields in all_series:
+        body += wire.blob(5, wire.blob(1, bytes(refs)) + fields)
+    post(server, '/api/v1/write', wire.snappy.compress(body), headers={
+        'Content-Type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request', 'Content-Encoding': 'snappy'})
+
+
+def test_start_timestamps(start):
+    server = start.server(args=['--start-timestamps', '--query-experimental'])
+    first, again = NOW - 90 * 86400000, NOW - 20000
+
+    def sample(t, v, began):
+        return wire.blob(2, wire.double(1, v) + wire.uint(2, t) + (wire.uint(3, began) if began else b''))
+
+    histogram = wire.blob(3, wire.uint(1, 1) + wire.double(3, 0) + wire.uint(6, 1) + wire.uint(15, NOW) + wire.uint(17, first))
+    write2(server, ['', '__name__', 'door_c_total', 'door_none', 'door_h'], [
+        ([1, 2], sample(NOW - 30000, 5, first) + sample(NOW - 15000, 6, first) + sample(NOW, 1, again)),
+        ([1, 3], sample(NOW, 7, 0)), ([1, 4], histogram)])
+    ns = 1000000
+    body = wire.metrics([wire.counter('door.otlp', [(NOW * ns, 3.0, {})], start_ns=first * ns),
+                         wire.gauge('door.gauge', [(NOW * ns, 3.0, {})])])
+    assert server.otlp('metrics', body).status_code == 200
+    post(server, '/api/v1/import/prometheus',
+         f'# TYPE door_om counter\ndoor_om_total 3 {NOW / 1000}\ndoor_om_created {first / 1000}\n# EOF\n',
+         headers={'Content-Type': 'application/openmetrics-text; version=1.0.0; charset=utf-8'})
+
+    def began(name, at=NOW):
+        return float(one(server, f'start_timestamp({{__name__="{name}"}})', at))
+
+    for run in range(2):
+        for name in ('door_h', 'door_otlp_total', 'door_om_total'):
+            assert began(name) == first / 1000, name
+        assert began('door_c_total', NOW - 1) == first / 1000
+        assert began('door_c_total') == again / 1000
+        assert began('door_none') == began('door_gauge') == 0
+        assert one(server, 'door_c_total') == '1'
+        assert one(server, 'count({__name__=~"door_.*_total"})') == '3'
+        names = server.session.get(server.url + '/api/v1/labels', timeout=10).json()['data']
+        assert all(n.isascii() and n.isprintable() for n in names), names
+        exported = server.session.get(server.url + '/api/v1/export', params={'match[]': 'door_c_total'}, timeout=10)
+        assert exported.status_code == 200 and exported.text.count('\n') == 1, exported.text
+        if run == 0:
+            server.kill()
+            server = start.server(data=server.data, args=['--start-timestamps', '--query-experimental'])

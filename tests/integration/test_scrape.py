@@ -252,6 +252,19 @@ def test_exemplars(site, scraper):
                       'exemplars': [{'labels': {'trace_id': 'abc'}, 'value': '1.5', 'timestamp': now}]}]
 
 
+def test_start_timestamps(site, scraper):
+    web = site()
+    web.content_type = 'application/openmetrics-text; version=1.0.0'
+    web.pages['/metrics'] = ('# TYPE c counter\nc_total{a="b"} 5\nc_created{a="b"} 1600000000.5\n'
+                             '# TYPE g gauge\ng 1\n# EOF\n')
+    s = scraper([job(web.address)], args=['--start-timestamps', '--query-experimental'])
+    wait_for('two scrapes', lambda: len(raw(s, 'up')) >= 2)
+    assert [r['value'][1] for r in s.query('start_timestamp(c_total{a="b"})')] == ['1600000000.5']
+    assert [r['value'][1] for r in s.query('start_timestamp(g)')] == ['0']
+    web.pages['/metrics'] = '# TYPE c counter\nc_total{a="b"} 1\nc_created{a="b"} 1700000000\n# EOF\n'
+    wait_for('the new start', lambda: [r['value'][1] for r in s.query('start_timestamp(c_total)')] == ['1700000000'])
+
+
 def test_labels_of_the_page_against_those_of_the_target(site, scraper):
     web = site()
     web.pages['/metrics'] = 'x{job="page",exported_job="e",instance=""} 1\n'

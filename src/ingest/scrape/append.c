@@ -13,6 +13,7 @@
 #include "ingest/scrape/append_labels.h"
 #include "ingest/scrape/native_limit.h"
 #include "ingest/seen.h"
+#include "ingest/starts.h"
 #include "store/tsdb/exemplars.h"
 #include "store/tsdb/native.h"
 
@@ -258,6 +259,20 @@ static int add_created(struct appender *a, struct expo *p, const struct series_e
     return add_native(a, p, e, s->created_ms, &zero, reterr);
 }
 
+/* When the counter began, as a start timestamp of the series. */
+static int add_start(struct appender *a, struct expo *p, const struct series_entry *e,
+                     const struct expo_sample *s, int64_t t_ms, bool fresh, struct err *reterr)
+{
+    const struct hash128 key = {e->hash, a->t->key ^ NATIVE_KEY};
+    struct native_ask ask = {a, p};
+    const struct native_series to = {
+        .door_key = &key, .fresh = fresh, .labels = native_labels, .arg = &ask};
+
+    return starts_wants(a->sink->starts, key, s->created_ms, t_ms, fresh)
+               ? native_append_start(a->sink->metrics, a->batch, &to, t_ms, s->created_ms, reterr)
+               : 0;
+}
+
 /* @return 0; 1: over the limit, the scrape fails when the page is read */
 static int store_native(struct appender *a, struct expo *p, const struct series_entry *e,
                         int64_t t_ms, const struct native_histogram *h, struct err *reterr)
@@ -279,10 +294,11 @@ static int on_sample(void *arg, struct expo *p, const struct expo_sample *s, str
     uint64_t hash = series_hash(a, s->series, s->histogram != NULL);
     struct series_entry *e = series_cache_find(&a->t->cache, hash);
     int64_t t_ms = s->has_time && a->t->job->honor_timestamps ? s->t_ms : a->s->t_ms;
+    bool fresh = e == NULL || (e->flags & SERIES_LOST) != 0;
     int rc = 0;
 
     a->samples++;
-    if (e == NULL || (e->flags & SERIES_LOST) != 0) {
+    if (fresh) {
         rc = learn(a, p, s, hash, &e, reterr);
     }
     if (rc < 0 || e == NULL) {
@@ -297,6 +313,9 @@ static int on_sample(void *arg, struct expo *p, const struct expo_sample *s, str
         return 0; /* go on, so that the number of samples is right */
     }
     rc = a->with_created && s->has_created ? add_created(a, p, e, s, t_ms, reterr) : 0;
+    if (rc == 0 && s->has_created && a->sink->starts != NULL) {
+        rc = add_start(a, p, e, s, t_ms, fresh, reterr);
+    }
     if (rc == 0 && s->histogram != NULL) {
         rc = store_native(a, p, e, t_ms, s->histogram, reterr);
     } else if (rc == 0 && tsdb_batch_add(a->batch, e->ref, t_ms, s->value) < 0) {
@@ -507,7 +526,7 @@ static int parse(struct appender *a, struct err *reterr)
     const struct job_conf *job = a->t->job;
     const struct expo_opts o = {.format = a->s->format,
                                 .created_as_samples = !a->with_created,
-                                .want_created = a->with_created,
+                                .want_created = a->with_created || a->sink->starts != NULL,
                                 .ignore_native = !job->native_histograms,
                                 .nhcb = job->convert_classic,
                                 .always_classic = job->always_classic,

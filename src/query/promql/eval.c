@@ -244,7 +244,7 @@ static int eval_kind(struct eval *ev, const struct node *n, const struct grid *g
     case NODE_NUMBER:
         return eval_number(ev, n->number, g, ret);
     case NODE_VECTOR:
-        return eval_vector(ev, n, g, false, ret);
+        return eval_vector(ev, n, g, CELLS_VALUES, ret);
     case NODE_CALL:
         return eval_call(ev, n, g, ret);
     case NODE_AGGREGATE:

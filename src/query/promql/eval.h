@@ -170,12 +170,19 @@ NODISCARD int eval_check(struct eval *ev);
 
 /* --- select.c --- */
 
+/** What the cells of an instant selector hold. */
+enum cells {
+    CELLS_VALUES,
+    CELLS_TIMES,  /* the sample's own time in seconds */
+    CELLS_STARTS, /* when its counter began, in seconds; 0: not known */
+};
+
 /** Series of `s` at the steps of `g`, with the sample's own times and not their values. */
 NODISCARD int eval_sample_times(struct eval *ev, const struct selector *s, const struct grid *g,
                                 struct mat *ret);
-/** Instant selector; with `sample_times` the cells hold the sample's own time in seconds. */
+/** Instant selector. */
 NODISCARD int eval_vector(struct eval *ev, const struct node *n, const struct grid *g,
-                          bool sample_times, struct mat *ret);
+                          enum cells cells, struct mat *ret);
 /** A range function over a range selector or subquery, argument `arg` of the call. */
 NODISCARD int eval_window_call(struct eval *ev, const struct call *c, size_t arg,
                                const struct grid *g, struct mat *ret);

@@ -20,11 +20,13 @@ struct pass {
     struct when when;
     int64_t range_ms; /* or the lookback */
     enum extend extend;
-    bool sample_times;
-    const struct function *fn; /* NULL: instant selector */
-    const struct node *at;     /* what notes about the function point at */
-    const double *args[2];     /* per step */
-    struct rolled rolled;      /* what of it is buckets instead of samples */
+    enum cells cells;
+    struct series_selection *starts; /* with CELLS_STARTS */
+    const uint32_t *start_of;        /* row to series of it; UINT32_MAX: none */
+    const struct function *fn;       /* NULL: instant selector */
+    const struct node *at;           /* what notes about the function point at */
+    const double *args[2];           /* per step */
+    struct rolled rolled;            /* what of it is buckets instead of samples */
     struct mat *out;
     atomic_int rc; /* first error, relaxed */
     pthread_mutex_t lock;
@@ -36,18 +38,24 @@ static int64_t ref_time(const struct when *w, int64_t t_ms)
     return (w->at != AT_NONE ? w->at_ms : t_ms) - w->offset_ms;
 }
 
+/** What of the series a selection is for. */
+struct reach {
+    int64_t range_ms;        /* how far steps reach back */
+    struct series_hint hint; /* without the step; zeroed: the samples as they are */
+    bool starts;             /* the start timestamps and not the samples */
+};
+
 /** Selects what steps of `g` can reach back to; the selection is freed with the query.
- * @param at  the selector's place in the query
- * @param hint  without the step; zeroed: the samples as they are */
+ * @param at  the selector's place in the query */
 static int select_series(struct eval *ev, const struct selector *s, const struct node *at,
-                         const struct grid *g, int64_t range_ms, struct series_hint hint,
-                         struct series_selection **ret)
+                         const struct grid *g, struct reach reach, struct series_selection **ret)
 {
+    const struct series_hint hint = reach.hint;
     struct mono start = clock_mono();
     struct series_query q = {
         .matchers = (const struct matcher *const *)s->v,
         .matchers_n = s->n,
-        .min_ms = ref_time(&s->when, grid_at(g, 0)) - range_ms + (ev->left_open ? 1 : 0) -
+        .min_ms = ref_time(&s->when, grid_at(g, 0)) - reach.range_ms + (ev->left_open ? 1 : 0) -
                   (s->extend != EXTEND_NONE ? ev->lookback_ms : 0),
         .max_ms = ref_time(&s->when, grid_at(g, g->n - 1)) +
                   (s->extend == EXTEND_SMOOTHED ? ev->lookback_ms : 0),
@@ -55,6 +63,7 @@ static int select_series(struct eval *ev, const struct selector *s, const struct
         .want = hint.need == SERIES_NEED_LAST && hint.range_ms == 0 && g->n == 1 ? SERIES_LAST
                                                                                  : SERIES_ALL,
         .hint = {hint.need, hint.range_ms, g->n > 1 ? g->step_ms : 0},
+        .starts = reach.starts,
         .cancel = ev->cancel,
         .budget = &ev->mem,
     };
@@ -71,8 +80,10 @@ static int select_series(struct eval *ev, const struct selector *s, const struct
         return stop != 0 ? stop : rc;
     }
     ev->selections.v[ev->selections.n++] = *ret;
-    ev->series_read += ev->src.ops->count(*ret);
-    rolled_note(ev, *ret, at, q.min_ms, q.max_ms);
+    if (!reach.starts) {
+        ev->series_read += ev->src.ops->count(*ret);
+        rolled_note(ev, *ret, at, q.min_ms, q.max_ms);
+    }
     return 0;
 }
 
@@ -102,14 +113,26 @@ static inline void note_step(const struct pass *p, size_t i, uint64_t n)
     }
 }
 
+/** When the counter of a sample at t_ms began, in seconds; 0: not known. Times of the calls rise, *at begins at 0. */
+static double start_at(const struct samples *starts, size_t *at, int64_t t_ms)
+{
+    while (*at < starts->n && starts->t_ms[*at] <= t_ms) {
+        ++*at;
+    }
+    return *at != 0 && starts->t_ms[*at - 1] > t_ms - SERIES_STARTS_MS ? starts->v[*at - 1] / 1000
+                                                                       : 0;
+}
+
 /** Newest sample in the lookback window of every step. */
-static void walk_instant(const struct pass *p, const struct samples *s, size_t row)
+static void walk_instant(const struct pass *p, const struct samples *s,
+                         const struct samples *starts, size_t row)
 {
     const struct grid *g = p->grid;
     double *v = mat_row(p->out, row);
     uint64_t *bits = mat_bits(p->out, row);
     int64_t oldest_off = p->range_ms - (p->ev->left_open ? 1 : 0);
     size_t next = 0; /* first sample after the step's time */
+    size_t start = 0;
     uint64_t seen = 0;
 
     for (size_t i = 0; i < g->n; i++) {
@@ -122,7 +145,9 @@ static void walk_instant(const struct pass *p, const struct samples *s, size_t r
             sample_is_stale(s->v[next - 1])) {
             continue;
         }
-        v[i] = p->sample_times ? (double)s->t_ms[next - 1] / 1000 : s->v[next - 1];
+        v[i] = p->cells == CELLS_VALUES  ? s->v[next - 1]
+               : p->cells == CELLS_TIMES ? (double)s->t_ms[next - 1] / 1000
+                                         : start_at(starts, &start, s->t_ms[next - 1]);
         bit_set(bits, i);
         seen++;
         note_step(p, i, 1);
@@ -450,8 +475,14 @@ static int pass_row(struct pass *p, size_t row, struct pass_scratch *own, struct
         return fail_too_many(e);
     }
     if (p->fn == NULL && p->extend != EXTEND_SMOOTHED) {
-        walk_instant(p, s, row);
-        return 0;
+        scratch->n = 0;
+        if (p->starts != NULL && p->start_of[row] != UINT32_MAX) {
+            rc = ev->src.ops->read(p->starts, p->start_of[row], scratch, e);
+        }
+        if (rc == 0) {
+            walk_instant(p, s, scratch, row);
+        }
+        return rc;
     }
     drop_stale(s);
     if (p->extend != EXTEND_NONE) {
@@ -541,31 +572,80 @@ static int alloc_rows(struct eval *ev, const struct pass *p, size_t steps, struc
     return rc;
 }
 
+/** Which series of p->starts belongs to each row; both are in order of labels. */
+static void match_starts(const struct pass *p, uint32_t *dst)
+{
+    const struct series_source_ops *ops = p->ev->src.ops;
+    size_t n = ops->count(p->starts);
+    size_t k = 0;
+
+    for (size_t i = 0; i < p->out->n; i++) {
+        int order = 1;
+
+        while (k < n && (order = labels_cmp(ops->labels(p->starts, k), p->out->labels[i])) < 0) {
+            k++;
+        }
+        dst[i] = k < n && order == 0 ? (uint32_t)k : UINT32_MAX;
+    }
+}
+
+/** pass_run() with the start timestamps at hand. Frees p->out on failure. */
+static int run_with_starts(struct pass *p, const struct selector *s, const struct node *at)
+{
+    struct eval *ev = p->ev;
+    int64_t bytes = (int64_t)((p->out->n + 1) * sizeof(*p->start_of));
+    uint32_t *start_of = NULL;
+    int rc = select_series(
+        ev, s, at, p->grid,
+        (struct reach){.range_ms = p->range_ms + SERIES_STARTS_MS, .starts = true}, &p->starts);
+
+    rc = rc != 0 ? rc : eval_take(ev, bytes);
+    if (rc != 0) {
+        mat_done(ev, p->out);
+        return rc;
+    }
+    start_of = mem_try_alloc((size_t)bytes);
+    if (start_of != NULL) {
+        match_starts(p, start_of);
+        p->start_of = start_of;
+        rc = pass_run(p);
+    } else {
+        mat_done(ev, p->out);
+        rc = eval_no_memory(ev);
+    }
+    mem_free(start_of);
+    budget_give(&ev->mem, bytes);
+    return rc;
+}
+
 static int instant_rows(struct eval *ev, const struct selector *s, const struct node *at,
-                        const struct grid *g, bool sample_times, struct mat *ret)
+                        const struct grid *g, enum cells cells, struct mat *ret)
 {
     struct pass p = {.ev = ev,
                      .grid = g,
                      .when = s->when,
                      .range_ms = ev->lookback_ms,
-                     .extend = sample_times ? EXTEND_NONE : s->extend,
-                     .sample_times = sample_times,
+                     .extend = cells != CELLS_VALUES ? EXTEND_NONE : s->extend,
+                     .cells = cells,
                      .out = ret};
     enum series_need need = s->extend == EXTEND_NONE ? SERIES_NEED_LAST : SERIES_NEED_SAMPLES;
-    int rc =
-        select_series(ev, s, at, g, p.range_ms, (struct series_hint){.need = need}, &p.selection);
+    int rc = select_series(ev, s, at, g, (struct reach){p.range_ms, {.need = need}, false},
+                           &p.selection);
 
     if (rc == 0) {
         rolled_init(&p.rolled, ev->src.ops, p.selection, NULL);
     }
     rc = rc != 0 ? rc : alloc_rows(ev, &p, g->n, ret);
-    return rc != 0 ? rc : pass_run(&p);
+    if (rc != 0) {
+        return rc;
+    }
+    return cells == CELLS_STARTS ? run_with_starts(&p, s, at) : pass_run(&p);
 }
 
-int eval_vector(struct eval *ev, const struct node *n, const struct grid *g, bool sample_times,
+int eval_vector(struct eval *ev, const struct node *n, const struct grid *g, enum cells cells,
                 struct mat *ret)
 {
-    return instant_rows(ev, &n->selector, n, g, sample_times, ret);
+    return instant_rows(ev, &n->selector, n, g, cells, ret);
 }
 
 int eval_sample_times(struct eval *ev, const struct selector *s, const struct grid *g,
@@ -573,7 +653,7 @@ int eval_sample_times(struct eval *ev, const struct selector *s, const struct gr
 {
     const struct node start = {.start = 0}; /* the caller knows no better */
 
-    return instant_rows(ev, s, &start, g, true, ret);
+    return instant_rows(ev, s, &start, g, CELLS_TIMES, ret);
 }
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -623,8 +703,9 @@ static int window_rows(struct eval *ev, const struct node *n, struct pass *p, st
         if (rc != 0) {
             return rc;
         }
-        rc = select_series(ev, &n->selector, n, p->grid, p->range_ms,
-                           (struct series_hint){need, p->range_ms, 0}, &p->selection);
+        rc = select_series(ev, &n->selector, n, p->grid,
+                           (struct reach){p->range_ms, {need, p->range_ms, 0}, false},
+                           &p->selection);
         if (rc != 0) {
             return rc;
         }
@@ -732,8 +813,8 @@ static int read_points(struct eval *ev, const struct node *n, const struct grid 
 {
     const struct series_source_ops *ops = ev->src.ops;
     struct series_selection *sel = NULL;
-    int rc =
-        select_series(ev, &n->selector, n, g, n->selector.range_ms, (struct series_hint){0}, &sel);
+    int rc = select_series(ev, &n->selector, n, g, (struct reach){.range_ms = n->selector.range_ms},
+                           &sel);
     size_t count;
 
     if (rc != 0) {

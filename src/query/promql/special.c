@@ -223,7 +223,7 @@ int special_timestamp(struct eval *ev, const struct call *c, const struct grid *
 {
     const struct node *arg = node_strip_parens(c->args[0]);
     bool own_times = arg->kind == NODE_VECTOR;
-    int rc = own_times ? eval_vector(ev, arg, g, true, ret) : eval_node(ev, arg, g, ret);
+    int rc = own_times ? eval_vector(ev, arg, g, CELLS_TIMES, ret) : eval_node(ev, arg, g, ret);
 
     if (rc != 0) {
         return rc;
@@ -234,6 +234,22 @@ int special_timestamp(struct eval *ev, const struct call *c, const struct grid *
         }
     }
     rc = mat_drop_names(ev, ret, false);
+    return rc != 0 ? fail(ev, ret, rc) : 0;
+}
+
+/* Of a selector only, as upstream's: samples made by an expression have no start. */
+int special_start_timestamp(struct eval *ev, const struct call *c, const struct grid *g,
+                            struct mat *ret)
+{
+    const struct node *arg = node_strip_parens(c->args[0]);
+    bool selected = arg->kind == NODE_VECTOR;
+    int rc = selected ? eval_vector(ev, arg, g, CELLS_STARTS, ret) : eval_node(ev, arg, g, ret);
+
+    if (rc == 0 && !selected) {
+        mat_done(ev, ret);
+        rc = eval_alloc(ev, ret, 0, g->n);
+    }
+    rc = rc != 0 ? rc : mat_drop_names(ev, ret, false);
     return rc != 0 ? fail(ev, ret, rc) : 0;
 }
 

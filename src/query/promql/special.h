@@ -39,6 +39,7 @@ special_fn special_sort_by_label;
 special_fn special_sort_by_label_desc;
 special_fn special_sort_desc;
 special_fn special_time;
+special_fn special_start_timestamp;
 special_fn special_timestamp;
 special_fn special_vector;
 

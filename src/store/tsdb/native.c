@@ -145,6 +145,16 @@ static int put_all(struct appending *a, const struct native_histogram *h)
     return rc == 0 ? put_buckets(a, 'p', h->schema, &h->positive) : rc;
 }
 
+int native_append_start(struct tsdb *db, struct tsdb_batch *b, const struct native_series *s,
+                        int64_t t_ms, int64_t start_ms, struct err *reterr)
+{
+    struct appending a = {.db = db, .batch = b, .series = s, .t_ms = t_ms, .reterr = reterr};
+    int rc = put(&a, code_of(NATIVE_CODE_START[0], 0, 0), (double)start_ms);
+
+    mem_free(a.labels);
+    return rc;
+}
+
 int native_append(struct tsdb *db, struct tsdb_batch *b, const struct native_series *s,
                   int64_t t_ms, const struct native_histogram *h, struct err *reterr)
 {

@@ -5,7 +5,11 @@
  * know nothing of histograms. A component without a sample at the time of "c" is 0, so nothing has to be remembered
  * between samples.
  *
+ * A start timestamp is a component too, of float and histogram series alike. It is no part of a histogram: only
+ * selections of start timestamps show it (series_query.starts), all others leave it out.
+ *
  * Codes, which sort as they are needed:
+ *   A                  Unix ms the counter began at, from its sample's time on
  *   b<index>           custom bound (schema -53)
  *   c                  count; its stale marker ends the histogram series; its times are those of the histograms
  *   m                  (schema + 64) * 4 + enum native_hint, without NATIVE_NOT_RESET, which the reader works out
@@ -40,7 +44,14 @@ struct native_series {
 NODISCARD int native_append(struct tsdb *db, struct tsdb_batch *b, const struct native_series *s,
                             int64_t t_ms, const struct native_histogram *h, struct err *reterr);
 
+/** Add a start timestamp: from t_ms on the series' counter is one that began at start_ms. @return as native_append() */
+NODISCARD int native_append_start(struct tsdb *db, struct tsdb_batch *b,
+                                  const struct native_series *s, int64_t t_ms, int64_t start_ms,
+                                  struct err *reterr);
+
 /* ---- for select.c ---- */
+
+#define NATIVE_CODE_START "A"
 
 /** One visible series of a selection. */
 struct native_group {
@@ -49,9 +60,11 @@ struct native_group {
     uint32_t first, n;    /* entries that are components, in order of their codes */
 };
 
-/** Put components under their series. `labels` are the entries' in order.
+/** Put components under their series. `labels` are the entries' in order. `starts`: the start timestamps stand for the
+ * float series, and nothing else is there.
  * @return groups in order of labels, heap-allocated; NULL without memory */
-struct native_group *native_groups(const struct labels *labels, size_t n, size_t *ret_n);
+struct native_group *native_groups(const struct labels *labels, size_t n, bool starts,
+                                   size_t *ret_n);
 
 /** A component that was read. */
 struct native_component {

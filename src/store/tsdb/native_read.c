@@ -15,13 +15,19 @@ static bool is_component(struct labels ls)
     return ls.n != 0 && label_name_is_hidden(ls.v[ls.n - 1].name);
 }
 
+static bool is_start(struct labels ls)
+{
+    return is_component(ls) && str_eq(ls.v[ls.n - 1].value, STR(NATIVE_CODE_START));
+}
+
 static int by_labels(const void *a, const void *b)
 {
     return labels_cmp(((const struct native_group *)a)->labels,
                       ((const struct native_group *)b)->labels);
 }
 
-struct native_group *native_groups(const struct labels *labels, size_t n, size_t *ret_n)
+struct native_group *native_groups(const struct labels *labels, size_t n, bool starts,
+                                   size_t *ret_n)
 {
     struct native_group *v = mem_try_calloc(n + 1, sizeof(*v));
     size_t groups = 0;
@@ -34,7 +40,10 @@ struct native_group *native_groups(const struct labels *labels, size_t n, size_t
          i++) { /* components of a series lie side by side: only their last label differs */
         struct labels base = {labels[i].v, labels[i].n - (is_component(labels[i]) ? 1 : 0)};
 
-        if (base.n == labels[i].n) {
+        if (starts != is_start(labels[i])) {
+            continue;
+        }
+        if (starts || base.n == labels[i].n) {
             v[groups++] = (struct native_group){.labels = base, .floats = (uint32_t)i + 1};
         } else if (groups != 0 && v[groups - 1].n != 0 && labels_eq(v[groups - 1].labels, base)) {
             v[groups - 1].n++;

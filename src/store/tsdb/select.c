@@ -39,14 +39,15 @@ static int group_entries(struct series_selection *s)
 {
     struct labels *labels;
 
-    if (!s->has_components) {
+    if (!s->has_components && !s->has_starts && !s->starts) {
         return 0;
     }
-    labels = mem_try_calloc(s->entries.n, sizeof(*labels));
+    labels = mem_try_calloc(s->entries.n + 1, sizeof(*labels));
     for (size_t i = 0; labels != NULL && i < s->entries.n; i++) {
         labels[i] = s->entries.v[i].labels;
     }
-    s->groups = labels != NULL ? native_groups(labels, s->entries.n, &s->groups_n) : NULL;
+    s->groups =
+        labels != NULL ? native_groups(labels, s->entries.n, s->starts, &s->groups_n) : NULL;
     mem_free(labels);
     return s->groups == NULL ? -ERR_NOMEM : 0;
 }
@@ -99,6 +100,7 @@ static int tsdb_select(void *impl, const struct series_query *q, struct series_s
     s->max_series = q->max_series;
     s->want = q->want;
     s->need = q->hint.need;
+    s->starts = q->starts;
     s->cancel = q->cancel;
     rc = selection_build(db, s, q);
     if (rc == 0 && wants_samples(s)) {
@@ -281,13 +283,18 @@ static int read_entry(struct series_selection *s, const struct entry *e, struct 
 static int selection_read(struct series_selection *s, size_t i, struct samples *dst,
                           struct err *reterr)
 {
+    const struct entry *e;
+
     if (s->groups == NULL) {
         return read_entry(s, &s->entries.v[i], dst, reterr);
     }
     dst->n = 0;
-    return s->groups[i].floats != 0
-               ? read_entry(s, &s->entries.v[s->groups[i].floats - 1], dst, reterr)
-               : 0;
+    if (s->groups[i].floats == 0) {
+        return 0;
+    }
+    e = &s->entries.v[s->groups[i].floats - 1];
+    return s->starts && s->plan != NULL ? read_planned(s, e, COLUMN_COMPONENT, NULL, dst, reterr)
+                                        : read_entry(s, e, dst, reterr);
 }
 
 static bool selection_has_histograms(const struct series_selection *s, size_t i)

@@ -80,7 +80,12 @@ static int add_symbol(struct build *b, struct label l, bool copy, uint32_t *ret)
         }
     }
     y.start = str_start(l.value);
-    b->s->has_components |= label_name_is_hidden(l.name);
+    if (label_name_is_hidden(l.name)) {
+        bool start = str_eq(l.value, STR(NATIVE_CODE_START));
+
+        b->s->has_starts |= start;
+        b->s->has_components |= !start;
+    }
     *ret = (uint32_t)b->symbols.n;
     return vec_push(&b->symbols, y) ? 0 : -ERR_NOMEM;
 }

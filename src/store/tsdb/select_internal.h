@@ -50,6 +50,8 @@ struct series_selection {
     VEC(struct head_data) heads;
     VEC(struct part_place) places;
     VEC(struct chunk *) pinned;
+    bool starts;         /* shows the start timestamps, and only them */
+    bool has_starts;     /* among the entries */
     bool has_components; /* of native histograms, among the entries */
     struct native_group
         *groups; /* owned; what is seen from outside; NULL: the entries themselves */

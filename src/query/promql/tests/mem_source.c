@@ -12,6 +12,7 @@ struct entry {
     struct arena arena;
     struct labels labels;
     struct samples samples;
+    struct samples starts;
     VEC(int64_t) times;                         /* of hists */
     VEC(const struct native_histogram *) hists; /* in the arena */
 };
@@ -24,6 +25,7 @@ struct series_selection {
     VEC(struct entry *) series;
     int64_t min_ms;
     int64_t max_ms;
+    bool starts;
 };
 
 struct mem_source *mem_source_new(void)
@@ -35,6 +37,7 @@ void mem_source_clear(struct mem_source *s)
 {
     for (size_t i = 0; i < s->series.n; i++) {
         samples_done(&s->series.v[i]->samples);
+        samples_done(&s->series.v[i]->starts);
         vec_done(&s->series.v[i]->times);
         vec_done(&s->series.v[i]->hists);
         arena_done(&s->series.v[i]->arena);
@@ -85,10 +88,8 @@ static struct entry *find_or_add(struct mem_source *s, struct labels ls)
     return e;
 }
 
-void mem_source_add(struct mem_source *s, struct labels ls, int64_t t_ms, double v)
+static void add_sample(struct samples *d, int64_t t_ms, double v)
 {
-    struct samples *d = &find_or_add(s, ls)->samples;
-
     if (!samples_reserve(d, d->n + 1)) {
         abort();
     }
@@ -97,6 +98,16 @@ void mem_source_add(struct mem_source *s, struct labels ls, int64_t t_ms, double
     }
     d->t_ms[d->n] = t_ms;
     d->v[d->n++] = v;
+}
+
+void mem_source_add(struct mem_source *s, struct labels ls, int64_t t_ms, double v)
+{
+    add_sample(&find_or_add(s, ls)->samples, t_ms, v);
+}
+
+void mem_source_add_start(struct mem_source *s, struct labels ls, int64_t t_ms, int64_t start_ms)
+{
+    add_sample(&find_or_add(s, ls)->starts, t_ms, (double)start_ms);
 }
 
 void mem_source_add_histogram(struct mem_source *s, struct labels ls, int64_t t_ms,
@@ -136,6 +147,7 @@ static int mem_select(void *impl, const struct series_query *q, struct series_se
 
     sel->min_ms = q->min_ms;
     sel->max_ms = q->max_ms;
+    sel->starts = q->starts;
     for (size_t i = 0; i < s->series.n; i++) {
         if (matches(q, s->series.v[i]->labels) && !vec_push(&sel->series, s->series.v[i])) {
             mem_free_selection(sel);
@@ -162,7 +174,7 @@ static struct labels mem_labels(const struct series_selection *s, size_t i)
 
 static int mem_read(struct series_selection *s, size_t i, struct samples *dst, struct err *reterr)
 {
-    const struct samples *src = &s->series.v[i]->samples;
+    const struct samples *src = s->starts ? &s->series.v[i]->starts : &s->series.v[i]->samples;
     size_t from = 0;
     size_t to = src->n;
 

@@ -18,6 +18,8 @@ void mem_source_add(struct mem_source *s, struct labels ls, int64_t t_ms, double
 /** The same for a native histogram, whose time must rise too; copied. */
 void mem_source_add_histogram(struct mem_source *s, struct labels ls, int64_t t_ms,
                               const struct native_histogram *h);
+/** From t_ms on the counter of the series is one that began at start_ms. */
+void mem_source_add_start(struct mem_source *s, struct labels ls, int64_t t_ms, int64_t start_ms);
 struct series_source mem_source_view(struct mem_source *s);
 
 /** Read `name{a="b",...}` off the front of *text into `dst` [cap], sorted; strings point into `a`.

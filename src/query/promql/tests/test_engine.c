@@ -84,6 +84,58 @@ static void test_json(void **state)
     promql_engine_free(e);
 }
 
+static void test_start_timestamp(void **state)
+{
+    static const struct {
+        const char *query;
+        int64_t start, end;
+        const char *want; /* values of the series that come, by row */
+    } cases[] = {
+        {"start_timestamp(c)", 60000, 60000, "5 0 "},
+        {"start_timestamp(c)", 0, 240000, "5 5 5 180 180 0 0 0 0 0 "},
+        {"start_timestamp((c{i=\"a\"}))", 179999, 179999, "5 "},
+        {"start_timestamp(c{i=\"a\"} offset 1m)", 180000, 180000, "5 "},
+        {"start_timestamp(c{i=\"a\"} @ 180)", 0, 60000, "180 180 "},
+        {"start_timestamp(c{i=\"a\"} + 0)", 60000, 60000, ""},
+        {"start_timestamp(c{i=\"a\"})", 7200000, 7200000, "0 "}, /* told too long ago */
+        {"start_timestamp(nothing)", 0, 0, ""},
+    };
+    const struct promql_opts opts = {.syntax.features = PROMQL_EXPERIMENTAL_FUNCTIONS};
+    struct promql_engine *e = promql_engine_new(&opts);
+    struct mem_source *s = mem_source_new();
+    const struct label a[] = {{STR(LABEL_NAME), STR("c")}, {STR("i"), STR("a")}};
+    const struct label b[] = {{STR(LABEL_NAME), STR("c")}, {STR("i"), STR("b")}};
+
+    (void)state;
+    for (int64_t t = 0; t <= 7200000; t += 60000) {
+        mem_source_add(s, (struct labels){a, 2}, t, 1);
+        mem_source_add(s, (struct labels){b, 2}, t, 1);
+    }
+    mem_source_add_start(s, (struct labels){a, 2}, 0, 5000);
+    mem_source_add_start(s, (struct labels){a, 2}, 180000, 180000);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct buf got CLEANUP(buf_done) = {0};
+        struct promql_result *r;
+        struct err why = {0};
+        int rc = promql_range(e, mem_source_view(s), str_cstr(cases[i].query), cases[i].start,
+                              cases[i].end, 60000, NULL, &r, &why);
+
+        assert_int_equal(rc, 0);
+        buf_init(&got, 1 << 12);
+        for (size_t k = 0; k < r->series_n; k++) {
+            assert_int_equal(labels_get(r->series[k].labels, STR(LABEL_NAME)).n, 0);
+            for (size_t n = 0; n < r->series[k].n; n++) {
+                buf_printf(&got, "%g ", r->series[k].v[n]);
+            }
+        }
+        buf_add_byte(&got, '\0');
+        assert_string_equal(got.data, cases[i].want);
+        promql_result_free(r);
+    }
+    mem_source_free(s);
+    promql_engine_free(e);
+}
+
 static void test_range_json_and_stats(void **state)
 {
     const struct promql_opts opts = {0};
@@ -546,6 +598,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_range_json_and_stats),
+        cmocka_unit_test(test_start_timestamp),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_budget_is_returned),

@@ -83,6 +83,7 @@ static void test_experimental(void **state)
                  {"sort_by_label(v, \"a\", \"b\")", PROMQL_EXPERIMENTAL_FUNCTIONS},
                  {"sort_by_label_desc(v, \"a\")", PROMQL_EXPERIMENTAL_FUNCTIONS},
                  {"start()", PROMQL_EXPERIMENTAL_FUNCTIONS},
+                 {"start_timestamp(v)", PROMQL_EXPERIMENTAL_FUNCTIONS},
                  {"step()", PROMQL_EXPERIMENTAL_FUNCTIONS},
                  {"ts_of_first_over_time(v[1m])", PROMQL_EXPERIMENTAL_FUNCTIONS},
                  {"ts_of_last_over_time(v[1m])", PROMQL_EXPERIMENTAL_FUNCTIONS},

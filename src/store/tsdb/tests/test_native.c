@@ -118,12 +118,13 @@ static void make(int i, struct native_histogram *h)
 
 enum { SAMPLES = 4 };
 
-static struct series_selection *select_all(struct fixture *f)
+static struct series_selection *select_of(struct fixture *f, bool starts)
 {
     struct series_source src = tsdb_source(f->db);
     struct matcher *m = NULL;
     struct err e = {0};
-    struct series_query q = {.matchers_n = 1, .min_ms = f->now - 3600000, .max_ms = f->now};
+    struct series_query q = {
+        .matchers_n = 1, .min_ms = f->now - 3600000, .max_ms = f->now, .starts = starts};
     struct series_selection *s = NULL;
 
     assert_int_equal(matcher_new(MATCH_EQ, STR(LABEL_NAME), STR("latency"), &m, &e), 0);
@@ -131,6 +132,11 @@ static struct series_selection *select_all(struct fixture *f)
     assert_int_equal(src.ops->select(src.impl, &q, &s, &e), 0);
     matcher_free(m);
     return s;
+}
+
+static struct series_selection *select_all(struct fixture *f)
+{
+    return select_of(f, false);
 }
 
 static void assert_there(struct fixture *f)
@@ -362,6 +368,74 @@ static int refuse(void *arg, struct labels *ret, struct err *reterr)
     return 7;
 }
 
+static void append_start(struct fixture *f, struct asked *a, int64_t t, int64_t start)
+{
+    struct hash128 key = {a->ls.n, 42};
+    const struct native_series s = {.door_key = &key, .labels = give_labels, .arg = a};
+    struct err e = {0};
+
+    assert_int_equal(native_append_start(f->db, f->batch, &s, t, start, &e), 0);
+    assert_int_equal(tsdb_batch_commit(f->batch, NULL, &e), 0);
+}
+
+/** Both series have histograms and starts, or (zone b) a start and a float. */
+static void assert_starts(struct fixture *f)
+{
+    struct series_source src = tsdb_source(f->db);
+    struct series_selection *s = select_of(f, true);
+    struct samples got = {0};
+    struct err e = {0};
+
+    assert_int_equal(src.ops->count(s), 2);
+    assert_true(labels_eq(src.ops->labels(s, 0), (struct labels){LATENCY, 2}));
+    assert_true(labels_eq(src.ops->labels(s, 1), (struct labels){LATENCY_B, 3}));
+    assert_false(src.ops->has_histograms(s, 0));
+    assert_int_equal(src.ops->read(s, 0, &got, &e), 0);
+    assert_int_equal(got.n, 2);
+    assert_int_equal(got.t_ms[1], f->now - 1000);
+    assert_true(got.v[0] == 1000 && got.v[1] == 1700000000123.0);
+    assert_int_equal(src.ops->read(s, 1, &got, &e), 0);
+    assert_int_equal(got.n, 1);
+    src.ops->free(s);
+    s = select_of(f, false); /* the series as without */
+    assert_int_equal(src.ops->count(s), 2);
+    assert_true(src.ops->has_histograms(s, 0));
+    assert_false(src.ops->has_histograms(s, 1));
+    assert_int_equal(src.ops->read(s, 0, &got, &e), 0);
+    assert_int_equal(got.n, 0);
+    assert_int_equal(src.ops->read(s, 1, &got, &e), 0);
+    assert_int_equal(got.n, 1);
+    assert_true(got.v[0] == 5);
+    src.ops->free(s);
+    samples_done(&got);
+}
+
+static void test_starts(void **state)
+{
+    struct fixture *f = *state;
+    struct asked a = {.ls = {LATENCY, 2}};
+    struct asked b = {.ls = {LATENCY_B, 3}};
+    struct native_histogram h CLEANUP(native_done) = {0};
+    struct series_ref ref;
+    struct err e = {0};
+
+    make(0, &h);
+    append_start(f, &a, f->now - 2000, 1000);
+    append(f, &a, f->now - 2000, &h);
+    append_start(f, &a, f->now - 1000, 1700000000123);
+    append_start(f, &b, f->now - 1000, 1000);
+    assert_int_equal(a.times, 1 + 1);
+    assert_int_equal(tsdb_intern(f->db, b.ls, NULL, &ref, &e), 0);
+    assert_int_equal(tsdb_batch_add(f->batch, ref, f->now - 1000, 5), 0);
+    assert_int_equal(tsdb_batch_commit(f->batch, NULL, &e), 0);
+    assert_starts(f);
+    close_db(f);
+    open_db(f);
+    assert_starts(f);
+    assert_int_equal(tsdb_flush(f->db, &e), 0);
+    assert_starts(f);
+}
+
 static void test_refused(void **state)
 {
     struct fixture *f = *state;
@@ -394,6 +468,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_round_trip, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rollups_keep_resets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_starts, set_up, tear_down),
         cmocka_unit_test(test_corrupt),
     };
 
