@@ -399,12 +399,15 @@ static int time_params(const struct http_exchange *x, struct columns_query *q, s
                        lookback.n > 64 ? 64 : (int)lookback.n, lookback.p);
     }
     rc = rc < 0 ? rc : tempo_param(x, "start", end - (uint64_t)(back / US), &start, e);
-    if (rc == 0 && (end <= start || end > (uint64_t)(INT64_MAX / US) - 1)) {
+    if (rc < 0) {
+        return rc;
+    }
+    if (end <= start || end > (uint64_t)(INT64_MAX / US) - 1) {
         return err_set(e, ERR_INVALID, "'start' must be before 'end'");
     }
     q->min_ns = (int64_t)start * US;
     q->max_ns = ((int64_t)end + 1) * US;
-    return rc;
+    return 0;
 }
 
 static int find_traces(struct api *a, struct http_exchange *x, struct trace_search *s,

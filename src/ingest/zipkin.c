@@ -642,12 +642,13 @@ static int read_pb(struct zipkin *z, struct str body, struct err *reterr)
     int rc;
 
     while ((rc = pb_next(&list, &f, reterr)) > 0) {
-        struct pb msg = pb_sub(&list, f.s);
         struct pb_field member;
+        struct pb msg;
 
         if (f.tag != PB_TAG(1, PB_LEN)) {
             continue;
         }
+        msg = pb_sub(&list, f.s);
         begin_span(z);
         while ((rc = pb_next(&msg, &member, reterr)) > 0) {
             rc = pb_member(z, &msg, &member, reterr);

@@ -247,7 +247,7 @@ static struct tql_value eval_binary(const struct tql_expr *e, const struct tql_a
 
 struct tql_value tql_eval(const struct tql_expr *e, const struct tql_at *at)
 {
-    static const struct tql_value zero = {TQL_INT, {.i = 0}};
+    static const struct tql_value minus = {TQL_INT, {.i = -1}};
     struct tql_value v;
 
     switch (e->kind) {
@@ -260,7 +260,7 @@ struct tql_value tql_eval(const struct tql_expr *e, const struct tql_at *at)
         if (e->op == TQL_NOT) {
             return v.type == TQL_BOOL ? tql_bool(!v.u.b) : NIL;
         }
-        return tql_arithmetic(TQL_SUB, &zero, &v);
+        return tql_arithmetic(TQL_MUL, &minus, &v);
     default:
         return eval_binary(e, at);
     }

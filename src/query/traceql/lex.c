@@ -327,7 +327,8 @@ static int lex_number(struct tql_lexer *l, struct tql_token *t, struct err *rete
                             "syntax error: unexpected letter after a number");
     }
     t->value.type = whole ? TQL_INT : TQL_FLOAT;
-    if (whole ? !str_to_i64(digits, &t->value.u.i) : !str_to_f64(digits, &t->value.u.f)) {
+    if (whole ? !str_to_i64(digits, &t->value.u.i)
+              : !str_to_f64(digits, &t->value.u.f) || !isfinite(t->value.u.f)) {
         return tql_error_at(l->text, span_of(start, end), reterr,
                             "syntax error: number out of range");
     }

@@ -169,7 +169,7 @@ static int parse_pipeline(struct tql_parser *p, struct term *ret, struct err *re
 /* A number, negative or a keyword. @return 1 when there was none */
 static int parse_number(struct tql_parser *p, struct tql_value *ret, struct err *reterr)
 {
-    static const struct tql_value zero = {TQL_INT, {.i = 0}};
+    static const struct tql_value minus = {TQL_INT, {.i = -1}};
     bool negative = p->tok.type == TQL_TOK_OP && p->tok.op == TQL_SUB;
     int rc = negative ? tql_advance(p, reterr) : 0;
 
@@ -182,7 +182,7 @@ static int parse_number(struct tql_parser *p, struct tql_value *ret, struct err 
                   p->tok.value.type != TQL_INT) {
         return negative ? tql_unexpected(p, "a number", reterr) : 1;
     }
-    *ret = negative ? tql_arithmetic(TQL_SUB, &zero, &p->tok.value) : p->tok.value;
+    *ret = negative ? tql_arithmetic(TQL_MUL, &minus, &p->tok.value) : p->tok.value;
     return tql_advance(p, reterr);
 }
 
@@ -626,9 +626,10 @@ static int parse_hints(struct tql_parser *p, struct err *reterr)
     struct tql_hint *v = arena_calloc(&p->q->arena, HINTS_MAX, sizeof(*v));
     int rc = tql_advance(p, reterr);
 
-    rc = rc < 0      ? rc
-         : v == NULL ? tql_no_memory(reterr)
-                     : tql_expect(p, TQL_TOK_LPAREN, "(", reterr);
+    if (rc < 0 || v == NULL) {
+        return rc < 0 ? rc : tql_no_memory(reterr);
+    }
+    rc = tql_expect(p, TQL_TOK_LPAREN, "(", reterr);
     p->q->hints = v;
     while (rc == 0) {
         if (p->q->hints_n == HINTS_MAX) {
@@ -655,7 +656,7 @@ static int set_root(struct tql_parser *p, const struct term *t, struct err *rete
         p->q->metric = t->metric;
         return 0;
     }
-    if (t->kind != TERM_SPANS) {
+    if (t->kind != TERM_SPANS || t->spans == NULL) {
         return tql_error_at(p->q->text, p->tok.at, reterr,
                             "syntax error: an aggregate must be compared with something");
     }

@@ -114,7 +114,7 @@ static int parse_leaf(struct tql_parser *p, const struct tql_expr **ret, struct 
 /* Numbers become one number; other types stay for check to refuse. */
 static bool fold(struct tql_expr *e)
 {
-    static const struct tql_value zero = {TQL_INT, {.i = 0}};
+    static const struct tql_value minus = {TQL_INT, {.i = -1}}; /* times: 0.0 gives -0.0 */
     struct tql_value v;
 
     if (e->lhs->kind != TQL_LITERAL || !tql_is_number(e->lhs->type)) {
@@ -124,7 +124,7 @@ static bool fold(struct tql_expr *e)
         if (e->op != TQL_SUB) {
             return false;
         }
-        v = tql_arithmetic(TQL_SUB, &zero, &e->lhs->value);
+        v = tql_arithmetic(TQL_MUL, &minus, &e->lhs->value);
     } else {
         if (!tql_is_arithmetic(e->op) || e->rhs->kind != TQL_LITERAL ||
             !tql_is_number(e->rhs->type)) {

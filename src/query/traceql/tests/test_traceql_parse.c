@@ -199,6 +199,7 @@ static const struct {
                     "a field expression"},
     {"{ .a = 99999999999999999999 }",
      "error: parse error at line 1, col 8: syntax error: number out of range"},
+    {"{ .a < 1e999 }", "error: parse error at line 1, col 8: syntax error: number out of range"},
     {"{ duration > 5x }",
      "error: parse error at line 1, col 14: syntax error: unexpected letter after a number"},
     {"{ duration > 99999999h }",
