@@ -145,7 +145,7 @@ static int compile_regex(struct tql_parser *p, struct tql_expr *e, struct err *r
     struct matcher *m = NULL;
     struct err why = {0};
 
-    if (e->rhs->kind != TQL_LITERAL || e->rhs->type != TQL_STR) {
+    if (e->rhs == NULL || e->rhs->kind != TQL_LITERAL || e->rhs->type != TQL_STR) {
         return tql_error_at(p->q->text, e->at, reterr,
                             "the right side of %s must be a string literal", tql_op_text(e->op));
     }
@@ -199,9 +199,13 @@ static int pad_id(struct tql_parser *p, struct tql_expr *e, struct err *reterr)
 static int finish(struct tql_parser *p, struct tql_expr e, const struct tql_expr **ret,
                   struct err *reterr)
 {
-    unsigned below = e.rhs != NULL && e.rhs->depth > e.lhs->depth ? e.rhs->depth : e.lhs->depth;
+    unsigned below;
     int rc;
 
+    if (e.lhs == NULL || (e.kind == TQL_BINARY && e.rhs == NULL)) {
+        return err_set(reterr, ERR_INTERNAL, "an operator without operands");
+    }
+    below = e.rhs != NULL && e.rhs->depth > e.lhs->depth ? e.rhs->depth : e.lhs->depth;
     e.depth = below + 1;
     if (e.depth > TQL_DEPTH_MAX) {
         return err_set(reterr, ERR_LIMIT, "the query is nested more than %d deep", TQL_DEPTH_MAX);
@@ -260,7 +264,7 @@ static bool is_field_operator(const struct tql_token *t)
 static int parse_binary(struct tql_parser *p, int min, const struct tql_expr **ret,
                         struct err *reterr)
 {
-    const struct tql_expr *lhs;
+    const struct tql_expr *lhs = NULL;
     int rc = tql_enter(p, reterr);
 
     rc = rc < 0 ? rc : parse_unary(p, &lhs, reterr);

@@ -161,7 +161,10 @@ static int parse_arguments(struct tql_parser *p, struct tql_metric *m, struct er
     if (FUNCTIONS[m->fn].attr) {
         attr = arena_calloc(&p->q->arena, 1, sizeof(*attr));
         m->attr = attr;
-        rc = attr == NULL ? tql_no_memory(reterr) : tql_parse_field(p, attr, reterr);
+        if (attr == NULL) {
+            return tql_no_memory(reterr);
+        }
+        rc = tql_parse_field(p, attr, reterr);
         rc = rc < 0 ? rc : check_value(p, m, at, reterr);
     }
     if (rc == 0 && m->fn == TQL_QUANTILE_OVER_TIME) {

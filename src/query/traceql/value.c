@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/f64.h"
 #include "base/hash.h"
 #include "model/value_text.h"
 
@@ -155,8 +156,7 @@ bool tql_equal(const struct tql_value *a, const struct tql_value *b)
         }
         return true;
     }
-    return a->type == TQL_FLOAT ? memcmp(&a->u.f, &b->u.f, sizeof(double)) == 0
-                                : tql_compare(a, b) == 0;
+    return a->type == TQL_FLOAT ? f64_same(a->u.f, b->u.f) : tql_compare(a, b) == 0;
 }
 
 uint64_t tql_hash(const struct tql_value *v)
