@@ -79,7 +79,7 @@ static void names_or_values(struct api *a, struct http_exchange *x, struct str n
         loki_fail(x, rc, &e);
         return;
     }
-    for (size_t i = 0; i < found.n; i++) {
+    for (size_t i = 0; v != NULL && i < found.n; i++) {
         struct labels ls = found.v[i].labels;
 
         for (size_t k = 0; k < ls.n; k++) {
@@ -88,7 +88,7 @@ static void names_or_values(struct api *a, struct http_exchange *x, struct str n
             }
         }
     }
-    if (name.n == 0 && found.n != 0) {
+    if (v != NULL && name.n == 0 && found.n != 0) {
         v[n++] = STR(LOGQL_LEVEL);
     }
     respond_strings(x, v, n);

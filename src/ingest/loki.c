@@ -407,7 +407,7 @@ static int finish_entry(struct push *p, struct log_record *r, struct str line)
     if (attrs == NULL) {
         return no_memory(p);
     }
-    if (p->attrs.n != 0) {
+    if (p->attrs.v != NULL && p->attrs.n != 0) {
         memcpy(attrs, p->attrs.v, p->attrs.n * sizeof(*attrs));
     }
     r->attrs = (struct attrs){attrs, p->attrs.n};
@@ -416,7 +416,7 @@ static int finish_entry(struct push *p, struct log_record *r, struct str line)
 
 static bool has_labels(struct push *p)
 {
-    if (p->resource->attrs.n == 0) {
+    if (p->resource == NULL || p->resource->attrs.n == 0) {
         reject(p, REJECT_LABELS, "error at least one label pair is required per stream");
         return false;
     }
@@ -600,8 +600,8 @@ static int json_labels(struct push *p, struct json_reader *j)
     if (rc == 0 && v == NULL) {
         rc = no_memory(p);
     }
-    if (rc == 0) {
-        if (list.v.n != 0) {
+    if (rc == 0 && v != NULL) {
+        if (list.v.v != NULL && list.v.n != 0) {
             memcpy(v, list.v.v, list.v.n * sizeof(*v));
         }
         rc = begin_stream(p, v, list.v.n);
@@ -681,9 +681,8 @@ static int json_stream(struct push *p, struct json_reader *j)
             labelled = true;
         } else if (str_eq(key, STR("values"))) {
             values = *j;
-            have_values = true;
-            rc = labelled ? json_values(p, j) : json_skip(j, p->reterr);
             have_values = !labelled;
+            rc = labelled ? json_values(p, j) : json_skip(j, p->reterr);
         } else {
             rc = json_skip(j, p->reterr);
         }

@@ -273,8 +273,15 @@ void store_next_victim(struct store *s, struct storage_victim *ret)
     *ret = v;
 }
 
+/* Logs that are a large share are written out first; while that goes on, what a day that still grows would give is
+ * next to nothing beside them. */
+static bool logs_are_large(const struct store_usage *u)
+{
+    return u->wal_bytes > u->total_bytes / 4;
+}
+
 /* Most above its share gives first. @return bytes freed, 0 when nothing is left or it failed */
-static uint64_t drop_something(struct store *s)
+static uint64_t drop_something(struct store *s, const struct store_usage *u)
 {
     struct err e = {0};
     struct tsdb_shrink shrunk = {0};
@@ -286,6 +293,10 @@ static uint64_t drop_something(struct store *s)
     ask_engines(s, &o);
     which = choose_signal(&o);
     if (which < 0) {
+        return 0;
+    }
+    if (which == SIGNAL_METRICS && o.metrics.open_day && logs_are_large(u) &&
+        s->stuck < STUCK_ROUNDS) {
         return 0;
     }
     if (which == SIGNAL_METRICS) {
@@ -342,7 +353,7 @@ static bool closing(struct store *s)
 static void enforce_budget(struct store *s, struct store_usage *u)
 {
     while (over_budget(s, u) && !closing(s)) {
-        if (u->wal_bytes > u->total_bytes / 4) {
+        if (logs_are_large(u)) {
             flush_engines(s);
             measure(s, u);
             if (!over_budget(s, u)) {
@@ -354,7 +365,7 @@ static void enforce_budget(struct store *s, struct store_usage *u)
             measure(s, u);
             continue;
         }
-        if (drop_something(s) == 0) {
+        if (drop_something(s, u) == 0) {
             s->stuck++;
             return;
         }
