@@ -171,7 +171,11 @@ export const FUNCTIONS: Record<string, FunctionDoc> = {
   tan: doc('tan(v)', 'Tangent', '탄젠트'),
   tanh: doc('tanh(v)', 'Hyperbolic tangent', '쌍곡탄젠트'),
   time: doc('time()', 'Evaluation time in Unix seconds', '계산 시각(유닉스 초)'),
-  start_timestamp: doc('start_timestamp(v)', 'When the counter of the sample began, in Unix seconds; 0: not known', '샘플의 카운터가 시작된 시각(유닉스 초), 모르면 0'),
+  start_timestamp: doc(
+    'start_timestamp(v)',
+    'When the counter of the sample began, in Unix seconds; 0: not known',
+    '샘플의 카운터가 시작된 시각(유닉스 초), 모르면 0',
+  ),
   timestamp: doc('timestamp(v)', 'Time of the sample in Unix seconds', '샘플의 시각(유닉스 초)'),
   ts_of_first_over_time: doc(
     'ts_of_first_over_time(r[d])',
