@@ -76,7 +76,10 @@ struct bits_reader {
 
 static inline struct bits_reader bits_reader_of(const void *p, size_t n)
 {
-    return (struct bits_reader){(const uint8_t *)p, (const uint8_t *)p + n, false};
+    const uint8_t *begin = p;
+
+    return (struct bits_reader){begin, n != 0 ? begin + n : begin,
+                                false}; /* p may be NULL when n is 0 */
 }
 
 uint64_t bits_read_varint_slow(struct bits_reader *r);

@@ -290,10 +290,12 @@ static void look_out(struct storage_report *r)
 
     for (int i = 0; i < TSDB_TIERS; i++) {
         const struct tsdb_tier *t = &r->tiers[i];
-        double kept = (double)(t->oldest_ms + t->retention_ms - clock_wall_ms()) / (double)DAY_MS;
 
         r->outlook[i].days_left = INFINITY;
-        if (t->retention_ms > 0 && t->oldest_ms <= t->newest_ms) {
+        if (t->retention_ms > 0 && t->oldest_ms <= t->newest_ms) { /* else it is empty */
+            double kept =
+                (double)(t->oldest_ms + t->retention_ms - clock_wall_ms()) / (double)DAY_MS;
+
             lose(&r->outlook[i], kept > 0 ? kept : 0, false);
         }
     }

@@ -158,7 +158,7 @@ static void test_histograms(void **state)
             at += n;
             assert_int_equal(seen.at, at);
         }
-        assert_true(chunks >= 3 + (CASES[c].stale < POINTS && CASES[c].stale != 0));
+        assert_true((int)chunks >= 3 + (CASES[c].stale < POINTS && CASES[c].stale != 0));
         native_samples_done(&s);
     }
     hist_chunk_done(&scratch);
