@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Load generator: spans or logs as OTLP/HTTP protobuf, or samples as Prometheus remote write, over several
- * keep-alive connections. Bodies are encoded before the clock starts, so that its own cost stays small; every
+ * Load generator: spans or logs as OTLP/HTTP protobuf over several keep-alive connections. Bodies are encoded before the clock starts, so that its own cost stays small; every
  * answer is checked. Prints one JSON line. Loopback only.
  */
 #include <arpa/inet.h>
@@ -18,12 +17,11 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/thread.h"
-#include "codec/compress.h"
 #include "codec/pb.h"
 
-enum signal { SPANS, LOGS, METRICS };
+enum signal { SPANS, LOGS };
 
-enum { HOSTS = 100, SERIES_PER_HOST = 100, CONNS_MAX = 64 };
+enum { CONNS_MAX = 64 };
 
 struct plan {
     enum signal signal;
@@ -161,78 +159,16 @@ static void put_otlp(const struct plan *p, struct buf *b, int64_t request)
     pb_end(b, outer);
 }
 
-static void put_label(struct buf *b, const char *name, const char *value)
-{
-    size_t label = pb_begin(b, 1);
-
-    pb_put_str(b, 1, str_cstr(name));
-    pb_put_str(b, 2, str_cstr(value));
-    pb_end(b, label);
-}
-
-/* One sample of one series: eight labels, a counter that grows with jitter. */
-static void put_series(const struct plan *p, struct buf *b, int64_t item, uint64_t *seed)
-{
-    int64_t series = item % (HOSTS * SERIES_PER_HOST);
-    int64_t step = item / (HOSTS * SERIES_PER_HOST);
-    size_t ts = pb_begin(b, 1);
-    size_t sample;
-    char text[48];
-
-    snprintf(text, sizeof(text), "bench_metric_%d_total", (int)(series % 25));
-    put_label(b, "__name__", text);
-    snprintf(text, sizeof(text), "cpu%d", (int)(series / 25 % 4));
-    put_label(b, "cpu", text);
-    put_label(b, "datacenter", "seoul-1");
-    snprintf(text, sizeof(text), "host_%d", (int)(series / SERIES_PER_HOST));
-    put_label(b, "host", text);
-    put_label(b, "instance", text);
-    put_label(b, "job", "node");
-    put_label(b, "mode", series % 2 != 0 ? "user" : "system");
-    put_label(b, "team", "platform");
-    sample = pb_begin(b, 2);
-    pb_put_f64(b, 1, (double)(step * 150 + (int64_t)(random_next(seed) % 100)) / 100);
-    pb_put_varint(b, 2, (uint64_t)(p->start_ns / 1000000 + step * 15000));
-    pb_end(b, sample);
-    pb_end(b, ts);
-}
-
-static void put_write_request(const struct plan *p, struct buf *dst, int64_t request)
-{
-    uint64_t seed = (uint64_t)request + 1;
-    struct buf plain;
-
-    buf_init(&plain, SIZE_MAX / 2);
-    for (int64_t i = 0; i < p->batch; i++) {
-        put_series(p, &plain, request * p->batch + i, &seed);
-    }
-    if (compress_to(COMPRESS_SNAPPY, buf_str(&plain), 0, dst, NULL) < 0) {
-        abort();
-    }
-    buf_done(&plain);
-}
-
 static void encode(const struct plan *p, struct buf *dst, int64_t request)
 {
     struct buf body;
 
     buf_init(&body, SIZE_MAX / 2);
-    if (p->signal == METRICS) {
-        put_write_request(p, &body, request);
-    } else {
-        put_otlp(p, &body, request);
-    }
+    put_otlp(p, &body, request);
     buf_init(dst, SIZE_MAX / 2);
     buf_printf(dst,
                "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/x-protobuf\r\n",
-               p->signal == METRICS ? "/api/v1/write"
-               : p->signal == SPANS ? "/otlp/v1/traces"
-                                    : "/otlp/v1/logs",
-               p->port);
-    if (p->signal == METRICS) {
-        buf_add_cstr(dst,
-                     "Content-Encoding: snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\n");
-    }
+               p->signal == SPANS ? "/otlp/v1/traces" : "/otlp/v1/logs", p->port);
     if (p->token != NULL) {
         buf_printf(dst, "Authorization: Bearer %s\r\n", p->token);
     }
@@ -346,7 +282,7 @@ static struct plan parse_args(int argc, char **argv)
     while ((c = getopt_long(argc, argv, "", OPTIONS, NULL)) >= 0) {
         switch (c) {
         case 's':
-            p.signal = optarg[0] == 's' ? SPANS : optarg[0] == 'l' ? LOGS : METRICS;
+            p.signal = optarg[0] == 's' ? SPANS : LOGS;
             break;
         case 'p':
             p.port = (int)strtol(optarg, NULL, 10);
@@ -364,9 +300,8 @@ static struct plan parse_args(int argc, char **argv)
             p.conns = (int)strtol(optarg, NULL, 10);
             break;
         default:
-            fprintf(stderr,
-                    "usage: load --signal spans|logs|metrics --port PORT [--items N] [--batch N] "
-                    "[--conns N] [--token T]\n");
+            fprintf(stderr, "usage: load --signal spans|logs --port PORT [--items N] [--batch N] "
+                            "[--conns N] [--token T]\n");
             exit(2);
         }
     }
@@ -378,10 +313,8 @@ static struct plan parse_args(int argc, char **argv)
 static void prepare(struct plan *p, struct worker *workers)
 {
     int64_t requests = (p->items + p->batch - 1) / p->batch;
-    int64_t span_ns = p->signal == METRICS ? p->items / (HOSTS * SERIES_PER_HOST) * 15000000000
-                                           : p->items * 20000;
 
-    p->start_ns = clock_wall_ns() - span_ns - 1000000000;
+    p->start_ns = clock_wall_ns() - p->items * 20000 - 1000000000;
     for (int i = 0; i < p->conns; i++) {
         workers[i].plan = p;
         workers[i].bodies = mem_xcalloc((size_t)(requests / p->conns + 1), sizeof(struct buf));
@@ -395,7 +328,7 @@ static void prepare(struct plan *p, struct worker *workers)
 
 int main(int argc, char **argv)
 {
-    static const char *const NAMES[] = {"spans", "logs", "metrics"};
+    static const char *const NAMES[] = {"spans", "logs"};
     static struct worker workers[CONNS_MAX];
     struct plan p = parse_args(argc, argv);
     struct worker all = {0};

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Ingest bench: starts a server on an empty directory, sends one signal, reports its CPU seconds, memory and disk.
 
-  bench/run.py                          spans, logs and metrics into build/release/bongsu
-  bench/run.py --peers                  metrics also into prometheus and victoria-metrics, when installed
+  bench/run.py                          spans and logs into build/release/bongsu
   bench/run.py --items 4000000 --signals spans
 
 CPU is the server's own (utime + stime of /proc/PID/stat), so it depends less than wall time on what else the
@@ -21,9 +20,6 @@ import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TICK = os.sysconf("SC_CLK_TCK")
-PROMETHEUS = ("prometheus --config.file={dir}/prometheus.yml --storage.tsdb.path={dir}/tsdb --web.listen-address=127.0.0.1:{port} "
-              "--web.enable-remote-write-receiver --storage.tsdb.retention.time=30d --log.level=warn")
-VICTORIA = "victoria-metrics -storageDataPath={dir} -httpListenAddr=127.0.0.1:{port} -retentionPeriod=2 -loggerLevel=WARN"
 BONGSU = ("{bin} server --data {dir} --http 127.0.0.1:{port} --otlp-grpc= --otlp-http= --no-auth --log-level warn")
 
 
@@ -49,12 +45,12 @@ def tree_bytes(path):
     return sum(os.lstat(os.path.join(d, f)).st_size for d, _, files in os.walk(path) for f in files)
 
 
-def wait_ready(port, path, proc):
+def wait_ready(port, proc):
     for _ in range(600):
         if proc.poll() is not None:
             raise SystemExit("the server ended at start")
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=1) as r:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=1) as r:
                 if r.status == 200:
                     return
         except OSError:
@@ -73,15 +69,13 @@ def settle(pid):
             return
 
 
-def run_once(name, command, ready, what, items, load, batch):
+def run_once(what, items, load, batch):
     port, data = free_port(), tempfile.mkdtemp(prefix="bongsu-bench-")
     try:
-        with open(os.path.join(data, "prometheus.yml"), "w") as f:
-            f.write("global: {scrape_interval: 1h}\n")
-        proc = subprocess.Popen(command.format(dir=data, port=port, bin=load["bin"]).split(), stdout=subprocess.DEVNULL,
+        proc = subprocess.Popen(BONGSU.format(dir=data, port=port, bin=load["bin"]).split(), stdout=subprocess.DEVNULL,
                                 stderr=subprocess.DEVNULL)
         try:
-            wait_ready(port, ready, proc)
+            wait_ready(port, proc)
             idle = status_mib(proc.pid, "VmRSS")
             gen = subprocess.Popen([load["gen"], "--signal", what, "--port", str(port), "--items", str(items), "--batch",
                                     str(batch)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -97,7 +91,7 @@ def run_once(name, command, ready, what, items, load, batch):
             proc.wait(timeout=60)
         g = json.loads(out)
         n = g["items"]
-        return {"server": name, "signal": what, "items": n, "failed": g["failed_requests"], "items_per_s": g["items_per_s"],
+        return {"signal": what, "items": n, "failed": g["failed_requests"], "items_per_s": g["items_per_s"],
                 "cpu_s_per_million": acked * 1e6 / n, "cpu_s_per_million_settled": settled * 1e6 / n,
                 "rss_idle_mib": idle, "rss_peak_mib": peak, "bytes_per_item": tree_bytes(data) / n}
     finally:
@@ -107,24 +101,17 @@ def run_once(name, command, ready, what, items, load, batch):
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--build", default=os.path.join(ROOT, "build/release"))
-    ap.add_argument("--signals", default="metrics,spans,logs")
+    ap.add_argument("--signals", default="spans,logs")
     ap.add_argument("--items", type=int, default=2000000)
     ap.add_argument("--batch", type=int, default=1000)
-    ap.add_argument("--peers", action="store_true")
     a = ap.parse_args()
     load = {"gen": os.path.join(a.build, "bench_load"), "bin": os.path.join(a.build, "bongsu")}
-    print("| server | signal | items/s | CPU-s/M at ack | CPU-s/M settled | RSS idle / peak MiB | bytes/item on disk | failed |")
-    print("|---|---|--:|--:|--:|--:|--:|--:|")
+    print("| signal | items/s | CPU-s/M at ack | CPU-s/M settled | RSS idle / peak MiB | bytes/item on disk | failed |")
+    print("|---|--:|--:|--:|--:|--:|--:|")
     for what in a.signals.split(","):
-        servers = [("bongsu", BONGSU, "/-/ready")]
-        if a.peers and what == "metrics":
-            servers += [(n, c, r) for n, c, r in (("prometheus", PROMETHEUS, "/-/ready"), ("victoria-metrics", VICTORIA, "/health"))
-                        if shutil.which(n)]
-        for name, command, ready in servers:
-            r = run_once(name, command, ready, what, a.items, load, a.batch)
-            print(f"| {r['server']} | {what} | {r['items_per_s']:,.0f} | {r['cpu_s_per_million']:.2f} | "
-                  f"{r['cpu_s_per_million_settled']:.2f} | {r['rss_idle_mib']:.0f} / {r['rss_peak_mib']:.0f} | "
-                  f"{r['bytes_per_item']:.2f} | {r['failed']} |", flush=True)
+        r = run_once(what, a.items, load, a.batch)
+        print(f"| {what} | {r['items_per_s']:,.0f} | {r['cpu_s_per_million']:.2f} | {r['cpu_s_per_million_settled']:.2f} | "
+              f"{r['rss_idle_mib']:.0f} / {r['rss_peak_mib']:.0f} | {r['bytes_per_item']:.2f} | {r['failed']} |", flush=True)
 
 
 if __name__ == "__main__":

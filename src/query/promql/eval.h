@@ -117,6 +117,19 @@ struct eval {
 };
 
 /** What a range function sees at one step: the samples of its range without stale markers, n >= 1. */
+/** How the change over a window is stretched to its range: the same at every step while samples and steps keep their
+ * distances, so it is kept from one step to the next. */
+struct stretch {
+    int64_t before_ms; /* what it was made for: from the range's begin to the first sample, */
+    int64_t within_ms; /* from that to the last, */
+    int64_t after_ms;  /* from there to the range's end; */
+    size_t n;          /* and the number of samples. 0: nothing yet */
+    double to_start, to_end, spacing, sampled; /* seconds */
+    double
+        near_zero; /* a counter may have begun inside the range when its first value is below delta times this */
+    double change, per_second; /* times the difference of the values */
+};
+
 struct window {
     const int64_t *t_ms;
     const double *v;
@@ -133,6 +146,7 @@ struct window {
     const int64_t *resets;
     size_t resets_n;
     size_t first;
+    struct stretch *stretch; /* of the step before; rates and deltas need it */
     const double *blocks; /* the function's reduce() of whole blocks of the series; may be NULL */
 };
 
@@ -273,6 +287,12 @@ void labels_print(struct labels ls, struct buf *dst);
 /** Longest label set among rows. */
 size_t mat_max_labels(const struct mat *m);
 
+/* --- quantile.c --- */
+
+/** Linear interpolation between the ranks of `v`, NaN the least; changes the order of `v`. NaN for no values, infinite for q
+ * outside [0, 1]. */
+double quantile(double q, double *v, size_t n);
+
 /* --- binary.c, aggregate.c, functions.c --- */
 
 NODISCARD int eval_binary(struct eval *ev, const struct node *n, const struct grid *g,
@@ -283,7 +303,5 @@ NODISCARD int eval_info(struct eval *ev, const struct call *c, const struct grid
                         struct mat *ret);
 NODISCARD int eval_call(struct eval *ev, const struct node *n, const struct grid *g,
                         struct mat *ret);
-/** Linear interpolation between ranks; sorts `v`, NaN first. */
-double quantile(double q, double *v, size_t n);
 
 #endif

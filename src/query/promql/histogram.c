@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Quantiles: of sets of values, of classic histograms, whose buckets are series that differ in "le", and of native ones;
- * and what else is asked of histograms.
+ * Quantiles of classic histograms, whose buckets are series that differ in "le", and of native ones; and what else is
+ * asked of histograms.
  */
 #include <float.h>
 #include <stdlib.h>
@@ -9,38 +9,6 @@
 #include "query/promql/eval.h"
 #include "query/promql/gotext.h"
 #include "query/promql/special.h"
-
-static int nan_first(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-
-    if (isnan(x) || isnan(y)) {
-        return isnan(y) - isnan(x);
-    }
-    return (x > y) - (x < y);
-}
-
-double quantile(double q, double *v, size_t n)
-{
-    double rank;
-    double lower;
-    double upper;
-    double weight;
-
-    if (n == 0 || isnan(q)) {
-        return NAN;
-    }
-    if (q < 0 || q > 1) {
-        return q < 0 ? -INFINITY : INFINITY;
-    }
-    qsort(v, n, sizeof(*v), nan_first);
-    rank = q * (double)(n - 1);
-    lower = fmax(0, floor(rank));
-    upper = fmin((double)(n - 1), lower + 1);
-    weight = rank - floor(rank);
-    return v[(size_t)lower] * (1 - weight) + v[(size_t)upper] * weight;
-}
 
 struct bucket {
     double le;

@@ -215,8 +215,10 @@ static void walk_window(const struct pass *p, const struct samples *s, size_t ro
     double *v = mat_row(p->out, row);
     uint64_t *bits = mat_bits(p->out, row);
     int64_t open = p->ev->left_open ? 1 : 0;
+    struct stretch stretch = {0};
     struct window w = {.range_s = (double)p->range_ms / 1000,
                        .compat_2x = !p->ev->left_open,
+                       .stretch = &stretch,
                        .scratch = scratch->v};
     const int64_t *resets_end =
         scratch->t_ms + (p->fn->counter ? find_resets(s, scratch->t_ms) : 0);
@@ -242,7 +244,9 @@ static void walk_window(const struct pass *p, const struct samples *s, size_t ro
         w.t_ms = s->t_ms + lo;
         w.v = s->v + lo;
         w.n = hi - lo;
-        w.range_s = (double)(w.end_ms - w.start_ms) / 1000;
+        if (p->rolled.n != 0) {
+            w.range_s = (double)(w.end_ms - w.start_ms) / 1000;
+        }
         seen += w.n;
         note_step(p, i, w.n);
         window_resets_in(&w, resets_end, lo, hi);
@@ -282,7 +286,9 @@ static int walk_histograms(const struct pass *p, const struct samples *s, size_t
     int64_t open = p->ev->left_open ? 1 : 0;
     const struct hist_call c = {p->ev, p->fn, p->at,
                                 labels_get(p->out->labels[row], STR(LABEL_NAME))};
-    struct window w = {.range_s = (double)p->range_ms / 1000, .scratch = scratch->v};
+    struct stretch stretch = {0};
+    struct window w = {
+        .range_s = (double)p->range_ms / 1000, .stretch = &stretch, .scratch = scratch->v};
     struct hist_scratch hs = {0};
     size_t lo = 0;
     size_t hi = 0;
@@ -390,7 +396,8 @@ static int walk_columns(const struct pass *p, struct hist_columns *c, size_t row
     double *v = mat_row(p->out, row);
     uint64_t *bits = mat_bits(p->out, row);
     int64_t open = p->ev->left_open ? 1 : 0;
-    struct window w = {.range_s = (double)p->range_ms / 1000};
+    struct stretch stretch = {0};
+    struct window w = {.range_s = (double)p->range_ms / 1000, .stretch = &stretch};
     size_t lo = 0;
     size_t hi = 0;
     size_t given = 0;

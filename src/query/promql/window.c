@@ -21,40 +21,68 @@ static inline void kahan_add(struct kahan *k, double x)
     k->sum = t;
 }
 
+static double covered(const struct stretch *s, double to_start)
+{
+    double seconds = s->sampled;
+
+    seconds += to_start < s->spacing * 1.1 ? to_start : s->spacing / 2;
+    seconds += s->to_end < s->spacing * 1.1 ? s->to_end : s->spacing / 2;
+    return seconds;
+}
+
+static void measure_stretch(const struct window *w, struct stretch *s)
+{
+    s->to_start = (double)s->before_ms / 1000;
+    s->to_end = (double)s->after_ms / 1000;
+    s->sampled = (double)s->within_ms / 1000;
+    s->spacing = s->sampled / (double)(w->n - 1);
+    if (!w->compat_2x && s->to_start >= s->spacing * 1.1) {
+        s->to_start = s->spacing / 2;
+    }
+    s->near_zero = s->to_start / s->sampled * (1 + 1e-9);
+    s->change = covered(s, s->to_start) / s->sampled;
+    s->per_second = s->change / w->range_s;
+}
+
+static const struct stretch *stretch_of(const struct window *w)
+{
+    struct stretch *s = w->stretch;
+    int64_t before = w->t_ms[0] - w->start_ms;
+    int64_t within = w->t_ms[w->n - 1] - w->t_ms[0];
+    int64_t after = w->end_ms - w->t_ms[w->n - 1];
+
+    if (s->n != w->n || s->before_ms != before || s->within_ms != within || s->after_ms != after) {
+        *s = (struct stretch){
+            .before_ms = before, .within_ms = within, .after_ms = after, .n = w->n};
+        measure_stretch(w, s);
+    }
+    return s;
+}
+
 /** Change over the window, stretched to the range's ends when samples come close to them. */
 static bool extrapolate(const struct window *w, bool counter, bool per_second, double *ret)
 {
+    const struct stretch *s;
     size_t last = w->n - 1;
     double delta;
-    double to_start;
-    double to_end;
-    double sampled;
-    double spacing;
-    double covered;
 
     if (w->n < 2) {
         return false;
     }
+    s = stretch_of(w);
     delta = w->v[last] - w->v[0];
     for (size_t i = 0; counter && i < w->resets_n; i++) {
         delta += w->v[(size_t)w->resets[i] - w->first - 1];
     }
-    to_start = (double)(w->t_ms[0] - w->start_ms) / 1000;
-    to_end = (double)(w->end_ms - w->t_ms[last]) / 1000;
-    sampled = (double)(w->t_ms[last] - w->t_ms[0]) / 1000;
-    spacing = sampled / (double)last;
-    covered = sampled;
-    if (!w->compat_2x && to_start >= spacing * 1.1) {
-        to_start = spacing / 2;
-    }
-    if (counter && delta > 0 && w->v[0] >= 0) {
-        double to_zero = sampled * (w->v[0] / delta); /* a counter does not begin below zero */
+    if (counter && delta > 0 && w->v[0] >= 0 && w->v[0] < delta * s->near_zero) {
+        double to_zero = s->sampled * (w->v[0] / delta); /* a counter does not begin below zero */
 
-        to_start = to_zero < to_start ? to_zero : to_start;
+        double change = covered(s, to_zero < s->to_start ? to_zero : s->to_start) / s->sampled;
+
+        *ret = delta * (per_second ? change / w->range_s : change);
+        return true;
     }
-    covered += to_start < spacing * 1.1 ? to_start : spacing / 2;
-    covered += to_end < spacing * 1.1 ? to_end : spacing / 2;
-    *ret = delta * (per_second ? covered / sampled / w->range_s : covered / sampled);
+    *ret = delta * (per_second ? s->per_second : s->change);
     return true;
 }
 
