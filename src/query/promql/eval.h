@@ -116,40 +116,6 @@ struct eval {
     VEC(struct series_selection *) selections; /* label strings live in them */
 };
 
-/** What a range function sees at one step: the samples of its range without stale markers, n >= 1. */
-/** How the change over a window is stretched to its range: the same at every step while samples and steps keep their
- * distances, so it is kept from one step to the next. */
-struct stretch {
-    int64_t before_ms; /* what it was made for: from the range's begin to the first sample, */
-    int64_t within_ms; /* from that to the last, */
-    int64_t after_ms;  /* from there to the range's end; */
-    size_t n;          /* and the number of samples. 0: nothing yet */
-    double to_start, to_end, spacing, sampled; /* seconds */
-    double
-        near_zero; /* a counter may have begun inside the range when its first value is below delta times this */
-    double change, per_second; /* times the difference of the values */
-};
-
-struct window {
-    const int64_t *t_ms;
-    const double *v;
-    size_t n;
-    int64_t start_ms; /* of the range */
-    int64_t end_ms;
-    int64_t eval_ms; /* the step's time, which offset and @ do not move */
-    double range_s;
-    bool compat_2x;
-    double arg[2];   /* scalar arguments, in order */
-    double *scratch; /* room for n values */
-    /* Only for functions of counters: indexes of the samples below their predecessor, counted from `first`
-     * (v[0] is sample `first` of the series). Few, so a rate does not walk the whole window. */
-    const int64_t *resets;
-    size_t resets_n;
-    size_t first;
-    struct stretch *stretch; /* of the step before; rates and deltas need it */
-    const double *blocks; /* the function's reduce() of whole blocks of the series; may be NULL */
-};
-
 /* --- eval.c --- */
 
 /** Any scalar or vector expression; a scalar is one row without labels and with every bit. */

@@ -6,6 +6,7 @@
  */
 #include "query/promql/eval.h"
 #include "query/promql/hist.h"
+#include "query/promql/window.h"
 
 enum kind { KIND_NONE, KIND_RATE, KIND_INCREASE, KIND_IRATE };
 
