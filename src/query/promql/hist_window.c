@@ -5,6 +5,7 @@
  */
 #include "query/promql/eval.h"
 #include "query/promql/hist.h"
+#include "query/promql/window.h"
 
 /** How a function treats histograms. */
 enum kind {
