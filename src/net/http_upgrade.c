@@ -189,9 +189,7 @@ int http_socket_write(struct http_socket *k, struct str data, int64_t timeout_ms
 
         if (sent > 0) {
             data = str_drop(data, (size_t)sent);
-        } else if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-            return -ERR_CANCELED;
-        } else if (left_ms <= 0) {
+        } else if (left_ms <= 0 || (sent < 0 && errno != EAGAIN && errno != EINTR)) {
             return -ERR_CANCELED;
         } else {
             ready(k->fd, POLLOUT, left_ms);

@@ -91,7 +91,7 @@ static int fold(struct eval *e, const struct expr *x, const struct matrix *in, s
     size_t cap = 0;
 
     for (size_t i = 0; i < in->n; i++) {
-        struct labels ls;
+        struct labels ls = {0};
         struct lq_matrix_series *s;
         struct group *g;
         int rc = lq_group_labels(e, &x->by, in->v[i].labels, str_of("", 0), &ls);
@@ -110,7 +110,7 @@ static int fold(struct eval *e, const struct expr *x, const struct matrix *in, s
             }
         }
     }
-    for (size_t i = 0; i < ret->n; i++) {
+    for (size_t i = 0; groups != NULL && i < ret->n; i++) {
         for (size_t k = 0; k < e->steps; k++) {
             if (groups[i].count[k] != 0) {
                 ret->v[i].has[k] = true;
@@ -180,7 +180,7 @@ static int top(struct eval *e, const struct expr *x, const struct matrix *in, st
         return lq_eval_no_memory(e);
     }
     for (size_t i = 0; i < in->n; i++) {
-        struct labels ls;
+        struct labels ls = {0};
         int rc = lq_group_labels(e, &x->by, in->v[i].labels, str_of("", 0), &ls);
 
         if (rc < 0) {

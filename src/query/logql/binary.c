@@ -150,7 +150,7 @@ static int sides_make(struct eval *e, const struct expr *x, const struct matrix 
     }
     for (size_t i = 0; rc == 0 && i < l->n + r->n; i++) {
         const struct lq_matrix_series *in = i < l->n ? &l->v[i] : &r->v[i - l->n];
-        struct labels ls;
+        struct labels ls = {0};
 
         rc = match_labels(e, x, in->labels, &ls);
         if (rc == 0) {
@@ -301,7 +301,7 @@ static int pair_step(struct eval *e, struct pairing *p, size_t k, struct matrix 
             continue;
         }
         if (p->out[i] == 0 || p->partner[i] != at) {
-            struct labels ls;
+            struct labels ls = {0};
             int rc = result_labels(e, p->x, many, one, &ls);
 
             s = rc < 0 ? NULL : lq_matrix_series(e, ret, ls);

@@ -226,13 +226,13 @@ static int replace_label(struct eval *e, const struct expr *x, const struct lq_m
 
 static int eval_label_replace(struct eval *e, const struct expr *x, struct matrix *ret)
 {
-    struct matrix in;
+    struct matrix in = {0};
     int rc = lq_eval_expr(e, x->left, &in);
 
     *ret = (struct matrix){0};
     for (size_t i = 0; rc == 0 && i < in.n; i++) {
         struct lq_matrix_series *s = NULL;
-        struct labels ls;
+        struct labels ls = {0};
 
         rc = replace_label(e, x, &in.v[i], &ls);
         s = rc < 0 ? NULL : lq_matrix_series(e, ret, ls);
@@ -314,7 +314,7 @@ static bool keeps_order(const struct expr *x)
 static int run_metric(const struct logql_query *q, struct eval *e)
 {
     struct logql_result *r = e->result;
-    struct matrix m;
+    struct matrix m = {0};
     int rc = lq_eval_expr(e, q->root, &m);
 
     if (rc < 0) {

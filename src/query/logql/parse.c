@@ -161,7 +161,7 @@ static int note_names(struct parser *p, const struct pipeline *pipe)
 {
     struct logql_query *q = p->q;
 
-    for (size_t i = 0; i < pipe->matchers_n; i++) {
+    for (size_t i = 0; pipe != NULL && i < pipe->matchers_n; i++) {
         enum match_op op = matcher_op(pipe->matchers[i]);
 
         if (op == MATCH_EQ || op == MATCH_RE) {

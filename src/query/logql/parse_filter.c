@@ -250,7 +250,7 @@ static int parse_operand(struct parser *p, const struct label_filter **ret)
         rc = lq_parse_step(p);
         rc = rc < 0 ? rc : lq_parse_label_filter(p, &inner);
         rc = rc < 0 ? rc : lq_parse_expect(p, T_CLOSE);
-        if (rc == 0) {
+        if (rc == 0 && inner != NULL) {
             struct label_filter *mine = (struct label_filter *)(uintptr_t)inner;
 
             mine->paren = mine->test == TEST_AND || mine->test == TEST_OR;
@@ -287,7 +287,7 @@ int lq_parse_label_filter(struct parser *p, const struct label_filter **ret)
         if (both == NULL) {
             rc = lq_parse_no_memory(p);
         }
-        if (rc == 0) {
+        if (rc == 0 && both != NULL) {
             both->test = t == T_OR ? TEST_OR : TEST_AND;
             both->comma = t != T_AND && t != T_OR;
             both->left = left;

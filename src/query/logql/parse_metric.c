@@ -285,7 +285,7 @@ static int parse_metric(struct parser *p, struct expr **ret)
 {
     int rc = lq_parse_expr(p, ret);
 
-    return rc == 0 && (*ret)->type == EXPR_LOG ? lq_parse_unexpected(p, NULL) : rc;
+    return rc == 0 && *ret != NULL && (*ret)->type == EXPR_LOG ? lq_parse_unexpected(p, NULL) : rc;
 }
 
 static int parse_vector_op(struct parser *p, struct expr **ret)
@@ -352,7 +352,7 @@ static int parse_vector(struct parser *p, struct expr **ret)
     rc = rc < 0 ? rc : lq_parse_expect(p, T_OPEN);
     rc = rc < 0 ? rc : parse_number(p, &number);
     rc = rc < 0 ? rc : lq_parse_expect(p, T_CLOSE);
-    if (rc == 0) {
+    if (rc == 0 && number != NULL) {
         number->type = EXPR_VECTOR;
         *ret = number;
     }
@@ -421,7 +421,7 @@ static int parse_operand(struct parser *p, struct expr **ret)
         rc = lq_parse_step(p);
         rc = rc < 0 ? rc : lq_parse_expr(p, ret);
         rc = rc < 0 ? rc : lq_parse_expect(p, T_CLOSE);
-        if (rc == 0) {
+        if (rc == 0 && *ret != NULL) {
             (*ret)->paren = true;
         }
         return rc;
@@ -484,6 +484,9 @@ static int check_binary(struct parser *p, const struct expr *e)
 {
     const char *name = BINARY[e->op].name;
 
+    if (e->left == NULL || e->right == NULL) {
+        return -ERR_INVALID;
+    }
     if (e->left->type == EXPR_LOG || e->right->type == EXPR_LOG) {
         return lq_parse_fail(p, "unexpected type for %s leg of binary operation (%s): *syntax.%s",
                              e->left->type == EXPR_LOG ? "left" : "right", name,

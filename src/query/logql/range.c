@@ -257,7 +257,7 @@ static int take_row(void *arg, const struct log_record *record, uint64_t id)
     struct logql_stats *stats = &c->e->result->stats;
     const struct stream *s = lq_plan_stream(&c->plan, record->resource);
     struct lq_matrix_series *series;
-    struct labels ls;
+    struct labels ls = {0};
     int rc;
 
     (void)id;

@@ -571,7 +571,7 @@ static int parse_action(struct tparser *p, struct tnode ***at, enum stop *ret_st
         return rc < 0 ? rc : 1;
     }
     rc = add_node(p, at, &n);
-    if (rc < 0) {
+    if (rc < 0 || n == NULL) {
         return rc;
     }
     if (p->tok == TT_NAME && (str_eq(p->word, STR("if")) || str_eq(p->word, STR("range")) ||
@@ -599,7 +599,7 @@ static int parse_list(struct tparser *p, struct tnode **ret, enum stop *ret_stop
         }
         if (text.n != 0) {
             rc = add_node(p, &at, &n);
-            if (rc < 0) {
+            if (rc < 0 || n == NULL) {
                 return rc;
             }
             n->type = TNODE_TEXT;

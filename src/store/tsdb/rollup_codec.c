@@ -334,8 +334,8 @@ static int room(struct decode *d, size_t n)
 /** n times and values into the scratch arrays, or with `skip` past them. */
 static int decode_pairs(struct decode *d, size_t n, bool skip)
 {
-    struct str times;
-    struct str values;
+    struct str times = {0};
+    struct str values = {0};
     int rc = next_chunk(d, &times);
 
     rc = rc == 0 ? next_chunk(d, &values) : rc;
