@@ -121,6 +121,22 @@ void respond_json(struct http_exchange *x, int status, struct buf *b)
     buf_done(b);
 }
 
+void data_begin(struct json_writer *w, struct buf *b)
+{
+    buf_init(b, RESPONSE_MAX);
+    json_init(w, b);
+    json_object_begin(w);
+    json_key(w, "status");
+    json_cstr(w, "success");
+    json_key(w, "data");
+}
+
+void data_end(struct http_exchange *x, struct json_writer *w, struct buf *b)
+{
+    json_object_end(w);
+    respond_json(x, 200, b);
+}
+
 void respond_err(struct http_exchange *x, int rc, const struct err *e)
 {
     struct err full = *e;

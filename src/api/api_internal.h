@@ -56,6 +56,10 @@ const struct identity *api_identity(const struct http_exchange *x);
 
 /** Answer 200 with what the writer put into `b`, or the buffer's failure; `b` is done afterwards. */
 void respond_json(struct http_exchange *x, int status, struct buf *b);
+/** The frame of an answer of Prometheus' and Loki's APIs, {"status":"success","data":...}: one value is written between
+ * the two. data_end() answers 200 and frees `b`. */
+void data_begin(struct json_writer *w, struct buf *b);
+void data_end(struct http_exchange *x, struct json_writer *w, struct buf *b);
 /** From an rc and its detail. */
 void respond_err(struct http_exchange *x, int rc, const struct err *e);
 

@@ -42,12 +42,7 @@ static void answer(struct http_exchange *x, const struct exemplar_series *v, siz
     struct json_writer w;
     struct buf b;
 
-    buf_init(&b, RESPONSE_MAX);
-    json_init(&w, &b);
-    json_object_begin(&w);
-    json_key(&w, "status");
-    json_cstr(&w, "success");
-    json_key(&w, "data");
+    data_begin(&w, &b);
     json_array_begin(&w);
     for (size_t i = 0; i < n; i++) {
         json_object_begin(&w);
@@ -62,8 +57,7 @@ static void answer(struct http_exchange *x, const struct exemplar_series *v, siz
         json_object_end(&w);
     }
     json_array_end(&w);
-    json_object_end(&w);
-    respond_json(x, 200, &b);
+    data_end(x, &w, &b);
 }
 
 static int sets_of(const struct promql_selectors *sel, struct arena *a, struct exemplar_query *q,

@@ -39,12 +39,7 @@ static void respond_strings(struct http_exchange *x, struct str *v, size_t n)
     if (n > 1) {
         qsort(v, n, sizeof(*v), by_text);
     }
-    buf_init(&b, RESPONSE_MAX);
-    json_init(&w, &b);
-    json_object_begin(&w);
-    json_key(&w, "status");
-    json_cstr(&w, "success");
-    json_key(&w, "data");
+    data_begin(&w, &b);
     json_array_begin(&w);
     for (size_t i = 0; i < n; i++) {
         if (i == 0 || !str_eq(v[i - 1], v[i])) {
@@ -52,8 +47,7 @@ static void respond_strings(struct http_exchange *x, struct str *v, size_t n)
         }
     }
     json_array_end(&w);
-    json_object_end(&w);
-    respond_json(x, 200, &b);
+    data_end(x, &w, &b);
 }
 
 /* Names of all labels (name empty) or values of one. */
@@ -157,12 +151,7 @@ static void write_series(struct http_exchange *x, struct labels *v, size_t n)
     if (n > 1) {
         qsort(v, n, sizeof(*v), by_labels);
     }
-    buf_init(&b, RESPONSE_MAX);
-    json_init(&w, &b);
-    json_object_begin(&w);
-    json_key(&w, "status");
-    json_cstr(&w, "success");
-    json_key(&w, "data");
+    data_begin(&w, &b);
     json_array_begin(&w);
     for (size_t i = 0; i < n; i++) {
         if (i == 0 || !labels_eq(v[i - 1], v[i])) {
@@ -170,8 +159,7 @@ static void write_series(struct http_exchange *x, struct labels *v, size_t n)
         }
     }
     json_array_end(&w);
-    json_object_end(&w);
-    respond_json(x, 200, &b);
+    data_end(x, &w, &b);
 }
 
 static void series(void *arg, struct http_exchange *x)

@@ -160,12 +160,7 @@ static void write_volumes(struct http_exchange *x, const struct volume_ask *ask,
     struct json_writer w;
     struct buf b;
 
-    buf_init(&b, RESPONSE_MAX);
-    json_init(&w, &b);
-    json_object_begin(&w);
-    json_key(&w, "status");
-    json_cstr(&w, "success");
-    json_key(&w, "data");
+    data_begin(&w, &b);
     json_object_begin(&w);
     json_key(&w, "resultType");
     json_cstr(&w, "vector");
@@ -181,8 +176,7 @@ static void write_volumes(struct http_exchange *x, const struct volume_ask *ask,
     }
     json_array_end(&w);
     json_object_end(&w);
-    json_object_end(&w);
-    respond_json(x, 200, &b);
+    data_end(x, &w, &b);
 }
 
 static void volume(void *arg, struct http_exchange *x)

@@ -24,16 +24,6 @@ static int bounds(struct http_exchange *x, struct series_query *q, struct err *e
     return rc;
 }
 
-static void begin_data(struct json_writer *w, struct buf *b)
-{
-    buf_init(b, RESPONSE_MAX);
-    json_init(w, b);
-    json_object_begin(w);
-    json_key(w, "status");
-    json_cstr(w, "success");
-    json_key(w, "data");
-}
-
 /* ---- series ---- */
 
 /** Selections, one a selector, and how far each was written. */
@@ -84,14 +74,13 @@ static void write_series(struct http_exchange *x, const struct series_source_ops
     struct labels ls;
     struct buf b;
 
-    begin_data(&w, &b);
+    data_begin(&w, &b);
     json_array_begin(&w);
     for (size_t n = 0; (limit == 0 || n < limit) && next_labels(ops, f, &ls); n++) {
         write_labels(&w, ls);
     }
     json_array_end(&w);
-    json_object_end(&w);
-    respond_json(x, 200, &b);
+    data_end(x, &w, &b);
 }
 
 static void series(void *arg, struct http_exchange *x)
@@ -166,7 +155,7 @@ static void write_strings(struct http_exchange *x, struct strings *s, bool merge
     if (merged && s->list.n > 1) {
         qsort(s->list.v, s->list.n, sizeof(*s->list.v), by_bytes);
     }
-    begin_data(&w, &b);
+    data_begin(&w, &b);
     json_array_begin(&w);
     for (size_t i = 0; i < s->list.n && (limit == 0 || written < limit); i++) {
         if (i == 0 || !str_eq(s->list.v[i - 1], s->list.v[i])) {
@@ -175,8 +164,7 @@ static void write_strings(struct http_exchange *x, struct strings *s, bool merge
         }
     }
     json_array_end(&w);
-    json_object_end(&w);
-    respond_json(x, 200, &b);
+    data_end(x, &w, &b);
 }
 
 /* An empty `label` asks for the names. */
@@ -237,7 +225,7 @@ static void write_metadata(struct http_exchange *x, const struct tsdb_metadata *
     struct buf b;
     size_t families = 0;
 
-    begin_data(&w, &b);
+    data_begin(&w, &b);
     json_object_begin(&w);
     for (size_t i = 0; i < n && (limit == 0 || families < limit); i++) {
         families++;
@@ -254,8 +242,7 @@ static void write_metadata(struct http_exchange *x, const struct tsdb_metadata *
         json_array_end(&w);
     }
     json_object_end(&w);
-    json_object_end(&w);
-    respond_json(x, 200, &b);
+    data_end(x, &w, &b);
 }
 
 static void metadata(void *arg, struct http_exchange *x)
@@ -311,7 +298,7 @@ static void tsdb_statistics(void *arg, struct http_exchange *x)
         respond_err(x, rc, &e);
         return;
     }
-    begin_data(&w, &b);
+    data_begin(&w, &b);
     json_object_begin(&w);
     json_key(&w, "headStats");
     json_object_begin(&w);
@@ -331,8 +318,7 @@ static void tsdb_statistics(void *arg, struct http_exchange *x)
     write_counts(&w, "memoryInBytesByLabelName", st.bytes_by_label, st.bytes_by_label_n);
     write_counts(&w, "seriesCountByLabelValuePair", st.series_by_pair, st.series_by_pair_n);
     json_object_end(&w);
-    json_object_end(&w);
-    respond_json(x, 200, &b);
+    data_end(x, &w, &b);
 }
 
 void prom_labels_routes(struct api *a, struct http_server *s)

@@ -191,15 +191,9 @@ static void format_query(void *arg, struct http_exchange *x)
         respond_err(x, rc, &e);
         return;
     }
-    buf_init(&b, 1 << 21);
-    json_init(&w, &b);
-    json_object_begin(&w);
-    json_key(&w, "status");
-    json_cstr(&w, "success");
-    json_key(&w, "data");
+    data_begin(&w, &b);
     json_str(&w, buf_str(&text));
-    json_object_end(&w);
-    respond_json(x, 200, &b);
+    data_end(x, &w, &b);
 }
 
 void prom_query_routes(struct api *a, struct http_server *s)

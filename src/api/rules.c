@@ -22,16 +22,10 @@ static void respond_data(struct http_exchange *x, const struct buf *data)
     struct json_writer w;
     struct buf b;
 
-    buf_init(&b, RESPONSE_MAX);
-    json_init(&w, &b);
-    json_object_begin(&w);
-    json_key(&w, "status");
-    json_cstr(&w, "success");
-    json_key(&w, "data");
+    data_begin(&w, &b);
     json_raw(&w, buf_str(data));
-    json_object_end(&w);
     b.failed = b.failed || data->failed;
-    respond_json(x, 200, &b);
+    data_end(x, &w, &b);
 }
 
 static void get_rules(void *arg, struct http_exchange *x)

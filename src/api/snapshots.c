@@ -34,15 +34,9 @@ static void create(void *arg, struct http_exchange *x)
         respond_err(x, rc, &e);
         return;
     }
-    buf_init(&body, 64 << 10);
-    json_init(&w, &body);
-    json_object_begin(&w);
-    json_key(&w, "status");
-    json_cstr(&w, "success");
-    json_key(&w, "data");
+    data_begin(&w, &body);
     write_snapshot(&w, b, &i, http_arena(x));
-    json_object_end(&w);
-    respond_json(x, 200, &body);
+    data_end(x, &w, &body);
 }
 
 static void list(void *arg, struct http_exchange *x)

@@ -51,16 +51,6 @@ static void metrics(void *arg, struct http_exchange *x)
     buf_done(&b);
 }
 
-static void begin(struct json_writer *w, struct buf *b)
-{
-    buf_init(b, RESPONSE_MAX);
-    json_init(w, b);
-    json_object_begin(w);
-    json_key(w, "status");
-    json_cstr(w, "success");
-    json_key(w, "data");
-}
-
 /* Prometheus' member names; `application` tells clients what they really talk to. */
 static void buildinfo(void *arg, struct http_exchange *x)
 {
@@ -68,7 +58,7 @@ static void buildinfo(void *arg, struct http_exchange *x)
     struct json_writer w;
     struct buf b;
 
-    begin(&w, &b);
+    data_begin(&w, &b);
     json_object_begin(&w);
     json_key(&w, "application");
     json_cstr(&w, "Bongsu");
@@ -81,8 +71,7 @@ static void buildinfo(void *arg, struct http_exchange *x)
         json_cstr(&w, "");
     }
     json_object_end(&w);
-    json_object_end(&w);
-    respond_json(x, 200, &b);
+    data_end(x, &w, &b);
 }
 
 static void flags(void *arg, struct http_exchange *x)
@@ -91,7 +80,7 @@ static void flags(void *arg, struct http_exchange *x)
     struct json_writer w;
     struct buf b;
 
-    begin(&w, &b);
+    data_begin(&w, &b);
     json_object_begin(&w);
     conf_read_begin(conf);
     for (size_t i = 0; i < conf_count(conf); i++) {
@@ -104,8 +93,7 @@ static void flags(void *arg, struct http_exchange *x)
     }
     conf_read_end(conf);
     json_object_end(&w);
-    json_object_end(&w);
-    respond_json(x, 200, &b);
+    data_end(x, &w, &b);
 }
 
 static void write_key(struct json_writer *w, const struct conf_entry *e)
@@ -143,7 +131,7 @@ static void config(void *arg, struct http_exchange *x)
     struct buf b;
 
     buf_init(&yaml, 1 << 20);
-    begin(&w, &b);
+    data_begin(&w, &b);
     conf_read_begin(conf);
     conf_yaml(conf, &yaml);
     json_object_begin(&w);
@@ -159,8 +147,7 @@ static void config(void *arg, struct http_exchange *x)
     conf_read_end(conf);
     json_array_end(&w);
     json_object_end(&w);
-    json_object_end(&w);
-    respond_json(x, 200, &b);
+    data_end(x, &w, &b);
 }
 
 static void reload(void *arg, struct http_exchange *x)

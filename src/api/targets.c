@@ -12,22 +12,6 @@
 
 enum { TARGETS_ARENA = 512 << 20, TIME_SIZE = 40 };
 
-static void begin(struct json_writer *w, struct buf *b)
-{
-    buf_init(b, RESPONSE_MAX);
-    json_init(w, b);
-    json_object_begin(w);
-    json_key(w, "status");
-    json_cstr(w, "success");
-    json_key(w, "data");
-}
-
-static void end(struct http_exchange *x, struct json_writer *w, struct buf *b)
-{
-    json_object_end(w);
-    respond_json(x, 200, b);
-}
-
 static void write_labels(struct json_writer *w, const char *key, struct labels ls)
 {
     json_key(w, key);
@@ -168,9 +152,9 @@ static void targets(void *arg, struct http_exchange *x)
         respond_err(x, rc, &e);
         return;
     }
-    begin(&w, &b);
+    data_begin(&w, &b);
     write_targets(&w, &snap, http_param(x, "state"));
-    end(x, &w, &b);
+    data_end(x, &w, &b);
 }
 
 static void scrape_pools(void *arg, struct http_exchange *x)
@@ -188,7 +172,7 @@ static void scrape_pools(void *arg, struct http_exchange *x)
         respond_err(x, rc, &e);
         return;
     }
-    begin(&w, &b);
+    data_begin(&w, &b);
     json_object_begin(&w);
     json_key(&w, "scrapePools");
     json_array_begin(&w);
@@ -197,7 +181,7 @@ static void scrape_pools(void *arg, struct http_exchange *x)
     }
     json_array_end(&w);
     json_object_end(&w);
-    end(x, &w, &b);
+    data_end(x, &w, &b);
 }
 
 static bool target_matches(struct labels ls, struct matcher *const *m, size_t n)
@@ -267,7 +251,7 @@ static void metadata(void *arg, struct http_exchange *x)
         respond_err(x, rc, &e);
         return;
     }
-    begin(&w, &b);
+    data_begin(&w, &b);
     json_array_begin(&w);
     for (size_t i = 0; i < n && (limit < 0 || written < limit); i++) {
         if (target_matches(found[i].target, m, m_n)) {
@@ -276,7 +260,7 @@ static void metadata(void *arg, struct http_exchange *x)
         }
     }
     json_array_end(&w);
-    end(x, &w, &b);
+    data_end(x, &w, &b);
     promql_matchers_free(m, m_n);
 }
 
