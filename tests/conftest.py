@@ -109,6 +109,16 @@ def prometheus3():
 
 
 @pytest.fixture(scope='session')
+def loki():
+    """The folder of a current Loki and its logcli, built once from the Go module proxy (minutes) and cached."""
+    run = subprocess.run([HERE.parent / 'tools/loki'], timeout=1800, capture_output=True, text=True)
+    if run.returncode == 3:
+        pytest.skip(run.stderr.strip())
+    assert run.returncode == 0, 'tools/loki: ' + run.stderr[-2000:]
+    return run.stdout.strip()
+
+
+@pytest.fixture(scope='session')
 def telegraf():
     """The path of a Telegraf, built once from the Go module proxy (minutes) and cached."""
     run = subprocess.run([HERE.parent / 'tools/telegraf'], timeout=1100, capture_output=True, text=True)
