@@ -40,6 +40,17 @@ def packed_line(rnd, i):
     return json.dumps({'container': f'c{i % 3}', 'node': f'n{i % 2}', '_entry': f'level=info packed {i}'})
 
 
+def odd_line(rnd, i):
+    """What parsers should refuse, or take apart in an odd way."""
+    return rnd.choice([
+        '{"level": "error", "status": 500, "request": {"method": "GET"', f'{{"a": {i % 5}, "a": 9, " b ": {{"": 1, "키": 2}}, "9x": true}}',
+        '["level", {"status": 200}]', '"level"', '{}', '   ', '{"level": null, "status": {}}',
+        'level=warn=error status=200 dur', 'level="a b" status="unended', '="x" level=info', 'level="a\\"b"status=3 키=값',
+        f'{{"app": "other", "env": {i % 3}, "user": "me", "level": "w\\u00e4rn\\n", "_entry": "level=info"}}',
+        f'app=other env=x user=me level=debug bytes={i}KB took={i}ms status=4e2 _entry=1', 'a 10.0.1.7: b ::1 2001:db8::1 10.0.1',
+        f'{{"status": "{i % 600}", "took": "1h2m", "size": "1.5 MiB", "latency": -1e3}}', '\x1b[1;32mgo\x1b[0m \x1b[K status=1'])
+
+
 STREAMS = (
     ({'app': 'shop', 'env': 'prod', 'pod': 'shop-0'}, json_line, 5),
     ({'app': 'shop', 'env': 'prod', 'pod': 'shop-1'}, json_line, 7),
@@ -49,6 +60,7 @@ STREAMS = (
     ({'app': 'nginx', 'env': 'prod', 'host': 'web1'}, access_line, 4),
     ({'job': 'batch', 'env': 'prod'}, plain_line, 9),
     ({'app': 'packed', 'env': 'dev'}, packed_line, 17),
+    ({'app': 'odd', 'env': 'dev'}, odd_line, 11),
 )
 
 
@@ -61,7 +73,7 @@ def build(base_ns):
         for i in range(MINUTES * 60 // every_s):
             entry = [str(base_ns + (i * every_s + n % 3) * NS + n * 1000 + i), line(rnd, i)]
             if n % 2 == 0:
-                entry.append({'trace_id': f'{rnd.randrange(1 << 64):032x}', 'user': f'u{i % 4}'})
+                entry.append({'trace_id': f'{rnd.randrange(1 << 64):032x}', 'user': f'u{i % 4}', **({'env': 'own'} if i % 5 == 4 else {})})
             values.append(entry)
         out.append({'stream': labels, 'values': values})
     return out

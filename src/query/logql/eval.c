@@ -166,7 +166,7 @@ int lq_group_labels(struct eval *e, const struct grouping *g, struct labels ls, 
     for (size_t i = 0; i < ls.n; i++) {
         bool keep = g->given ? is_named(g, ls.v[i].name) != g->without : false;
 
-        if (keep && !str_eq(ls.v[i].name, drop)) {
+        if (keep && (ls.v[i].value.n != 0 || !g->without) && !str_eq(ls.v[i].name, drop)) {
             v[n++] = ls.v[i];
         }
     }

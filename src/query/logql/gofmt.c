@@ -80,7 +80,7 @@ static void add_float(struct buf *b, double v, const struct spec *f)
 
     if (f->verb == 'v' || (f->verb == 'g' && f->precision < 0)) {
         buf_add_cstr(b, f->plus && v >= 0 ? "+" : "");
-        buf_add_f64_form(b, v, -4, 21);
+        buf_add_f64_form(b, v, -4, 6);
         return;
     }
     if (f->plus) {

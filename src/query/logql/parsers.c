@@ -9,7 +9,7 @@
 #include "query/logql/pattern.h"
 #include "query/logql/row.h"
 
-enum { JSON_DEPTH = 100 };
+enum { JSON_DEPTH = 100, FOUND_ALL = 1 };
 
 static const char ERR_JSON[] = "JSONParserErr";
 
@@ -43,13 +43,40 @@ static int read_text(struct json_reader *j, struct row *r, struct str *ret, stru
 
 static struct str joined(struct row *r, struct str prefix, struct str key)
 {
-    struct str name = logql_label_name(&r->arena, key);
+    struct str name;
 
+    key = str_trim(key);
+    if (key.n == 0) {
+        return prefix;
+    }
+    name = logql_label_name(&r->arena, key);
     if (prefix.n != 0) {
         name = arena_printf(&r->arena, "%.*s_%.*s", STR_ARG(prefix), STR_ARG(key));
         name = name.p != NULL ? logql_label_name(&r->arena, name) : str_of("", 0);
     }
     return name;
+}
+
+/* Does an object end anywhere? Only braces and texts count. */
+static bool has_end(struct str s)
+{
+    size_t depth = 0;
+    bool text = false;
+
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+
+        if (text && c == '\\') {
+            i++;
+        } else if (c == '"') {
+            text = !text;
+        } else if (!text && c == '{') {
+            depth++;
+        } else if (!text && c == '}' && --depth == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static int read_object(struct json_reader *j, struct row *r, struct str prefix, struct err *e)
@@ -63,7 +90,16 @@ static int read_object(struct json_reader *j, struct row *r, struct str prefix, 
         key = joined(r, prefix, lq_row_dup(r, key));
         type = json_peek(j, e);
         if (type == JSON_OBJECT) {
+            struct str rest = str_of(j->p, (size_t)(r->line.p + r->line.n - j->p));
+            size_t before = r->labels.n;
+
             rc = read_object(j, r, key, e);
+            if (rc == FOUND_ALL) {
+                return rc;
+            }
+            if (rc < 0 && !has_end(rest)) {
+                lq_row_unparse(r, before); /* it is as if it was not there */
+            }
         } else if (type == JSON_ARRAY || type == JSON_NULL) {
             rc = json_skip(j, e);
         } else if (type < 0) {
@@ -72,8 +108,8 @@ static int read_object(struct json_reader *j, struct row *r, struct str prefix, 
             struct str value;
 
             rc = read_text(j, r, &value, e);
-            if (rc == 0 && key.n != 0) {
-                lq_row_set_parsed(r, key, value);
+            if (rc == 0 && key.n != 0 && lq_row_set_parsed(r, key, value)) {
+                return FOUND_ALL;
             }
         }
     }
@@ -97,7 +133,8 @@ static int read_line(struct row *r, struct err *e)
 
 /* ---- json with expressions ---- */
 
-/* The member or element that `key` names; the reader stands before it. @return 1 found, 0 not, <0 error */
+/* The member or element that `key` names; the reader stands before it. What cannot be read further does not have it.
+ * @return 1 found, 0 not */
 static int step_into(struct json_reader *j, struct str key, struct err *e)
 {
     bool index = key.n > 2 && key.p[0] == '[';
@@ -107,23 +144,23 @@ static int step_into(struct json_reader *j, struct str key, struct err *e)
     int rc;
 
     if (type < 0 || type != (index ? JSON_ARRAY : JSON_OBJECT)) {
-        return type < 0 ? type : 0;
+        return 0;
     }
     if (index && !str_to_u64(str_of(key.p + 1, key.n - 2), &want)) {
         return 0;
     }
     rc = json_enter(j, e);
     if (rc < 0) {
-        return rc;
+        return 0;
     }
     for (uint64_t i = 0;; i++) {
         rc = index ? json_next_element(j, e) : json_next_member(j, &name, e);
         if (rc <= 0 || (index ? i == want : str_eq(name, key))) {
-            return rc;
+            return rc > 0;
         }
         rc = json_skip(j, e);
         if (rc < 0) {
-            return rc;
+            return 0;
         }
     }
 }
@@ -153,7 +190,7 @@ static void json_extract(const struct stage *s, struct row *r)
         return;
     }
     if (first != '{' && first != '[' && first != '"') {
-        lq_row_set_error(r, ERR_JSON, "the line is no JSON");
+        lq_row_set_error(r, ERR_JSON, NULL);
         return;
     }
     for (size_t i = 0; i < s->extracts_n; i++) {
@@ -165,12 +202,12 @@ static void json_extract(const struct stage *s, struct row *r)
             lq_row_set_error(r, ERR_JSON, "%s", e.msg);
         }
         if (rc > 0) {
-            lq_row_set_parsed(r, s->extracts[i].label, value);
+            lq_row_set_extracted(r, s->extracts[i].label, value);
         } else {
             enum label_category c;
 
             if (!lq_row_get(r, s->extracts[i].label, &value, &c)) {
-                lq_row_set_parsed(r, s->extracts[i].label, str_of("", 0));
+                lq_row_set_extracted(r, s->extracts[i].label, str_of("", 0));
             }
         }
     }
@@ -180,7 +217,7 @@ void lq_json_run(const struct stage *s, struct row *r)
 {
     struct err e = {0};
 
-    if (r->need_none) {
+    if (lq_row_satisfied(r)) {
         return;
     }
     if (s->extracts_n != 0) {
@@ -279,7 +316,7 @@ static void set_capture(void *arg, struct str name, struct str value)
 
 void lq_pattern_run(const struct stage *s, struct row *r)
 {
-    if (!r->need_none) {
+    if (!lq_row_satisfied(r)) {
         line_pattern_each(s->pattern, r->line, set_capture, r);
     }
 }

@@ -145,6 +145,9 @@ void line_pattern_each(const struct line_pattern *p, struct str line,
 {
     size_t i = 0;
 
+    if (line.n == 0) {
+        return;
+    }
     if (p->n != 0 && !p->v[0].capture) {
         if (!str_starts(line, p->v[0].text)) {
             return;

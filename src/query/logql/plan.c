@@ -32,8 +32,8 @@ struct sources {
 
 static bool same_label(struct plan *p, struct str raw, struct str label)
 {
-    if (raw.n != label.n && raw.n + 1 != label.n) {
-        return false;
+    if (raw.n + 1 < label.n || raw.n > 4 * label.n) {
+        return false; /* a character of up to 4 bytes becomes one, a digit in front gets one */
     }
     return str_eq(logql_label_name(&p->arena, raw), label);
 }
@@ -51,11 +51,13 @@ static void add_source(struct sources *s, struct field f, unsigned types)
 /* May a map attribute be flattened into the label? */
 static bool may_contain(struct plan *p, const struct columns_name *n, struct str label)
 {
-    if (n->name.n + 1 >= label.n || label.p[n->name.n] != '_' ||
-        (n->types != 0 && (n->types & 1u << VALUE_MAP) == 0)) {
+    struct str name;
+
+    if (n->types != 0 && (n->types & 1u << VALUE_MAP) == 0) {
         return false;
     }
-    return str_eq(logql_label_name(&p->arena, n->name), str_take(label, n->name.n));
+    name = logql_label_name(&p->arena, n->name);
+    return name.n + 1 < label.n && label.p[name.n] == '_' && str_starts(label, name);
 }
 
 static void find_sources(struct plan *p, struct str label, bool metadata, struct sources *ret)

@@ -17,7 +17,9 @@ struct points {
 struct collect {
     struct eval *e;
     const struct expr *x;
-    const struct grouping *by; /* NULL: all labels */
+    const struct pipeline *pipe; /* of x, without what changes nothing */
+    const struct grouping *by;   /* NULL: all labels */
+    bool outer;                  /* it is that of the aggregation around: no empty labels */
     struct plan plan;
     struct row *row;
     struct matrix *out;
@@ -30,6 +32,7 @@ struct collect {
     struct str *names; /* labels needed */
     size_t names_n;
     bool needs_all;
+    bool counts_errors; /* the query asks for lines that no parser could read */
     struct err *reterr;
 };
 
@@ -37,7 +40,16 @@ struct collect {
 
 static int need_name(struct collect *c, struct str name)
 {
+    const struct str suffix = STR("_extracted");
     struct str *v;
+
+    if (str_ends(name, suffix)) { /* it depends on the name without */
+        int rc = need_name(c, str_take(name, name.n - suffix.n));
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
 
     if ((c->names_n & (c->names_n - 1)) == 0) {
         v = arena_array(c->e->a, struct str, c->names_n != 0 ? 2 * c->names_n : 1);
@@ -55,12 +67,48 @@ static int need_name(struct collect *c, struct str name)
 
 static int need_filter(struct collect *c, const struct label_filter *f)
 {
+    c->counts_errors =
+        c->counts_errors || (c->outer && !c->by->without && str_eq(f->name, STR("__error__")));
     if (f->test == TEST_AND || f->test == TEST_OR) {
         int rc = need_filter(c, f->left);
 
         return rc < 0 ? rc : need_filter(c, f->right);
     }
     return need_name(c, f->name);
+}
+
+static bool looks_at_line(enum stage_type t)
+{
+    return t != STAGE_LABEL && t != STAGE_DROP && t != STAGE_KEEP && t != STAGE_UNWRAP &&
+           t != STAGE_LINE_FORMAT;
+}
+
+/* Lines that nobody looks at afterwards are not formatted. */
+static int prune(struct collect *c)
+{
+    const struct pipeline *from = c->x->pipe;
+    struct pipeline *to = arena_calloc(c->e->a, 1, sizeof(*to));
+    bool needed = c->x->range_op == RANGE_BYTES || c->x->range_op == RANGE_BYTES_RATE;
+    size_t at = from->n;
+
+    if (to == NULL || (to->stages = arena_array(c->e->a, struct stage, from->n + 1)) == NULL) {
+        return lq_eval_no_memory(c->e);
+    }
+    for (size_t i = from->n; i-- > 0;) {
+        enum stage_type t = from->stages[i].type;
+
+        if (t != STAGE_LINE_FORMAT || needed) {
+            to->stages[--at] = from->stages[i];
+        }
+        needed = needed || looks_at_line(t);
+    }
+    to->stages += at;
+    to->n = from->n - at;
+    to->matchers = from->matchers;
+    to->matchers_n = from->matchers_n;
+    to->unwraps = from->unwraps;
+    c->pipe = to;
+    return 0;
 }
 
 static int find_needs(struct collect *c)
@@ -71,8 +119,8 @@ static int find_needs(struct collect *c)
     for (size_t i = 0; rc == 0 && !c->needs_all && i < c->by->n; i++) {
         rc = need_name(c, c->by->names[i]);
     }
-    for (size_t i = 0; rc == 0 && i < c->x->pipe->n; i++) {
-        const struct stage *s = &c->x->pipe->stages[i];
+    for (size_t i = 0; rc == 0 && i < c->pipe->n; i++) {
+        const struct stage *s = &c->pipe->stages[i];
 
         switch (s->type) {
         case STAGE_LABEL:
@@ -81,12 +129,6 @@ static int find_needs(struct collect *c)
         case STAGE_LINE_FORMAT:
         case STAGE_LABEL_FORMAT:
             c->needs_all = true; /* templates may name any */
-            break;
-        case STAGE_DROP:
-        case STAGE_KEEP:
-            for (size_t k = 0; rc == 0 && k < s->picks_n; k++) {
-                rc = s->picks[k].matcher != NULL ? need_name(c, s->picks[k].name) : 0;
-            }
             break;
         case STAGE_UNWRAP:
             c->unwrap = s->text;
@@ -195,44 +237,60 @@ static double row_value(const struct collect *c)
                : 1;
 }
 
+/* The labels of a `by`, sorted; one that is there stays although it is empty. */
+static int row_group(struct collect *c, struct labels *ret)
+{
+    struct row *r = c->row;
+
+    vec_clear(&r->sorted);
+    for (size_t i = 0; i < c->by->n; i++) {
+        struct label l = {.name = c->by->names[i]};
+        enum label_category category;
+        size_t at = r->sorted.n;
+
+        if (!lq_row_get(r, l.name, &l.value, &category)) {
+            continue;
+        }
+        if (!vec_push(&r->sorted, l)) {
+            return lq_eval_no_memory(c->e);
+        }
+        for (; at > 0 && str_cmp(r->sorted.v[at - 1].name, l.name) > 0; at--) {
+            r->sorted.v[at] = r->sorted.v[at - 1];
+        }
+        if (at > 0 && str_eq(r->sorted.v[at - 1].name, l.name)) {
+            return err_set(c->reterr, ERR_INVALID, "a label is named twice in the grouping");
+        }
+        r->sorted.v[at] = l;
+    }
+    *ret = (struct labels){r->sorted.v, r->sorted.n};
+    return 0;
+}
+
 /* Labels of the row's series; the strings live as long as the row. */
 static int row_series(struct collect *c, struct labels *ret)
 {
     struct row *r = c->row;
+    size_t kept = 0;
 
     if (c->by != NULL && !c->by->without) {
-        vec_clear(&r->sorted);
-        for (size_t i = 0; i < c->by->n; i++) {
-            enum label_category cat;
-            struct str value;
-
-            lq_row_get(r, c->by->names[i], &value, &cat);
-            if (value.n != 0 && !vec_push(&r->sorted, (struct label){c->by->names[i], value})) {
-                return lq_eval_no_memory(c->e);
-            }
-        }
-        if (!labels_normalize(r->sorted.v, &r->sorted.n)) {
-            return err_set(c->reterr, ERR_INVALID, "a label is named twice in the grouping");
-        }
-        *ret = (struct labels){r->sorted.v, r->sorted.n};
-        return 0;
+        return row_group(c, ret);
     }
     *ret = lq_row_labels(r, ROW_ALL);
-    if (c->by != NULL || c->unwrap.n != 0) {
-        size_t kept = 0;
-
-        for (size_t i = 0; i < r->sorted.n; i++) {
-            bool drop = str_eq(r->sorted.v[i].name, c->unwrap) || r->sorted.v[i].value.n == 0;
-
-            for (size_t k = 0; c->by != NULL && k < c->by->n; k++) {
-                drop = drop || str_eq(r->sorted.v[i].name, c->by->names[k]);
-            }
-            if (!drop) {
-                r->sorted.v[kept++] = r->sorted.v[i];
-            }
-        }
-        *ret = (struct labels){r->sorted.v, kept};
+    if (c->by == NULL && c->unwrap.n == 0) {
+        return 0; /* with the empty ones */
     }
+    for (size_t i = 0; i < r->sorted.n; i++) {
+        bool drop =
+            str_eq(r->sorted.v[i].name, c->unwrap) || (c->outer && r->sorted.v[i].value.n == 0);
+
+        for (size_t k = 0; c->by != NULL && k < c->by->n; k++) {
+            drop = drop || str_eq(r->sorted.v[i].name, c->by->names[k]);
+        }
+        if (!drop) {
+            r->sorted.v[kept++] = r->sorted.v[i];
+        }
+    }
+    *ret = (struct labels){r->sorted.v, kept};
     return 0;
 }
 
@@ -270,12 +328,12 @@ static int take_row(void *arg, const struct log_record *record, uint64_t id)
     lq_row_begin(c->row, record, s);
     stats->lines++;
     stats->bytes += c->row->line.n;
-    if (!c->plan.exact && !lq_pipeline_run(c->x->pipe, c->row)) {
+    if (!c->plan.exact && !lq_pipeline_run(c->pipe, c->row)) {
         return 0;
     }
     stats->after++;
     rc = row_series(c, &ls);
-    if (rc == 0 && c->row->error.n != 0) {
+    if (rc == 0 && c->row->error.n != 0 && !(c->counts_errors && c->row->parser_failed)) {
         lq_row_labels(c->row, ROW_ALL);
         return lq_pipeline_failed(c->row, c->reterr);
     }
@@ -496,8 +554,9 @@ static int evaluate(struct collect *c)
     int64_t max_ns;
     struct field by = {0};
     struct str missing = {0};
-    int rc = find_needs(c);
+    int rc = prune(c);
 
+    rc = rc < 0 ? rc : find_needs(c);
     if (__builtin_sub_overflow(e->start_ns - c->x->range_ns, c->x->offset_ns, &c->base_ns) ||
         __builtin_sub_overflow(last + 1, c->x->offset_ns, &max_ns)) {
         return err_set(c->reterr, ERR_INVALID, "the range is beyond what can be stored");
@@ -505,7 +564,7 @@ static int evaluate(struct collect *c)
     min_ns = c->base_ns + 1;
     c->bucket_ns =
         only_adds(c->x) ? (e->steps > 1 ? gcd(c->x->range_ns, e->step_ns) : c->x->range_ns) : 0;
-    rc = rc < 0 ? rc : lq_plan_make(&c->plan, c->x->pipe, e->ask, min_ns, max_ns, c->reterr);
+    rc = rc < 0 ? rc : lq_plan_make(&c->plan, c->pipe, e->ask, min_ns, max_ns, c->reterr);
     if (rc < 0 || c->plan.nothing) {
         return rc;
     }
@@ -517,8 +576,12 @@ static int evaluate(struct collect *c)
 int lq_eval_range(struct eval *e, const struct expr *x, const struct grouping *outer,
                   struct matrix *ret)
 {
-    struct collect c = {
-        .e = e, .x = x, .by = x->by.given ? &x->by : outer, .out = ret, .reterr = e->reterr};
+    struct collect c = {.e = e,
+                        .x = x,
+                        .by = x->by.given ? &x->by : outer,
+                        .outer = !x->by.given && outer != NULL,
+                        .out = ret,
+                        .reterr = e->reterr};
     int rc;
 
     *ret = (struct matrix){0};

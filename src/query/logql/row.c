@@ -10,8 +10,11 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "codec/utf8.h"
 #include "model/value_text.h"
 #include "query/logql/logql.h"
+
+#define SUFFIX "_extracted"
 
 enum { FLATTEN_DEPTH = 8, TEXT_MAX = 64 << 20 };
 
@@ -30,6 +33,7 @@ struct str logql_label_name(struct arena *a, struct str s)
 {
     bool digit = s.n != 0 && s.p[0] >= '0' && s.p[0] <= '9';
     size_t i = 0;
+    size_t n = digit;
     char *dst;
 
     while (i < s.n && is_name_char(s.p[i])) {
@@ -43,10 +47,13 @@ struct str logql_label_name(struct arena *a, struct str s)
         return str_of("", 0);
     }
     dst[0] = '_';
-    for (i = 0; i < s.n; i++) {
-        dst[i + digit] = is_name_char(s.p[i]) ? s.p[i] : '_';
+    for (i = 0; i < s.n;) {
+        size_t step = utf8_sequence(s.p + i, s.n - i);
+
+        dst[n++] = is_name_char(s.p[i]) ? s.p[i] : '_';
+        i += step != 0 ? step : 1;
     }
-    return str_of(dst, s.n + digit);
+    return str_of(dst, n);
 }
 
 const char *logql_level_name(uint8_t severity)
@@ -276,6 +283,7 @@ void lq_row_free(struct row *r)
     if (r != NULL) {
         vec_done(&r->labels);
         vec_done(&r->sorted);
+        vec_done(&r->gone);
         buf_done(&r->text);
         buf_done(&r->text2);
         arena_done(&r->arena);
@@ -324,11 +332,13 @@ void lq_row_begin(struct row *r, const struct log_record *record, const struct s
 {
     arena_reset(&r->arena);
     vec_clear(&r->labels);
+    vec_clear(&r->gone);
     r->record = record;
     r->stream = s;
     r->t_ns = record->time_ns;
     r->meta_loaded = false;
     r->no_memory = false;
+    r->parser_failed = false;
     r->error = r->details = str_of("", 0);
     r->value = 0;
     r->line = lq_row_line(r, record);
@@ -337,7 +347,7 @@ void lq_row_begin(struct row *r, const struct log_record *record, const struct s
     }
 }
 
-static struct row_label *find(struct row *r, struct str name)
+static struct row_label *find(const struct row *r, struct str name)
 {
     uint32_t hash = name_hash(name);
 
@@ -347,6 +357,13 @@ static struct row_label *find(struct row *r, struct str name)
         }
     }
     return NULL;
+}
+
+static struct str extracted(struct row *r, struct str name)
+{
+    name = arena_printf(&r->arena, "%.*s" SUFFIX, STR_ARG(name));
+    r->no_memory = r->no_memory || name.p == NULL;
+    return name;
 }
 
 static void put(struct row *r, enum label_category c, struct str name, struct str value)
@@ -361,12 +378,23 @@ static void put(struct row *r, enum label_category c, struct str name, struct st
     }
 }
 
+/* A name that the stream has too gets a suffix. */
+static struct str beside_stream(struct row *r, struct str name)
+{
+    for (size_t i = 0; i < r->stream->labels.n; i++) {
+        if (str_eq(r->stream->labels.v[i].name, name)) {
+            return extracted(r, name);
+        }
+    }
+    return name;
+}
+
 static void add_meta(void *arg, struct str name, struct str value)
 {
     struct row *r = arg;
-    const struct row_label *old = find(r, name);
 
-    if (old == NULL || old->category == LABEL_STREAM) {
+    name = beside_stream(r, name);
+    if (find(r, name) == NULL) {
         put(r, LABEL_META, name, value);
     }
 }
@@ -441,6 +469,23 @@ void lq_row_set(struct row *r, enum label_category c, struct str name, struct st
     put(r, c, name, value);
 }
 
+static void forget(struct row *r, const struct row_label *l)
+{
+    if (l->category == LABEL_PARSED && !vec_push(&r->gone, l->name)) {
+        r->no_memory = true;
+    }
+}
+
+static bool is_gone(const struct row *r, struct str name)
+{
+    for (size_t i = 0; i < r->gone.n; i++) {
+        if (str_eq(r->gone.v[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void lq_row_delete(struct row *r, struct str name)
 {
     struct row_label *l;
@@ -456,8 +501,37 @@ void lq_row_delete(struct row *r, struct str name)
     load_meta(r);
     l = find(r, name);
     if (l != NULL) {
+        forget(r, l);
         *l = r->labels.v[--r->labels.n];
     }
+}
+
+void lq_row_unparse(struct row *r, size_t n)
+{
+    size_t kept = n;
+
+    for (size_t i = n; i < r->labels.n; i++) {
+        if (r->labels.v[i].category != LABEL_PARSED) {
+            r->labels.v[kept++] = r->labels.v[i]; /* metadata that was loaded meanwhile */
+        }
+    }
+    r->labels.n = kept;
+}
+
+void lq_row_keep(struct row *r, bool (*keep)(const void *arg, const struct row_label *l),
+                 const void *arg)
+{
+    size_t kept = 0;
+
+    load_meta(r);
+    for (size_t i = 0; i < r->labels.n; i++) {
+        if (keep(arg, &r->labels.v[i])) {
+            r->labels.v[kept++] = r->labels.v[i];
+        } else {
+            forget(r, &r->labels.v[i]);
+        }
+    }
+    r->labels.n = kept;
 }
 
 bool lq_row_needs(const struct row *r, struct str name)
@@ -476,31 +550,77 @@ bool lq_row_needs(const struct row *r, struct str name)
     return false;
 }
 
-void lq_row_set_parsed(struct row *r, struct str name, struct str value)
+bool lq_row_has_own(struct row *r, struct str name)
+{
+    const struct row_label *l;
+
+    if (labels_get(r->stream->labels, name).n != 0) {
+        return true;
+    }
+    load_meta(r);
+    l = find(r, name);
+    return l != NULL && l->category == LABEL_META;
+}
+
+bool lq_row_satisfied(const struct row *r)
+{
+    if (r->need_none) {
+        return true;
+    }
+    for (size_t i = 0; i < r->need_n; i++) {
+        const struct row_label *l = find(r, r->need[i]);
+
+        if ((l == NULL || l->category != LABEL_PARSED) && !is_gone(r, r->need[i])) {
+            return false;
+        }
+    }
+    return r->need_n != 0;
+}
+
+/* With or without the suffix that it may get. */
+static bool may_need(const struct row *r, struct str name)
+{
+    for (size_t i = 0; i < r->need_n; i++) {
+        if (str_starts(r->need[i], name) &&
+            (r->need[i].n == name.n || str_eq(str_drop(r->need[i], name.n), STR(SUFFIX)))) {
+            return true;
+        }
+    }
+    return r->need == NULL;
+}
+
+static bool set_parsed(struct row *r, struct str name, struct str value, bool replace)
 {
     const struct row_label *old;
 
-    if (r->need_none) {
-        return;
-    }
-    for (size_t i = 0; i < r->stream->labels.n; i++) {
-        if (str_eq(r->stream->labels.v[i].name, name)) {
-            name = arena_printf(&r->arena, "%.*s_extracted", STR_ARG(name));
-            break;
-        }
-    }
-    if (name.p == NULL) {
-        r->no_memory = true;
-        return;
-    }
-    if (!lq_row_needs(r, name)) {
-        return;
+    if (r->need_none || !may_need(r, name)) {
+        return r->need_none;
     }
     load_meta(r);
     old = find(r, name);
-    if (old == NULL || old->category != LABEL_PARSED) {
+    if (old != NULL && old->category == LABEL_META) {
+        name = extracted(r, name);
+    } else {
+        name = beside_stream(r, name);
+    }
+    if (name.p == NULL || !lq_row_needs(r, name)) {
+        return false;
+    }
+    old = find(r, name);
+    if (replace || ((old == NULL || old->category != LABEL_PARSED) && !is_gone(r, name))) {
         put(r, LABEL_PARSED, name, value);
     }
+    return lq_row_satisfied(r);
+}
+
+bool lq_row_set_parsed(struct row *r, struct str name, struct str value)
+{
+    return set_parsed(r, name, value, false);
+}
+
+void lq_row_set_extracted(struct row *r, struct str name, struct str value)
+{
+    set_parsed(r, name, value, true);
 }
 
 void lq_row_set_error(struct row *r, const char *error, const char *fmt, ...)
@@ -508,10 +628,14 @@ void lq_row_set_error(struct row *r, const char *error, const char *fmt, ...)
     char text[256];
     va_list args;
 
+    r->error = str_cstr(error);
+    r->parser_failed = r->parser_failed || str_ends(r->error, STR("ParserErr"));
+    if (fmt == NULL) {
+        return;
+    }
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    r->error = str_cstr(error);
     r->details = lq_row_dup(r, str_cstr(text));
 }
 

@@ -58,14 +58,15 @@ struct row {
     struct stream_table *table;
     bool meta_loaded;
     bool no_memory;
-    bool dropped_error; /* drop __error__ */
+    bool parser_failed; /* there was an error of a parser */
     struct str error;
     struct str details;
     double value; /* unwrap */
     /* only these parsed labels are needed; NULL: all */
     const struct str *need;
     size_t need_n;
-    bool need_none; /* no parsed label at all */
+    bool need_none;       /* no parsed label at all */
+    VEC(struct str) gone; /* parsed labels that a stage took away: not to be parsed again */
 };
 
 struct row *lq_row_new(size_t memory_bytes);
@@ -79,11 +80,24 @@ struct str lq_row_line(struct row *r, const struct log_record *record);
 bool lq_row_get(struct row *r, struct str name, struct str *ret, enum label_category *ret_category);
 void lq_row_set(struct row *r, enum label_category c, struct str name, struct str value);
 void lq_row_delete(struct row *r, struct str name);
-/** A label that a parser found: renamed when the stream has one of its name, ignored when it was found before or
- * nobody needs it. Name and value must live as long as the row. */
-void lq_row_set_parsed(struct row *r, struct str name, struct str value);
+/** A label that a parser found: renamed when the stream or the metadata has one of its name, ignored when it was
+ * found before or nobody needs it. Name and value must live as long as the row.
+ * @return nothing more need be parsed */
+bool lq_row_set_parsed(struct row *r, struct str name, struct str value);
+/** The same for a label that a parser was asked for: replaces what was found before. */
+void lq_row_set_extracted(struct row *r, struct str name, struct str value);
+/** Forget labels that were parsed since there were `n`. */
+void lq_row_unparse(struct row *r, size_t n);
+/** Only the labels that `keep` says. */
+void lq_row_keep(struct row *r, bool (*keep)(const void *arg, const struct row_label *l),
+                 const void *arg);
+/** Were all labels found that anybody needs? Then nothing more is parsed. */
+bool lq_row_satisfied(const struct row *r);
+/** Has the stream or the metadata a label of this name? */
+bool lq_row_has_own(struct row *r, struct str name);
 /** Would lq_row_set_parsed() keep it? */
 bool lq_row_needs(const struct row *r, struct str name);
+/** `fmt` NULL: no details. */
 void lq_row_set_error(struct row *r, const char *error, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /** Labels of the categories (bits), sorted by name; until the next call. */
 struct labels lq_row_labels(struct row *r, unsigned categories);

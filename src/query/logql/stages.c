@@ -116,6 +116,16 @@ static bool compare(enum compare cmp, double a, double b)
     }
 }
 
+/* What cannot be compared passes; an earlier error says more. */
+static bool bad_value(struct row *r, const char *fmt, struct str text)
+{
+    if (r->error.n == 0) {
+        text = str_take(text, 100);
+        lq_row_set_error(r, ERR_FILTER, "%s \"%.*s\"", fmt, STR_ARG(text));
+    }
+    return true;
+}
+
 static bool test_number(const struct label_filter *f, struct row *r)
 {
     enum label_category c;
@@ -124,32 +134,23 @@ static bool test_number(const struct label_filter *f, struct row *r)
     int64_t ns;
     double v = 0;
 
-    if (r->error.n != 0) {
-        return true; /* only strings can filter what has an error */
-    }
     if (!lq_row_get(r, f->name, &text, &c)) {
         return false;
     }
     switch (f->test) {
     case TEST_NUMBER:
         if (!str_to_f64(text, &v)) {
-            lq_row_set_error(r, ERR_FILTER, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
-                             (int)(text.n < 100 ? text.n : 100), text.p);
-            return true;
+            return bad_value(r, "not a number:", text);
         }
         return compare(f->cmp, v, f->number);
     case TEST_DURATION:
         if (!lq_units_go_duration(text, &ns)) {
-            lq_row_set_error(r, ERR_FILTER, "time: invalid duration \"%.*s\"",
-                             (int)(text.n < 100 ? text.n : 100), text.p);
-            return true;
+            return bad_value(r, "time: invalid duration", text);
         }
         return compare(f->cmp, (double)ns, (double)f->duration_ns);
     default:
         if (!lq_units_bytes(text, &bytes)) {
-            lq_row_set_error(r, ERR_FILTER, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
-                             (int)(text.n < 100 ? text.n : 100), text.p);
-            return true;
+            return bad_value(r, "not a size:", text);
         }
         return compare(f->cmp, (double)bytes, f->number);
     }
@@ -216,20 +217,36 @@ static void line_format_run(const struct stage *s, struct row *r)
     }
 }
 
+/* Templates see the labels as they are before the first of them: they are expanded before any is set. */
 static void label_format_run(const struct stage *s, struct row *r)
 {
+    struct str *values = arena_calloc(&r->arena, s->formats_n, sizeof(*values));
+    bool expanded = false;
+
+    if (values == NULL) {
+        r->no_memory = true;
+        return;
+    }
     for (size_t i = 0; i < s->formats_n; i++) {
         const struct label_format *f = &s->formats[i];
         enum label_category c;
         struct str value;
 
-        if (f->src.n == 0) {
-            if (expand(f->tpl, r, &value)) {
+        if (f->src.n != 0) {
+            if (lq_row_get(r, f->src, &value, &c)) {
                 lq_row_set(r, LABEL_PARSED, f->dst, value);
+                lq_row_delete(r, f->src);
             }
-        } else if (lq_row_get(r, f->src, &value, &c)) {
-            lq_row_delete(r, f->src);
-            lq_row_set(r, c, f->dst, value);
+            continue;
+        }
+        for (size_t k = i; !expanded && k < s->formats_n; k++) {
+            if (s->formats[k].src.n == 0 && !expand(s->formats[k].tpl, r, &values[k])) {
+                values[k].p = NULL;
+            }
+        }
+        expanded = true;
+        if (values[i].p != NULL) {
+            lq_row_set(r, LABEL_PARSED, f->dst, values[i]);
         }
     }
 }
@@ -249,29 +266,17 @@ static void drop_run(const struct stage *s, struct row *r)
     }
 }
 
-static bool is_kept(const struct stage *s, const struct row_label *l)
+static bool is_kept(const void *arg, const struct row_label *l)
 {
+    const struct stage *s = arg;
+
     for (size_t i = 0; i < s->picks_n; i++) {
-        if (str_eq(s->picks[i].name, l->name)) {
-            return s->picks[i].matcher == NULL || matcher_matches(s->picks[i].matcher, l->value);
+        if (str_eq(s->picks[i].name, l->name) &&
+            (s->picks[i].matcher == NULL || matcher_matches(s->picks[i].matcher, l->value))) {
+            return true;
         }
     }
     return false;
-}
-
-static void keep_run(const struct stage *s, struct row *r)
-{
-    enum label_category c;
-    struct str value;
-    size_t kept = 0;
-
-    lq_row_get(r, STR("__name__"), &value, &c); /* metadata is there now */
-    for (size_t i = 0; i < r->labels.n; i++) {
-        if (is_kept(s, &r->labels.v[i])) {
-            r->labels.v[kept++] = r->labels.v[i];
-        }
-    }
-    r->labels.n = kept;
 }
 
 /* ---- the others ---- */
@@ -371,7 +376,7 @@ static bool stage_run(const struct stage *s, struct row *r)
         drop_run(s, r);
         return true;
     case STAGE_KEEP:
-        keep_run(s, r);
+        lq_row_keep(r, is_kept, s);
         return true;
     case STAGE_UNWRAP:
         return lq_unwrap_run(s, r);

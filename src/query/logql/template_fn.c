@@ -60,6 +60,24 @@ static int fn_len(struct texec *x, const struct tval *args, size_t n, struct tva
     return 0;
 }
 
+/* Of a text; lists cannot be cut. */
+static int fn_slice(struct texec *x, const struct tval *args, size_t n, struct tval *ret)
+{
+    struct str s = args[0].u.s;
+    int64_t from = n > 1 ? tval_int(&args[1]) : 0;
+    int64_t to;
+
+    if (args[0].type != TV_STR) {
+        return tfail(x, "error calling slice: can't slice item of this type");
+    }
+    to = n > 2 ? tval_int(&args[2]) : (int64_t)s.n;
+    if (from < 0 || to > (int64_t)s.n || from > to) {
+        return tfail(x, "error calling slice: index out of range");
+    }
+    *ret = tval_str(str_of(s.p + from, (size_t)(to - from)));
+    return 0;
+}
+
 static int fn_index(struct texec *x, const struct tval *args, size_t n, struct tval *ret)
 {
     struct tval v = args[0];
@@ -866,7 +884,7 @@ static int fn_from_json(struct texec *x, const struct tval *args, size_t n, stru
     buf_init(&b, RESULT_MAX);
     json_read_init(&j, text(x, &args[0]), JSON_DEPTH, &b);
     if (read_json(x, &j, ret) < 0 || json_read_end(&j, NULL) < 0) {
-        *ret = tval_str(STR(""));
+        *ret = (struct tval){.type = TV_NIL};
     }
     return 0;
 }
@@ -877,6 +895,7 @@ const struct tfunction LQ_TEMPLATE_STRINGS[] = {
     {"not", fn_not, 1, 1},
     {"len", fn_len, 1, 1},
     {"index", fn_index, 1, -1},
+    {"slice", fn_slice, 1, 3},
     {"print", fn_print, 0, -1},
     {"println", fn_println, 0, -1},
     {"printf", fn_printf, 1, -1},

@@ -45,6 +45,44 @@ bool tval_truth(const struct tval *v)
     }
 }
 
+/* As Go's base 0: 0x1f, 0b11, 0o17, 017. */
+static bool based_int(struct str s, int64_t *ret)
+{
+    bool minus = str_starts(s, STR("-"));
+    uint64_t v = 0;
+    unsigned base = 8;
+    size_t i = minus;
+
+    if (s.n < i + 2 || s.n > i + 17 || s.p[i] != '0') {
+        return false;
+    }
+    i++;
+    switch (s.p[i] | 0x20) {
+    case 'x':
+        base = 16;
+        break;
+    case 'b':
+        base = 2;
+        break;
+    case 'o':
+        break;
+    default:
+        i--;
+        break;
+    }
+    for (i++; i < s.n; i++) {
+        unsigned c = (unsigned char)s.p[i] | 0x20u;
+        unsigned digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : 99;
+
+        if (digit >= base) {
+            return false;
+        }
+        v = v * base + digit;
+    }
+    *ret = minus ? -(int64_t)v : (int64_t)v;
+    return true;
+}
+
 int64_t tval_int(const struct tval *v)
 {
     int64_t i = 0;
@@ -59,7 +97,7 @@ int64_t tval_int(const struct tval *v)
     case TV_BOOL:
         return v->u.b;
     case TV_STR:
-        if (str_to_i64(v->u.s, &i)) {
+        if (based_int(v->u.s, &i) || str_to_i64(v->u.s, &i)) {
             return i;
         }
         if (!str_to_f64(v->u.s, &f)) {
@@ -119,7 +157,7 @@ void tval_print(struct buf *dst, const struct tval *v)
         buf_add_i64(dst, v->u.i);
         break;
     case TV_FLOAT:
-        buf_add_f64_form(dst, v->u.f, -4, 21);
+        buf_add_f64_form(dst, v->u.f, -4, 6);
         break;
     case TV_BOOL:
         buf_add_cstr(dst, v->u.b ? "true" : "false");

@@ -54,6 +54,12 @@ static const struct stage_case CASES[] = {
      "| json servers, h=`h`, no=`x.y` | line_format `x`",
      "{h={\"a\":1},no=,servers=[\"1\",\"2\"]} x"},
     {"{\"a\":\"1\",\"a\":\"2\"}", "| json | line_format `x`", "{a=1} x"},
+    {"{\" a\":{\"\":1,\"주문\":2}}", "| json | line_format `x`", "{a=1,a___=2} x"},
+    {"{\"a\":1", "| json a, b | line_format `x`", "{a=1,b=} x"},
+    {"no json", "| json a | line_format `x`", "{__error__=JSONParserErr} x"},
+    {"{\"a\":1,\"b\":2}", "| json | json a=`b` | line_format `x`", "{a=2,b=2} x"},
+    {"{\"a\":1}", "| json | drop a | json | line_format `x`", "{} x"},
+    {"{\"a\":1}", "| json | label_format b=a | json | line_format `x`", "{b=1} x"},
     /* logfmt */
     {"at=info method=GET fwd=\"124.133.124.161\" service=8ms", "| logfmt | line_format `x`",
      "{at=info,fwd=124.133.124.161,method=GET,service=8ms} x"},
@@ -63,6 +69,11 @@ static const struct stage_case CASES[] = {
     {"foo=bar=buzz a=b", "| logfmt --strict | line_format `x`",
      "{__error__=LogfmtParserErr,__error_details__=logfmt syntax error at pos 8 : unexpected '='} x"},
     {"a=b c d=", "| logfmt --keep-empty | line_format `x`", "{a=b,c=,d=} x"},
+    {"주문 처리=1", "| logfmt --keep-empty | line_format `x`", "{__=} x"},
+    {"a=\"b\"c=d", "| logfmt | line_format `x`", "{a=b,c=d} x"},
+    {"a=\"\\x\" b=c", "| logfmt | line_format `x`", "{b=c} x"},
+    {"level=info", "| logfmt lvl=`level`, no | line_format `x`", "{lvl=info,no=} x"},
+    {"a=1", "| logfmt | logfmt a=`none` | line_format `x`", "{a=1} x"},
     {"m=\"a \\\"q\\\" b\"", "| logfmt | line_format `{{.m}}`", "{m=a \"q\" b} a \"q\" b"},
     /* pattern, regexp, unpack */
     {"0.191.12.2 - - [10/Jun/2021:09:14:29 +0000] \"GET /api HTTP/1.1\" 200 2",
@@ -81,6 +92,9 @@ static const struct stage_case CASES[] = {
     {"d=250ms", "| logfmt | d > 1m", NULL},
     {"d=x", "| logfmt | d > 1m | line_format `x`",
      "{__error__=LabelFilterErr,__error_details__=time: invalid duration \"x\",d=x} x"},
+    {"x= =y", "| logfmt --strict | n > 4", NULL},
+    {"n=x =y", "| logfmt --strict | n > 4 | line_format `x`",
+     "{__error__=LogfmtParserErr,__error_details__=*,n=x} x"},
     {"n=5", "| logfmt | n > 4 or m = `x` and m = `y`", NULL},
     {"n=5", "| logfmt | n > 4 or (m = `x` and m = `y`) | line_format `x`", "{n=5} x"},
     {"n=5", "| logfmt | missing > 4", NULL},
@@ -91,6 +105,7 @@ static const struct stage_case CASES[] = {
     /* formats */
     {"a=1 b=2", "| logfmt | label_format c=a, d=`{{.b}}-{{.b}}` | line_format `x`",
      "{b=2,c=1,d=2-2} x"},
+    {"a=1 b=2", "| logfmt | label_format a=`3`, c=`{{.a}}` | line_format `x`", "{a=3,b=2,c=1} x"},
     {"a=1 b=2", "| logfmt | label_format app=a | line_format `x`", "{b=2} x"},
     {"\x1b[31mred\x1b[0m", "| decolorize", "{} red"},
     {"a=1 b=2 c=3", "| logfmt | drop a, b=`2`, c=`x` | line_format `x`", "{c=3} x"},
@@ -206,7 +221,54 @@ static const struct template_case TEMPLATES[] = {
     {"{{ lt 1 2 }} {{ ge \"b\" \"a\" }} {{ ne 1 1 }} {{ eq \"a\" \"b\" \"a\" }}",
      "true true false true"},
     {"{{ print 1 2 \"a\" }} {{ html \"<a>\" }}", "1 2a &lt;a&gt;"},
+    {"{{ fromJson \"no\" }} {{ (fromJson \"\").a }}", "<no value> <no value>"},
+    {"{{ slice \"abc\" 1 }} {{ slice \"abc\" 1 2 }} {{ slice \"abc\" }}", "bc b abc"},
+    {"{{ 1e5 }} {{ 1e6 }} {{ mulf 12345678.5 1 }} {{ 1e-5 }}", "100000 1e+06 1.23456785e+07 1e-05"},
+    {"{{ int \"010\" }} {{ int \"0x1f\" }} {{ int \"-0b11\" }} {{ int \"0.5\" }} {{ int \"0\" }}",
+     "8 31 -3 0 0"},
 };
+
+/* Labels of the same name in the stream, the metadata and the line. */
+static void test_same_names(void **state)
+{
+#define LINE "{\"user\":\"j\",\"app\":\"k\"}"
+    static const struct stage_case SAME[] = {
+        {LINE, "", "{app=x,app_extracted=m,user=u}"},
+        {LINE, "| json", "{app=x,app_extracted=k,user=u,user_extracted=j}"},
+        {LINE, "| json user", "{app=x,app_extracted=m,user=u,user_extracted=j}"},
+        {LINE, "| drop user | json", "{app=x,app_extracted=k,user=j}"},
+        {LINE, "| label_format user=`{{.app}}` | json", "{app=x,app_extracted=k,user=x}"},
+        {LINE, "| regexp `\"user\":\"(?P<user>.)` | user_extracted=`j`",
+         "{app=x,app_extracted=m,user=u,user_extracted=j}"},
+        {"{\"a\":{\"b\":1", "| json | drop __error__, __error_details__",
+         "{app=x,app_extracted=m,user=u}"},
+        {"{\"a\":{\"b\":1 2}}", "| json | drop __error__, __error_details__",
+         "{a_b=1,app=x,app_extracted=m,user=u}"},
+    };
+#undef LINE
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 1 << 20);
+    for (size_t i = 0; i < ARRAY_LEN(SAME); i++) {
+        char query[256];
+        char want[256];
+        struct logs_store s;
+
+        logs_store_open(&s);
+        logs_store_add(&s, 1, "app=x", "app=m user=u", 9, SAME[i].line);
+        snprintf(query, sizeof(query),
+                 "{app=\"x\"} %s | drop service_name, detected_level | line_format `-`",
+                 SAME[i].pipeline);
+        logs_store_ask(&s, &(struct logs_ask){query, 0, 10, 0, false, 10}, &b);
+        snprintf(want, sizeof(want), "%s -\n", SAME[i].want);
+        if (!str_eq(buf_str(&b), str_cstr(want))) {
+            fail_msg("%s\ngot    %.*s\nwanted %s", query, STR_ARG(buf_str(&b)), want);
+        }
+        logs_store_close(&s);
+    }
+    buf_done(&b);
+}
 
 static void test_templates(void **state)
 {
@@ -330,9 +392,8 @@ static void test_selectors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stages),
-        cmocka_unit_test(test_templates),
-        cmocka_unit_test(test_order_and_limit),
+        cmocka_unit_test(test_stages),    cmocka_unit_test(test_same_names),
+        cmocka_unit_test(test_templates), cmocka_unit_test(test_order_and_limit),
         cmocka_unit_test(test_selectors),
     };
 
