@@ -578,6 +578,7 @@ int lq_eval_range(struct eval *e, const struct expr *x, const struct grouping *o
 {
     struct collect c = {.e = e,
                         .x = x,
+                        .pipe = x->pipe,
                         .by = x->by.given ? &x->by : outer,
                         .outer = !x->by.given && outer != NULL,
                         .out = ret,
