@@ -119,7 +119,7 @@ static int find_needs(struct collect *c)
     for (size_t i = 0; rc == 0 && !c->needs_all && i < c->by->n; i++) {
         rc = need_name(c, c->by->names[i]);
     }
-    for (size_t i = 0; rc == 0 && i < c->pipe->n; i++) {
+    for (size_t i = 0; rc == 0 && c->pipe != NULL && i < c->pipe->n; i++) {
         const struct stage *s = &c->pipe->stages[i];
 
         switch (s->type) {
