@@ -119,6 +119,18 @@ def loki():
 
 
 @pytest.fixture(scope='session')
+def otel_proto():
+    """A Python with OpenTelemetry's protobuf messages, from PyPI, in a folder of its own that is made once."""
+    folder = HERE.parent / 'build/venv'
+    python = folder / 'bin/python'
+    have = python.exists() and subprocess.run([python, '-c', 'import opentelemetry.proto']).returncode == 0
+    if not have:
+        subprocess.run(['/usr/bin/python3', '-m', 'venv', folder], check=True, timeout=120)
+        subprocess.run([folder / 'bin/pip', 'install', '--quiet', 'opentelemetry-proto==1.36.0'], check=True, timeout=300)
+    return str(python)
+
+
+@pytest.fixture(scope='session')
 def telegraf():
     """The path of a Telegraf, built once from the Go module proxy (minutes) and cached."""
     run = subprocess.run([HERE.parent / 'tools/telegraf'], timeout=1100, capture_output=True, text=True)

@@ -2,14 +2,13 @@
 """Loki's HTTP API with the requests of its documentation, and real clients where the machine has them."""
 import gzip
 import json
-import os
-import shutil
 import subprocess
 import time
 import zlib
 
 import pytest
 import requests
+import websocket
 
 NS = 1_000_000_000
 
@@ -257,9 +256,6 @@ def test_push_broken_protobuf(server):
 
 # ---- live tail ----
 
-websocket = pytest.importorskip('websocket')
-
-
 def connect(server, **params):
     query = '&'.join(f'{k}={requests.utils.quote(str(v))}' for k, v in params.items())
     return websocket.create_connection(server.url.replace('http', 'ws', 1) + '/loki/api/v1/tail?' + query, timeout=10)
@@ -331,13 +327,9 @@ def test_hostile_frames(server):
 
 # ---- real clients ----
 
-LOGCLI = os.environ.get('LOGCLI') or shutil.which('logcli')
-
-
-@pytest.mark.skipif(not LOGCLI, reason='logcli is not installed (LOGCLI names it)')
-def test_logcli(server, filled):
+def test_logcli(server, filled, loki):
     def logcli(*args):
-        done = subprocess.run([LOGCLI, '--addr', server.url, '--quiet', *args], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([f'{loki}/logcli', '--addr', server.url, '--quiet', *args], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

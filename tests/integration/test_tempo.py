@@ -5,13 +5,11 @@ import base64
 import json
 import os
 import subprocess
-import sys
 import time
 
 import pytest
 
 from harness import wire
-from harness.server import ROOT
 
 pytestmark = pytest.mark.asan
 
@@ -74,15 +72,14 @@ print(json.dumps(MessageToDict(TracesData.FromString(sys.stdin.buffer.read()))))
 '''
 
 
-def decode(data):
-    """The trace as OpenTelemetry's own package reads it. It is in build/venv (see tools/make_otlp_corpus.py)."""
-    for python in (str(ROOT / 'build/venv/bin/python'), sys.executable):
-        if os.path.exists(python):
-            done = subprocess.run([python, '-c', DECODE], input=data, capture_output=True, timeout=60)
-            if done.returncode == 0:
-                return json.loads(done.stdout)['resourceSpans']
-            assert b'No module named' in done.stderr, done.stderr
-    pytest.skip('opentelemetry-proto is not installed')
+@pytest.fixture(scope='module')
+def decode(otel_proto):
+    """The trace as OpenTelemetry's own package reads it."""
+    def run(data):
+        done = subprocess.run([otel_proto, '-c', DECODE], input=data, capture_output=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)['resourceSpans']
+    return run
 
 
 def by_span(resource_spans):
@@ -100,7 +97,7 @@ def attrs(items):
 
 
 @pytest.mark.parametrize('version', ['v1', 'v2'])
-def test_trace_in_protobuf(server, version):
+def test_trace_in_protobuf(server, version, decode):
     path = f'/api/{"v2/" if version == "v2" else ""}traces/{IDS[2].hex()}'
     r = server.session.get(server.url + path, params=RANGE, headers={'Accept': 'application/protobuf'}, timeout=30)
     assert (r.status_code, r.headers['Content-Type']) == (200, 'application/protobuf')
@@ -124,7 +121,7 @@ def test_trace_in_protobuf(server, version):
             for x in other['links']] == [(IDS[0], b'\1' * 8, {'ref': 'follows'})]
 
 
-def test_values_in_protobuf(server):
+def test_values_in_protobuf(server, decode):
     r = server.session.get(f'{server.url}/api/traces/{IDS[0].hex()}', headers={'Accept': 'application/protobuf'}, timeout=30)
     spans = by_span(decode(r.content))
     assert attrs(spans[b'\1' * 8][0]['attributes']) == {
