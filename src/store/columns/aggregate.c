@@ -86,8 +86,9 @@ static int count_chunk_row(void *arg, const struct batch *b, struct str row, uin
 }
 
 /* All rows of the block count, in one bucket and one group: nothing has to be read. */
-static bool count_whole(struct aggregate *g, const struct source *src, int *ret_rc)
+static bool count_whole(void *arg, const struct source *src, int *ret_rc)
 {
+    struct aggregate *g = arg;
     size_t first = bucket_of(g, src->min_ns);
     uint32_t index;
 
@@ -133,17 +134,19 @@ static int map_groups(struct aggregate *g, struct block *b, const uint64_t *bits
     return rc;
 }
 
-static int count_bits(struct aggregate *g, struct block *b, const uint64_t *bits)
+static int count_block(void *arg, const struct source *src, struct block *b, const uint64_t *bits)
 {
+    struct aggregate *g = arg;
     struct block_groups bg = {0};
     const int64_t *time = NULL;
     uint32_t *map = NULL;
     int rc = map_groups(g, b, bits, &bg, &map);
 
+    (void)src;
     if (rc == 0 && g->step_ns != 0) {
         rc = block_ints(b, COL_TIME, &time);
     }
-    for (size_t w = 0; w < block_words(b) && rc == 0; w++) {
+    for (size_t w = 0; map != NULL && w < block_words(b) && rc == 0; w++) {
         for (uint64_t left = bits[w]; left != 0 && rc == 0; left &= left - 1) {
             uint32_t row = (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(left);
             uint32_t group = bg.group != NULL ? bg.group[row] : UINT32_MAX;
@@ -164,53 +167,6 @@ static int count_bits(struct aggregate *g, struct block *b, const uint64_t *bits
     return rc;
 }
 
-static int count_block(struct aggregate *g, const struct source *src)
-{
-    struct query *qu = &g->qu;
-    struct block b;
-    uint64_t *bits;
-    int rc;
-
-    if (count_whole(g, src, &rc)) {
-        return rc;
-    }
-    rc = block_open(src->part, src->block, &qu->scratch, &qu->tools, &b, g->reterr);
-    if (rc < 0) {
-        return rc;
-    }
-    bits = arena_array(&qu->scratch, uint64_t, block_words(&b));
-    rc = bits != NULL ? block_filter(&b, qu->q->filter, bits) : block_no_memory(&b);
-    if (rc > 0) {
-        rc = block_filter_time(&b, qu->q->min_ns, qu->q->max_ns, bits);
-        rc = rc < 0 ? rc : count_bits(g, &b, bits);
-    }
-    *(b.decoded_n != 0 ? &qu->stats.blocks_read : &qu->stats.blocks_pruned) += 1;
-    qu->stats.rows_scanned += b.decoded_n != 0 ? block_rows_n(&b) : 0;
-    return rc;
-}
-
-static int count_source(struct aggregate *g, const struct source *src)
-{
-    int rc = cancel_check(g->qu.q->cancel);
-
-    if (rc == 0) {
-        arena_reset(&g->qu.scratch);
-        if (src->chunk != NULL) {
-            rc = mem_chunk_each(src->chunk, g->qu.q->min_ns, g->qu.q->max_ns, &g->qu.scratch,
-                                count_chunk_row, g, g->reterr);
-            g->qu.stats.blocks_read++;
-        } else {
-            rc = count_block(g, src);
-        }
-    }
-    if (rc == -ERR_NOMEM || (rc == 0 && !query_account(&g->qu, g->groups.a->used))) {
-        return query_no_memory(g->reterr);
-    }
-    return rc == -ERR_CANCELED || rc == -ERR_TIMEOUT
-               ? err_set(g->reterr, (enum err_code) - rc, "aggregation stopped")
-               : rc;
-}
-
 static int aggregate_run(struct aggregate *g, struct columns *c, const struct columns_query *q,
                          struct arena *a, struct columns_groups *ret)
 {
@@ -221,9 +177,14 @@ static int aggregate_run(struct aggregate *g, struct columns *c, const struct co
         return rc;
     }
     groups_init(&g->groups, a, g->buckets);
-    for (size_t i = 0; i < g->qu.sources_n && rc == 0; i++) {
-        rc = count_source(g, &g->qu.sources[i]);
-    }
+    rc = query_visit(&g->qu,
+                     &(struct row_visitor){.arg = g,
+                                           .row = count_chunk_row,
+                                           .block = count_block,
+                                           .whole = count_whole,
+                                           .answer = a,
+                                           .what = "aggregation"},
+                     g->reterr);
     if (rc == 0) {
         rc = groups_take(&g->groups, &out.v, &out.n);
         rc = rc < 0 ? query_no_memory(g->reterr) : 0;

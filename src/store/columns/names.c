@@ -226,54 +226,20 @@ static int add_tables(struct lister *l, struct block *b, bool scope, const uint6
     return rc;
 }
 
-static int count_block(struct lister *l, const struct source *src)
+static int count_block(void *arg, const struct source *src, struct block *b, const uint64_t *bits)
 {
-    struct query *qu = &l->qu;
-    struct block b;
-    uint64_t *bits;
-    uint64_t passed;
-    int rc = block_open(src->part, src->block, &qu->scratch, &qu->tools, &b, l->reterr);
+    struct lister *l = arg;
+    uint64_t passed = block_count(b, bits);
+    int rc;
 
-    if (rc < 0) {
-        return rc;
+    (void)src;
+    if (passed == 0) {
+        return 0;
     }
-    bits = arena_array(&qu->scratch, uint64_t, block_words(&b));
-    rc = bits != NULL ? block_filter(&b, qu->q->filter, bits) : block_no_memory(&b);
-    rc = rc <= 0 ? rc : block_filter_time(&b, qu->q->min_ns, qu->q->max_ns, bits);
-    passed = rc == 0 ? block_count(&b, bits) : 0;
-    if (passed != 0) {
-        rc = add_columns(l, &b, bits, passed == block_rows_n(&b));
-        rc = rc < 0 ? rc : add_rest(l, &b, bits);
-        rc = rc < 0 ? rc : add_tables(l, &b, false, bits);
-        rc = rc < 0 ? rc : add_tables(l, &b, true, bits);
-    }
-    *(b.decoded_n != 0 ? &qu->stats.blocks_read : &qu->stats.blocks_pruned) += 1;
-    qu->stats.rows_scanned += b.decoded_n != 0 ? block_rows_n(&b) : 0;
-    qu->stats.bytes_read += b.read_bytes;
-    return rc;
-}
-
-static int count_source(struct lister *l, const struct source *src)
-{
-    int rc = cancel_check(l->qu.q->cancel);
-
-    if (rc == 0) {
-        arena_reset(&l->qu.scratch);
-        if (src->chunk != NULL) {
-            rc = mem_chunk_each(src->chunk, l->qu.q->min_ns, l->qu.q->max_ns, &l->qu.scratch,
-                                count_chunk_row, l, l->reterr);
-            l->qu.stats.blocks_read++;
-            l->qu.stats.bytes_read += src->chunk->payload.n;
-        } else {
-            rc = count_block(l, src);
-        }
-    }
-    if (rc == -ERR_NOMEM || (rc == 0 && !query_account(&l->qu, l->a->used))) {
-        return query_no_memory(l->reterr);
-    }
-    return rc == -ERR_CANCELED || rc == -ERR_TIMEOUT
-               ? err_set(l->reterr, (enum err_code) - rc, "listing of names stopped")
-               : rc;
+    rc = add_columns(l, b, bits, passed == block_rows_n(b));
+    rc = rc < 0 ? rc : add_rest(l, b, bits);
+    rc = rc < 0 ? rc : add_tables(l, b, false, bits);
+    return rc < 0 ? rc : add_tables(l, b, true, bits);
 }
 
 static int by_rows(const void *pa, const void *pb)
@@ -298,9 +264,13 @@ int columns_names(struct columns *c, const struct columns_query *q, struct arena
     if (rc < 0) {
         return rc;
     }
-    for (size_t i = 0; i < l.qu.sources_n && rc == 0; i++) {
-        rc = count_source(&l, &l.qu.sources[i]);
-    }
+    rc = query_visit(&l.qu,
+                     &(struct row_visitor){.arg = &l,
+                                           .row = count_chunk_row,
+                                           .block = count_block,
+                                           .answer = a,
+                                           .what = "listing of names"},
+                     reterr);
     if (rc == 0) {
         out.v = arena_array(a, struct columns_name, l.list.n + 1);
         rc = out.v != NULL ? 0 : query_no_memory(reterr);

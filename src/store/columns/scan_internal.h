@@ -74,6 +74,21 @@ void query_discharge(struct query *qu, int64_t bytes);
 /** -ERR_NOMEM with a message that names the budget. */
 int query_no_memory(struct err *reterr);
 
+/** Who counts rows (visit.c). */
+struct row_visitor {
+    void *arg;
+    mem_row_fn row; /* a row in memory within the query's times; the filter is still to be asked */
+    /** The rows of a block that pass. @return 0 to go on, an error */
+    int (*block)(void *arg, const struct source *src, struct block *b, const uint64_t *bits);
+    /** May be NULL. Is a block counted without opening it? Then with *ret_rc. */
+    bool (*whole)(void *arg, const struct source *src, int *ret_rc);
+    const struct arena *answer; /* grows while rows are counted */
+    const char *what;           /* for the error of a stop: "aggregation" */
+};
+
+/** Every source of the query. @return 0, an error with its message in `reterr` */
+NODISCARD int query_visit(struct query *qu, const struct row_visitor *v, struct err *reterr);
+
 /** The row in model form (one of span, log is set), in `a`. */
 struct any_row {
     struct span span;

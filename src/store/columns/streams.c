@@ -152,57 +152,24 @@ static int count_rows(struct lister *l, const struct source *src, struct block *
     return rc;
 }
 
-static int count_block(struct lister *l, const struct source *src)
+static int count_block(void *arg, const struct source *src, struct block *b, const uint64_t *bits)
 {
-    struct query *qu = &l->qu;
+    struct lister *l = arg;
+    uint64_t passed = block_count(b, bits);
     uint32_t number = 0;
-    struct block b;
-    uint64_t *bits;
-    uint64_t passed;
-    int rc = block_open(src->part, src->block, &qu->scratch, &qu->tools, &b, l->reterr);
+    int rc;
 
-    if (rc < 0) {
-        return rc;
+    if (passed == 0) {
+        return 0;
     }
-    bits = arena_array(&qu->scratch, uint64_t, block_words(&b));
-    rc = bits != NULL ? block_filter(&b, qu->q->filter, bits) : block_no_memory(&b);
-    rc = rc <= 0 ? rc : block_filter_time(&b, qu->q->min_ns, qu->q->max_ns, bits);
-    passed = rc == 0 ? block_count(&b, bits) : 0;
-    if (passed != 0 && b.entry->resource_min == b.entry->resource_max) {
-        rc = part_stream(l, src->part, b.entry->resource_min, &number);
-        if (rc == 0) {
-            count(l, number, passed, passed * src->row_bytes);
-        }
-    } else if (passed != 0) {
-        rc = count_rows(l, src, &b, bits);
+    if (b->entry->resource_min != b->entry->resource_max) {
+        return count_rows(l, src, b, bits);
     }
-    *(b.decoded_n != 0 ? &qu->stats.blocks_read : &qu->stats.blocks_pruned) += 1;
-    qu->stats.rows_scanned += b.decoded_n != 0 ? block_rows_n(&b) : 0;
-    qu->stats.bytes_read += b.read_bytes;
-    return rc;
-}
-
-static int count_source(struct lister *l, const struct source *src)
-{
-    int rc = cancel_check(l->qu.q->cancel);
-
+    rc = part_stream(l, src->part, b->entry->resource_min, &number);
     if (rc == 0) {
-        arena_reset(&l->qu.scratch);
-        if (src->chunk != NULL) {
-            rc = mem_chunk_each(src->chunk, l->qu.q->min_ns, l->qu.q->max_ns, &l->qu.scratch,
-                                count_chunk_row, l, l->reterr);
-            l->qu.stats.blocks_read++;
-            l->qu.stats.bytes_read += src->chunk->payload.n;
-        } else {
-            rc = count_block(l, src);
-        }
+        count(l, number, passed, passed * src->row_bytes);
     }
-    if (rc == -ERR_NOMEM || (rc == 0 && !query_account(&l->qu, l->a->used))) {
-        return query_no_memory(l->reterr);
-    }
-    return rc == -ERR_CANCELED || rc == -ERR_TIMEOUT
-               ? err_set(l->reterr, (enum err_code) - rc, "listing of streams stopped")
-               : rc;
+    return rc;
 }
 
 static int by_rows(const void *pa, const void *pb)
@@ -223,9 +190,13 @@ int columns_streams(struct columns *c, const struct columns_query *q, struct are
     if (rc < 0) {
         return rc;
     }
-    for (size_t i = 0; i < l.qu.sources_n && rc == 0; i++) {
-        rc = count_source(&l, &l.qu.sources[i]);
-    }
+    rc = query_visit(&l.qu,
+                     &(struct row_visitor){.arg = &l,
+                                           .row = count_chunk_row,
+                                           .block = count_block,
+                                           .answer = a,
+                                           .what = "listing of streams"},
+                     reterr);
     if (rc == 0) {
         out.v = arena_array(a, struct columns_stream, l.list.n + 1);
         rc = out.v != NULL ? 0 : query_no_memory(reterr);
