@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/random.h"
 
 static struct pc_node *pc_find(struct powercut *pc, ino_t ino)
@@ -281,6 +282,62 @@ static void pc_image_dir(struct powercut *pc, struct pc_node *dir, const char *l
         }
     }
     vec_done(&now.entries);
+}
+
+static bool pc_same_names(const struct pc_node *a, const struct pc_node *b)
+{
+    size_t same = 0;
+
+    for (size_t i = 0; i < a->entries.n; i++) {
+        for (size_t j = 0; j < b->entries.n; j++) {
+            same += a->entries.v[i].ino == b->entries.v[j].ino &&
+                    strcmp(a->entries.v[i].name, b->entries.v[j].name) == 0;
+        }
+    }
+    return same == a->entries.n && same == b->entries.n;
+}
+
+static bool pc_durable(struct powercut *pc, const char *path, const struct pc_node *n)
+{
+    struct pc_node now = {0};
+    bool ok;
+
+    if (!n->dir) {
+        size_t size = 0;
+        char *bytes = pc_content(n->grave, &size);
+
+        ok = size == n->n && (size == 0 || memcmp(bytes, n->bytes, size) == 0);
+        mem_free(bytes);
+        return ok;
+    }
+    pc_list(path, &now);
+    ok = pc_same_names(&now, n);
+    for (size_t i = 0; ok && i < now.entries.n; i++) {
+        const struct pc_node *child = pc_find(pc, now.entries.v[i].ino);
+        char child_path[400];
+
+        assert_non_null(child);
+        snprintf(child_path, sizeof(child_path), "%s/%s", path, now.entries.v[i].name);
+        ok = pc_durable(pc, child_path, child);
+    }
+    vec_done(&now.entries);
+    return ok;
+}
+
+void powercut_settle(struct powercut *pc, const char *disk)
+{
+    const struct mono start = clock_mono();
+    struct stat st;
+    bool ok = false;
+
+    assert_int_equal(stat(disk, &st), 0);
+    while (!ok && mono_since_ns(start) < 60000000000) {
+        pthread_mutex_lock(&pc->lock);
+        ok = pc_durable(pc, disk, pc_find(pc, st.st_ino));
+        pthread_mutex_unlock(&pc->lock);
+        clock_sleep_ms(ok ? 0 : 2);
+    }
+    assert_true(ok);
 }
 
 /** The disk after losing power now, as a new directory `dst`. Others may go on working on the real one. */

@@ -41,6 +41,9 @@ struct powercut {
 /** @param dir  an empty directory of the test: <dir>/disk is what the store gets, <dir>/graves is ours */
 void powercut_init(struct powercut *pc, const char *dir, uint64_t seed);
 void powercut_done(struct powercut *pc);
+/** Wait until a power cut would lose nothing of `disk`: all its content and names are durable. Fails the test after a
+ * minute: how soon a sync comes is the machine's business, that it comes is the store's. */
+void powercut_settle(struct powercut *pc, const char *disk);
 /** The disk after losing power now, as a new directory `dst`. Others may go on working on the real one. */
 void powercut_image(struct powercut *pc, const char *disk, const char *dst);
 

@@ -64,7 +64,7 @@ struct wal {
     struct cond closing_changed; /* wakes the sync thread before its time */
     struct request *first, **last;
     bool busy;    /* one thread writes or rotates without the lock; guarded by: lock */
-    bool syncing; /* the sync thread uses fd; guarded by: lock */
+    bool syncing; /* sync_all_locked() uses fd and those it took from retired; guarded by: lock */
     bool closing; /* guarded by: lock */
     bool dirty;   /* written since the last sync; guarded by: lock or busy */
     bool new_dir; /* a segment was made since the directory was synced; guarded by: lock */
@@ -215,15 +215,27 @@ static void sync_all_locked(struct wal *w)
     w->new_dir = w->new_dir || dir;
 }
 
-/** Leave the current file: the sync thread syncs and closes it, so that nobody waits for the disk here.
- * Called with the lock by the busy thread. @return false when it must be done here */
-static bool retire_locked(struct wal *w)
+/** Sync all, one thread at a time. Called with the lock, gives it up while syncing. */
+static void sync_once_locked(struct wal *w)
 {
-    if (w->sync != WAL_SYNC_INTERVAL || w->retired_n == RETIRED_MAX) {
-        return false;
+    w->syncing = true;
+    sync_all_locked(w);
+    w->syncing = false;
+    cond_broadcast(&w->changed);
+}
+
+/** Leave the current file to the sync thread, which syncs and closes it, so that nobody waits for the disk here
+ * unless too many wait already. Called with the lock by the busy thread, gives it up while waiting. */
+static void retire_locked(struct wal *w)
+{
+    while (w->retired_n == RETIRED_MAX) {
+        if (w->syncing) {
+            cond_wait(&w->changed, &w->lock);
+        } else {
+            sync_once_locked(w);
+        }
     }
     w->retired[w->retired_n++] = w->fd;
-    return true;
 }
 
 /** Go to the next segment. Called by the busy thread without the lock. */
@@ -231,7 +243,6 @@ static int next_segment(struct wal *w, struct err *reterr)
 {
     struct segment old = {w->segment, w->offset, false};
     int fd = create_segment(w, w->segment + 1, w->offset, reterr);
-    bool retired;
 
     if (fd < 0) {
         counter_add(w->errors_total, 1);
@@ -243,24 +254,13 @@ static int next_segment(struct wal *w, struct err *reterr)
         ignore_result(w->vfs->close(w->vfs->ctx, fd), "an empty segment");
         return err_set(reterr, ERR_NOMEM, "new segment of the write-ahead log");
     }
-    retired = retire_locked(w);
-    if (!retired) {
-        bool dirty;
-
-        while (w->syncing) { /* it may be using the file */
-            cond_wait(&w->changed, &w->lock);
-        }
-        dirty = w->dirty;
-        mutex_unlock(&w->lock);
-        if (dirty && sync_fd(w, w->fd, NULL) < 0) {
-            /* Counted and logged there: it survives the process, not surely the machine. */
-            log_warn("wal", "segment closed without sync", L_INT("segment", old.number));
-        }
-        ignore_result(w->vfs->close(w->vfs->ctx, w->fd), "synced before");
-        mutex_lock(&w->lock);
+    if (w->sync == WAL_SYNC_INTERVAL) {
+        retire_locked(w);
+    } else {
+        ignore_result(w->vfs->close(w->vfs->ctx, w->fd), "synced with every record");
     }
     w->fd = fd;
-    w->dirty = false;
+    w->dirty = w->sync == WAL_SYNC_INTERVAL; /* its beginning: an empty one is kept, too */
     w->new_dir = w->sync == WAL_SYNC_INTERVAL;
     w->broken = false;
     w->segment++;
@@ -542,11 +542,8 @@ static void sync_loop(void *arg)
             (void)cond_wait_ms(&w->closing_changed, &w->lock, left_ms);
             continue;
         }
-        if (w->dirty || w->retired_n != 0) {
-            w->syncing = true;
-            sync_all_locked(w);
-            w->syncing = false;
-            cond_broadcast(&w->changed);
+        if (!w->syncing && (w->dirty || w->retired_n != 0)) {
+            sync_once_locked(w);
         }
         next = mono_add_ms(clock_mono(), w->sync_interval_ms);
     }

@@ -205,7 +205,7 @@ static void test_interval_bounds_the_loss(void **state)
     }
     assert_int_equal(tsdb_batch_add(b, ref, 0, 0), 0);
     assert_int_equal(tsdb_batch_commit(b, NULL, NULL), 0);
-    clock_sleep_ms(2500);
+    powercut_settle(&r.pc, r.disk);
     powercut_image(&r.pc, r.disk, r.image);
     assert_int_equal(check(&r, 1), 1);
     tsdb_batch_free(b);
