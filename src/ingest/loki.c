@@ -14,7 +14,7 @@
 #include "codec/json_read.h"
 #include "codec/pb.h"
 #include "codec/utf8.h"
-#include "ingest/ingest_internal.h"
+#include "ingest/log_sink.h"
 
 enum { JSON_DEPTH = 16, SHOWN_LABELS = 160 };
 
@@ -28,8 +28,7 @@ struct push {
     struct err *reterr;
     VEC(struct log_record) records;
     VEC(struct str) streams; /* labels as text, by record */
-    size_t rejected[REJECT_COUNT];
-    size_t altered[ALTER_COUNT];
+    struct log_tally tally;
     /* the stream at hand */
     const struct resource *resource;
     struct str labels;
@@ -49,7 +48,7 @@ static void reject(struct push *p, enum ingest_reject reason, const char *fmt, .
 {
     va_list args;
 
-    p->rejected[reason]++;
+    p->tally.rejected[reason]++;
     p->out->rejected++;
     if (p->out->why[0] == '\0') {
         va_start(args, fmt);
@@ -65,7 +64,7 @@ static int clean(struct push *p, struct str raw, struct str *ret)
     if (utf8_clean(raw, p->a, ret, &bad) < 0) {
         return no_memory(p);
     }
-    p->altered[ALTER_UTF8] += bad != 0;
+    p->tally.altered[ALTER_UTF8] += bad != 0;
     return 0;
 }
 
@@ -363,7 +362,7 @@ static int add_metadata(struct push *p, struct log_record *r, struct label l)
         return rc;
     }
     if (!fits(p, &l) || p->attrs.n == p->sink->limits.max_attrs) {
-        p->altered[ALTER_ATTRS]++;
+        p->tally.altered[ALTER_ATTRS]++;
         r->dropped_attrs++;
         return 0;
     }
@@ -375,7 +374,7 @@ static int add_metadata(struct push *p, struct log_record *r, struct label l)
     }
     if (l.value.n > p->sink->limits.max_attr_value_bytes) {
         l.value = utf8_cut(l.value, p->sink->limits.max_attr_value_bytes);
-        p->altered[ALTER_VALUE_CUT]++;
+        p->tally.altered[ALTER_VALUE_CUT]++;
     }
     return vec_push(&p->attrs, (struct attr){l.name, {.type = VALUE_STR, .u.s = l.value}})
                ? 0
@@ -393,7 +392,7 @@ static int finish_entry(struct push *p, struct log_record *r, struct str line)
     }
     if (text.n > p->sink->limits.max_body_bytes) {
         text = utf8_cut(text, p->sink->limits.max_body_bytes);
-        p->altered[ALTER_BODY_CUT]++;
+        p->tally.altered[ALTER_BODY_CUT]++;
     }
     r->body = (struct value){.type = VALUE_STR, .u.s = text};
     r->severity = r->severity != 0   ? r->severity
@@ -745,19 +744,20 @@ static void name_refused(struct push *p, bool newest)
 
 static int store(struct push *p)
 {
+    struct log_batch b = {.v = p->records.v, .n = p->records.n, .arena = p->a, .door = "loki"};
     struct columns_commit done = {0};
     int rc;
 
-    if (p->records.n == 0) {
+    if (b.n == 0) {
         return 0;
     }
-    rc = columns_append_logs(p->sink->logs, p->records.v, p->records.n, &done, p->reterr);
+    rc = log_sink_append(p->sink, &b, &done, p->reterr);
     if (rc < 0) {
         return rc;
     }
     p->out->accepted = done.accepted;
-    p->rejected[REJECT_TOO_OLD] += done.rejected[COLUMNS_REJECT_TOO_OLD];
-    p->rejected[REJECT_TOO_NEW] += done.rejected[COLUMNS_REJECT_TOO_NEW];
+    p->tally.rejected[REJECT_TOO_OLD] += done.rejected[COLUMNS_REJECT_TOO_OLD];
+    p->tally.rejected[REJECT_TOO_NEW] += done.rejected[COLUMNS_REJECT_TOO_NEW];
     p->out->rejected +=
         done.rejected[COLUMNS_REJECT_TOO_OLD] + done.rejected[COLUMNS_REJECT_TOO_NEW];
     if (done.rejected[COLUMNS_REJECT_TOO_OLD] != 0) {
@@ -769,32 +769,17 @@ static int store(struct push *p)
     return 0;
 }
 
-static void count(const struct push *p, int rc)
+static void count(struct push *p, int rc)
 {
-    struct ingest_stats *s = p->sink->stats;
-    int64_t newest = INT64_MIN;
-
-    if (rc < 0) {
-        ingest_count_rejected(s, INGEST_LOGS,
-                              rc == -ERR_INVALID || rc == -ERR_TRUNCATED || rc == -ERR_LIMIT
-                                  ? REJECT_MALFORMED
-                                  : REJECT_STORE,
-                              1);
-        return;
-    }
-    ingest_count_accepted(s, INGEST_LOGS, "loki", p->out->accepted);
-    for (size_t i = 0; i < REJECT_COUNT; i++) {
-        ingest_count_rejected(s, INGEST_LOGS, (enum ingest_reject)i, p->rejected[i]);
-    }
-    for (size_t i = 0; i < ALTER_COUNT; i++) {
-        ingest_count_altered(s, INGEST_LOGS, (enum ingest_alter)i, p->altered[i]);
-    }
+    p->tally.accepted = p->out->accepted;
+    p->tally.arrival_ns = p->req->arrival_ns;
+    p->tally.newest_ns = INT64_MIN;
     for (size_t i = 0; i < p->records.n; i++) {
-        newest = p->records.v[i].time_ns > newest ? p->records.v[i].time_ns : newest;
+        int64_t t = p->records.v[i].time_ns;
+
+        p->tally.newest_ns = t > p->tally.newest_ns ? t : p->tally.newest_ns;
     }
-    if (p->out->accepted != 0) {
-        ingest_note_newest(s, INGEST_LOGS, newest, p->req->arrival_ns);
-    }
+    log_tally_count(p->sink->stats, "loki", &p->tally, rc);
 }
 
 int loki_push(struct sink *sink, const struct loki_request *req, struct arena *arena,

@@ -4,6 +4,7 @@
  * missing time becomes the observed or the arrival time, an unknown trace id is left out.
  */
 #include "codec/utf8.h"
+#include "ingest/log_sink.h"
 #include "ingest/otlp_internal.h"
 
 /* Names seen in the wild, to the lowest number of their range (OpenTelemetry log data model, appendix B). */
@@ -177,6 +178,7 @@ static int decode_item(struct otlp_ctx *c, void *arg, struct pb item,
 int otlp_logs(struct otlp_ctx *c, struct str body, struct err *reterr)
 {
     struct columns_commit done = {0};
+    struct log_batch batch;
     struct decode d = {0};
     size_t n;
     int rc = otlp_count_items(c, body, &n, reterr);
@@ -192,7 +194,8 @@ int otlp_logs(struct otlp_ctx *c, struct str body, struct err *reterr)
     if (rc < 0 || d.n == 0) {
         return rc;
     }
-    rc = columns_append_logs(c->o->sink->logs, d.v, d.n, &done, reterr);
+    batch = (struct log_batch){.v = d.v, .n = d.n, .arena = c->arena, .door = c->req->door};
+    rc = log_sink_append(c->o->sink, &batch, &done, reterr);
     if (rc < 0) {
         return rc;
     }

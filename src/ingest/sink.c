@@ -32,7 +32,11 @@ void ingest_limits_default(struct ingest_limits *l)
     X("otlp_http")               \
     X("prometheus_remote_write") \
     X("prometheus_import")       \
-    X("influx") X("csv_import") X("json_import") X("scrape") X("zipkin") X("other")
+    X("influx")                  \
+    X("csv_import")              \
+    X("json_import")             \
+    X("scrape")                  \
+    X("zipkin") X("loki") X("syslog") X("fluent") X("elasticsearch") X("json_lines") X("other")
 
 #define DOOR_NAME(name)  name,
 #define DOOR_LABEL(name) "door=\"" name "\"",

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From decoded log records to the store, and what is counted of it.
+ */
+#include "ingest/log_sink.h"
+
+#include "base/err.h"
+
+int log_sink_append(struct sink *s, struct log_batch *b, struct columns_commit *ret,
+                    struct err *reterr)
+{
+    return columns_append_logs(s->logs, b->v, b->n, ret, reterr);
+}
+
+void log_tally_count(struct ingest_stats *s, const char *door, const struct log_tally *t, int rc)
+{
+    if (rc < 0) {
+        ingest_count_rejected(s, INGEST_LOGS,
+                              rc == -ERR_INVALID || rc == -ERR_TRUNCATED || rc == -ERR_LIMIT
+                                  ? REJECT_MALFORMED
+                                  : REJECT_STORE,
+                              1);
+        return;
+    }
+    ingest_count_accepted(s, INGEST_LOGS, door, t->accepted);
+    for (size_t i = 0; i < REJECT_COUNT; i++) {
+        ingest_count_rejected(s, INGEST_LOGS, (enum ingest_reject)i, t->rejected[i]);
+    }
+    for (size_t i = 0; i < ALTER_COUNT; i++) {
+        ingest_count_altered(s, INGEST_LOGS, (enum ingest_alter)i, t->altered[i]);
+    }
+    if (t->accepted != 0) {
+        ingest_note_newest(s, INGEST_LOGS, t->newest_ns, t->arrival_ns);
+    }
+}
