@@ -133,6 +133,8 @@ struct span {
     uint8_t status; /* enum span_status */
 };
 
+enum { PATTERN_ID_SIZE = 8 };
+
 struct log_record {
     int64_t time_ns;     /* 0 in OTLP means unknown: then the decoder puts observed_ns here */
     int64_t observed_ns; /* 0: not given */
@@ -148,6 +150,7 @@ struct log_record {
     uint32_t flags;
     uint32_t dropped_attrs;
     uint8_t severity; /* SeverityNumber 0..24 */
+    uint64_t pattern; /* id of the template the body was found to follow; 0: none */
 };
 
 /** First attribute with the key, or NULL. */
@@ -156,6 +159,24 @@ const struct value *attrs_get(struct attrs as, struct str key);
 struct str attrs_get_str(struct attrs as, struct str key);
 bool trace_id_is_zero(struct trace_id id);
 bool span_id_is_zero(struct span_id id);
+
+/** Big-endian, so that its hex is the number's. */
+static inline void pattern_id_bytes(uint64_t pattern, uint8_t ret[PATTERN_ID_SIZE])
+{
+    for (int i = 0; i < PATTERN_ID_SIZE; i++) {
+        ret[i] = (uint8_t)(pattern >> (56 - 8 * i));
+    }
+}
+
+static inline uint64_t pattern_id_of(const uint8_t b[PATTERN_ID_SIZE])
+{
+    uint64_t id = 0;
+
+    for (int i = 0; i < PATTERN_ID_SIZE; i++) {
+        id = id << 8 | b[i];
+    }
+    return id;
+}
 
 /** "unset", "trace", "debug", "info", "warn", "error", "fatal" for SeverityNumber 0, 1-4, 5-8, ... */
 enum severity_level {

@@ -155,6 +155,14 @@ static void put_id(struct block_builder *b, enum col_id id, const uint8_t *p, si
     push_str(b, id, any != 0 ? block_builder_keep(b, str_of((const char *)p, n)) : str_of(NULL, 0));
 }
 
+static void put_pattern(struct block_builder *b, uint64_t pattern)
+{
+    uint8_t be[PATTERN_ID_SIZE];
+
+    pattern_id_bytes(pattern, be);
+    put_id(b, COL_PATTERN, be, sizeof(be));
+}
+
 /* A value as a cell: scalars in place, text where it lies, structures encoded. */
 static struct cell make_cell(struct block_builder *b, const struct value *v)
 {
@@ -424,6 +432,7 @@ int block_add_log(struct block_builder *b, const struct log_record *l, uint64_t 
                                 : INT64_MIN);
     put_id(b, COL_TRACE_ID, l->trace_id.b, TRACE_ID_SIZE);
     put_id(b, COL_SPAN_ID, l->span_id.b, SPAN_ID_SIZE);
+    put_pattern(b, l->pattern);
     put_str(b, COL_SEVERITY_TEXT, l->severity_text);
     put_str(b, COL_EVENT_NAME, l->event_name);
     body = make_cell(b, &l->body);

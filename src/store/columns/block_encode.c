@@ -489,6 +489,9 @@ static void put_columns(struct block_builder *b, struct buf *dst)
             put_core_strs(b, (enum col_id)id, dst);
         }
     }
+    if (b->strs[COL_PATTERN - COL_TRACE_ID].n != 0) {
+        put_core_strs(b, COL_PATTERN, dst);
+    }
     if (b->body.n != 0) {
         put_cells(b, (struct col_head){.id = COL_BODY, .n = b->body.n}, b->body.v, dst);
     }

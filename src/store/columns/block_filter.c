@@ -466,6 +466,8 @@ static int intrinsic_bits(struct block *b, const struct filter *f, uint64_t *bit
         return text_bits(b, COL_SEVERITY_TEXT, f, bits);
     case INTRINSIC_EVENT_NAME:
         return text_bits(b, COL_EVENT_NAME, f, bits);
+    case INTRINSIC_PATTERN:
+        return id_bits(b, COL_PATTERN, f, bits);
     }
     return -ERR_INTERNAL;
 }

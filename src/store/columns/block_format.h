@@ -34,8 +34,9 @@ enum col_id {
     COL_EVENT_NAME = 23,
     COL_EVENTS = 24, /* events_encode(); empty: none */
     COL_LINKS = 25,
-    COL_REST = 26, /* attributes without a column of their own: (name, value)* per row */
-    COL_STRS_END = 27,
+    COL_REST = 26,    /* attributes without a column of their own: (name, value)* per row */
+    COL_PATTERN = 27, /* 8 bytes, big-endian; empty: none */
+    COL_STRS_END = 28,
     COL_SHAPES = 28, /* one blob: the shapes themselves */
     COL_BODY = 29,   /* a value per row */
     COL_ATTR = 32,   /* a name follows; values of the rows that have it */

@@ -323,6 +323,8 @@ static int group_intrinsic(struct grouper *g, const struct field *f, const uint6
         return group_core(g, COL_SEVERITY_TEXT, 0, NULL, bits);
     case INTRINSIC_EVENT_NAME:
         return group_core(g, COL_EVENT_NAME, 0, NULL, bits);
+    case INTRINSIC_PATTERN:
+        return group_core(g, COL_PATTERN, PATTERN_ID_SIZE, NULL, bits);
     case INTRINSIC_NONE:
         break;
     }

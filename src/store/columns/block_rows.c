@@ -433,6 +433,26 @@ static int make_all_ids(struct maker *m)
     return rc;
 }
 
+static int make_patterns(struct maker *m)
+{
+    const struct column *col;
+    int rc = core_strs(m, COL_PATTERN, &col);
+
+    if (rc < 0 || col == NULL) {
+        return rc;
+    }
+    for (size_t i = 0; i < m->n; i++) {
+        struct str s = strs_at(&col->strs, m->rows[i]);
+
+        if (s.n == PATTERN_ID_SIZE) {
+            m->dst[i]->log.pattern = pattern_id_of((const uint8_t *)s.p);
+        } else if (s.n != 0) {
+            return block_corrupt(m->b, "a pattern id");
+        }
+    }
+    return 0;
+}
+
 static int make_all_texts(struct maker *m)
 {
     int rc;
@@ -470,6 +490,9 @@ int block_make_rows(struct block *b, const uint32_t *rows, size_t n, struct aren
     if (rc == 0 && spans && (f & COLUMNS_NEED_EVENTS) != 0) {
         rc = make_blobs(m, COL_EVENTS);
         rc = rc < 0 ? rc : make_blobs(m, COL_LINKS);
+    }
+    if (rc == 0 && !spans && (f & COLUMNS_NEED_PATTERN) != 0) {
+        rc = make_patterns(m);
     }
     if (rc == 0 && !spans && (f & COLUMNS_NEED_BODY) != 0) {
         rc = make_bodies(m);

@@ -64,8 +64,9 @@ enum columns_need {
     COLUMNS_NEED_ATTRS = 1 << 3, /* the row's own */
     COLUMNS_NEED_RESOURCE = 1 << 4,
     COLUMNS_NEED_SCOPE = 1 << 5,
-    COLUMNS_NEED_EVENTS = 1 << 6, /* of a span, and its links */
-    COLUMNS_NEED_TIMES = 1 << 7,  /* only what is always there */
+    COLUMNS_NEED_EVENTS = 1 << 6,  /* of a span, and its links */
+    COLUMNS_NEED_TIMES = 1 << 7,   /* only what is always there */
+    COLUMNS_NEED_PATTERN = 1 << 8, /* pattern id of a log record */
 };
 
 struct columns_query {

@@ -16,7 +16,7 @@ enum field_scope { FIELD_INTRINSIC, FIELD_ATTR, FIELD_RESOURCE, FIELD_SCOPE, FIE
 
 /** Intrinsic names, spans: name service status kind duration_ns status_message trace_id span_id parent_id
  * trace_state scope_name; logs: body severity_number severity_text service trace_id span_id event_name
- * scope_name. `service` is resource service.name. Types: duration_ns and severity_number are integers and
+ * scope_name pattern_id. `service` is resource service.name. Types: duration_ns and severity_number are integers and
  * always there, body is any value, all others are text: ids lower-case hex, status and kind their names
  * ("error", "server"). Empty text and all-zero ids count as absent. SCOPE: attributes of the
  * instrumentation scope. An unknown intrinsic is absent from every row. */

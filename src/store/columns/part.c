@@ -86,7 +86,7 @@ static int check_header(struct part *p, struct err *reterr)
     if (p->index.n < sizeof(*h) || memcmp(h->magic, PART_MAGIC, 4) != 0) {
         return corrupt(p, "index", "not the index of a part", reterr);
     }
-    if ((h->version != PART_VERSION && h->version != PART_VERSION_OLD)) {
+    if (h->version < PART_VERSION_OLD || h->version > PART_VERSION) {
         return err_set(reterr, ERR_UNSUPPORTED, "%s/index has version %u, this program knows %d",
                        p->dir, h->version, PART_VERSION);
     }
@@ -301,7 +301,7 @@ const uint64_t *part_deleted(const struct part *p, uint32_t block)
 
 bool part_has_blooms(const struct part *p)
 {
-    return p->h->version == PART_VERSION;
+    return p->h->version >= PART_VERSION_BLOOMS;
 }
 
 uint64_t part_bytes(const struct part *p)

@@ -8,7 +8,8 @@
 
 #include "store/columns/part.h"
 
-enum { PART_VERSION = 2, PART_VERSION_OLD = 1, TRACE_PAGE = 256 };
+/* Version 3 has the column of pattern ids, 2 the bloom filters of today. */
+enum { PART_VERSION = 3, PART_VERSION_BLOOMS = 2, PART_VERSION_OLD = 1, TRACE_PAGE = 256 };
 
 #define PART_MAGIC  "BGPX"
 #define TRACE_MAGIC "BGTX"

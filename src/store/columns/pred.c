@@ -29,6 +29,7 @@ static const struct {
     {"severity_number", INTRINSIC_SEVERITY_NUMBER, false, true},
     {"severity_text", INTRINSIC_SEVERITY_TEXT, false, true},
     {"event_name", INTRINSIC_EVENT_NAME, false, true},
+    {"pattern_id", INTRINSIC_PATTERN, false, true},
 };
 
 enum intrinsic intrinsic_of(enum columns_kind kind, struct str name)
@@ -248,7 +249,12 @@ bool span_field(const struct span *s, const struct field *f, enum intrinsic in, 
 bool log_field_value(const struct log_record *r, const struct field *f, enum intrinsic in,
                      struct value *ret, char hex[PRED_HEX_SIZE])
 {
+    uint8_t pattern[PATTERN_ID_SIZE];
+
     switch (f->scope == FIELD_INTRINSIC ? in : INTRINSIC_NONE) {
+    case INTRINSIC_PATTERN:
+        pattern_id_bytes(r->pattern, pattern);
+        return id_field(pattern, PATTERN_ID_SIZE, ret, hex);
     case INTRINSIC_BODY:
         *ret = r->body;
         return r->body.type != VALUE_NONE;

@@ -27,6 +27,7 @@ enum intrinsic {
     INTRINSIC_SEVERITY_NUMBER,
     INTRINSIC_SEVERITY_TEXT,
     INTRINSIC_EVENT_NAME,
+    INTRINSIC_PATTERN,
 };
 
 enum intrinsic intrinsic_of(enum columns_kind kind, struct str name);

@@ -246,6 +246,7 @@ static void put_log(struct encoder *e, const struct log_record *l)
     has |= l->event_name.n != 0 ? HAS_EVENT_NAME : 0u;
     has |= l->flags != 0 ? HAS_FLAGS : 0u;
     has |= l->dropped_attrs != 0 ? HAS_DROPPED_ATTRS : 0u;
+    has |= l->pattern != 0 ? HAS_PATTERN : 0u;
     put_row_head(e, l->time_ns, l->arrival_ns, l->resource, l->scope);
     wr_varint(dst, has);
     buf_add_byte(dst, (char)l->severity);
@@ -262,6 +263,9 @@ static void put_log(struct encoder *e, const struct log_record *l)
     put_optional_str(dst, l->event_name);
     put_optional_u32(dst, l->flags);
     put_optional_u32(dst, l->dropped_attrs);
+    if (l->pattern != 0) {
+        wr_fixed64(dst, l->pattern);
+    }
     ok = row_put_value(dst, &l->body, &e->keys) && row_put_attrs(dst, l->attrs, &e->keys);
     e->too_deep = e->too_deep || !ok;
 }

@@ -12,7 +12,12 @@
 #include "store/columns/columns.h"
 #include "store/columns/wire.h"
 
-enum { ROWCODEC_VERSION = 1, ROWCODEC_PREFIX = 48, ROWCODEC_MAX = 64 << 20 };
+enum {
+    ROWCODEC_VERSION = 2,
+    ROWCODEC_VERSION_OLD = 1,
+    ROWCODEC_PREFIX = 48,
+    ROWCODEC_MAX = 64 << 20
+};
 
 /** Which rows to take: min_ns <= time <= max_ns. */
 struct row_limits {

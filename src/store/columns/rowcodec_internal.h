@@ -23,6 +23,7 @@ enum {
     HAS_OBSERVED = 1 << 10,
     HAS_SEVERITY_TEXT = 1 << 11,
     HAS_EVENT_NAME = 1 << 12,
+    HAS_PATTERN = 1 << 13, /* since version 2 */
 };
 
 #define KEY_NO_HINT SIZE_MAX

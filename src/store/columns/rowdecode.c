@@ -14,7 +14,7 @@ int rowcodec_info(struct str payload, struct batch_info *ret, struct err *reterr
     if (payload.n < ROWCODEC_PREFIX) {
         return err_set(reterr, ERR_CORRUPT, "row batch of %zu bytes is too short", payload.n);
     }
-    if (p[0] != ROWCODEC_VERSION) {
+    if (p[0] != ROWCODEC_VERSION && p[0] != ROWCODEC_VERSION_OLD) {
         return err_set(reterr, ERR_UNSUPPORTED, "row batch of version %u, this program knows %d",
                        (unsigned)(uint8_t)p[0], ROWCODEC_VERSION);
     }
@@ -288,6 +288,7 @@ int rowcodec_log(const struct batch *b, struct str row, struct arena *a, struct 
     ret->event_name = optional_str(&r, has, HAS_EVENT_NAME);
     ret->flags = optional_u32(&r, has, HAS_FLAGS);
     ret->dropped_attrs = optional_u32(&r, has, HAS_DROPPED_ATTRS);
+    ret->pattern = (has & HAS_PATTERN) != 0 ? rd_fixed64(&r) : 0;
     rc = row_get_value(&r, a, &keys, &ret->body);
     if (rc == 0) {
         rc = row_get_attrs(&r, a, &keys, &ret->attrs);

@@ -297,6 +297,7 @@ void gen_log(struct gen *g, struct log_record *ret)
     }
     l.flags = gen_below(g, 4) == 0 ? 1 : 0;
     l.dropped_attrs = gen_below(g, 30) == 0 ? 3 : 0;
+    l.pattern = gen_below(g, 4) != 0 ? UINT64_C(0xfedcba9876543200) + gen_below(g, 20) : 0;
     l.resource = &g->resources[gen_below(g, g->resources_n)];
     l.scope = &g->scopes[gen_below(g, g->scopes_n)];
     *ret = l;
@@ -309,7 +310,7 @@ static struct field gen_field(struct gen *g, enum columns_kind kind)
         "trace_id", "span_id", "parent_id", "trace_state", "scope_name",  "unknown"};
     static const char *const LOG_NAMES[] = {"body",       "severity_number", "severity_text",
                                             "service",    "trace_id",        "span_id",
-                                            "event_name", "scope_name"};
+                                            "event_name", "scope_name",      "pattern_id"};
     struct field f = {0};
 
     switch (gen_below(g, 6)) {
@@ -352,6 +353,11 @@ static struct value gen_operand(struct gen *g, struct field f)
         gen_id(g, id, TRACE_ID_SIZE, 60);
         hex_encode(id, TRACE_ID_SIZE, hex);
         return (struct value){.type = VALUE_STR, .u.s = str_of(hex, 2 * TRACE_ID_SIZE)};
+    }
+    if (f.scope == FIELD_INTRINSIC && str_eq(f.name, STR("pattern_id")) && r < 8) {
+        return (struct value){
+            .type = VALUE_STR,
+            .u.s = arena_printf(&g->a, "fedcba98765432%02x", (unsigned)gen_below(g, 20))};
     }
     if (str_eq(f.name, STR("duration_ns")) && r < 8) {
         return (struct value){.type = VALUE_I64, .u.i = (int64_t)gen_below(g, 1000000000)};

@@ -109,7 +109,7 @@ bool same_log_row(const struct log_record *a, const struct log_record *b)
            memcmp(&a->span_id, &b->span_id, sizeof(a->span_id)) == 0 &&
            same_resource(a->resource, b->resource) && same_scope(a->scope, b->scope) &&
            a->flags == b->flags && a->dropped_attrs == b->dropped_attrs &&
-           a->severity == b->severity;
+           a->severity == b->severity && a->pattern == b->pattern;
 }
 
 static struct attrs copy_attrs(struct arena *a, struct attrs as);

@@ -134,6 +134,29 @@ static void test_limits(void **state)
     buf_done(&b);
 }
 
+/* Batches of before there were pattern ids are in WALs; what a later program wrote is refused. */
+static void test_versions(void **state)
+{
+    struct resource r = {0};
+    struct scope s = {0};
+    struct log_record l = {.time_ns = 5, .resource = &r, .scope = &s};
+    struct columns_commit commit = {0};
+    struct batch_info info;
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, ROWCODEC_MAX);
+    assert_int_equal(rowcodec_encode_logs(&l, 1, ALL, &b, &commit, NULL), 0);
+    assert_int_equal(b.data[0], ROWCODEC_VERSION);
+    b.data[0] = ROWCODEC_VERSION_OLD;
+    assert_int_equal(rowcodec_info(buf_str(&b), &info, NULL), 0);
+    b.data[0] = ROWCODEC_VERSION + 1;
+    assert_int_equal(rowcodec_info(buf_str(&b), &info, NULL), -ERR_UNSUPPORTED);
+    b.data[0] = 0;
+    assert_int_equal(rowcodec_info(buf_str(&b), &info, NULL), -ERR_UNSUPPORTED);
+    buf_done(&b);
+}
+
 static void test_too_deep(void **state)
 {
     struct resource r = {0};
@@ -220,7 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_spans),  cmocka_unit_test(test_logs),
         cmocka_unit_test(test_limits), cmocka_unit_test(test_too_deep),
-        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_damage), cmocka_unit_test(test_versions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
