@@ -7,6 +7,7 @@
 
 #include "api/api_internal.h"
 
+#include "api/log_query.h"
 #include "api/otel_json.h"
 #include "api/rows.h"
 #include "base/map.h"
@@ -56,6 +57,7 @@ static void search(void *arg, struct http_exchange *x)
 {
     struct api *a = arg;
     struct columns *logs = store_logs(api_backend(a)->store);
+    struct logql_query *by_query = NULL;
     struct row_filter f = {0};
     struct time_range range;
     struct scan_stats stats = {0};
@@ -68,6 +70,12 @@ static void search(void *arg, struct http_exchange *x)
     int rc = param_range(x, &range, &e);
 
     rc = rc < 0 ? rc : param_i64(x, "limit", 1, 5000, 200, &limit, &e);
+    rc = rc < 0 ? rc : param_log_query(x, &by_query, &e);
+    if (rc == 0 && by_query != NULL) {
+        log_query_search(a, x, by_query, range, limit);
+        logql_free(by_query);
+        return;
+    }
     rc = rc < 0 ? rc : param_cursor(x, &from, &e);
     rc = rc < 0 ? rc : param_log_filter(x, &f, &e);
     if (rc < 0) {

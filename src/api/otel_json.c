@@ -231,6 +231,12 @@ void json_scope(struct json_writer *w, const struct scope *s)
 void json_log(struct json_writer *w, const struct log_record *r, uint64_t id)
 {
     json_object_begin(w);
+    json_log_members(w, r, id);
+    json_object_end(w);
+}
+
+void json_log_members(struct json_writer *w, const struct log_record *r, uint64_t id)
+{
     json_key(w, "id");
     json_i64_str(w, (int64_t)id);
     put_ns(w, "time_ns", r->time_ns);
@@ -256,5 +262,4 @@ void json_log(struct json_writer *w, const struct log_record *r, uint64_t id)
     put_attrs(w, "resource", r->resource->attrs);
     json_key(w, "scope");
     json_scope(w, r->scope);
-    json_object_end(w);
 }

@@ -19,6 +19,8 @@ struct str service_of(const struct resource *r);
 void json_span(struct json_writer *w, const struct span *s, size_t resource, size_t scope);
 void json_scope(struct json_writer *w, const struct scope *s);
 void json_log(struct json_writer *w, const struct log_record *r, uint64_t id);
+/** The same without the object around it. */
+void json_log_members(struct json_writer *w, const struct log_record *r, uint64_t id);
 
 /** key: "hex", left out when all zero. */
 void json_trace_id(struct json_writer *w, const char *key, struct trace_id id);

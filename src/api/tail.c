@@ -5,6 +5,7 @@
  */
 #include "api/api_internal.h"
 
+#include "api/log_query.h"
 #include "api/otel_json.h"
 #include "api/params.h"
 #include "base/alloc.h"
@@ -21,6 +22,8 @@ struct tail {
     struct http_stream *stream;
     struct columns_subscription *sub;
     struct row_filter filter; /* its tree lives in `a` */
+    struct mutex lock;
+    struct logql_query *query; /* guarded by: lock; in place of the filter, or NULL */
     struct arena a;
     _Atomic uint64_t dropped; /* rows since the last event */
     _Atomic uint64_t seq;     /* rows sent: ids of live rows, apart from those of stored ones */
@@ -57,7 +60,17 @@ static void send_event(struct tail *t, struct buf *b, uint64_t rows)
     }
 }
 
-/* The appending thread: no lock but the stream's own. */
+/* A query keeps state from row to row; a filter does not. */
+static bool takes(struct tail *t, const struct log_record *row, struct logql_hit *ret)
+{
+    if (t->query != NULL) {
+        return logql_match(t->query, row, ret);
+    }
+    *ret = (struct logql_hit){.record = row};
+    return t->filter.root == NULL || filter_matches_log(t->filter.root, row);
+}
+
+/* The appending thread: no locks but the tail's and the stream's own. */
 static void on_rows(void *arg, const struct log_record *rows, size_t n)
 {
     struct tail *t = arg;
@@ -69,8 +82,11 @@ static void on_rows(void *arg, const struct log_record *rows, size_t n)
     if (atomic_load_explicit(&t->gone, memory_order_relaxed)) {
         return;
     }
+    mutex_lock(&t->lock);
     for (size_t i = 0; i < n; i++) {
-        if (t->filter.root != NULL && !filter_matches_log(t->filter.root, &rows[i])) {
+        struct logql_hit hit;
+
+        if (!takes(t, &rows[i], &hit)) {
             continue;
         }
         if (taken == 0) {
@@ -81,9 +97,10 @@ static void on_rows(void *arg, const struct log_record *rows, size_t n)
             json_array_begin(&w);
         }
         taken++;
-        json_log(&w, &rows[i],
-                 LIVE_ID | atomic_fetch_add_explicit(&t->seq, 1, memory_order_relaxed));
+        hit.id = LIVE_ID | atomic_fetch_add_explicit(&t->seq, 1, memory_order_relaxed);
+        json_log_hit(&w, &hit);
     }
+    mutex_unlock(&t->lock);
     if (taken != 0) {
         json_array_end(&w);
         json_object_end(&w);
@@ -97,6 +114,8 @@ static void tail_free(struct tail *t)
     columns_unsubscribe(t->sub);
     http_stream_end(t->stream);
     row_filter_done(&t->filter);
+    logql_free(t->query);
+    mutex_done(&t->lock);
     arena_done(&t->a);
     mem_free(t);
 }
@@ -230,21 +249,27 @@ static bool tails_add(struct tails *ts, struct tail *t)
 static void start_tail(void *arg, struct http_exchange *x)
 {
     struct api *a = arg;
+    struct logql_query *query = NULL;
     struct row_filter f = {0};
     struct err e = {0};
     struct tail *t;
-    int rc = param_log_filter(x, &f, &e);
+    int rc = param_log_query(x, &query, &e);
 
+    rc = rc < 0 || query != NULL ? rc : param_log_filter(x, &f, &e);
     if (rc < 0) {
         respond_err(x, rc, &e);
         return;
     }
     t = mem_xcalloc(1, sizeof(*t));
     t->owner = a->tails;
+    t->query = query;
+    mutex_init(&t->lock, LOCK_RANK_LEAF);
     arena_init(&t->a, 1 << 20);
     rc = filter_dup(f.root, &t->a, &t->filter.root);
     if (rc < 0) {
         row_filter_done(&f);
+        logql_free(query);
+        mutex_done(&t->lock);
         arena_done(&t->a);
         mem_free(t);
         err_set(&e, ERR_NOMEM, "out of memory");

@@ -105,6 +105,30 @@ NODISCARD int logql_run(struct logql_query *q, const struct logql_ask *ask,
                         struct logql_result **ret, struct err *reterr);
 void logql_result_free(struct logql_result *r); /* NULL is fine */
 
+/* ---- record by record ---- */
+
+/** A record that a log query lets through, as it is stored, and what the query made of it. */
+struct logql_hit {
+    const struct log_record *record;
+    uint64_t id;          /* of the row in the store; 0 by logql_match() */
+    struct str line;      /* after the pipeline */
+    bool rewritten;       /* it is not the body any more */
+    struct labels parsed; /* that the stages made */
+};
+
+/** @return 0 to go on, 1 to stop, negative error */
+typedef int (*logql_hit_fn)(void *arg, const struct logql_hit *hit);
+
+/** The records of a log query one by one, newest first or as `ask->forward` says; before_ns and before_id as of
+ * columns_scan_logs(). limit, interval_ns and categorize are not looked at. `ret_stats` may be NULL.
+ * @return 0, -ERR_LIMIT, -ERR_TIMEOUT, -ERR_CANCELED, or the store's error */
+NODISCARD int logql_scan(struct logql_query *q, const struct logql_ask *ask, int64_t before_ns,
+                         uint64_t before_id, logql_hit_fn fn, void *arg,
+                         struct scan_stats *ret_stats, struct err *reterr);
+/** Does a log query let one record through? Strings live until the next call. Not thread-safe. */
+NODISCARD bool logql_match(struct logql_query *q, const struct log_record *row,
+                           struct logql_hit *ret);
+
 /* ---- for live tail ---- */
 
 /** What a record becomes: false when the query drops it. Strings live until the next call. Not thread-safe. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Log queries: the first entries that pass, in the order of the scan, gathered by the labels they end up with; the
- * streams there are in a range; and single records for live tail.
+ * Log queries: the first entries that pass, in the order of the scan, gathered by the labels they end up with; and
+ * the streams there are in a range.
  */
 #include <stdlib.h>
 
@@ -221,47 +221,6 @@ int lq_run_logs(const struct logql_query *q, const struct logql_ask *ask, struct
     rc = rc < 0 ? rc : finish(&g);
     lq_plan_done(&g.plan);
     return rc;
-}
-
-/* ---- live tail ---- */
-
-bool logql_tail(struct logql_query *q, const struct log_record *record,
-                struct logql_tail_entry *ret)
-{
-    struct plan p = {.pipe = q->root->pipe};
-    const struct stream *s;
-    struct row *r = q->tail_row;
-    bool fresh;
-    bool ok;
-
-    if (r == NULL) {
-        r = q->tail_row = lq_row_new(16 << 20);
-        r->table = mem_xcalloc(1, sizeof(*r->table));
-        lq_streams_init(r->table, 64 << 20);
-    }
-    s = lq_streams_find(r->table, record->resource, &fresh);
-    if (s == NULL) { /* too many streams for the table: begin anew */
-        lq_streams_done(r->table);
-        lq_streams_init(r->table, 64 << 20);
-        s = lq_streams_find(r->table, record->resource, &fresh);
-    }
-    if (s == NULL) {
-        return false;
-    }
-    if (fresh) {
-        struct stream *mine = (struct stream *)(uintptr_t)s;
-
-        mine->selected = lq_plan_accepts(&p, s->labels);
-    }
-    if (!lq_plan_selects(&p, s, record)) {
-        return false;
-    }
-    lq_row_begin(r, record, s);
-    ok = lq_pipeline_run(p.pipe, r);
-    if (ok) {
-        *ret = (struct logql_tail_entry){lq_row_labels(r, ROW_ALL), r->line, record->time_ns};
-    }
-    return ok && !r->no_memory;
 }
 
 /* ---- streams ---- */

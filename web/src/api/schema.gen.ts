@@ -1097,7 +1097,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Log records that match every filter, newest first */
+        /** Log records that match every filter, or a LogQL log query, newest first */
         get: operations["searchLogs"];
         put?: never;
         post?: never;
@@ -2350,6 +2350,12 @@ export interface components {
             dropped_attributes?: number;
             resource: components["schemas"]["Attributes"];
             scope?: components["schemas"]["ScopeInfo"];
+            /** @description What a LogQL query made of the body, when it changed it */
+            line?: string;
+            /** @description Labels that a LogQL query parsed */
+            labels?: {
+                [key: string]: string;
+            };
         };
         Histogram: {
             /** Format: int64 */
@@ -2883,6 +2889,8 @@ export interface components {
         };
     };
     parameters: {
+        /** @description LogQL log query, in place of text, severity, service, trace_id and attr */
+        logQuery: string;
         /** @description LogQL query */
         logql: string;
         /** @description Nanoseconds, seconds with a fraction, or RFC 3339; inclusive */
@@ -5048,6 +5056,10 @@ export interface operations {
     searchLogs: {
         parameters: {
             query?: {
+                /** @description LogQL log query, in place of text, severity, service, trace_id and attr */
+                query?: components["parameters"]["logQuery"];
+                /** @description With `query`: forward is oldest first */
+                direction?: "backward" | "forward";
                 /** @description Unix ms */
                 start_ms?: components["parameters"]["start_ms"];
                 /** @description Unix ms */
@@ -5062,6 +5074,7 @@ export interface operations {
                 /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). resource.KEY, scope.KEY and attr.KEY name one place; a key without prefix looks in attributes, then resource */
                 attr?: components["parameters"]["attr"];
                 limit?: number;
+                /** @description next_cursor of a page, or TIME_NS-ID of any record: what comes after it in the direction asked for */
                 cursor?: string;
             };
             header?: never;
@@ -5167,6 +5180,8 @@ export interface operations {
     tailLogs: {
         parameters: {
             query?: {
+                /** @description LogQL log query, in place of text, severity, service, trace_id and attr */
+                query?: components["parameters"]["logQuery"];
                 /** @description Words that must all occur in the body (case-insensitive); "quoted phrase", -word excludes */
                 text?: components["parameters"]["text"];
                 /** @description Repeat to allow several */
