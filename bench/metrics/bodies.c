@@ -255,9 +255,9 @@ static void finish_body(struct maker *m, int64_t scrapes)
     if (buf_status(&m->raw) < 0 ||
         compress_to(COMPRESS_SNAPPY, buf_str(&m->raw), 0, &packed, NULL) < 0)
         gen_die("a request is too large");
-    if (d->n == m->cap) {
+    if (d->of.n == m->cap) {
         m->cap = m->cap ? m->cap * 2 : 256;
-        d->v = mem_xrealloc(d->v, m->cap * sizeof *d->v);
+        d->of.v = mem_xrealloc(d->of.v, m->cap * sizeof *d->of.v);
     }
     d->samples += m->samples;
     d->raw_bytes += m->raw.n;
@@ -265,8 +265,11 @@ static void finish_body(struct maker *m, int64_t scrapes)
     kept = mem_xcalloc(
         1, packed.n); /* the buffer is a mapping of its own, of which there can be 65,530 */
     memcpy(kept, packed.data, packed.n);
-    d->v[d->n++] =
-        (struct body){.p = kept, .n = packed.n, .samples = m->samples, .scrapes_end = scrapes};
+    d->of.v[d->of.n++] = (struct post_body){.p = kept,
+                                            .n = packed.n,
+                                            .items = m->samples,
+                                            .turn = (scrapes - 1) / d->hosts_n,
+                                            .mark = scrapes};
     buf_clear(&m->raw);
     m->samples = 0;
 }

@@ -10,19 +10,12 @@
 #include <stddef.h>
 
 #include "gen.h"
+#include "lib/post.h"
 #include "recording.h"
 
-struct body {
-    char *p; /* owned */
-    size_t n;
-    uint32_t samples;
-    int64_t scrapes_end; /* scrapes of this connection's hosts sent once this body is */
-};
-
 struct bodies {
-    struct body *v; /* owned */
-    size_t n;
-    int first; /* number of the first host; the next is first + conns */
+    struct post_bodies of; /* mark: scrapes of this connection's hosts sent once the body is */
+    int first;             /* number of the first host; the next is first + conns */
     int hosts_n;
     uint64_t samples;
     uint64_t raw_bytes;

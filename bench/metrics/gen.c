@@ -16,9 +16,10 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/thread.h"
+#include "bodies.h"
 #include "codec/json_write.h"
 #include "host_model.h"
-#include "post.h"
+#include "lib/post.h"
 
 _Noreturn void gen_die(const char *what)
 {
@@ -173,11 +174,32 @@ static void make_all(const struct gen_opts *o, const struct recording *recording
     mem_free(makers);
 }
 
+static void post(const struct gen_opts *o, const struct bodies *bodies, struct post_result *results)
+{
+    static const char *const headers[] = {"Content-Type: application/x-protobuf",
+                                          "Content-Encoding: snappy",
+                                          "X-Prometheus-Remote-Write-Version: 0.1.0", NULL};
+    char url[512];
+    struct post_opts how = {.url = url,
+                            .headers = headers,
+                            .conns = o->conns,
+                            .rate = o->rate,
+                            .lead_max = (int64_t)(o->skew / o->interval),
+                            .stop_on_error = o->stop_on_error};
+    struct post_bodies *of = mem_xcalloc((size_t)o->conns, sizeof *of);
+
+    (void)snprintf(url, sizeof url, "%s/api/v1/write", o->url);
+    for (int i = 0; i < o->conns; i++)
+        of[i] = bodies[i].of;
+    post_all(&how, of, results);
+    mem_free(of);
+}
+
 /* ---- report ---- */
 
 struct totals {
     uint64_t samples, raw_bytes, packed_bytes, bodies;
-    struct post_result posted; /* sums; latencies of all, sorted */
+    struct post_result posted; /* sums */
     double make_s, make_cpu_s, post_s, post_cpu_s;
 };
 
@@ -186,41 +208,7 @@ static void add_made(struct totals *t, const struct bodies *b)
     t->samples += b->samples;
     t->raw_bytes += b->raw_bytes;
     t->packed_bytes += b->packed_bytes;
-    t->bodies += b->n;
-}
-
-static void add_posted(struct totals *t, const struct post_result *r)
-{
-    struct post_result *p = &t->posted;
-
-    p->acked_samples += r->acked_samples;
-    p->wire_bytes += r->wire_bytes;
-    p->requests += r->requests;
-    p->retried += r->retried;
-    p->failed += r->failed;
-    p->failed_samples += r->failed_samples;
-    if (r->latency_n)
-        memcpy(p->latency_s + p->latency_n, r->latency_s, r->latency_n * sizeof *r->latency_s);
-    p->latency_n += r->latency_n;
-    if (r->error[0])
-        memcpy(p->error, r->error, sizeof p->error);
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double latency_ms(const struct post_result *p, size_t percent)
-{
-    size_t i = p->latency_n * percent / 100;
-
-    if (!p->latency_n)
-        return 0;
-    return p->latency_s[i < p->latency_n ? i : p->latency_n - 1] * 1e3;
+    t->bodies += b->of.n;
 }
 
 static void write_acklog(const struct gen_opts *o, const struct bodies *bodies,
@@ -234,7 +222,7 @@ static void write_acklog(const struct gen_opts *o, const struct bodies *bodies,
     for (int i = 0; i < o->conns; i++)
         for (int k = 0; k < bodies[i].hosts_n; k++) {
             int64_t n = bodies[i].hosts_n;
-            int64_t acked = (results[i].acked_scrapes - k + n - 1) / n;
+            int64_t acked = (results[i].acked_mark - k + n - 1) / n;
             (void)fprintf(
                 f, "host_%d\t%lld\t%lld\n", bodies[i].first + k * o->conns, (long long)acked,
                 (long long)(o->start_ms + (int64_t)((double)acked * o->interval * 1000) - 1));
@@ -272,9 +260,9 @@ static void report(const struct gen_opts *o, size_t series_per_host, const struc
     field_u64(&w, "end", (uint64_t)o->end);
     field_u64(&w, "conns", (uint64_t)o->conns);
     field_u64(&w, "samples", t->samples);
-    field_u64(&w, "acked_samples", p->acked_samples);
+    field_u64(&w, "acked_samples", p->acked);
     field_f64(&w, "seconds", t->post_s);
-    field_f64(&w, "samples_per_s", t->post_s > 0 ? (double)p->acked_samples / t->post_s : 0);
+    field_f64(&w, "samples_per_s", t->post_s > 0 ? (double)p->acked / t->post_s : 0);
     field_u64(&w, "wire_bytes", p->wire_bytes);
     field_u64(&w, "body_bytes", t->packed_bytes);
     field_u64(&w, "raw_bytes", t->raw_bytes);
@@ -283,11 +271,11 @@ static void report(const struct gen_opts *o, size_t series_per_host, const struc
     field_f64(&w, "encode_cpu_s", t->make_cpu_s);
     field_u64(&w, "requests", p->requests);
     field_u64(&w, "failed", p->failed);
-    field_u64(&w, "failed_samples", p->failed_samples);
+    field_u64(&w, "failed_samples", p->failed_items);
     field_u64(&w, "retried", p->retried);
-    field_f64(&w, "lat_p50_ms", latency_ms(p, 50));
-    field_f64(&w, "lat_p99_ms", latency_ms(p, 99));
-    field_f64(&w, "lat_max_ms", latency_ms(p, 100));
+    field_f64(&w, "lat_p50_ms", post_latency_ms(p, 50));
+    field_f64(&w, "lat_p99_ms", post_latency_ms(p, 99));
+    field_f64(&w, "lat_max_ms", post_latency_ms(p, 100));
     json_key(&w, "error");
     json_cstr(&w, p->error);
     json_object_end(&w);
@@ -331,14 +319,11 @@ int main(int argc, char **argv)
     begin = clock_mono();
     cpu = cpu_s();
     if (!o.dry)
-        post_all(&o, bodies, results);
+        post(&o, bodies, results);
     t.post_s = (double)mono_since_ns(begin) / 1e9;
     t.post_cpu_s = cpu_s() - cpu;
 
-    t.posted.latency_s = mem_xcalloc(t.bodies + 1, sizeof(double));
-    for (int i = 0; i < o.conns; i++)
-        add_posted(&t, &results[i]);
-    qsort(t.posted.latency_s, t.posted.latency_n, sizeof(double), by_value);
+    t.posted = post_total(results, o.conns);
     if (o.acklog)
         write_acklog(&o, bodies, results);
     report(&o, o.recording ? (size_t)recording.series_n : HOST_SERIES, &t);

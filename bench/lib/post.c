@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Posting. No connection runs more than --skew seconds of data time ahead of the slowest, as scrapers of one
- * fleet would not.
+ * Posting. No connection runs more than lead_max turns ahead of the slowest, as senders of one fleet would not.
  */
 #include "post.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -16,18 +16,24 @@
 
 enum { RETRIES_MAX = 60 };
 
-/* Data-time progress of every connection. */
+static _Noreturn void die(const char *what)
+{
+    (void)fprintf(stderr, "post: %s\n", what);
+    exit(2);
+}
+
+/* Progress of every connection. */
 struct race {
     struct mutex lock;
     struct cond moved;
-    int64_t *step; /* being sent; INT64_MAX when done */
+    int64_t *turn; /* being sent; INT64_MAX when done */
     int n;
     int64_t lead_max;
 };
 
 struct conn {
-    const struct gen_opts *o;
-    const struct bodies *bodies;
+    const struct post_opts *o;
+    const struct post_bodies *bodies;
     struct post_result *result;
     struct race *race;
     int id;
@@ -42,16 +48,16 @@ static int64_t slowest(const struct race *r)
     int64_t min = INT64_MAX;
 
     for (int i = 0; i < r->n; i++)
-        min = r->step[i] < min ? r->step[i] : min;
+        min = r->turn[i] < min ? r->turn[i] : min;
     return min;
 }
 
-static void wait_turn(struct race *r, int id, int64_t step)
+static void wait_turn(struct race *r, int id, int64_t turn)
 {
     mutex_lock(&r->lock);
-    r->step[id] = step;
+    r->turn[id] = turn;
     cond_broadcast(&r->moved);
-    while (step != INT64_MAX && step > slowest(r) + r->lead_max)
+    while (turn != INT64_MAX && turn > slowest(r) + r->lead_max)
         cond_wait(&r->moved, &r->lock);
     mutex_unlock(&r->lock);
 }
@@ -70,19 +76,14 @@ static size_t on_reply(char *p, size_t size, size_t n, void *arg)
 
 static struct curl_slist *set_up(struct conn *c)
 {
-    static const char *const headers[] = {"Content-Type: application/x-protobuf",
-                                          "Content-Encoding: snappy",
-                                          "X-Prometheus-Remote-Write-Version: 0.1.0", "Expect:"};
-    struct curl_slist *list = NULL;
-    char url[512];
+    struct curl_slist *list = curl_slist_append(NULL, "Expect:");
 
-    (void)snprintf(url, sizeof url, "%s/api/v1/write", c->o->url);
     c->curl = curl_easy_init();
-    for (size_t i = 0; i < ARRAY_LEN(headers); i++)
-        list = curl_slist_append(list, headers[i]);
+    for (const char *const *h = c->o->headers; *h && list; h++)
+        list = curl_slist_append(list, *h);
     if (!c->curl || !list)
-        gen_die("out of memory");
-    curl_easy_setopt(c->curl, CURLOPT_URL, url);
+        die("out of memory");
+    curl_easy_setopt(c->curl, CURLOPT_URL, c->o->url);
     curl_easy_setopt(c->curl, CURLOPT_USERAGENT, "bench-gen/1");
     curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, list);
     curl_easy_setopt(c->curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -129,7 +130,7 @@ static void sleep_s(double s)
 }
 
 /* Until the server took it, refused it or asked to come back too often. */
-static void post_body(struct conn *c, const struct body *b)
+static void post_body(struct conn *c, const struct post_body *b)
 {
     struct post_result *r = c->result;
     struct mono begin = clock_mono();
@@ -141,14 +142,15 @@ static void post_body(struct conn *c, const struct body *b)
         long code = post_once(c, &after);
 
         if (code / 100 == 2) {
-            r->acked_samples += b->samples;
-            r->acked_scrapes = b->scrapes_end;
+            r->acked += b->items;
+            r->acked_bodies++;
+            r->acked_mark = b->mark;
             r->latency_s[r->latency_n++] = (double)mono_since_ns(begin) / 1e9;
             return;
         }
         if ((code != 429 && code != 503) || try == RETRIES_MAX) {
             r->failed++;
-            r->failed_samples += b->samples;
+            r->failed_items += b->items;
             return;
         }
         r->error[0] = 0; /* asked to come back: no failure yet */
@@ -168,12 +170,12 @@ static void post_conn(void *arg)
 
     c->result->latency_s = mem_xcalloc(c->bodies->n + 1, sizeof(double));
     for (size_t i = 0; i < c->bodies->n; i++) {
-        const struct body *b = &c->bodies->v[i];
+        const struct post_body *b = &c->bodies->v[i];
 
-        wait_turn(c->race, c->id, (b->scrapes_end - 1) / c->bodies->hosts_n);
+        wait_turn(c->race, c->id, b->turn);
         if (c->o->rate > 0)
             sleep_s(sent / (c->o->rate / c->o->conns) - (double)mono_since_ns(begin) / 1e9);
-        sent += b->samples;
+        sent += (double)b->items;
         post_body(c, b);
         if (c->result->failed && c->o->stop_on_error)
             break;
@@ -183,12 +185,13 @@ static void post_conn(void *arg)
     curl_easy_cleanup(c->curl);
 }
 
-void post_all(const struct gen_opts *o, const struct bodies *bodies, struct post_result *results)
+void post_all(const struct post_opts *o, const struct post_bodies *bodies,
+              struct post_result *results)
 {
     struct conn *conns = mem_xcalloc((size_t)o->conns, sizeof *conns);
-    struct race race = {.n = o->conns, .lead_max = (int64_t)(o->skew / o->interval)};
+    struct race race = {.n = o->conns, .lead_max = o->lead_max};
 
-    race.step = mem_xcalloc((size_t)o->conns, sizeof *race.step);
+    race.turn = mem_xcalloc((size_t)o->conns, sizeof *race.turn);
     race.lead_max = race.lead_max < 1 ? 1 : race.lead_max;
     mutex_init(&race.lock, LOCK_RANK_LEAF);
     cond_init(&race.moved);
@@ -197,12 +200,57 @@ void post_all(const struct gen_opts *o, const struct bodies *bodies, struct post
         conns[i] = (struct conn){
             .o = o, .bodies = &bodies[i], .result = &results[i], .race = &race, .id = i};
         if (thread_start(&conns[i].thread, "post", post_conn, &conns[i]) < 0)
-            gen_die("cannot start a thread");
+            die("cannot start a thread");
     }
     for (int i = 0; i < o->conns; i++)
         thread_join(&conns[i].thread);
     cond_done(&race.moved);
     mutex_done(&race.lock);
-    mem_free(race.step);
+    mem_free(race.turn);
     mem_free(conns);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+struct post_result post_total(const struct post_result *results, int n)
+{
+    struct post_result t = {0};
+    size_t latencies = 0;
+
+    for (int i = 0; i < n; i++)
+        latencies += results[i].latency_n;
+    t.latency_s = mem_xcalloc(latencies + 1, sizeof(double));
+    for (int i = 0; i < n; i++) {
+        const struct post_result *r = &results[i];
+
+        t.acked += r->acked;
+        t.acked_bodies += r->acked_bodies;
+        t.wire_bytes += r->wire_bytes;
+        t.requests += r->requests;
+        t.retried += r->retried;
+        t.failed += r->failed;
+        t.failed_items += r->failed_items;
+        if (r->latency_n)
+            memcpy(t.latency_s + t.latency_n, r->latency_s, r->latency_n * sizeof *r->latency_s);
+        t.latency_n += r->latency_n;
+        if (r->error[0])
+            memcpy(t.error, r->error, sizeof t.error);
+    }
+    qsort(t.latency_s, t.latency_n, sizeof(double), by_value);
+    return t;
+}
+
+double post_latency_ms(const struct post_result *total, size_t percent)
+{
+    size_t i = total->latency_n * percent / 100;
+
+    if (!total->latency_n)
+        return 0;
+    return total->latency_s[i < total->latency_n ? i : total->latency_n - 1] * 1e3;
 }
