@@ -10,6 +10,7 @@
 #include <fnmatch.h>
 #include <pcre2.h>
 
+#include "agent/log_join.h"
 #include "agent/text.h"
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -24,7 +25,8 @@ struct log_source {
     size_t excludes_n;
     enum log_start start;
     enum log_timestamp timestamp;
-    pcre2_code *multiline;
+    enum log_multiline lines;
+    pcre2_code *multiline; /* LOG_LINES_REGEX */
     pcre2_match_data *match;
     pcre2_match_context *limits;
 };
@@ -111,6 +113,16 @@ static int choose(const char *key, struct str value, const char *first, const ch
     return err_set(reterr, ERR_INVALID, "%s: must be %s or %s", key, first, second);
 }
 
+static int set_multiline(struct log_source *s, struct str value, struct err *reterr)
+{
+    if (str_eq(value, STR("auto")) || str_eq(value, STR("none"))) {
+        s->lines = value.p[0] == 'a' ? LOG_LINES_AUTO : LOG_LINES_NONE;
+        return 0;
+    }
+    s->lines = LOG_LINES_REGEX;
+    return compile(s, value, reterr);
+}
+
 static int set(struct log_source *s, struct str key, struct str value, struct err *reterr)
 {
     int rc = 0;
@@ -127,7 +139,7 @@ static int set(struct log_source *s, struct str key, struct str value, struct er
         }
         s->excludes[s->excludes_n++] = str_dup(value);
     } else if (str_eq(key, STR("multiline"))) {
-        return compile(s, value, reterr);
+        return set_multiline(s, value, reterr);
     } else if (str_eq(key, STR("start"))) {
         rc = choose("start", value, "end", "beginning", reterr);
         s->start = rc == 1 ? LOG_START_BEGINNING : LOG_START_END;
@@ -234,17 +246,17 @@ enum log_timestamp log_source_timestamp(const struct log_source *s)
     return s->timestamp;
 }
 
-bool log_source_multiline(const struct log_source *s)
+enum log_multiline log_source_multiline(const struct log_source *s)
 {
-    return s->multiline != NULL;
+    return s->lines;
 }
 
-bool log_source_starts_record(const struct log_source *s, struct str line)
+bool log_source_starts_record(const struct log_source *s, struct str so_far, struct str line)
 {
     int rc;
 
-    if (s->multiline == NULL) {
-        return true;
+    if (s->lines != LOG_LINES_REGEX || s->multiline == NULL) {
+        return s->lines != LOG_LINES_AUTO || so_far.n == 0 || !log_joins(so_far, line);
     }
     line = str_take(line, MATCHED_PREFIX);
     rc = pcre2_match(s->multiline, (PCRE2_SPTR)(line.p != NULL ? line.p : ""), line.n, 0, 0,

@@ -39,7 +39,8 @@ static void emit(struct splitter *s)
 static void take_line(struct splitter *s, size_t from, size_t to)
 {
     struct str line = without_newline(str_of(s->chunk.p + from, to - from));
-    bool starts = s->o->source == NULL || log_source_starts_record(s->o->source, line);
+    struct str so_far = str_of(s->chunk.p + s->start, s->end - s->start);
+    bool starts = s->o->source == NULL || log_source_starts_record(s->o->source, so_far, line);
 
     if (s->end > s->start && (starts || to - s->start > s->o->max_record)) {
         emit(s);
@@ -48,7 +49,7 @@ static void take_line(struct splitter *s, size_t from, size_t to)
         }
     }
     s->end = to;
-    if (s->o->source == NULL || !log_source_multiline(s->o->source)) {
+    if (s->o->source == NULL || log_source_multiline(s->o->source) == LOG_LINES_NONE) {
         emit(s);
     }
 }

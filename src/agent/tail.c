@@ -19,6 +19,7 @@ enum {
     POSITIONS_FILE_MAX = 32 << 20,
     READ_PER_FILE =
         4 << 20, /* bytes in one look, so that one busy file does not starve the others */
+    JOIN_WAIT_NS = 250000000,
 };
 
 int tail_new(const struct tail_opts *opts, struct tail **ret, struct err *reterr)
@@ -243,6 +244,22 @@ static bool is_final(const struct tail *t, const struct tail_file *f)
            mono_since_ns(f->changed_at) > t->opts.rotated_ms * 1000000;
 }
 
+/* Nothing was written for as long as lines of one record may be apart. A stack trace is written in one go: the time of
+ * the file tells without waiting for the next look. */
+static bool is_quiet(const struct tail *t, const struct tail_file *f)
+{
+    int64_t wait_ns = t->opts.record_wait_ms * 1000000;
+    int64_t written_ns = f->written_at.tv_sec * INT64_C(1000000000) + f->written_at.tv_nsec;
+
+    if (log_source_multiline(f->source) == LOG_LINES_AUTO) {
+        wait_ns = wait_ns < JOIN_WAIT_NS ? wait_ns : JOIN_WAIT_NS;
+        if (clock_wall_ns() - written_ns > wait_ns) {
+            return true;
+        }
+    }
+    return mono_since_ns(f->changed_at) > wait_ns;
+}
+
 static void read_file(struct tail *t, struct tail_file *f, uint64_t size)
 {
     struct reading r = {.t = t, .f = f};
@@ -262,7 +279,7 @@ static void read_file(struct tail *t, struct tail_file *f, uint64_t size)
         total += (uint64_t)n;
         last = f->offset + (uint64_t)n >= size;
         o.flush_all = last && is_final(t, f);
-        o.flush_lines = (last && mono_since_ns(f->changed_at) > t->opts.record_wait_ms * 1000000) ||
+        o.flush_lines = (last && is_quiet(t, f)) ||
                         want == t->chunk.max; /* a record of many lines that does not end */
         if (consume(f, &o, buf_str(&t->chunk), &r)) {
             want = CHUNK;

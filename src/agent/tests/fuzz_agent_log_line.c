@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "agent/log_join.h"
 #include "agent/log_line.h"
 #include "agent/log_source.h"
 #include "agent/log_split.h"
@@ -70,8 +71,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     }
     split(text);
+    ignore_result((int)log_joins(str_take(text, size / 2), str_drop(text, size / 2)), "the walk");
     if (log_source_parse(text, &source, NULL) == 0) {
-        ignore_result(log_source_starts_record(source, text), "only the walk matters");
+        ignore_result(log_source_starts_record(source, str_take(text, text.n / 2),
+                                               str_drop(text, text.n / 2)),
+                      "only the walk matters");
         log_source_free(source);
     }
     return 0;

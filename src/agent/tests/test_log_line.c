@@ -134,14 +134,14 @@ static void test_split(void **state)
         size_t used;
         bool skipping_after;
     } CASES[] = {
-        {"/x", "a\nbb\r\n\nccc", 100, false, false, false, 0, "a@2|bb@6|", 7, false},
-        {"/x", "a\nb", 100, false, true, false, 0, "a@2|b@3|", 3, false},
-        {"/x", "a\nb\nc\n", 100, false, false, false, 2, "a@2|b@4|", 4, false},
-        {"/x", "", 100, true, true, false, 0, "", 0, false},
-        {"/x", "abcdef", 4, false, false, false, 0, "abcd~@4s|", 4, true},
-        {"/x", "ef\nx\n", 4, false, false, true, 0, "x@5|", 5, false},
-        {"/x", "efgh", 4, false, false, true, 0, "", 4, true},
-        {"/x", "abcdef\nx\n", 4, false, false, false, 0, "abcd~@7|x@9|", 9, false},
+        {"/x multiline=none", "a\nbb\r\n\nccc", 100, false, false, false, 0, "a@2|bb@6|", 7, false},
+        {"/x multiline=none", "a\nb", 100, false, true, false, 0, "a@2|b@3|", 3, false},
+        {"/x multiline=none", "a\nb\nc\n", 100, false, false, false, 2, "a@2|b@4|", 4, false},
+        {"/x multiline=none", "", 100, true, true, false, 0, "", 0, false},
+        {"/x multiline=none", "abcdef", 4, false, false, false, 0, "abcd~@4s|", 4, true},
+        {"/x multiline=none", "ef\nx\n", 4, false, false, true, 0, "x@5|", 5, false},
+        {"/x multiline=none", "efgh", 4, false, false, true, 0, "", 4, true},
+        {"/x multiline=none", "abcdef\nx\n", 4, false, false, false, 0, "abcd~@7|x@9|", 9, false},
         {"/x multiline=^E", "E1\n at\n at2\nE2\n", 100, false, false, false, 0, "E1\n at\n at2@12|",
          12, false},
         {"/x multiline=^E", "E1\n at\n\n at2\nE2\n", 100, true, false, false, 0,
@@ -227,13 +227,13 @@ static void test_source_values(void **state)
     assert_false(log_source_excludes(s, "/l/x.log"));
     assert_int_equal(log_source_start(s), LOG_START_BEGINNING);
     assert_int_equal(log_source_timestamp(s), LOG_TIME_NONE);
-    assert_true(log_source_starts_record(s, STR("12 x")));
-    assert_false(log_source_starts_record(s, STR(" 12 x")));
+    assert_true(log_source_starts_record(s, STR("1 y\n"), STR("12 x")));
+    assert_false(log_source_starts_record(s, STR("1 y\n"), STR(" 12 x")));
     log_source_free(s);
     /* a pattern that would run for ever ends at the limit and counts as a start */
     assert_int_equal(log_source_parse(STR("/l multiline=^(a+)+$"), &s, NULL), 0);
-    assert_true(
-        log_source_starts_record(s, STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab")));
+    assert_true(log_source_starts_record(
+        s, STR("a\n"), STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab")));
     log_source_free(s);
 }
 

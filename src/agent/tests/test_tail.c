@@ -79,7 +79,8 @@ static void setup(struct fixture *f, const char *pattern)
 {
     *f = (struct fixture){.dir = test_mkdir()};
     log_set_level(LOG_ERROR);
-    snprintf(f->entry, sizeof(f->entry), "%s/%s", f->dir, pattern);
+    snprintf(f->entry, sizeof(f->entry), "%s/%s%s", f->dir, pattern,
+             strstr(pattern, "multiline=") == NULL ? " multiline=none" : "");
 }
 
 static void ack(struct fixture *f)
