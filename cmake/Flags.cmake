@@ -31,7 +31,7 @@ endif()
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 foreach(lib libmicrohttpd libnghttp2 libuv libcurl gnutls jansson yaml-0.1 libzstd zlib
-        liblz4 libxxhash libpcre2-8 sqlite3 libargon2 cmocka)
+        liblz4 libxxhash libpcre2-8 sqlite3 libargon2 libsystemd cmocka)
     string(MAKE_C_IDENTIFIER ${lib} id)
     pkg_check_modules(${id} REQUIRED IMPORTED_TARGET GLOBAL ${lib})
 endforeach()

@@ -20,6 +20,7 @@
 #include "agent/delivery.h"
 #include "agent/host.h"
 #include "agent/identity.h"
+#include "agent/journal.h"
 #include "agent/log_export.h"
 #include "agent/metrics.h"
 #include "agent/otlp_http.h"
@@ -54,7 +55,8 @@ struct agent {
     struct otlp_http *http;
     struct delivery *delivery;
     struct log_export *logs;
-    log_marks marks; /* scratch */
+    struct journal *journal; /* NULL: not followed */
+    log_marks marks;         /* scratch */
     struct mono searched_at;
     struct mono saved_at;
     struct buf encoded;
@@ -147,10 +149,15 @@ static void arm(int fd, int64_t first_ms, int64_t interval_ms)
     ignore_result(timerfd_settime(fd, 0, &t, NULL), "valid by the settings' ranges");
 }
 
-/* Without log files there is no reason to wake up every second. */
+static bool has_logs(const struct agent *a)
+{
+    return a->settings->logs_files.n != 0 || a->settings->logs_journal;
+}
+
+/* Without logs there is no reason to wake up every second. */
 static void arm_logs(struct agent *a)
 {
-    int64_t poll_ms = a->settings->logs_files.n != 0 ? a->settings->logs_poll_ms : 0;
+    int64_t poll_ms = has_logs(a) ? a->settings->logs_poll_ms : 0;
 
     arm(a->logs_fd, poll_ms, poll_ms);
 }
@@ -260,17 +267,22 @@ static void configure_logs(struct agent *a)
                    a->settings->logs_files.n, a->settings->logs_max_lines_per_s);
 }
 
+static struct log_batch_opts log_batch_opts_of(struct agent *a)
+{
+    return (struct log_batch_opts){.identity = &a->identity,
+                                   .version = a->version,
+                                   .put = put_logs,
+                                   .full = logs_full,
+                                   .ctx = a};
+}
+
 static int start_logs(struct agent *a, struct err *reterr)
 {
     char *path = state_path(a, "positions");
     const struct log_export_opts opts = {
-        .identity = &a->identity,
-        .version = a->version,
+        .batch = log_batch_opts_of(a),
         .positions_path = path,
         .root = a->files.root,
-        .put = put_logs,
-        .full = logs_full,
-        .ctx = a,
     };
     int rc = log_export_new(&opts, &a->logs, reterr);
 
@@ -278,6 +290,24 @@ static int start_logs(struct agent *a, struct err *reterr)
     if (rc == 0) {
         configure_logs(a);
     }
+    return rc;
+}
+
+static int start_journal(struct agent *a, struct err *reterr)
+{
+    char *path = state_path(a, "journal-cursor");
+    const struct journal_opts opts = {
+        .batch = log_batch_opts_of(a),
+        .vfs = vfs_real(),
+        .cursor_path = path,
+        .directory = a->settings->logs_journal_directory,
+        .matches = (const char *const *)a->settings->logs_journal_match.v,
+        .matches_n = a->settings->logs_journal_match.n,
+        .start = (enum log_start)a->settings->logs_journal_start,
+    };
+    int rc = a->settings->logs_journal ? journal_new(&opts, &a->journal, reterr) : 0;
+
+    mem_free(path);
     return rc;
 }
 
@@ -310,6 +340,9 @@ int agent_new(struct agent_settings *settings, struct conf *conf, const char *ve
     if (rc == 0) {
         rc = start_logs(a, reterr);
     }
+    if (rc == 0) {
+        rc = start_journal(a, reterr);
+    }
     if (rc < 0) {
         agent_free(a);
         return rc;
@@ -330,6 +363,7 @@ void agent_free(struct agent *a)
     if (a == NULL) {
         return;
     }
+    journal_free(a->journal);
     log_export_free(a->logs);
     vec_done(&a->marks);
     delivery_free(a->delivery);
@@ -403,7 +437,12 @@ static void write_self_metrics(struct agent *a, struct otlp_writer *w, int64_t n
 {
     struct metric_time t = {(uint64_t)a->started_ns, (uint64_t)now_ns};
     struct tail_stats logs = tail_stats_of(log_export_tail(a->logs));
+    struct journal_stats journal = {0};
     struct rusage u = {0};
+
+    if (a->journal != NULL) {
+        journal = journal_stats_of(a->journal);
+    }
 
     getrusage(RUSAGE_SELF, &u);
     otlp_metric_begin(w, metric_def(M_AGENT_CPU));
@@ -412,9 +451,9 @@ static void write_self_metrics(struct agent *a, struct otlp_writer *w, int64_t n
                        (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
     otlp_metric_end(w);
     self_u64(w, M_AGENT_MEMORY, t, own_rss());
-    self_u64(w, M_AGENT_COLLECT_ERRORS, t, a->files.errors + logs.errors);
-    self_u64(w, M_AGENT_LOG_LINES, t, logs.records);
-    self_u64(w, M_AGENT_LOG_CUT, t, logs.cut);
+    self_u64(w, M_AGENT_COLLECT_ERRORS, t, a->files.errors + logs.errors + journal.errors);
+    self_u64(w, M_AGENT_LOG_LINES, t, logs.records + journal.records);
+    self_u64(w, M_AGENT_LOG_CUT, t, logs.cut + journal.cut);
     self_u64(w, M_AGENT_LOG_THROTTLED, t, logs.throttled);
     if (a->collect_s > 0) {
         otlp_metric_begin(w, metric_def(M_AGENT_COLLECT_TIME));
@@ -457,12 +496,22 @@ static void collect(struct agent *a)
     a->collect_s = (double)mono_since_ns(start) / 1e9;
 }
 
+static bool positions_dirty(const struct agent *a)
+{
+    return tail_dirty(log_export_tail(a->logs)) ||
+           (a->journal != NULL && journal_dirty(a->journal));
+}
+
 static void save_positions(struct agent *a)
 {
     struct err e = {0};
+    int rc = tail_save(log_export_tail(a->logs), &e);
 
     a->saved_at = clock_mono();
-    if (tail_save(log_export_tail(a->logs), &e) < 0) {
+    if (rc == 0 && a->journal != NULL) {
+        rc = journal_save(a->journal, &e);
+    }
+    if (rc < 0) {
         static struct log_limit limit;
         int64_t suppressed;
 
@@ -479,6 +528,9 @@ static void take_marks(struct agent *a)
     vec_clear(&a->marks);
     if (delivery_take_marks(a->delivery, &a->marks) != 0) {
         tail_ack(log_export_tail(a->logs), &a->marks);
+        if (a->journal != NULL) {
+            journal_ack(a->journal, &a->marks);
+        }
     }
 }
 
@@ -488,24 +540,27 @@ static int maybe_save(struct agent *a)
 {
     int64_t wait_ms = SAVE_MS - mono_since_ns(a->saved_at) / 1000000;
 
-    if (!tail_dirty(log_export_tail(a->logs))) {
+    if (!positions_dirty(a)) {
         return -1;
     }
     if (wait_ms > 0) {
         return (int)wait_ms;
     }
     save_positions(a);
-    return tail_dirty(log_export_tail(a->logs)) ? SAVE_MS : -1;
+    return positions_dirty(a) ? SAVE_MS : -1;
 }
 
-static void read_logs(struct agent *a)
+static void read_logs(struct agent *a, bool search)
 {
-    bool search = mono_since_ns(a->searched_at) >= SEARCH_MS * 1000000LL;
+    int64_t rate = a->settings->logs_max_lines_per_s;
 
     if (search) {
         a->searched_at = clock_mono();
     }
     log_export_poll(a->logs, search);
+    if (a->journal != NULL) {
+        journal_poll(a->journal, rate != 0 ? rate * a->settings->logs_poll_ms / 1000 + 1 : 0);
+    }
 }
 
 static void reload(struct agent *a)
@@ -582,7 +637,7 @@ static void loop(struct agent *a)
         }
         if (fds[LOGS].revents != 0) {
             drain_timer(a->logs_fd);
-            read_logs(a);
+            read_logs(a, mono_since_ns(a->searched_at) >= SEARCH_MS * 1000000LL);
         }
         if (fds[DELIVERED].revents != 0) {
             take_marks(a);
@@ -599,8 +654,8 @@ int agent_run(struct agent *a)
     collect(a);
     loop(a);
     log_info("agent", "stopping");
-    if (a->settings->logs_files.n != 0) {
-        log_export_poll(a->logs, false); /* what was written since the last look */
+    if (has_logs(a)) {
+        read_logs(a, false); /* what was written since the last look */
     }
     a->hangs = !delivery_stop(a->delivery, STOP_MS);
     take_marks(a);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A batch is encoded while it is collected; records of one service share a ResourceLogs. Between two looks
- * the encoder is empty.
+ * The sink of tail.c: a line is looked at for its level, time and trace on its way into the batch. Between two looks the
+ * batch is empty.
  */
 #include "agent/log_export.h"
 
@@ -10,25 +10,11 @@
 #include "agent/log_line.h"
 #include "base/clock.h"
 
-enum {
-    BATCH_RECORDS = 1000,
-    BATCH_BYTES = 1 << 20,
-    RECORD_MAX = 1 << 20,
-    REQUEST_MAX = 16 << 20,
-    KEEP_BYTES = 256 << 10, /* a larger buffer is given back */
-    SERVICE_MAX = 128,
-    ROTATED_MS = 10000,
-    RECORD_WAIT_MS = 2000,
-};
+enum { RECORD_MAX = 1 << 20, ROTATED_MS = 10000, RECORD_WAIT_MS = 2000 };
 
 struct log_export {
-    struct log_export_opts opts;
+    struct log_batch batch;
     struct tail *tail;
-    struct buf encoded;
-    struct otlp_writer w;
-    uint32_t records;
-    size_t bytes;                  /* of texts in the batch */
-    char service[SERVICE_MAX + 1]; /* of the open ResourceLogs; "": none is open */
     int64_t utc_offset_s;
     int64_t now_ns; /* of this look */
 };
@@ -46,36 +32,6 @@ static int64_t utc_offset_s(void)
     tm.tm_sec = (int)(now % 60);
     local = mktime(&tm);
     return local != (time_t)-1 ? now - (int64_t)local : 0;
-}
-
-static void reset(struct log_export *l)
-{
-    if (l->encoded.cap > KEEP_BYTES) {
-        buf_done(&l->encoded);
-        buf_init(&l->encoded, REQUEST_MAX);
-    }
-    buf_clear(&l->encoded);
-    otlp_writer_init(&l->w, &l->encoded);
-    l->records = 0;
-    l->bytes = 0;
-    l->service[0] = '\0';
-}
-
-static void open_service(struct log_export *l, struct str service)
-{
-    struct attr attrs[IDENTITY_ATTRS];
-    size_t n = service.n < SERVICE_MAX ? service.n : SERVICE_MAX;
-
-    if (l->service[0] != '\0' && str_eq(str_cstr(l->service), str_take(service, n))) {
-        return;
-    }
-    if (l->service[0] != '\0') {
-        otlp_resource_end(&l->w);
-    }
-    memcpy(l->service, service.p, n);
-    l->service[n] = '\0';
-    n = identity_attrs(l->opts.identity, l->service, NULL, attrs);
-    otlp_resource_begin(&l->w, attrs, n, STR("bongsu-agent"), str_cstr(l->opts.version));
 }
 
 static bool on_record(void *ctx, const struct tail_record *r)
@@ -97,30 +53,21 @@ static bool on_record(void *ctx, const struct tail_record *r)
     rec.trace_id = meta.trace_id;
     rec.span_id = meta.span_id;
     rec.body = (struct value){.type = VALUE_STR, .u.s = r->text};
-    open_service(l, r->service.n != 0 ? r->service : STR("unknown"));
-    otlp_log(&l->w, &rec);
-    l->records++;
-    l->bytes += r->text.n;
-    return l->records >= BATCH_RECORDS || l->bytes >= BATCH_BYTES;
+    return log_batch_add(&l->batch, r->service, &rec);
 }
 
 static bool on_flush(void *ctx, log_marks *marks)
 {
     struct log_export *l = ctx;
-    bool ok;
 
-    otlp_resource_end(&l->w);
-    ok = buf_status(&l->encoded) == 0 &&
-         l->opts.put(l->opts.ctx, buf_str(&l->encoded), l->records, marks);
-    reset(l);
-    return ok;
+    return log_batch_flush(&l->batch, marks);
 }
 
 static bool on_full(void *ctx)
 {
     struct log_export *l = ctx;
 
-    return l->opts.full(l->opts.ctx);
+    return log_batch_blocked(&l->batch);
 }
 
 int log_export_new(const struct log_export_opts *opts, struct log_export **ret, struct err *reterr)
@@ -137,9 +84,7 @@ int log_export_new(const struct log_export_opts *opts, struct log_export **ret, 
     };
     int rc;
 
-    l->opts = *opts;
-    buf_init(&l->encoded, REQUEST_MAX);
-    reset(l);
+    log_batch_init(&l->batch, &opts->batch);
     rc = tail_new(&t, &l->tail, reterr);
     if (rc < 0) {
         log_export_free(l);
@@ -155,7 +100,7 @@ void log_export_free(struct log_export *l)
         return;
     }
     tail_free(l->tail);
-    buf_done(&l->encoded);
+    log_batch_done(&l->batch);
     mem_free(l);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "agent/settings.h"
 
+#include "agent/journal.h"
 #include "agent/log_source.h"
 #include "base/err.h"
 
@@ -162,6 +163,9 @@ static const struct conf_key HOST_KEYS[] = {
      .help = "File system types to report besides the local ones, such as nfs4 or tmpfs."},
 };
 
+static const char *const STARTS[] = {
+    [LOG_START_END] = "end", [LOG_START_BEGINNING] = "beginning", NULL};
+
 static const struct conf_key LOG_KEYS[] = {
     {.key = "logs.files",
      .flag = "log",
@@ -171,6 +175,35 @@ static const struct conf_key LOG_KEYS[] = {
      .reloadable = true,
      .help = "Log files to follow: a path pattern and optional service=, exclude=, multiline=, "
              "start=, timestamp= (see the agent's documentation)."},
+    {.key = "logs.journal",
+     .flag = "journal",
+     .type = CONF_BOOL,
+     .offset = FIELD(logs_journal),
+     .default_value = "false",
+     .help = "Follow the systemd journal, too."},
+    {.key = "logs.journal_directory",
+     .flag = "journal-directory",
+     .type = CONF_STRING,
+     .offset = FIELD(logs_journal_directory),
+     .default_value = "",
+     .placeholder = "DIR",
+     .help =
+         "Read the journal files of this directory, such as those of a mounted host; empty: this machine's."},
+    {.key = "logs.journal_match",
+     .flag = "journal-match",
+     .type = CONF_STRING_LIST,
+     .offset = FIELD(logs_journal_match),
+     .placeholder = "FIELD=VALUE",
+     .help =
+         "Only entries with this field, such as _SYSTEMD_UNIT=nginx.service: several of one field are "
+         "alternatives, of different fields all must hold."},
+    {.key = "logs.journal_start",
+     .flag = NULL,
+     .type = CONF_ENUM,
+     .offset = FIELD(logs_journal_start),
+     .default_value = "end",
+     .choices = STARTS,
+     .help = "Where the very first start begins in the journal."},
     {.key = "logs.poll",
      .flag = NULL,
      .type = CONF_DURATION_MS,
@@ -179,7 +212,7 @@ static const struct conf_key LOG_KEYS[] = {
      .min = 100,
      .max = 60000,
      .reloadable = true,
-     .help = "Time between looks at the log files."},
+     .help = "Time between looks at the log files and the journal."},
     {.key = "logs.max_lines_per_second",
      .flag = NULL,
      .type = CONF_INT,
@@ -278,6 +311,12 @@ int agent_settings_check(const struct agent_settings *s, struct err *reterr)
             return rc;
         }
         log_source_free(source);
+    }
+    for (size_t i = 0; i < s->logs_journal_match.n; i++) {
+        if (!journal_match_ok(s->logs_journal_match.v[i])) {
+            return err_set(reterr, ERR_INVALID, "logs.journal_match: '%s' is not FIELD=VALUE",
+                           s->logs_journal_match.v[i]);
+        }
     }
     return 0;
 }

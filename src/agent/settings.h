@@ -32,6 +32,10 @@ struct agent_settings {
     struct conf_list filesystem_types;
     int64_t connections_max;
     struct conf_list logs_files; /* see log_source.h */
+    bool logs_journal;
+    char *logs_journal_directory;
+    struct conf_list logs_journal_match;
+    int logs_journal_start; /* enum log_start */
     int64_t logs_poll_ms;
     int64_t logs_max_lines_per_s; /* 0: unlimited */
     int log_level;                /* enum log_level */

@@ -3,6 +3,7 @@
 files are followed and positions kept."""
 import os
 import re
+import subprocess
 import time
 
 import pytest
@@ -135,3 +136,40 @@ def test_agent_ends_cleanly_without_a_server(start):
     time.sleep(2)
     a.must_live()
     assert a.stop() == 0
+
+
+def write_journal(path, entries):
+    """Append (unit, priority, message) to a journal file with systemd's own writer."""
+    text = ''
+    for i, (unit, priority, message) in enumerate(entries):
+        us = time.time_ns() // 1000 + i
+        text += (f'__REALTIME_TIMESTAMP={us}\n__MONOTONIC_TIMESTAMP={us}\n_BOOT_ID={"0123456789abcdef" * 2}\n'
+                 f'PRIORITY={priority}\n_SYSTEMD_UNIT={unit}\n_PID=42\nMESSAGE={message}\n\n')
+    subprocess.run(['/lib/systemd/systemd-journal-remote', '-o', str(path), '-'], input=text, text=True, check=True,
+                   capture_output=True)
+
+
+def test_journal_is_followed(start, tmp_path):
+    """Entries of the systemd journal arrive as log records, once, also over a restart of the agent."""
+    s = start.server()
+    (tmp_path / 'journal').mkdir()
+    journal = tmp_path / 'journal' / 'system.journal'
+    flags = (*FAST, '--journal', '--journal-directory', str(tmp_path / 'journal'))
+    write_journal(journal, [('old.service', 6, 'before the first start')])
+    a = start.agent(s.url, *flags)
+    wait_for('the agent', lambda: s.value('bongsu_agent_log_lines_total') is not None, 40, 0.3)
+    write_journal(journal, [('shop.service', 3, 'order 17 failed'), ('sshd.service', 6, 'session opened')])
+
+    def logs():
+        return s.json('/api/v1/logs')['logs']
+    rows = wait_for('two entries', lambda: len(logs()) >= 2 and logs(), 40, 0.3)
+    got = {r['body']: r for r in rows}
+    assert set(got) == {'order 17 failed', 'session opened'}
+    row = got['order 17 failed']
+    assert row['service'] == 'shop' and row['severity'] == 'error'
+    assert row['attributes']['systemd.unit'] == 'shop.service' and row['attributes']['process.pid'] in (42, '42')
+    assert a.stop() == 0
+    write_journal(journal, [('shop.service', 4, 'while the agent was away')])
+    start.agent(s.url, *flags)
+    wait_for('the third entry', lambda: len(logs()) >= 3, 40, 0.3)
+    assert sorted(r['body'] for r in logs()) == ['order 17 failed', 'session opened', 'while the agent was away']
