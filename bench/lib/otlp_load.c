@@ -271,7 +271,7 @@ static void post(const struct load_opts *o, const struct maker *makers, struct p
                             .headers = headers,
                             .conns = o->conns,
                             .rate = o->rate,
-                            .lead_max = 4,
+                            .lead_max = 1,
                             .stop_on_error = o->stop_on_error};
     struct post_bodies bodies[CONNS_MAX];
 

@@ -13,16 +13,15 @@ machine's CPU that neither the server nor the generator used during ingest: wher
 little. All shapes of a run end at the same time, so that all servers get the same bytes.
 """
 import argparse
-import glob
 import json
 import math
 import os
-import statistics
-import subprocess
 import time
 
 import servers
 from servers import GEN, WORK
+import measure
+from measure import cell, ingest, query_verdicts, time_request, verdict
 
 RECORDING = os.path.join(WORK, "recording.txt.gz")  # by record.py
 SHAPES = {  # name: (arguments of the generator, seconds of data, run queries)
@@ -76,44 +75,21 @@ def summary(data):
 
 
 def time_query(srv, path, params, runs=RUNS):
-    status, body, cold = srv.http(path, params)
-    if status != 200:
-        return {"error": f"HTTP {status} {body[:200].decode(errors='replace')}"}
-    series, points, total = summary(json.loads(body)["data"])
-    for _ in range(WARM - 1):
-        srv.http(path, params)
-    ms, n, c0, t0 = [], 0, srv.cpu_s(), time.time()
-    while len(ms) < runs and (len(ms) < 5 or time.time() - t0 < BUDGET):
-        ms.append(srv.http(path, params)[2] * 1e3)
-    while time.time() - t0 < 0.5:  # /proc counts in 10 ms: short queries go on for their CPU reading
-        srv.http(path, params)
-        n += 1
-    cpu = (srv.cpu_s() - c0) / (len(ms) + n) * 1e3
-    ms.sort()
-    return {"median_ms": round(statistics.median(ms), 3), "p95_ms": round(ms[math.ceil(0.95 * len(ms)) - 1], 3),
-            "first_ms": round(cold * 1e3, 3), "cpu_ms": round(cpu, 2), "runs": len(ms), "bytes": len(body),
-            "series": series, "points": points, "sum": total}
+    body, t = time_request(srv, path, params, runs, WARM, BUDGET)
+    if body is not None:
+        t["series"], t["points"], t["sum"] = summary(json.loads(body)["data"])
+    return t
 
 
 def run_once(srv, size, end):
     args, span, do_queries = SHAPES[size]
-    r = {"server": srv.name, "version": srv.version, "size": size, "time": time.strftime("%F %T"), "load_before": servers.loadavg()}
+    r = {"server": srv.name, "version": srv.version, "size": size, "time": time.strftime("%F %T")}
     srv.start()
     srv.sample()
     try:
-        gen = subprocess.Popen([GEN, "--url", srv.url, "--end", str(end)] + args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        gen.stderr.readline()  # printed when the bodies are encoded and posting starts
-        cpu0, busy0, t0 = srv.cpu_s(), servers.machine_busy_s(), time.time()
-        out, _ = gen.communicate()
-        cpu1, busy1, t1 = srv.cpu_s(), servers.machine_busy_s(), time.time()
-        g = r["gen"] = json.loads(out)
+        r.update(ingest(srv, [GEN, "--url", srv.url, "--end", str(end)] + args))
+        g = r["gen"]
         n = g["acked_samples"] or 1
-        r["ingest_cpu_s"] = cpu1 - cpu0
-        r["other_cpu_share"] = max(0.0, (busy1 - busy0 - (cpu1 - cpu0) - g["gen_cpu_s"]) / (t1 - t0) / os.cpu_count())
-        r["rss_ingest_mb"], r["anon_ingest_mb"], r["load_after_ingest"] = srv.status_mb("VmHWM"), srv.peak_anon, servers.loadavg()
-        r["settle_s"] = srv.settle()
-        r["settled_cpu_s"] = srv.cpu_s() - cpu0
-        r["dir_bytes_settled"] = servers.tree_bytes(srv.dir)[0]
         t = time.time()
         r["stored_samples"] = servers.stored_samples(srv.http, srv.query_extra, g["end"], span + 60)
         r["count_s"] = time.time() - t
@@ -139,19 +115,10 @@ def run_once(srv, size, end):
 
 
 def save(r):
-    n = 1
-    while os.path.exists(f"{WORK}/results/{r['server']}-{r['size']}-{n}.json"):
-        n += 1
-    with open(f"{WORK}/results/{r['server']}-{r['size']}-{n}.json", "w", encoding="utf-8") as f:
-        json.dump(r, f, indent=1)
-    g = r["gen"]
+    n, g = measure.save(WORK, r), r["gen"]
     print(f"{r['server']} {r['size']} #{n}: {g['samples_per_s']:,.0f} samples/s, {r['per_m']['ingest_cpu_s']:.2f} CPU-s/M "
           f"({r['per_m']['settled_cpu_s']:.2f} settled), RSS {r['rss_peak_mb']:.0f} MB, {r['bytes_per_sample']['compact']:.2f} B/sample, "
           f"failed {g['failed']}, stored all: {r['stored_all']}", flush=True)
-
-
-def cell(v, digits=2):
-    return "-" if v is None or v != v else f"{v:,.{digits}f}"
 
 
 GOALS = [  # what, reading of a run, times the best peer that we may need
@@ -160,14 +127,6 @@ GOALS = [  # what, reading of a run, times the best peer that we may need
     ("bytes per sample on disk", lambda r: r["bytes_per_sample"]["compact"], 0.8),
     ("peak RSS, MB", lambda r: r["rss_peak_mb"], 1.0),
 ]
-
-
-def load_results():
-    rs = []
-    for p in sorted(glob.glob(WORK + "/results/*.json")):
-        with open(p, encoding="utf-8") as f:
-            rs.append(json.load(f))
-    return rs
 
 
 def ingest_table(rs):
@@ -213,17 +172,8 @@ def query_table(mine, shape, reference):
     return out
 
 
-def verdict(shape, what, ours, peers, goal):
-    """One row; peers: {server: value}. A goal above 1 is a least, else a most."""
-    best = (max if goal > 1 else min)(peers, key=peers.get)
-    ratio = ours / peers[best]
-    ok = ratio >= goal if goal > 1 else ratio <= goal
-    return f"| {shape} | {what} | {ours:,.3f} | {peers[best]:,.3f} ({best}) | {ratio:.2f} | {goal} | {'yes' if ok else 'NO'} |"
-
-
 def verdicts(rs):
-    out = ["", "## Against the goals: ours, the best peer figure by figure", "",
-           "| shape | figure | bongsu | best peer | ratio | goal | met |", "|---|---|--:|--:|--:|--:|---|"]
+    out = ["", "## Against the goals: ours, the best peer figure by figure", ""] + measure.VERDICT_HEAD
     for shape in SHAPES:
         runs = {r["server"]: r for r in rs if r["size"] == shape}
         ours = runs.pop("bongsu", None)
@@ -231,19 +181,12 @@ def verdicts(rs):
             continue
         for what, fn, goal in GOALS:
             out.append(verdict(shape, what, fn(ours), {s: fn(r) for s, r in runs.items()}, goal))
-        for q, got in ours.get("queries", {}).items():
-            peers = {s: r["queries"][q]["median_ms"] for s, r in runs.items() if "median_ms" in r.get("queries", {}).get(q, {})}
-            if peers and "median_ms" in got:
-                out.append(verdict(shape, q, got["median_ms"], peers, 0.7 if min(peers.values()) >= 0.5 else 1.0))
+        out += query_verdicts(shape, ours, runs)
     return out
 
 
 def tables():
-    order, rank = list(SHAPES), list(servers.SERVERS)
-    newest = {}
-    for r in sorted(load_results(), key=lambda r: r["time"]):
-        newest[r["size"], r["server"]] = r
-    rs = sorted(newest.values(), key=lambda r: (order.index(r["size"]), rank.index(r["server"])))
+    rs = measure.newest_results(WORK, list(SHAPES), list(servers.SERVERS))
     out = ingest_table(rs)
     for shape in SHAPES:
         mine = [r for r in rs if r["size"] == shape and "queries" in r]
