@@ -11,6 +11,13 @@
 
 enum { TEMPO_ANSWER_MEMORY = 256 << 20, TEMPO_LIMIT_MAX = 10000 };
 
+/** One of Tempo's routes at the root and below /tempo, where a Grafana data source may point. */
+#define TEMPO_ROUTE(method, path, fn, arg, run, body_max, need) \
+    {method, path, fn, arg, run, body_max, need},               \
+    {                                                           \
+        method, "/tempo" path, fn, arg, run, body_max, need     \
+    }
+
 /** The message as plain text, which Grafana shows as it is. */
 void tempo_fail(struct http_exchange *x, int rc, const struct err *e);
 /** Unsigned integer; missing or empty: fallback. @return 0, -ERR_INVALID "invalid NAME: ..." */

@@ -261,10 +261,8 @@ void tempo_metrics_routes(struct api *a, struct http_server *s)
 {
     const uint32_t need = NEED_READ | NEED_BACKEND;
     const struct http_route routes[] = {
-        {"GET", "/api/metrics/query_range", query_range, a, HTTP_WORKER, 0, need},
-        {"GET", "/tempo/api/metrics/query_range", query_range, a, HTTP_WORKER, 0, need},
-        {"GET", "/api/metrics/query", query_instant, a, HTTP_WORKER, 0, need},
-        {"GET", "/tempo/api/metrics/query", query_instant, a, HTTP_WORKER, 0, need},
+        TEMPO_ROUTE("GET", "/api/metrics/query_range", query_range, a, HTTP_WORKER, 0, need),
+        TEMPO_ROUTE("GET", "/api/metrics/query", query_instant, a, HTTP_WORKER, 0, need),
     };
 
     http_server_route(s, routes, ARRAY_LEN(routes));

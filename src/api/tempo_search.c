@@ -357,8 +357,7 @@ void tempo_search_routes(struct api *a, struct http_server *s)
 {
     const uint32_t need = NEED_READ | NEED_BACKEND;
     const struct http_route routes[] = {
-        {"GET", "/api/search", search, a, HTTP_WORKER, 0, need},
-        {"GET", "/tempo/api/search", search, a, HTTP_WORKER, 0, need},
+        TEMPO_ROUTE("GET", "/api/search", search, a, HTTP_WORKER, 0, need),
     };
 
     http_server_route(s, routes, ARRAY_LEN(routes));

@@ -263,14 +263,10 @@ void tempo_tags_routes(struct api *a, struct http_server *s)
 {
     const uint32_t need = NEED_READ | NEED_BACKEND;
     const struct http_route routes[] = {
-        {"GET", "/api/search/tags", tags_v1, a, HTTP_WORKER, 0, need},
-        {"GET", "/tempo/api/search/tags", tags_v1, a, HTTP_WORKER, 0, need},
-        {"GET", "/api/v2/search/tags", tags_v2, a, HTTP_WORKER, 0, need},
-        {"GET", "/tempo/api/v2/search/tags", tags_v2, a, HTTP_WORKER, 0, need},
-        {"GET", "/api/search/tag/{name}/values", values_v1, a, HTTP_WORKER, 0, need},
-        {"GET", "/tempo/api/search/tag/{name}/values", values_v1, a, HTTP_WORKER, 0, need},
-        {"GET", "/api/v2/search/tag/{name}/values", values_v2, a, HTTP_WORKER, 0, need},
-        {"GET", "/tempo/api/v2/search/tag/{name}/values", values_v2, a, HTTP_WORKER, 0, need},
+        TEMPO_ROUTE("GET", "/api/search/tags", tags_v1, a, HTTP_WORKER, 0, need),
+        TEMPO_ROUTE("GET", "/api/v2/search/tags", tags_v2, a, HTTP_WORKER, 0, need),
+        TEMPO_ROUTE("GET", "/api/search/tag/{name}/values", values_v1, a, HTTP_WORKER, 0, need),
+        TEMPO_ROUTE("GET", "/api/v2/search/tag/{name}/values", values_v2, a, HTTP_WORKER, 0, need),
     };
 
     http_server_route(s, routes, ARRAY_LEN(routes));

@@ -265,14 +265,10 @@ void tempo_trace_routes(struct api *a, struct http_server *s)
 {
     const uint32_t need = NEED_READ | NEED_BACKEND;
     const struct http_route routes[] = {
-        {"GET", "/api/echo", echo, a, HTTP_INLINE, 0, NEED_READ},
-        {"GET", "/tempo/api/echo", echo, a, HTTP_INLINE, 0, NEED_READ},
-        {"GET", "/api/status/buildinfo", buildinfo, a, HTTP_INLINE, 0, NEED_READ},
-        {"GET", "/tempo/api/status/buildinfo", buildinfo, a, HTTP_INLINE, 0, NEED_READ},
-        {"GET", "/api/traces/{trace_id}", trace_v1, a, HTTP_WORKER, 0, need},
-        {"GET", "/tempo/api/traces/{trace_id}", trace_v1, a, HTTP_WORKER, 0, need},
-        {"GET", "/api/v2/traces/{trace_id}", trace_v2, a, HTTP_WORKER, 0, need},
-        {"GET", "/tempo/api/v2/traces/{trace_id}", trace_v2, a, HTTP_WORKER, 0, need},
+        TEMPO_ROUTE("GET", "/api/echo", echo, a, HTTP_INLINE, 0, NEED_READ),
+        TEMPO_ROUTE("GET", "/api/status/buildinfo", buildinfo, a, HTTP_INLINE, 0, NEED_READ),
+        TEMPO_ROUTE("GET", "/api/traces/{trace_id}", trace_v1, a, HTTP_WORKER, 0, need),
+        TEMPO_ROUTE("GET", "/api/v2/traces/{trace_id}", trace_v2, a, HTTP_WORKER, 0, need),
     };
 
     http_server_route(s, routes, ARRAY_LEN(routes));

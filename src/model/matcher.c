@@ -321,21 +321,29 @@ static size_t skip_class_start(struct str p, size_t i)
     return i + (i + 1 < p.n && p.p[i + 1] == ']' ? 1 : 0);
 }
 
-/** A '+' behind another quantifier. */
-static bool is_possessive(struct str p, size_t i)
+/** A count between its braces: "2", "2," or "2,3". */
+static bool is_count(struct str s)
 {
-    return i > 0 && strchr("+*?", p.p[i - 1]) != NULL && p.p[i - 1] != '\0' &&
-           (i < 2 || p.p[i - 2] != '\\');
+    for (size_t i = 0; i < s.n; i++) {
+        if ((s.p[i] < '0' || s.p[i] > '9') && (s.p[i] != ',' || i == 0)) {
+            return false;
+        }
+    }
+    return s.n != 0;
 }
 
 /** What PCRE2 has beyond RE2 and what backtracks without need is refused. @return its offset, -1: none */
 int64_t regex_foreign_syntax(struct str p)
 {
     bool in_class = false;
+    bool repeated =
+        false; /* a quantifier ends before this byte: another '+' would make it possessive */
 
     for (size_t i = 0; i < p.n; i++) {
         char c = p.p[i];
+        bool again = repeated;
 
+        repeated = false;
         if (c == '\\') {
             if (!in_class && i + 1 < p.n && escape_is_foreign(p.p[i + 1])) {
                 return (int64_t)i;
@@ -346,9 +354,12 @@ int64_t regex_foreign_syntax(struct str p)
         } else if (c == '[') {
             in_class = true;
             i = skip_class_start(p, i);
-        } else if ((c == '(' && group_is_foreign(str_drop(p, i))) ||
-                   (c == '+' && is_possessive(p, i))) {
+        } else if ((c == '(' && group_is_foreign(str_drop(p, i))) || (c == '+' && again)) {
             return (int64_t)i;
+        } else {
+            repeated = c == '+' || c == '*' || c == '?' ||
+                       (c == '}' && brace != 0 && is_count(str_of(p.p + brace, i - brace)));
+            brace = c == '{' ? i + 1 : brace;
         }
     }
     return -1;

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/thread.h"
 #include "model/matcher.h"
+#include "model/regex.h"
 
 static void test_table(void **state)
 {
@@ -162,9 +163,9 @@ static void test_errors(void **state)
         const char *pattern;
         uint32_t at;
     } CASES[] = {
-        {"a(b", 3},    {"*", 0},      {"a[b", 3},     {"ab)", 2},     {"a(?=b)", 1},
-        {"(a)\\1", 3}, {"a++", 2},    {"(?>a)b", 0},  {"(*ANY)a", 0}, {"a(?!b)", 1},
-        {"\xff", 0},   {"a{3,2}", 5}, {"(?<!a)b", 0}, {"\\C", 2},
+        {"a(b", 3},    {"*", 0},      {"a[b", 3},    {"ab)", 2},     {"a(?=b)", 1}, {"(a)\\1", 3},
+        {"a++", 2},    {"\\\\++", 3}, {"a{2}+", 4},  {"a{2,}+", 5},  {"(?>a)b", 0}, {"(*ANY)a", 0},
+        {"a(?!b)", 1}, {"\xff", 0},   {"a{3,2}", 5}, {"(?<!a)b", 0}, {"\\C", 2},
     };
 
     (void)state;
@@ -181,6 +182,16 @@ static void test_errors(void **state)
             fail_msg("%s: error at %u, not %u: %s", CASES[i].pattern, e.span.start, CASES[i].at,
                      e.msg);
         }
+    }
+}
+
+static void test_plus_that_is_not_possessive(void **state)
+{
+    static const char *const FINE[] = {"[+]+", "\\++", "a}+", "a{,}+", "a+|+?", "(a+)+", "a\\{2}+"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(FINE); i++) {
+        assert_int_equal(regex_foreign_syntax(str_cstr(FINE[i])), -1);
     }
 }
 
@@ -254,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_shortcuts),
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_plus_that_is_not_possessive),
         cmocka_unit_test(test_catastrophic_patterns),
         cmocka_unit_test(test_shared_by_threads),
         cmocka_unit_test(test_memory_runs_out),
