@@ -9,6 +9,11 @@
 #include "query/promql/eval.h"
 #include "query/promql/gotext.h"
 
+enum {
+    FOLD_WORDS = 2,         /* words of presence bits in a range of steps */
+    PARALLEL_MIN = 1 << 16, /* cells that are worth other threads */
+};
+
 /** An aggregation under way. */
 struct agg {
     struct eval *ev;
@@ -166,17 +171,31 @@ static inline void fold_next(const struct agg *s, size_t at, double v)
     }
 }
 
+/** Bits of a word of presence bits that `steps` steps have. */
+static uint64_t all_of(size_t steps)
+{
+    return steps >= 64 ? ~0ull : (1ull << steps) - 1;
+}
+
+VECTORISED static void sum_all(double *restrict acc, double *restrict rest,
+                               const double *restrict v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        acc[i] = add_exact(acc[i], v[i], &rest[i]);
+    }
+}
+
 /** Sum has a loop of its own: it is most of what is asked. */
 static void sum_row(double *acc, double *rest, uint64_t *have, const double *v,
                     const uint64_t *bits, size_t steps)
 {
     for (size_t w = 0; w * 64 < steps; w++) {
-        size_t end = w * 64 + 64 < steps ? w * 64 + 64 : steps;
+        uint64_t all = all_of(steps - w * 64);
 
-        if (bits[w] == ~0ull && have[w] == ~0ull) {
-            for (size_t i = w * 64; i < end; i++) {
-                acc[i] = add_exact(acc[i], v[i], &rest[i]);
-            }
+        if (bits[w] == all && have[w] == all) {
+            size_t from = w * 64;
+
+            sum_all(acc + from, rest + from, v + from, steps - from < 64 ? steps - from : 64);
             continue;
         }
         for (uint64_t word = bits[w]; word != 0; word &= word - 1) {
@@ -215,27 +234,27 @@ static void fold_finish(struct agg *s)
     }
 }
 
-static int fold(struct agg *s)
+/** All rows at one range of steps; ends early when the query does. */
+static void fold_steps(void *arg, size_t range)
 {
-    size_t steps = s->in.steps;
-    bool three = s->a->op == TOK_STDVAR || s->a->op == TOK_STDDEV || s->a->op == TOK_AVG;
-    bool two = three || s->a->op == TOK_SUM;
-    int rc = alloc_out(s, &s->out);
+    const struct agg *s = arg;
+    size_t word = range * FOLD_WORDS;
+    size_t first = word * 64;
+    size_t steps = s->in.steps - first < FOLD_WORDS * 64 ? s->in.steps - first : FOLD_WORDS * 64;
 
-    if (rc == 0 && two) {
-        rc = eval_alloc(s->ev, &s->aux, s->groups.n, steps);
-    }
-    if (rc == 0 && three) {
-        rc = eval_alloc(s->ev, &s->aux2, s->groups.n, steps);
-    }
-    for (size_t r = 0; rc == 0 && r < s->in.n; r++) {
-        const double *v = mat_row(&s->in, r);
-        const uint64_t *bits = mat_bits(&s->in, r);
-        uint64_t *have = mat_bits(&s->out, s->group[r]);
-        size_t base = s->group[r] * steps;
+    for (size_t r = 0; r < s->in.n; r++) {
+        const double *v = mat_row(&s->in, r) + first;
+        const uint64_t *bits = mat_bits(&s->in, r) + word;
+        uint64_t *have = mat_bits(&s->out, s->group[r]) + word;
+        size_t base = s->group[r] * s->in.steps + first;
 
-        if (r % 1024 == 0) {
-            rc = eval_check(s->ev);
+        if (r % 1024 == 0 && cancel_check(s->ev->cancel) != 0) {
+            return;
+        }
+        if (r + 1 < s->in.n) {
+            for (size_t i = 0; i < steps; i += CACHE_LINE / sizeof(*v)) {
+                PREFETCH(v + s->in.steps + i);
+            }
         }
         if (s->a->op == TOK_SUM) {
             sum_row(s->out.v + base, s->aux.v + base, have, v, bits, steps);
@@ -249,6 +268,27 @@ static int fold(struct agg *s)
                 bit_set(have, i);
             }
         })
+    }
+}
+
+static int fold(struct agg *s)
+{
+    size_t steps = s->in.steps;
+    bool three = s->a->op == TOK_STDVAR || s->a->op == TOK_STDDEV || s->a->op == TOK_AVG;
+    bool two = three || s->a->op == TOK_SUM;
+    int rc = alloc_out(s, &s->out);
+
+    if (rc == 0 && two) {
+        rc = eval_alloc(s->ev, &s->aux, s->groups.n, steps);
+    }
+    if (rc == 0 && three) {
+        rc = eval_alloc(s->ev, &s->aux2, s->groups.n, steps);
+    }
+    if (rc == 0) {
+        /* Steps do not know of each other: in ranges of them the order of additions stays that of the rows. */
+        pool_for(s->in.n * steps < PARALLEL_MIN ? NULL : s->ev->opts->pool,
+                 (s->in.words + FOLD_WORDS - 1) / FOLD_WORDS, fold_steps, s);
+        rc = eval_check(s->ev);
     }
     if (rc == 0 && two) {
         fold_finish(s);

@@ -5,6 +5,7 @@
  * writes only its own rows, and the first error of any chunk ends the others.
  */
 #include "query/promql/eval.h"
+#include "query/promql/rate_plan.h"
 #include "query/promql/rolled.h"
 #include "query/promql/window.h"
 
@@ -159,6 +160,9 @@ static void drop_stale(struct samples *s)
 {
     size_t kept = 0;
 
+    if (!values_any_stale(s->v, s->n)) {
+        return;
+    }
     for (size_t i = 0; i < s->n; i++) {
         if (!sample_is_stale(s->v[i])) {
             s->t_ms[kept] = s->t_ms[i];
@@ -173,7 +177,10 @@ static size_t find_resets(const struct samples *s, int64_t *dst)
 {
     size_t n = 0;
 
-    for (size_t i = 1; dst != NULL && i < s->n; i++) {
+    if (dst == NULL || !values_any_reset(s->v, s->n)) {
+        return 0;
+    }
+    for (size_t i = 1; i < s->n; i++) {
         dst[n] = (int64_t)i;
         n += s->v[i] < s->v[i - 1];
     }
@@ -205,6 +212,32 @@ static const double *reduce_series(const struct pass *p, const struct samples *s
         dst[i] = p->fn->reduce(s->v + i * WINDOW_BLOCK, WINDOW_BLOCK);
     }
     return dst;
+}
+
+/** Rates and deltas along a plan, where the series fits to it. `s` without stale markers. */
+static bool walk_plan(const struct pass *p, const struct samples *s, size_t row,
+                      struct rate_plan *plan)
+{
+    const struct rate_grid g = {
+        .steps = p->grid->n,
+        .end_ms = ref_time(&p->when, grid_at(p->grid, 0)),
+        .step_ms = p->when.at != AT_NONE ? 0 : p->grid->step_ms,
+        .range_ms = p->range_ms,
+        .left_open = p->ev->left_open,
+        .counter = p->fn->counter,
+        .per_second = p->fn->window == window_rate,
+    };
+
+    if ((p->fn->window != window_rate && p->fn->window != window_increase &&
+         p->fn->window != window_delta) ||
+        p->rolled.n != 0 || p->ev->per_step != NULL || !rate_plan_fits(plan, &g, s->t_ms, s->n) ||
+        (g.counter && values_any_reset(s->v, s->n))) {
+        return false;
+    }
+    rate_plan_walk(plan, &g, s->v, mat_row(p->out, row));
+    memcpy(mat_bits(p->out, row), plan->has, p->out->words * sizeof(*plan->has));
+    atomic_fetch_add_explicit(&p->ev->samples_seen, plan->seen, memory_order_relaxed);
+    return true;
 }
 
 /** The function over the moving window; `s` without stale markers. */
@@ -386,6 +419,7 @@ struct pass_scratch {
     struct samples s;
     struct samples more;
     struct hist_columns columns;
+    struct rate_plan plan;
 };
 
 /** The function over a series of histograms alone. `c->in` has them. */
@@ -506,7 +540,9 @@ static int pass_row(struct pass *p, size_t row, struct pass_scratch *own, struct
     if (p->rolled.n != 0 && p->rolled.need == SERIES_NEED_AVG) {
         return walk_average(p, s, row, scratch, e);
     }
-    walk_window(p, s, row, scratch);
+    if (!walk_plan(p, s, row, &own->plan)) {
+        walk_window(p, s, row, scratch);
+    }
     return 0;
 }
 
@@ -532,6 +568,7 @@ static void pass_chunk(void *arg, size_t chunk)
     samples_done(&x.s);
     samples_done(&x.more);
     hist_columns_done(&x.columns);
+    rate_plan_done(&x.plan);
 }
 
 /** Run over all rows of p->out, then keep what has points. Frees p->out on failure. */

@@ -44,7 +44,7 @@ static void measure_stretch(const struct window *w, struct stretch *s)
     s->per_second = s->change / w->range_s;
 }
 
-static const struct stretch *stretch_of(const struct window *w)
+const struct stretch *window_stretch(const struct window *w)
 {
     struct stretch *s = w->stretch;
     int64_t before = w->t_ms[0] - w->start_ms;
@@ -69,7 +69,7 @@ static bool extrapolate(const struct window *w, bool counter, bool per_second, d
     if (w->n < 2) {
         return false;
     }
-    s = stretch_of(w);
+    s = window_stretch(w);
     delta = w->v[last] - w->v[0];
     for (size_t i = 0; counter && i < w->resets_n; i++) {
         delta += w->v[(size_t)w->resets[i] - w->first - 1];

@@ -45,6 +45,9 @@ struct window {
 
 enum { WINDOW_BLOCK = 64 };
 
+/** How a window of n >= 2 samples is stretched, made or kept in w->stretch. Values are not looked at. */
+const struct stretch *window_stretch(const struct window *w);
+
 /** Largest and smallest of n >= 1 values, NaN only when all are. */
 double extreme_max(const double *v, size_t n);
 double extreme_min(const double *v, size_t n);
