@@ -25,6 +25,7 @@ enum {
     HTTP_WATCH_IDLE_MS = 5000,  /* between looks while there are no connections */
     HTTP_MIN_RATE_BYTES_PER_MS = 1, /* slower bodies and readers are cut after the idle timeout */
     HTTP_RETRY_AFTER_S = 5,         /* told with 429 and 503 */
+    HTTP_SPIN_NS = 150000,          /* how soon a next request is worth staying awake for */
 };
 
 enum segment_kind { SEGMENT_LITERAL, SEGMENT_PARAM, SEGMENT_REST };
@@ -61,6 +62,8 @@ struct conn {
     struct mono since;       /* guarded by: s->lock; start of the phase */
     uint64_t bytes;          /* guarded by: s->lock; body received, or response to send */
     bool gone;               /* guarded by: s->lock; the client closed while the phase lasts */
+    bool answered;           /* of the event thread: had an answer */
+    bool quick;              /* of the event thread: asked again within HTTP_SPIN_NS of the last */
     struct http_exchange *x; /* guarded by: s->lock; written by the event thread */
     char peer[NET_ADDRESS_SIZE];
 };
@@ -86,6 +89,8 @@ struct http_server {
     bool drained;                      /* guarded by: lock; no handler and no stream may begin */
     bool stopped;                      /* guarded by: lock; the watcher ends */
     _Atomic unsigned on_event_threads; /* handlers running there; relaxed */
+    atomic_bool spinning;              /* an event thread waits awake; relaxed */
+    bool may_spin;                     /* there is another core for the client */
     struct pollfd *polled;             /* owned by the watcher; room for max_connections */
     struct conn **polled_conns;
     struct gauge *connections;

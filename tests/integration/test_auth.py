@@ -246,6 +246,9 @@ def test_security_headers(server):
     assert "default-src" in csp and "'unsafe-eval'" not in csp
     assert r.headers.get('X-Content-Type-Options') == 'nosniff'
     assert 'frame-ancestors' in csp or r.headers.get('X-Frame-Options')
+    r = requests.get(server.url + '/api/v1/labels', timeout=5)
+    assert r.headers.get('X-Content-Type-Options') == 'nosniff'
+    assert r.headers['Content-Type'] == 'application/json', 'never a page'
 
 
 def test_stored_files_are_private(server):
