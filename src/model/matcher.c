@@ -336,8 +336,8 @@ static bool is_count(struct str s)
 int64_t regex_foreign_syntax(struct str p)
 {
     bool in_class = false;
-    bool repeated =
-        false; /* a quantifier ends before this byte: another '+' would make it possessive */
+    bool repeated = false; /* a quantifier ends before this byte: '+' would make it possessive */
+    size_t brace = 0;      /* behind the last '{' */
 
     for (size_t i = 0; i < p.n; i++) {
         char c = p.p[i];
