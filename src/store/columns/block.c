@@ -285,6 +285,20 @@ int block_column(struct block *b, struct block_col *c, const struct column **ret
     return rc;
 }
 
+int block_check(struct block *b)
+{
+    for (uint32_t i = 0; i < b->cols_n; i++) {
+        const struct column *col = b->cols[i].column;
+        bool text = col != NULL && (col->type == COLTYPE_STR || col->type == COLTYPE_MIXED);
+        int rc = text ? strs_status(&col->strs) : 0;
+
+        if (rc < 0) {
+            return rc == -ERR_NOMEM ? block_no_memory(b) : block_corrupt(b, "texts of templates");
+        }
+    }
+    return 0;
+}
+
 int block_ints(struct block *b, enum col_id id, const int64_t **ret)
 {
     const struct column *col;

@@ -94,6 +94,8 @@ NODISCARD int block_shapes(struct block *b);
 NODISCARD int block_rank(struct block *b, uint32_t number, const uint32_t **ret);
 /** Value i of a column as a value; MIXED ones are decoded into `a`. */
 NODISCARD int column_value(const struct column *c, size_t i, struct arena *a, struct value *ret);
+/** To be asked after texts of columns were looked at, which may be made only then. */
+NODISCARD int block_check(struct block *b);
 /** -ERR_CORRUPT naming the file. */
 int block_corrupt(struct block *b, const char *what);
 int block_no_memory(struct block *b);

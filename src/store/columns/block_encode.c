@@ -24,7 +24,8 @@ struct col_head {
     int64_t min; /* I64, or bits of doubles */
     int64_t max;
     bool bloom;
-    bool random; /* compression is not even tried */
+    bool random;  /* compression is not even tried */
+    size_t split; /* what lies before is compressed apart from what follows; 0: as one */
 };
 
 /* Bytes of a sample that are spread evenly are packed numbers or random: compression would be tried in vain. */
@@ -56,24 +57,76 @@ static bool looks_compressible(struct str raw)
     return bits < 7.5 * (double)n;
 }
 
+/* Append bytes as a zstd frame. @return false when that cannot be */
+static bool put_frame(struct block_builder *b, struct str raw, struct buf *dst)
+{
+    size_t bound = ZSTD_compressBound(raw.n);
+    char *p = buf_reserve(dst, bound);
+    size_t n = p != NULL ? ZSTD_compressCCtx(b->zstd, p, bound, raw.p, raw.n, b->level) : 0;
+
+    if (p == NULL || ZSTD_isError(n)) {
+        return false;
+    }
+    dst->n += n;
+    return true;
+}
+
+/* Append bytes as a zstd frame of raw blocks (RFC 8878 section 3.1.1): a single segment with a size of 4 bytes. */
+static void put_raw_frame(struct str raw, struct buf *dst)
+{
+    enum { BLOCK_MAX = 128 << 10 };
+
+    static const uint8_t HEAD[] = {0x28, 0xb5, 0x2f, 0xfd, 0xa0};
+
+    buf_add(dst, HEAD, sizeof(HEAD));
+    wr_fixed32(dst, (uint32_t)raw.n);
+    do {
+        size_t n = raw.n < BLOCK_MAX ? raw.n : BLOCK_MAX;
+        uint32_t head = (uint32_t)n << 3 | (n == raw.n ? 1u : 0u);
+
+        buf_add(dst, &head, 3);
+        buf_add(dst, raw.p, n);
+        raw = str_drop(raw, n);
+    } while (raw.n != 0);
+}
+
+/* Append b->raw compressed. @return bytes; 0 when it does not pay */
+static size_t compress_raw(struct block_builder *b, const struct col_head *h, struct buf *dst)
+{
+    struct str raw = buf_str(&b->raw);
+    size_t at = dst->n;
+
+    if (raw.n < COMPRESS_MIN || h->random) {
+        return 0;
+    }
+    if (h->split == 0) {
+        if (!looks_compressible(raw) || !put_frame(b, raw, dst)) {
+            return 0;
+        }
+    } else { /* a decoder takes frames in a row for one */
+        struct str numbers = str_drop(raw, h->split);
+
+        if (!put_frame(b, str_take(raw, h->split), dst)) {
+            return 0;
+        }
+        if (!looks_compressible(numbers) || !put_frame(b, numbers, dst)) {
+            put_raw_frame(numbers, dst);
+        }
+    }
+    if (dst->n - at > raw.n - raw.n / 8) {
+        dst->n = at;
+    }
+    return dst->n - at;
+}
+
 /* Append b->raw, compressed if that pays, then the bloom filter; note it in the directory. */
 static void put_column(struct block_builder *b, const struct col_head *h, struct buf *dst)
 {
     size_t raw_n = b->raw.n;
     size_t at = dst->n;
     size_t bloom_at;
-    size_t stored = 0;
+    size_t stored = compress_raw(b, h, dst);
 
-    if (raw_n >= COMPRESS_MIN && !h->random && looks_compressible(buf_str(&b->raw))) {
-        size_t bound = ZSTD_compressBound(raw_n);
-        char *p = buf_reserve(dst, bound);
-
-        if (p != NULL) {
-            stored = ZSTD_compressCCtx(b->zstd, p, bound, b->raw.data, raw_n, b->level);
-            stored = ZSTD_isError(stored) || stored > raw_n - raw_n / 8 ? 0 : stored;
-            dst->n += stored;
-        }
-    }
     if (stored == 0) {
         buf_add_str(dst, buf_str(&b->raw));
         stored = raw_n;
@@ -148,23 +201,19 @@ static void put_core_ints(struct block_builder *b, enum col_id id, struct buf *d
     }
 }
 
+/* `tokens`: texts that are searched. */
 static void put_strs(struct block_builder *b, struct col_head h, const struct str *v, bool tokens,
                      struct buf *dst)
 {
-    int form;
+    struct strs_text text = {.templates = tokens, .bloom = tokens ? &b->bloom : NULL};
 
     buf_clear(&b->raw);
-    form = strs_encode(&b->enc, v, h.n, &b->raw);
-    if (form < 0) {
+    if (strs_encode(&b->enc, v, h.n, &text, &b->raw) < 0) {
         b->failed = true;
         return;
     }
-    if (tokens && form == STRS_FLAT) { /* other forms have their dictionary to look at */
-        for (size_t i = 0; i < h.n; i++) {
-            bloom_add_text(&b->bloom, v[i]);
-        }
-        h.bloom = true;
-    }
+    h.bloom = h.bloom || text.has_bloom;
+    h.split = text.split;
     put_column(b, &h, dst);
 }
 

@@ -578,6 +578,7 @@ int block_filter(struct block *b, const struct filter *f, uint64_t *bits)
     for (size_t i = 0; i < block_words(b) && rc == 0 && b->deleted != NULL; i++) {
         bits[i] &= ~b->deleted[i];
     }
+    rc = rc < 0 ? rc : block_check(b);
     return rc < 0 ? rc : bits_any(b, bits) ? 1 : 0;
 }
 

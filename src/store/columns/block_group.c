@@ -64,7 +64,7 @@ static int group_strings(struct grouper *g, const struct column *col, const uint
                          size_t hex_size, bool skip_empty, const uint64_t *bits)
 {
     const struct strs *s = &col->strs;
-    size_t memo_n = s->form == STRS_FLAT ? 0 : s->dict_n;
+    size_t memo_n = strs_is_plain(s) ? 0 : s->dict_n;
     uint32_t *memo = arena_calloc(g->b->a, memo_n + 1, sizeof(*memo)); /* number + 2; 1: absent */
     char hex[PRED_HEX_SIZE];
 
@@ -363,6 +363,7 @@ int block_group(struct block *b, const struct field *f, const uint64_t *bits,
         rc = group_intrinsic(&g, f, bits);
         break;
     }
+    rc = rc < 0 ? rc : block_check(b);
     texts = arena_array(b->a, struct str, g.groups.list.n + 1);
     rc = rc == 0 && texts == NULL ? block_no_memory(b) : rc;
     for (size_t i = 0; rc == 0 && i < g.groups.list.n; i++) {

@@ -61,6 +61,71 @@ static int string_hit(struct block *b, const struct filter *f, enum col_type typ
     return 0;
 }
 
+/* What a template says of a predicate on text. */
+static enum templates_hit template_hit(const struct filter *f, const struct templates *t,
+                                       size_t template)
+{
+    enum templates_hit best = TEMPLATES_NONE;
+    const struct str *lits;
+    bool nocase;
+    size_t n;
+
+    switch (f->op) {
+    case PRED_CONTAINS:
+    case PRED_CONTAINS_CS:
+    case PRED_WORD:
+        return f->value.type != VALUE_STR ? TEMPLATES_NONE
+                                          : templates_find(t, template, f->value.u.s,
+                                                           f->op == PRED_CONTAINS ? TEMPLATES_NOCASE
+                                                           : f->op == PRED_WORD   ? TEMPLATES_WORD
+                                                                                  : TEMPLATES_CASE);
+    case PRED_SEARCH_RE:
+        lits = search_literals(f->search, &n, &nocase);
+        best = lits == NULL ? TEMPLATES_SOME : TEMPLATES_NONE;
+        for (size_t i = 0; i < n && best == TEMPLATES_NONE; i++) {
+            best = templates_find(t, template, lits[i], nocase ? TEMPLATES_NOCASE : TEMPLATES_CASE);
+        }
+        return best == TEMPLATES_NONE ? TEMPLATES_NONE : TEMPLATES_SOME;
+    default:
+        return TEMPLATES_SOME;
+    }
+}
+
+/* Once per template where that decides, else row by row. */
+static int template_hits(struct block *b, const struct filter *f, const struct column *col,
+                         uint8_t *hit)
+{
+    enum { NO, YES, LOOK, CONSTANT };
+
+    struct templates *t = col->strs.templates;
+    const uint32_t *codes = templates_codes(t);
+    uint8_t *of = arena_alloc(b->a, templates_count(t), 1);
+    int rc = 0;
+
+    if (of == NULL) {
+        return block_no_memory(b);
+    }
+    for (size_t i = 0; i < templates_count(t); i++) {
+        enum templates_hit h = template_hit(f, t, i);
+
+        of[i] = h == TEMPLATES_NONE           ? NO
+                : h == TEMPLATES_ALL          ? YES
+                : templates_is_constant(t, i) ? CONSTANT
+                                              : LOOK;
+    }
+    for (size_t i = 0; i < col->n && rc == 0; i++) {
+        uint8_t *decided = &of[codes[i]];
+
+        if (*decided >= LOOK) {
+            rc = string_hit(b, f, col->type, templates_at(t, i), &hit[i]);
+            *decided = *decided == CONSTANT ? hit[i] : *decided;
+        } else {
+            hit[i] = *decided;
+        }
+    }
+    return rc < 0 ? rc : block_check(b);
+}
+
 static int strings_hits(struct block *b, const struct filter *f, const struct column *col,
                         uint8_t *hit)
 {
@@ -69,6 +134,9 @@ static int strings_hits(struct block *b, const struct filter *f, const struct co
     uint8_t *of = hit;
     int rc = 0;
 
+    if (s->form == STRS_TEMPLATES) {
+        return template_hits(b, f, col, hit);
+    }
     if (s->form != STRS_FLAT) {
         of = arena_alloc(b->a, distinct, 1);
         if (of == NULL) {

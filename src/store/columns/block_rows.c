@@ -507,5 +507,5 @@ int block_make_rows(struct block *b, const uint32_t *rows, size_t n, struct aren
     if (rc == 0 && (f & COLUMNS_NEED_SCOPE) != 0) {
         rc = make_scopes(m);
     }
-    return rc;
+    return rc < 0 ? rc : block_check(b);
 }

@@ -157,7 +157,8 @@ bool bloom_may_match(struct str filter, struct str text, enum bloom_text kind)
         bool at_start = token.p == text.p;
         bool at_end = token.p + token.n == text.p + text.n;
 
-        if ((kind == BLOOM_INNER && (at_start || at_end)) || (kind == BLOOM_FRONT && at_end)) {
+        if ((kind == BLOOM_INNER && (at_start || at_end)) || (kind == BLOOM_FRONT && at_end) ||
+            text_is_short_number(token)) {
             continue;
         }
         if (!bloom_has(filter, text_token_hash(token))) {

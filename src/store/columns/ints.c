@@ -162,9 +162,9 @@ static size_t make_dict(const int64_t *v, size_t n, int64_t dict[INTS_DICT_MAX],
     return k;
 }
 
-void ints_encode(const int64_t *v, size_t n, int64_t *scratch, struct buf *dst)
+/* @return is there packed data, which wants padding after it? */
+static bool put_ints(const int64_t *v, size_t n, int64_t *scratch, struct buf *dst)
 {
-    static const char ZEROS[INTS_PAD] = {0};
     int64_t dict[INTS_DICT_MAX];
     bool same = true;
     size_t offset_bits;
@@ -177,7 +177,7 @@ void ints_encode(const int64_t *v, size_t n, int64_t *scratch, struct buf *dst)
     if (same) {
         buf_add_byte(dst, INTS_CONST);
         wr_zigzag(dst, n != 0 ? v[0] : 0);
-        return;
+        return false;
     }
     offset_bits = groups_cost(v, n);
     scratch[0] = v[0];
@@ -206,7 +206,21 @@ void ints_encode(const int64_t *v, size_t n, int64_t *scratch, struct buf *dst)
         buf_add_byte(dst, INTS_OFFSET);
         put_groups(v, n, dst);
     }
-    buf_add(dst, ZEROS, sizeof(ZEROS));
+    return true;
+}
+
+void ints_put(const int64_t *v, size_t n, int64_t *scratch, struct buf *dst)
+{
+    ignore_result(put_ints(v, n, scratch, dst), "padding comes after the last column");
+}
+
+void ints_encode(const int64_t *v, size_t n, int64_t *scratch, struct buf *dst)
+{
+    static const char ZEROS[INTS_PAD] = {0};
+
+    if (put_ints(v, n, scratch, dst)) {
+        buf_add(dst, ZEROS, sizeof(ZEROS));
+    }
 }
 
 static bool get_dict(struct rd *r, size_t n, int64_t *dst)
@@ -232,17 +246,20 @@ static bool get_dict(struct rd *r, size_t n, int64_t *dst)
     return true;
 }
 
-bool ints_decode(struct rd *src, size_t n, int64_t *dst)
+/* @param ret_packed  was there packed data? */
+static bool get_ints(struct rd *src, size_t n, int64_t *dst, bool *ret_packed)
 {
     int64_t first;
     bool ok = true;
 
+    *ret_packed = true;
     switch (rd_u8(src)) {
     case INTS_CONST:
         first = rd_zigzag(src);
         for (size_t i = 0; i < n; i++) {
             dst[i] = first;
         }
+        *ret_packed = false;
         return !src->bad;
     case INTS_OFFSET:
         ok = get_groups(src, n, dst);
@@ -263,5 +280,19 @@ bool ints_decode(struct rd *src, size_t n, int64_t *dst)
     default:
         return false;
     }
-    return ok && rd_bytes(src, INTS_PAD) != NULL && !src->bad;
+    return ok && !src->bad;
+}
+
+bool ints_get(struct rd *src, size_t n, int64_t *dst)
+{
+    bool packed;
+
+    return get_ints(src, n, dst, &packed);
+}
+
+bool ints_decode(struct rd *src, size_t n, int64_t *dst)
+{
+    bool packed;
+
+    return get_ints(src, n, dst, &packed) && (!packed || rd_bytes(src, INTS_PAD) != NULL);
 }

@@ -16,6 +16,11 @@ void ints_encode(const int64_t *v, size_t n, int64_t *scratch, struct buf *dst);
 /** Decode exactly n values from the front of *src. @return false when damaged. */
 NODISCARD bool ints_decode(struct rd *src, size_t n, int64_t *dst);
 
+/** The same without the INTS_PAD zero bytes at the end: several columns one after the other, with INTS_PAD bytes
+ * that may be read after the last. ints_put() needs n of scratch, which must not be v. n may be 0. */
+void ints_put(const int64_t *v, size_t n, int64_t *scratch, struct buf *dst);
+NODISCARD bool ints_get(struct rd *src, size_t n, int64_t *dst);
+
 /** Bits needed for v: 0..64; 58..63 are stored as 64. */
 unsigned bits_width(uint64_t v);
 /** Append n values of `width` bits each, without padding. */

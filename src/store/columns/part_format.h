@@ -8,8 +8,8 @@
 
 #include "store/columns/part.h"
 
-/* Version 3 has the column of pattern ids, 2 the bloom filters of today. */
-enum { PART_VERSION = 3, PART_VERSION_BLOOMS = 2, PART_VERSION_OLD = 1, TRACE_PAGE = 256 };
+/* Version 4 has texts as templates, 3 the column of pattern ids, 2 the bloom filters of today. */
+enum { PART_VERSION = 4, PART_VERSION_BLOOMS = 2, PART_VERSION_OLD = 1, TRACE_PAGE = 256 };
 
 #define PART_MAGIC  "BGPX"
 #define TRACE_MAGIC "BGTX"

@@ -16,11 +16,13 @@ void strs_encoder_done(struct strs_encoder *e)
     mem_free(e->codes);
     mem_free(e->ints);
     mem_free(e->scratch);
+    templates_encoder_free(e->templates);
     *e = (struct strs_encoder){0};
 }
 
 static bool encoder_room(struct strs_encoder *e, size_t n)
 {
+    struct templates_encoder *templates = e->templates;
     size_t slots_n = 64;
 
     if (n <= e->cap) {
@@ -29,7 +31,9 @@ static bool encoder_room(struct strs_encoder *e, size_t n)
     while (slots_n < n * 2) {
         slots_n *= 2;
     }
+    e->templates = NULL;
     strs_encoder_done(e);
+    e->templates = templates;
     e->slots = mem_try_calloc(slots_n, sizeof(*e->slots));
     e->dict = mem_try_calloc(n, sizeof(*e->dict));
     e->codes = mem_try_calloc(n, sizeof(*e->codes));
@@ -45,8 +49,7 @@ static bool encoder_room(struct strs_encoder *e, size_t n)
     return true;
 }
 
-/* Fill dict and codes. @return the dictionary's size, 0 when it does not pay. */
-static size_t try_dict(struct strs_encoder *e, const struct str *v, size_t n)
+size_t strs_dict(struct strs_encoder *e, const struct str *v, size_t n)
 {
     size_t slots_n = 64;
     size_t k = 0;
@@ -78,7 +81,8 @@ static size_t try_dict(struct strs_encoder *e, const struct str *v, size_t n)
     return k > 8 && k * 3 > n ? 0 : k;
 }
 
-int strs_encode(struct strs_encoder *e, const struct str *v, size_t n, struct buf *dst)
+int strs_encode(struct strs_encoder *e, const struct str *v, size_t n, struct strs_text *text,
+                struct buf *dst)
 {
     static const char ZEROS[INTS_PAD] = {0};
     size_t k;
@@ -86,7 +90,7 @@ int strs_encode(struct strs_encoder *e, const struct str *v, size_t n, struct bu
     if (!encoder_room(e, n != 0 ? n : 1)) {
         return -ERR_NOMEM;
     }
-    k = n != 0 ? try_dict(e, v, n) : 0;
+    k = n != 0 ? strs_dict(e, v, n) : 0;
     if (k == 1) {
         buf_add_byte(dst, STRS_CONST);
         wr_str(dst, v[0]);
@@ -104,6 +108,18 @@ int strs_encode(struct strs_encoder *e, const struct str *v, size_t n, struct bu
         bits_pack(e->codes, n, width, dst);
         buf_add(dst, ZEROS, sizeof(ZEROS));
         return STRS_DICT;
+    }
+    if (text != NULL && text->templates) {
+        int rc = templates_encode(e, v, n, text->bloom, dst, &text->split);
+
+        if (rc != 0) {
+            text->has_bloom = text->bloom != NULL;
+            return rc < 0 ? rc : STRS_TEMPLATES;
+        }
+    }
+    for (size_t i = 0; text != NULL && text->bloom != NULL && i < n; i++) {
+        bloom_add_text(text->bloom, v[i]);
+        text->has_bloom = true;
     }
     buf_add_byte(dst, STRS_FLAT);
     for (size_t i = 0; i < n; i++) {
@@ -199,6 +215,10 @@ int strs_decode(struct str payload, size_t n, struct arena *a, struct strs *ret)
     case STRS_FLAT:
         s.form = STRS_FLAT;
         rc = r.bad ? -ERR_CORRUPT : decode_flat(&r, n, a, &s);
+        break;
+    case STRS_TEMPLATES:
+        s.form = STRS_TEMPLATES;
+        rc = r.bad ? -ERR_CORRUPT : templates_decode(&r, n, a, &s.templates);
         break;
     default:
         break;

@@ -114,41 +114,80 @@ uint64_t text_token_hash(struct str token)
     return token_hash(token, token.n);
 }
 
+struct masks {
+    uint64_t token;
+    uint64_t digit;
+    uint64_t hex; /* letters a to f, of either case */
+};
+
 #ifdef __SSE2__
 
-/* Which of 16 bytes belong to tokens. */
-static ALWAYS_INLINE uint64_t token_mask16(const char *p)
+static ALWAYS_INLINE uint64_t bits16(__m128i v)
+{
+    return (uint64_t)(unsigned)_mm_movemask_epi8(v);
+}
+
+static ALWAYS_INLINE __m128i between(__m128i v, char first, char last)
+{
+    return _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8((char)(first - 1))),
+                         _mm_cmplt_epi8(v, _mm_set1_epi8((char)(last + 1))));
+}
+
+/* Which of 16 bytes belong to tokens, and to which kind of them. What is not used costs nothing. */
+static ALWAYS_INLINE struct masks masks16(const char *p)
 {
     __m128i v = _mm_loadu_si128((const void *)p);
     __m128i low = _mm_or_si128(v, _mm_set1_epi8(0x20));
-    __m128i alpha = _mm_and_si128(_mm_cmpgt_epi8(low, _mm_set1_epi8('a' - 1)),
-                                  _mm_cmplt_epi8(low, _mm_set1_epi8('z' + 1)));
-    __m128i digit = _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('0' - 1)),
-                                  _mm_cmplt_epi8(v, _mm_set1_epi8('9' + 1)));
+    __m128i alpha = between(low, 'a', 'z');
+    __m128i digit = between(v, '0', '9');
     __m128i other = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('_')), v); /* v: bit 7 */
 
-    return (uint64_t)(unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(alpha, digit), other));
+    return (struct masks){bits16(_mm_or_si128(_mm_or_si128(alpha, digit), other)), bits16(digit),
+                          bits16(between(low, 'a', 'f'))};
 }
 
-static ALWAYS_INLINE uint64_t token_mask64(const char *p)
+static ALWAYS_INLINE struct masks masks64(const char *p)
 {
-    return token_mask16(p) | token_mask16(p + 16) << 16 | token_mask16(p + 32) << 32 |
-           token_mask16(p + 48) << 48;
+    struct masks a = masks16(p);
+    struct masks b = masks16(p + 16);
+    struct masks c = masks16(p + 32);
+    struct masks d = masks16(p + 48);
+
+    return (struct masks){a.token | b.token << 16 | c.token << 32 | d.token << 48,
+                          a.digit | b.digit << 16 | c.digit << 32 | d.digit << 48,
+                          a.hex | b.hex << 16 | c.hex << 32 | d.hex << 48};
 }
 
 #else
 
-static ALWAYS_INLINE uint64_t token_mask64(const char *p)
+static ALWAYS_INLINE struct masks masks64(const char *p)
 {
-    uint64_t m = 0;
+    struct masks m = {0};
 
     for (unsigned i = 0; i < 64; i++) {
-        m |= (uint64_t)TOKEN_CHAR[(uint8_t)p[i]] << i;
+        uint8_t c = (uint8_t)p[i];
+
+        m.token |= (uint64_t)TOKEN_CHAR[c] << i;
+        m.digit |= (uint64_t)(c >= '0' && c <= '9') << i;
+        m.hex |= (uint64_t)(LOWER_CHAR[c] >= 'a' && LOWER_CHAR[c] <= 'f') << i;
     }
     return m;
 }
 
 #endif
+
+/* Masks of up to 64 bytes; what lies beyond them belongs to no token. */
+static ALWAYS_INLINE struct masks window(const char *p, size_t n)
+{
+    char tail[64];
+
+    if (LIKELY(n == 64)) {
+        return masks64(p);
+    }
+    memset(tail, ' ', sizeof(tail));
+    memcpy(tail, p, n);
+    return masks64(tail);
+}
 
 /* Called with constant functions only, which are then part of the loop. */
 static ALWAYS_INLINE void each_token(struct str text,
@@ -160,18 +199,9 @@ static ALWAYS_INLINE void each_token(struct str text,
 
     for (size_t base = 0; base < text.n; base += 64) {
         size_t n = text.n - base < 64 ? text.n - base : 64;
-        char tail[64];
-        uint64_t m;
-        uint64_t edges;
+        uint64_t m = window(text.p + base, n).token;
+        uint64_t edges = m ^ (m << 1 | before);
 
-        if (n == 64) {
-            m = token_mask64(text.p + base);
-        } else {
-            memset(tail, ' ', sizeof(tail));
-            memcpy(tail, text.p + base, n);
-            m = token_mask64(tail);
-        }
-        edges = m ^ (m << 1 | before);
         for (; edges != 0; edges &= edges - 1) {
             size_t at = base + (unsigned)__builtin_ctzll(edges);
 
@@ -221,6 +251,78 @@ size_t text_token_hashes(struct str text, uint64_t *dst)
 
     each_token(text, put_hash, &end);
     return (size_t)(end - dst);
+}
+
+/* Of a token that is being read. */
+struct token_kind {
+    bool digit; /* has one */
+    bool hex;   /* nothing but hexadecimal letters */
+};
+
+/* The token goes on with the bytes [from, to) of a window. */
+static ALWAYS_INLINE void go_on(struct token_kind *k, const struct masks *m, unsigned from,
+                                unsigned to)
+{
+    uint64_t bits = (to < 64 ? ((uint64_t)1 << to) - 1 : ~(uint64_t)0) & (~(uint64_t)0 << from);
+
+    k->digit = k->digit || (m->digit & bits) != 0;
+    k->hex = k->hex && (m->hex & bits) == bits;
+}
+
+static ALWAYS_INLINE bool is_variable(struct token_kind k, size_t n)
+{
+    return k.digit || (k.hex && n >= 4);
+}
+
+size_t text_variables(struct str text, struct str *dst)
+{
+    struct token_kind kind = {false, true};
+    uint64_t before = 0;
+    size_t start = 0;
+    size_t found = 0;
+
+    for (size_t base = 0; base < text.n; base += 64) {
+        size_t n = text.n - base < 64 ? text.n - base : 64;
+        struct masks m = window(text.p + base, n);
+        uint64_t edges = m.token ^ (m.token << 1 | before);
+        unsigned from = 0; /* of the token at hand, in this window */
+
+        for (; edges != 0; edges &= edges - 1) {
+            unsigned at = (unsigned)__builtin_ctzll(edges);
+
+            if ((m.token >> at & 1) != 0) {
+                start = base + at;
+                from = at;
+                kind = (struct token_kind){false, true};
+                continue;
+            }
+            go_on(&kind, &m, from, at);
+            dst[found] = str_of(text.p + start, base + at - start);
+            found += is_variable(kind, dst[found].n);
+        }
+        before = m.token >> 63;
+        if (before != 0) {
+            go_on(&kind, &m, from, 64);
+        }
+    }
+    if (before != 0) {
+        dst[found] = str_drop(text, start);
+        found += is_variable(kind, dst[found].n);
+    }
+    return found;
+}
+
+bool text_is_short_number(struct str token)
+{
+    if (token.n > 4) {
+        return false;
+    }
+    for (size_t i = 0; i < token.n; i++) {
+        if (token.p[i] < '0' || token.p[i] > '9') {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool same_nocase(const uint8_t *a, const uint8_t *b, size_t n)

@@ -22,6 +22,11 @@ void text_each_token(struct str text, void (*fn)(void *arg, struct str token, ui
 size_t text_token_hashes(struct str text, uint64_t *dst);
 /** Hash of a token, the same for every letter case. */
 uint64_t text_token_hash(struct str token);
+/** The tokens that are likely to differ from text to text: those with a digit, and those of four and more letters
+ * that are all hexadecimal digits. @param dst  room for text.n / 2 + 1 @return how many */
+size_t text_variables(struct str text, struct str *dst);
+/** A token of up to four digits: almost every block has it, so bloom filters do not know such. */
+bool text_is_short_number(struct str token);
 /** Substring, ASCII case-insensitive; an empty needle is in everything. */
 bool text_contains(struct str text, struct str needle);
 /** Substring whose ends are ends of tokens, ASCII case-insensitive; an empty needle is nowhere. */

@@ -115,7 +115,7 @@ static void strs_case(unsigned shape, size_t n, int want_form)
     }
     arena_init(&a, 1 << 20);
     buf_init(&b, 1 << 20);
-    form = strs_encode(&e, v, n, &b);
+    form = strs_encode(&e, v, n, NULL, &b);
     assert_int_equal(form, want_form);
     assert_int_equal(strs_decode(buf_str(&b), n, &a, &s), 0);
     for (size_t i = 0; i < n; i++) {
@@ -139,6 +139,115 @@ static void test_strs(void **state)
     strs_case(1, 2, STRS_DICT);
     strs_case(2, N, STRS_DICT);
     strs_case(3, N, STRS_FLAT);
+}
+
+/* Texts of all kinds of places: numbers, numbers with zeros in front, hexadecimal, few words, many words. */
+static struct str made_text(uint64_t *seed, size_t i, char dst[96])
+{
+    uint64_t r = random_next(seed);
+    int n = 0;
+
+    switch (i % 4) {
+    case 0:
+        n = snprintf(dst, 96, "GET /cart/%u took 0.%03u ms by user%u", (unsigned)(r % 90000),
+                     (unsigned)(r >> 20) % 1000, (unsigned)(r >> 40) % 7);
+        break;
+    case 1:
+        n = snprintf(dst, 96, "order %012llx of %s-%u", (unsigned long long)(r & 0xffffffffffff),
+                     r % 3 == 0 ? "web1" : "web2", (unsigned)(r >> 50));
+        break;
+    case 2:
+        n = snprintf(dst, 96, "key k%llux9_%llu, nothing else", (unsigned long long)(r >> 30),
+                     (unsigned long long)(r % 1000));
+        break;
+    default:
+        n = r % 40 == 0   ? snprintf(dst, 96, "\001 odd %u", (unsigned)(r % 100))
+            : r % 40 == 1 ? snprintf(dst, 96, "once %llx and %s", (unsigned long long)r, "zQ81k")
+            : r % 40 == 2 ? 0
+                          : snprintf(dst, 96, "no places at all");
+    }
+    return str_of(dst, (size_t)n);
+}
+
+static void check_find(const struct strs *s, struct str needle)
+{
+    const uint32_t *codes = templates_codes(s->templates);
+
+    for (size_t i = 0; i < N; i++) {
+        struct str text = strs_at(s, i);
+        bool hit[] = {text_contains(text, needle), str_find(text, needle) >= 0,
+                      text_has_word(text, needle)};
+
+        for (int how = 0; how < 3; how++) {
+            enum templates_hit h =
+                templates_find(s->templates, codes[i], needle, (enum templates_search)how);
+
+            assert_true(h == TEMPLATES_SOME || hit[how] == (h == TEMPLATES_ALL));
+        }
+    }
+}
+
+static void test_templates(void **state)
+{
+    static const char *const NEEDLES[] = {
+        "took",  "ART", "art/",  "9",      "user3", "order 0", "web1",    "WEB1-", "abcdef0",
+        "no pl", "x9_", "zQ81k", "of web", " ",     "ms by",   "nowhere", "place", "0."};
+    static struct str v[N];
+    static char text[N][96];
+    struct strs_encoder e = {0};
+    struct bloom_builder bloom = {0};
+    struct strs_text how = {.templates = true, .bloom = &bloom};
+    struct strs s;
+    struct arena a;
+    struct buf b;
+    struct buf filter;
+    uint64_t seed = 11;
+
+    (void)state;
+    for (size_t i = 0; i < N; i++) {
+        v[i] = made_text(&seed, i, text[i]);
+    }
+    arena_init(&a, 16 << 20);
+    buf_init(&b, 1 << 20);
+    buf_init(&filter, 1 << 20);
+    assert_int_equal(strs_encode(&e, v, N, &how, &b), STRS_TEMPLATES);
+    assert_true(how.has_bloom && how.split != 0 && how.split < b.n);
+    assert_int_not_equal(bloom_finish(&bloom, &filter), 0);
+    assert_int_equal(strs_decode(buf_str(&b), N, &a, &s), 0);
+    for (size_t i = N; i-- > 0;) { /* in any order, more than once */
+        assert_true(str_eq(strs_at(&s, i), v[i]));
+        assert_true(str_eq(strs_at(&s, i), v[i]));
+        assert_true(bloom_may_match(buf_str(&filter), v[i], BLOOM_WHOLE));
+    }
+    assert_int_equal(strs_status(&s), 0);
+    for (size_t i = 0; i < ARRAY_LEN(NEEDLES); i++) {
+        check_find(&s, str_cstr(NEEDLES[i]));
+    }
+    for (size_t cut = 0; cut < b.n; cut += 1 + b.n / 300) {
+        int rc;
+
+        arena_reset(&a);
+        rc = strs_decode(str_of(b.data, cut), N, &a, &s);
+        assert_int_not_equal(rc, 0);
+    }
+    for (size_t at = 0; at < b.n;
+         at += 1 + b.n / 300) { /* damage is an error or other text, no more */
+        char was = b.data[at];
+
+        b.data[at] = (char)(was ^ 0x55);
+        arena_reset(&a);
+        if (strs_decode(buf_str(&b), N, &a, &s) == 0) {
+            for (size_t i = 0; i < N; i++) {
+                ignore_result(strs_at(&s, i).n, "it may be anything");
+            }
+        }
+        b.data[at] = was;
+    }
+    bloom_builder_done(&bloom);
+    buf_done(&b);
+    buf_done(&filter);
+    arena_done(&a);
+    strs_encoder_done(&e);
 }
 
 static void compare_token(void *arg, struct str token, uint64_t hash)
@@ -317,10 +426,11 @@ static void test_value_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bits),       cmocka_unit_test(test_ints),
-        cmocka_unit_test(test_strs),       cmocka_unit_test(test_bloom),
-        cmocka_unit_test(test_tokens),     cmocka_unit_test(test_words),
-        cmocka_unit_test(test_value_text), cmocka_unit_test(test_search),
+        cmocka_unit_test(test_bits),   cmocka_unit_test(test_ints),
+        cmocka_unit_test(test_strs),   cmocka_unit_test(test_templates),
+        cmocka_unit_test(test_bloom),  cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_words),  cmocka_unit_test(test_value_text),
+        cmocka_unit_test(test_search),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
