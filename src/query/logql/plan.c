@@ -216,10 +216,11 @@ static struct condition label_matches(struct plan *p, struct str label, struct m
         any = join(p, false, any, field_matches(p, s.v[i], m));
     }
     if (str_eq(label, SERVICE) && matcher_matches(m, UNKNOWN_SERVICE)) {
-        struct condition missing = absent(p, &s);
-
-        missing.exact = false; /* an empty value is missing too */
-        any = join(p, false, any, missing);
+        any = join(p, false, any, absent(p, &s)); /* an empty value is missing too */
+        for (size_t i = 0; i < s.n; i++) {
+            any = join(p, false, any,
+                       of(filter_pred(&p->arena, s.v[i], PRED_EQ, text_value(STR(""))), true));
+        }
     }
     /* with several fields the first decides, which the filter does not know */
     any.exact = any.exact && s.n <= 1;

@@ -134,23 +134,48 @@ static int map_groups(struct aggregate *g, struct block *b, const uint64_t *bits
     return rc;
 }
 
+/* The bucket at hand and its times: rows of a stream are in order of time. */
+struct bucket_range {
+    size_t bucket;
+    int64_t from_ns;
+    int64_t to_ns; /* exclusive */
+};
+
+static ALWAYS_INLINE size_t bucket_near(const struct aggregate *g, struct bucket_range *r,
+                                        int64_t time_ns)
+{
+    if (UNLIKELY(time_ns < r->from_ns || time_ns >= r->to_ns)) {
+        r->bucket = bucket_of(g, time_ns);
+        /* times of the query's rows are not near the ends of what an int64_t holds */
+        r->from_ns = (int64_t)((uint64_t)g->qu.q->min_ns + r->bucket * (uint64_t)g->step_ns);
+        if (__builtin_add_overflow(r->from_ns, g->step_ns, &r->to_ns)) {
+            r->to_ns = INT64_MAX;
+        }
+    }
+    return r->bucket;
+}
+
 static int count_block(void *arg, const struct source *src, struct block *b, const uint64_t *bits)
 {
     struct aggregate *g = arg;
     struct block_groups bg = {0};
+    struct bucket_range near = {0};
     const int64_t *time = NULL;
     uint32_t *map = NULL;
     int rc = map_groups(g, b, bits, &bg, &map);
 
     (void)src;
-    if (rc == 0 && g->step_ns != 0) {
+    if (rc == 0 && g->step_ns != 0 &&
+        bucket_of(g, b->entry->min_ns) != bucket_of(g, b->entry->max_ns)) {
         rc = block_ints(b, COL_TIME, &time);
+    } else if (g->step_ns != 0) {
+        near.bucket = bucket_of(g, b->entry->min_ns);
     }
     for (size_t w = 0; map != NULL && w < block_words(b) && rc == 0; w++) {
         for (uint64_t left = bits[w]; left != 0 && rc == 0; left &= left - 1) {
             uint32_t row = (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(left);
             uint32_t group = bg.group != NULL ? bg.group[row] : UINT32_MAX;
-            size_t bucket = time != NULL ? bucket_of(g, time[row]) : 0;
+            size_t bucket = time != NULL ? bucket_near(g, &near, time[row]) : near.bucket;
             uint32_t *index = &map[group != UINT32_MAX ? group : bg.texts_n];
 
             if (bucket >= g->buckets || (group == UINT32_MAX && g->skip_absent)) {

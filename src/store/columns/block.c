@@ -38,8 +38,9 @@ int block_no_memory(struct block *b)
                    columns_part_dir(b->part));
 }
 
-static bool read_col(struct rd *dir, struct rd *payload, uint32_t rows, struct block_col *c)
+static bool read_col(struct rd *dir, struct rd *payload, const struct block *b, struct block_col *c)
 {
+    uint32_t rows = b->entry->rows_n;
     uint64_t id = rd_varint(dir);
     uint32_t stored;
     uint32_t bloom;
@@ -57,6 +58,10 @@ static bool read_col(struct rd *dir, struct rd *payload, uint32_t rows, struct b
     stored = rd_u32_varint(dir);
     c->crc = rd_fixed32(dir);
     bloom = rd_u32_varint(dir);
+    if (part_has_blooms(b->part)) {
+        c->bloom_reach = bloom % BLOOM_BLOCK;
+        bloom -= c->bloom_reach;
+    }
     if (bloom != 0) {
         c->bloom_crc = rd_fixed32(dir);
     }
@@ -107,7 +112,7 @@ static int open_bytes(struct block *b, struct str bytes)
         struct block_col *c = &b->cols[i];
         const uint8_t *from = dir.p;
 
-        if (!read_col(&dir, &payload, b->entry->rows_n, c) || !core_type_ok(c)) {
+        if (!read_col(&dir, &payload, b, c) || !core_type_ok(c)) {
             return block_corrupt(b, "directory entry");
         }
         c->head = str_of((const char *)from, (size_t)(dir.p - from));

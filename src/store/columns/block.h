@@ -32,7 +32,8 @@ struct block_col {
     struct str head;  /* its bytes in the directory */
     struct str bloom; /* empty: none */
     uint32_t bloom_crc;
-    int64_t min; /* I64; of F64 the bits */
+    unsigned bloom_reach; /* bloom_reach() */
+    int64_t min;          /* I64; of F64 the bits */
     int64_t max;
     const struct column *column; /* once decoded */
 };

@@ -24,8 +24,9 @@ struct col_head {
     int64_t min; /* I64, or bits of doubles */
     int64_t max;
     bool bloom;
-    bool random;  /* compression is not even tried */
-    size_t split; /* what lies before is compressed apart from what follows; 0: as one */
+    bool random;    /* compression is not even tried */
+    unsigned reach; /* of its bloom filter: BLOOM_REACH */
+    size_t split;   /* what lies before is compressed apart from what follows; 0: as one */
 };
 
 /* Bytes of a sample that are spread evenly are packed numbers or random: compression would be tried in vain. */
@@ -148,7 +149,7 @@ static void put_column(struct block_builder *b, const struct col_head *h, struct
     wr_varint(&b->dir, raw_n);
     wr_varint(&b->dir, stored);
     wr_fixed32(&b->dir, crc32c(0, dst->data + at, stored));
-    wr_varint(&b->dir, dst->n - bloom_at);
+    wr_varint(&b->dir, dst->n != bloom_at ? (dst->n - bloom_at) | h->reach : 0);
     if (dst->n != bloom_at) {
         wr_fixed32(&b->dir, crc32c(0, dst->data + bloom_at, dst->n - bloom_at));
     }
@@ -214,6 +215,7 @@ static void put_strs(struct block_builder *b, struct col_head h, const struct st
     }
     h.bloom = h.bloom || text.has_bloom;
     h.split = text.split;
+    h.reach = text.has_trigrams ? bloom_reach(text.widest) : 0;
     put_column(b, &h, dst);
 }
 

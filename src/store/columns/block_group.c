@@ -4,6 +4,7 @@
  * the column allows it, and no row is made.
  */
 #include "base/err.h"
+#include "base/hash.h"
 #include "store/columns/block.h"
 #include "store/columns/groups.h"
 #include "store/columns/rowcodec.h"
@@ -103,33 +104,51 @@ static int group_strings(struct grouper *g, const struct column *col, const uint
     return 0;
 }
 
+/* Numbers seen a moment ago and their groups, by hash. */
+struct number_memo {
+    int64_t v[64];
+    uint32_t group[64]; /* + 1; 0: empty */
+};
+
+static int group_number(struct grouper *g, const struct column *col, uint32_t at,
+                        const char *(*name)(uint8_t), uint32_t *ret)
+{
+    struct value v;
+    int rc = column_value(col, at, g->b->a, &v);
+
+    if (name != NULL) {
+        v = (struct value){.type = VALUE_STR, .u.s = str_cstr(name((uint8_t)col->ints[at]))};
+    }
+    return rc < 0 ? block_corrupt(g->b, "a value") : intern_value(g, &v, ret);
+}
+
 static int group_numbers(struct grouper *g, const struct column *col, const uint32_t *rank,
                          const char *(*name)(uint8_t), const uint64_t *bits)
 {
-    uint32_t last = UINT32_MAX; /* row before */
+    struct number_memo memo = {0};
+    bool keep = col->type != COLTYPE_F64;
 
     for (uint32_t row = 0; row < block_rows_n(g->b); row++) {
         uint32_t at = rank != NULL ? rank[row] : row;
-        struct value v;
+        size_t slot;
         int rc;
 
         if (!wanted(bits, row) || at == UINT32_MAX) {
             continue;
         }
-        if (last != UINT32_MAX && col->type != COLTYPE_F64 &&
-            col->ints[at] == col->ints[rank != NULL ? rank[last] : last]) {
-            g->group[row] = g->group[last];
+        slot = keep ? hash_u64((uint64_t)col->ints[at]) % ARRAY_LEN(memo.v) : 0;
+        if (keep && memo.group[slot] != 0 && memo.v[slot] == col->ints[at]) {
+            g->group[row] = memo.group[slot] - 1;
             continue;
         }
-        rc = column_value(col, at, g->b->a, &v);
-        if (name != NULL) {
-            v = (struct value){.type = VALUE_STR, .u.s = str_cstr(name((uint8_t)col->ints[at]))};
-        }
-        rc = rc < 0 ? block_corrupt(g->b, "a value") : intern_value(g, &v, &g->group[row]);
+        rc = group_number(g, col, at, name, &g->group[row]);
         if (rc < 0) {
             return rc;
         }
-        last = row;
+        if (keep) {
+            memo.v[slot] = col->ints[at];
+            memo.group[slot] = g->group[row] + 1;
+        }
     }
     return 0;
 }

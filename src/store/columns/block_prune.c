@@ -6,6 +6,13 @@
 #include "store/columns/block_filter_internal.h"
 #include "store/columns/bloom.h"
 
+/* May a value contain the text? */
+static bool may_contain(struct str bloom, const struct block_col *c, struct str text)
+{
+    return c->bloom_reach != 0 ? bloom_may_contain(bloom, text, bloom_widest(c->bloom_reach))
+                               : bloom_may_match(bloom, text, BLOOM_INNER);
+}
+
 /* Can the bloom filter rule every value out? */
 static int bloom_verdict(struct block *b, struct block_col *c, const struct filter *f,
                          enum verdict *ret)
@@ -30,7 +37,8 @@ static int bloom_verdict(struct block *b, struct block_col *c, const struct filt
     case PRED_CONTAINS:
     case PRED_CONTAINS_CS:
         if (f->value.type == VALUE_STR &&
-            !bloom_may_match(bloom, f->value.u.s, f->op == PRED_WORD ? BLOOM_WHOLE : BLOOM_INNER)) {
+            !(f->op == PRED_WORD ? bloom_may_match(bloom, f->value.u.s, BLOOM_WHOLE)
+                                 : may_contain(bloom, c, f->value.u.s))) {
             *ret = VERDICT_NONE;
         }
         break;
@@ -51,7 +59,7 @@ static int bloom_verdict(struct block *b, struct block_col *c, const struct filt
         lits = search_literals(f->search, &n, &nocase); /* the filter knows no case anyway */
         *ret = lits != NULL ? VERDICT_NONE : VERDICT_SOME;
         for (size_t i = 0; i < n && *ret == VERDICT_NONE; i++) {
-            *ret = bloom_may_match(bloom, lits[i], BLOOM_INNER) ? VERDICT_SOME : VERDICT_NONE;
+            *ret = may_contain(bloom, c, lits[i]) ? VERDICT_SOME : VERDICT_NONE;
         }
         break;
     default:

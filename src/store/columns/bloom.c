@@ -73,6 +73,21 @@ void bloom_add_text(struct bloom_builder *b, struct str text)
     }
 }
 
+void bloom_add_trigrams(struct bloom_builder *b, struct str text)
+{
+    struct str token;
+
+    if (!recent_ready(b) || !vec_reserve(&b->list, text.n)) {
+        b->failed = true;
+        return;
+    }
+    while (text_next_token(&text, &token)) {
+        for (size_t i = 0; i + 3 <= token.n; i++) {
+            take(b, text_trigram_hash(token.p + i));
+        }
+    }
+}
+
 /* Distinct hashes of the list, about: linear counting (Whang et al. 1990). */
 static size_t count_distinct(const struct bloom_builder *b)
 {
@@ -90,6 +105,15 @@ static size_t count_distinct(const struct bloom_builder *b)
     }
     estimate = zeros != 0 ? (double)BITS * log((double)BITS / (double)zeros) : (double)b->list.n;
     return estimate < (double)b->list.n ? (size_t)estimate + 1 : b->list.n;
+}
+
+static void start_over(struct bloom_builder *b)
+{
+    if (b->recent != NULL && b->list.n != 0) {
+        memset(b->recent, 0, BLOOM_RECENT * sizeof(*b->recent));
+    }
+    vec_clear(&b->list);
+    b->failed = false;
 }
 
 size_t bloom_finish(struct bloom_builder *b, struct buf *dst)
@@ -116,12 +140,21 @@ size_t bloom_finish(struct bloom_builder *b, struct buf *dst)
         }
         dst->n += bytes;
     }
-    if (b->recent != NULL && b->list.n != 0) {
-        memset(b->recent, 0, BLOOM_RECENT * sizeof(*b->recent));
-    }
-    vec_clear(&b->list);
-    b->failed = false;
+    start_over(b);
     return p != NULL ? bytes : 0;
+}
+
+bool bloom_take(struct bloom_builder *b, struct bloom_builder *from, size_t max)
+{
+    bool ok = !from->failed && !b->failed && count_distinct(from) <= max &&
+              vec_reserve(&b->list, from->list.n);
+
+    if (ok && from->list.n != 0) {
+        memcpy(b->list.v + b->list.n, from->list.v, from->list.n * sizeof(*from->list.v));
+        b->list.n += from->list.n;
+    }
+    start_over(from);
+    return ok;
 }
 
 void bloom_builder_done(struct bloom_builder *b)
@@ -162,6 +195,50 @@ bool bloom_may_match(struct str filter, struct str text, enum bloom_text kind)
             continue;
         }
         if (!bloom_has(filter, text_token_hash(token))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_hex_word(struct str token)
+{
+    for (size_t i = 0; i < token.n; i++) {
+        char c = (char)LOWER_CHAR[(uint8_t)token.p[i]];
+
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool has_trigrams(struct str filter, struct str token)
+{
+    for (size_t i = 0; i + 3 <= token.n; i++) {
+        if (!bloom_has(filter, text_trigram_hash(token.p + i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool bloom_may_contain(struct str filter, struct str text, size_t widest)
+{
+    struct str rest = text;
+    struct str token;
+
+    if (!bloom_may_match(filter, text, BLOOM_INNER)) {
+        return false;
+    }
+    while (text_next_token(&rest, &token)) {
+        if (has_trigrams(filter, token)) {
+            continue;
+        }
+        /* in a number or a hexadecimal word, then; one that cannot be longer is that very word */
+        if (!is_hex_word(token) || token.n > widest ||
+            (token.n == widest && !text_is_short_number(token) &&
+             !bloom_has(filter, text_token_hash(token)))) {
             return false;
         }
     }

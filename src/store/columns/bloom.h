@@ -13,6 +13,20 @@
 
 enum { BLOOM_BITS_PER_HASH = 8, BLOOM_BLOCK = 32, BLOOM_RECENT = 4096 };
 
+/** What a filter knows beyond tokens, kept in the low bits of its size: 0: nothing; else it has trigrams, and 1 + half
+ * the bytes of the longest token that has none (rounded up), at most BLOOM_BLOCK - 1, which means any length. */
+static inline unsigned bloom_reach(size_t widest)
+{
+    size_t half = (widest + 1) / 2;
+
+    return half < BLOOM_BLOCK - 2 ? (unsigned)half + 1 : BLOOM_BLOCK - 1;
+}
+
+static inline size_t bloom_widest(unsigned reach)
+{
+    return reach < BLOOM_BLOCK - 1 ? ((size_t)reach - 1) * 2 : SIZE_MAX;
+}
+
 /** Gathers hashes; one that came a moment ago is not taken again. Reused between columns. Zeroed struct to start. */
 struct bloom_builder {
     uint64_t *recent; /* BLOOM_RECENT, by the hash's upper bits */
@@ -23,6 +37,10 @@ struct bloom_builder {
 void bloom_add(struct bloom_builder *b, uint64_t hash);
 /** All tokens of a text. */
 void bloom_add_text(struct bloom_builder *b, struct str text);
+/** The trigrams of a text's tokens. */
+void bloom_add_trigrams(struct bloom_builder *b, struct str text);
+/** Take over what `from` has unless those are more than `max` different hashes; it starts over. @return taken? */
+bool bloom_take(struct bloom_builder *b, struct bloom_builder *from, size_t max);
 /** Append the filter and start over. @return bytes written; 0 when there is nothing or it failed */
 size_t bloom_finish(struct bloom_builder *b, struct buf *dst);
 void bloom_builder_done(struct bloom_builder *b);
@@ -39,5 +57,9 @@ enum bloom_text {
 
 /** False when no value of the column can hold the text. */
 bool bloom_may_match(struct str filter, struct str text, enum bloom_text kind);
+
+/** The same for a filter that also has the trigrams of all tokens but numbers and hexadecimal ones, which have at
+ * most `widest` bytes: may a value contain the text? */
+bool bloom_may_contain(struct str filter, struct str text, size_t widest);
 
 #endif

@@ -110,7 +110,7 @@ int strs_encode(struct strs_encoder *e, const struct str *v, size_t n, struct st
         return STRS_DICT;
     }
     if (text != NULL && text->templates) {
-        int rc = templates_encode(e, v, n, text->bloom, dst, &text->split);
+        int rc = templates_encode(e, v, n, text, dst);
 
         if (rc != 0) {
             text->has_bloom = text->bloom != NULL;

@@ -31,7 +31,9 @@ struct strs_text {
     struct bloom_builder
         *bloom;     /* gets the tokens, where the form has no dictionary to look at; NULL: none */
     bool has_bloom; /* out: it did */
-    size_t split;   /* out: from here on the bytes are packed numbers; 0: no such place */
+    bool has_trigrams; /* out: it also got trigrams (bloom_may_contain()) */
+    size_t widest;     /* out: bytes of the longest token whose trigrams it did not get */
+    size_t split;      /* out: from here on the bytes are packed numbers; 0: no such place */
 };
 
 /** `text` may be NULL. @return the form chosen (negative: -ERR_NOMEM); failures to write stay in dst */

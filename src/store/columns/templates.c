@@ -435,19 +435,34 @@ static bool all_in(struct str s, bool hex)
     return true;
 }
 
-/* May the token, or what of it lies at an end of the search text, be in the place? */
-static bool slot_may_hold(const struct slot *s, struct str token)
+/* May the token, or what of it lies at an end of the search text, be in a place? Words of dictionaries and texts lie
+ * together with their lengths. */
+static bool slots_may_hold(const struct template_view *v, struct str token)
 {
-    switch (s->kind) {
-    case SLOT_NUMBER:
-        return token.n <= SLOT_DIGITS_MAX && all_in(token, false);
-    case SLOT_PADDED:
-        return token.n <= s->width && all_in(token, false);
-    case SLOT_HEX:
-        return token.n <= s->width && all_in(token, true);
-    default:
-        return true;
+    bool decimal = all_in(token, false);
+    bool hex = decimal || all_in(token, true);
+    bool strings = false;
+
+    for (uint32_t i = 0; i < v->slots_n; i++) {
+        const struct slot *s = &v->slots[i];
+
+        switch (s->kind) {
+        case SLOT_NUMBER:
+            if (decimal && token.n <= SLOT_DIGITS_MAX) {
+                return true;
+            }
+            break;
+        case SLOT_PADDED:
+        case SLOT_HEX:
+            if ((s->kind == SLOT_HEX ? hex : decimal) && token.n <= s->width) {
+                return true;
+            }
+            break;
+        default:
+            strings = true;
+        }
     }
+    return strings && text_contains(v->strings, token);
 }
 
 enum templates_hit templates_find(const struct templates *t, size_t template, struct str needle,
@@ -456,21 +471,29 @@ enum templates_hit templates_find(const struct templates *t, size_t template, st
     const struct template_view *v = &t->list[template];
     struct str rest = needle;
     struct str token;
+    bool any = false;
 
+    if (v->rows_n == 0) {
+        return TEMPLATES_NONE;
+    }
     for (uint32_t i = 0; i <= v->slots_n; i++) {
         if (piece_has(v->pieces[i], needle, how)) {
-            return v->rows_n != 0 ? TEMPLATES_ALL : TEMPLATES_NONE;
+            return TEMPLATES_ALL;
         }
     }
     if (template == 0 && v->slots_n == 1) { /* whole texts are no tokens */
-        return TEMPLATES_SOME;
+        return text_contains(v->strings, needle) ? TEMPLATES_SOME : TEMPLATES_NONE;
     }
-    while (text_next_token(&rest, &token)) {
-        for (uint32_t i = 0; i < v->slots_n; i++) {
-            if (slot_may_hold(&v->slots[i], token)) {
-                return TEMPLATES_SOME;
-            }
+    while (text_next_token(&rest, &token)) { /* each lies in a place or between */
+        bool there = slots_may_hold(v, token);
+
+        any = any || there;
+        for (uint32_t i = 0; i <= v->slots_n && !there; i++) {
+            there = text_contains(v->pieces[i], token);
+        }
+        if (!there) {
+            return TEMPLATES_NONE;
         }
     }
-    return TEMPLATES_NONE;
+    return any ? TEMPLATES_SOME : TEMPLATES_NONE;
 }

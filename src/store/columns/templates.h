@@ -15,11 +15,13 @@ struct strs_encoder;
 struct templates_encoder;
 struct templates;
 
-/** Append the encoding if it pays; `bloom` (NULL: none) gets the tokens of all texts. `ret_split` is where the
- * numbers begin, which are compressed apart from the text before. @return 1; 0: it does not pay, nothing was
+struct strs_text;
+
+/** Append the encoding if it pays; text->bloom (NULL: none) gets the tokens of all texts, and the trigrams of those
+ * that are not numbers or hexadecimal when they are not too many. @return 1; 0: it does not pay, nothing was
  * written; -ERR_NOMEM */
 NODISCARD int templates_encode(struct strs_encoder *e, const struct str *v, size_t n,
-                               struct bloom_builder *bloom, struct buf *dst, size_t *ret_split);
+                               struct strs_text *text, struct buf *dst);
 void templates_encoder_free(struct templates_encoder *t); /* NULL is fine */
 
 /** `src` follows the form byte. Everything lives in `a` and in the payload. @return 0, -ERR_CORRUPT, -ERR_NOMEM */

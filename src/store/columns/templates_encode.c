@@ -13,10 +13,12 @@
 #include "store/columns/text.h"
 
 enum {
-    ROWS_MIN = 64,       /* a column with fewer is left alone */
-    TEMPLATE_ROWS = 8,   /* a template with fewer is given up */
-    TEXT_MAX = 16 << 10, /* longer texts stay whole */
-    TRIAL_ROWS = 512,    /* after as many it is decided whether to go on */
+    ROWS_MIN = 64,           /* a column with fewer is left alone */
+    TEMPLATE_ROWS = 8,       /* a template with fewer is given up */
+    TEXT_MAX = 16 << 10,     /* longer texts stay whole */
+    TRIAL_ROWS = 512,        /* after as many it is decided whether to go on */
+    TRIGRAMS_MAX = 32 << 10, /* with repetitions; beyond it a block has none */
+    TRIGRAMS_ROWS = 2,       /* a distinct one for as many rows at most */
 };
 
 struct template
@@ -45,6 +47,8 @@ struct templates_encoder {
     struct buf head;
     struct buf strings; /* of one template */
     struct buf nums;
+    struct bloom_builder trigrams;
+    size_t widest; /* number or hexadecimal word */
 };
 
 void templates_encoder_free(struct templates_encoder *t)
@@ -64,6 +68,7 @@ void templates_encoder_free(struct templates_encoder *t)
     vec_done(&t->column);
     vec_done(&t->ints);
     vec_done(&t->scratch);
+    bloom_builder_done(&t->trigrams);
     mem_free(t->map);
     mem_free(t);
 }
@@ -188,6 +193,7 @@ static bool begin(struct templates_encoder *t)
     buf_clear(&t->keys);
     buf_clear(&t->head);
     buf_clear(&t->nums);
+    t->widest = 0;
     vec_clear(&t->list);
     vec_clear(&t->values);
     vec_clear(&t->first);
@@ -324,11 +330,26 @@ static void put_hex(const struct str *v, size_t n, struct buf *dst)
     dst->n += bytes * n;
 }
 
-static void bloom_tokens(struct bloom_builder *bloom, const struct str *v, size_t n)
+/* Numbers and hexadecimal words: found whole, or by looking at the values. */
+static void bloom_words(struct templates_encoder *t, struct bloom_builder *bloom,
+                        const struct str *v, size_t n)
 {
     for (size_t i = 0; bloom != NULL && i < n; i++) {
+        t->widest = v[i].n > t->widest ? v[i].n : t->widest;
         if (!text_is_short_number(v[i])) {
             bloom_add(bloom, text_token_hash(v[i]));
+        }
+    }
+}
+
+/* Texts: found by their words and by parts of them. */
+static void bloom_texts(struct templates_encoder *t, struct bloom_builder *bloom,
+                        const struct str *v, size_t n)
+{
+    for (size_t i = 0; bloom != NULL && i < n; i++) {
+        bloom_add_text(bloom, v[i]);
+        if (t->trigrams.list.n < TRIGRAMS_MAX) {
+            bloom_add_trigrams(&t->trigrams, v[i]);
         }
     }
 }
@@ -355,7 +376,7 @@ static void put_slot(struct templates_encoder *t, struct strs_encoder *e, const 
             buf_add_byte(&t->head, (char)v[0].n);
         }
         ints_put(t->ints.v, n, t->scratch.v, &t->nums);
-        bloom_tokens(bloom, v, n);
+        bloom_words(t, bloom, v, n);
         return;
     }
     dict = strs_dict(e, v, n);
@@ -369,15 +390,15 @@ static void put_slot(struct templates_encoder *t, struct strs_encoder *e, const 
             t->ints.v[i] = (int64_t)e->codes[i];
         }
         ints_put(t->ints.v, n, t->scratch.v, &t->nums);
-        bloom_tokens(bloom, e->dict, dict);
+        bloom_texts(t, bloom, e->dict, dict);
     } else if (is.hex && is.same && v[0].n <= SLOT_HEX_MAX && is_hex(v[0])) {
         buf_add_byte(&t->head, SLOT_HEX);
         buf_add_byte(&t->head, (char)v[0].n);
         put_hex(v, n, &t->nums);
-        bloom_tokens(bloom, v, n);
+        bloom_words(t, bloom, v, n);
     } else {
         put_text(t, v, n);
-        bloom_tokens(bloom, v, n);
+        bloom_texts(t, bloom, v, n);
     }
 }
 
@@ -394,15 +415,11 @@ static void put_template(struct templates_encoder *t, struct strs_encoder *e, co
     if (k->code == 0) {
         for (size_t i = 0; i < k->rows; i++) {
             t->column.v[i] = v[rows[i]];
-            if (bloom != NULL) {
-                bloom_add_text(bloom, v[rows[i]]);
-            }
         }
+        bloom_texts(t, bloom, t->column.v, k->rows);
         put_text(t, t->column.v, k->rows);
     } else {
-        if (bloom != NULL) {
-            bloom_add_text(bloom, text);
-        }
+        bloom_texts(t, bloom, &text, 1);
         for (size_t s = 0; s < k->slots; s++) {
             for (size_t i = 0; i < k->rows; i++) {
                 t->column.v[i] = t->values.v[t->first.v[rows[i]] + s];
@@ -425,8 +442,20 @@ static bool room_for(struct templates_encoder *t, size_t n)
            vec_reserve(&t->scratch, n);
 }
 
-int templates_encode(struct strs_encoder *e, const struct str *v, size_t n,
-                     struct bloom_builder *bloom, struct buf *dst, size_t *ret_split)
+/* Trigrams go into the filter while they are few. */
+static void finish_bloom(struct templates_encoder *t, size_t n, struct strs_text *text)
+{
+    bool all = t->trigrams.list.n < TRIGRAMS_MAX;
+
+    if (text->bloom != NULL) {
+        text->has_trigrams =
+            bloom_take(text->bloom, &t->trigrams, all ? n / TRIGRAMS_ROWS : 0) && all;
+        text->widest = t->widest;
+    }
+}
+
+int templates_encode(struct strs_encoder *e, const struct str *v, size_t n, struct strs_text *text,
+                     struct buf *dst)
 {
     static const char ZEROS[INTS_PAD] = {0};
     struct templates_encoder *t;
@@ -454,17 +483,18 @@ int templates_encode(struct strs_encoder *e, const struct str *v, size_t n,
     ints_put(t->ints.v, n, t->scratch.v, &t->nums);
     for (size_t i = 0; i < t->list.n; i++) {
         if (i == 0 || t->list.v[i].code != 0) {
-            put_template(t, e, v, &t->list.v[i], bloom);
+            put_template(t, e, v, &t->list.v[i], text->bloom);
         }
     }
     buf_add(&t->nums, ZEROS, sizeof(ZEROS));
+    finish_bloom(t, n, text);
     if (t->head.failed || t->nums.failed) {
         return -ERR_NOMEM;
     }
     buf_add_byte(dst, STRS_TEMPLATES);
     wr_varint(dst, total);
     wr_str(dst, buf_str(&t->head));
-    *ret_split = dst->n;
+    text->split = dst->n;
     buf_add_str(dst, buf_str(&t->nums));
     return 1;
 }

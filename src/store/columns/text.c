@@ -114,6 +114,15 @@ uint64_t text_token_hash(struct str token)
     return token_hash(token, token.n);
 }
 
+uint64_t text_trigram_hash(const char *p)
+{
+    uint64_t three = (uint64_t)LOWER_CHAR[(uint8_t)p[0]] |
+                     (uint64_t)LOWER_CHAR[(uint8_t)p[1]] << 8 |
+                     (uint64_t)LOWER_CHAR[(uint8_t)p[2]] << 16;
+
+    return mix(three ^ 0x9fb21c651e98df25u, 0xd6e8feb86659fd93u);
+}
+
 struct masks {
     uint64_t token;
     uint64_t digit;

@@ -22,6 +22,8 @@ void text_each_token(struct str text, void (*fn)(void *arg, struct str token, ui
 size_t text_token_hashes(struct str text, uint64_t *dst);
 /** Hash of a token, the same for every letter case. */
 uint64_t text_token_hash(struct str token);
+/** Hash of three bytes of a token, the same for every letter case; never that of a token but by chance. */
+uint64_t text_trigram_hash(const char *p);
 /** The tokens that are likely to differ from text to text: those with a digit, and those of four and more letters
  * that are all hexadecimal digits. @param dst  room for text.n / 2 + 1 @return how many */
 size_t text_variables(struct str text, struct str *dst);

@@ -223,6 +223,18 @@ static void test_templates(void **state)
     for (size_t i = 0; i < ARRAY_LEN(NEEDLES); i++) {
         check_find(&s, str_cstr(NEEDLES[i]));
     }
+    assert_true(how.has_trigrams && how.widest == 12);
+    for (size_t i = 0; i < 20000; i++) {
+        struct str of = v[random_next(&seed) % N];
+        size_t from = of.n != 0 ? random_next(&seed) % of.n : 0;
+        struct str part = str_take(str_drop(of, from), random_next(&seed) % 20);
+
+        assert_true(
+            bloom_may_contain(buf_str(&filter), part, bloom_widest(bloom_reach(how.widest))));
+    }
+    assert_false(bloom_may_contain(buf_str(&filter), STR("qqxzy"), 12));
+    assert_false(bloom_may_contain(buf_str(&filter), STR("aabbccddeeff"), 12));
+    assert_true(bloom_may_contain(buf_str(&filter), STR("aabbccddeef"), 12));
     for (size_t cut = 0; cut < b.n; cut += 1 + b.n / 300) {
         int rc;
 
