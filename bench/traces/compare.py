@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Traces beside Jaeger (Badger): ingest, memory, disk, look-ups and searches, one server after the other.
+
+  bench/traces/compare.py                        2 M spans, every server; then the tables
+  bench/traces/compare.py --size small --servers bongsu
+  bench/traces/compare.py --tables               results of the runs so far as results.md
+
+One run: start on an empty directory, post (OTLP/HTTP, 4 connections, requests of about 1,000 spans encoded beforehand),
+wait until the server is idle, look 200 traces up by id, time the searches one after the other (the first alone, 2 to warm
+up, then 15, fewer if the budget of seconds is not enough), bring the data to rest, read the size on disk. Jaeger answers
+before it stores and drops what its queue does not hold, so it gets no more spans a second than --peer-rate.
+"""
+import argparse
+import json
+import os
+import random
+import statistics
+import sys
+import time
+
+import servers
+from servers import GEN, WORK
+import measure
+from measure import cell
+
+SIZES = {"full": 2000000, "small": 200000, "tiny": 20000}  # spans
+RUNS, WARM, BUDGET, LOOKUPS = 15, 2, 6.0, 200
+BATCH, MEAN_SPANS = 1000, 28  # of the generator
+MASK = 2**64 - 1
+
+
+def hash_u64(x):
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9 & MASK
+    x = (x ^ x >> 27) * 0x94d049bb133111eb & MASK
+    return x ^ x >> 31
+
+
+def trace_id(n, seed=1):
+    """As the generator gives them out (trace_id_of() in model.c)."""
+    return (hash_u64(seed ^ n * 0x9e3779b97f4a7c15 & MASK).to_bytes(8, "little") + hash_u64(~seed + n & MASK).to_bytes(8, "little")).hex()
+
+
+def look_up(srv, traces):
+    """200 traces by id, each once, after ten others."""
+    dice, ms, spans, missing = random.Random(7), [], 0, 0
+    for i in range(LOOKUPS + 10):
+        status, body, seconds = srv.http(f"{srv.jaeger}/api/traces/{trace_id(dice.randrange(traces))}")
+        found = sum(len(t["spans"]) for t in json.loads(body)["data"] or []) if status == 200 else 0
+        missing += found == 0
+        if i >= 10:
+            ms.append(seconds * 1e3)
+            spans += found
+    ms.sort()
+    return {"median_ms": round(statistics.median(ms), 3), "p99_ms": round(ms[int(len(ms) * 0.99)], 3), "max_ms": round(ms[-1], 3),
+            "first_ms": round(ms[0], 3), "cpu_ms": float("nan"), "answer": {"spans": spans, "missing": missing}}
+
+
+def count_data(body):
+    return {"n": len(json.loads(body)["data"])}
+
+
+def count_traces(body, fits):
+    """How many traces, and in how many one span fits all of the conditions (Jaeger lets several spans fit them together)."""
+    traces = json.loads(body)["data"]
+    return {"traces": len(traces), "with a span that fits": sum(any(fits(s, t["processes"]) for s in t["spans"]) for t in traces)}
+
+
+def condition(service, operation=None, tags="{}", minDuration="0ms"):
+    want = json.loads(tags)
+
+    def fits(span, processes):
+        has = {t["key"]: str(t["value"]).lower() for t in span["tags"]}
+        return (processes[span["processID"]]["serviceName"] == service and span["operationName"] == (operation or span["operationName"]) and
+                span["duration"] >= int(minDuration[:-2]) * 1000 and all(has.get(k) == v for k, v in want.items()))
+    return fits
+
+
+def tempo_traces(body):
+    return {"traces": len(json.loads(body).get("traces") or [])}
+
+
+def tempo_series(body):
+    series = json.loads(body)["series"]
+    return {"series": len(series)}
+
+
+def searches(srv, start, end):
+    """{name: (path, params, read)}; those beginning with TraceQL are asked of our server only."""
+    def jaeger(limit=20, **more):
+        return f"{srv.jaeger}/api/traces", {"start": start * 10**6, "end": end * 10**6, "lookback": "custom", "limit": limit, **more}, \
+            lambda body: count_traces(body, condition(**more))
+
+    def tempo(q, limit=20):
+        return "/api/search", {"q": q, "start": start, "end": end, "limit": limit}, tempo_traces
+
+    out = {
+        "s01 services": (f"{srv.jaeger}/api/services", {}, count_data),
+        "s02 operations of a service": (f"{srv.jaeger}/api/services/order/operations", {}, count_data),
+        "s03 service + operation, 20": jaeger(service="order", operation="POST /api/orders"),
+        "s04 service + failed, 20": jaeger(service="payment", tags='{"error":"true"}'),
+        "s05 service + attribute, 20": jaeger(service="user", tags='{"http.response.status_code":"404"}'),
+        "s06 attribute + duration, 20": jaeger(service="catalog", tags='{"http.response.status_code":"500"}', minDuration="20ms"),
+        "s07 attribute + duration, all": jaeger(1500, service="shipping", tags='{"http.response.status_code":"500","http.request.method":"POST"}',
+                                                minDuration="60ms"),
+        "s08 slow of a service, 20": jaeger(service="checkout", minDuration="400ms"),
+    }
+    if srv.name == "bongsu":
+        out.update({
+            "TraceQL attribute + duration, 20": tempo('{ resource.service.name = "catalog" && span.http.response.status_code = 500 && duration > 20ms }'),
+            "TraceQL attribute + duration, any service": tempo("{ span.http.response.status_code = 500 && duration > 100ms }"),
+            "TraceQL child failed below a root": tempo('{ resource.service.name = "web-frontend" } >> { status = error && resource.service.name = "payment" }'),
+            "TraceQL rate by service, 5m": ("/api/metrics/query_range", {"q": "{ } | rate() by (resource.service.name)", "start": start, "end": end,
+                                                                         "step": "5m"}, tempo_series),
+            "TraceQL p95 by service, 5m": ("/api/metrics/query_range", {"q": "{ kind = server } | quantile_over_time(duration, 0.95) by (resource.service.name)",
+                                                                        "start": start, "end": end, "step": "5m"}, tempo_series),
+            "TraceQL count of all": ("/api/metrics/query_range", {"q": "{ } | count_over_time()", "start": start - start % 300, "end": end - end % 300 + 600,
+                                                                  "step": "5m"}, tempo_sum),
+        })
+    return out
+
+
+def tempo_sum(body):
+    return {"spans": sum(float(s.get("value", 0)) for x in json.loads(body)["series"] for s in x["samples"])}
+
+
+def ask_all(srv, g):
+    start, end = g["start"] - 300, g["end"] + 300
+    traces = g["bodies"] * (BATCH // MEAN_SPANS)
+    out = {"s00 trace by id, of 200": look_up(srv, traces)}
+    for name, (path, params, read) in searches(srv, start, end).items():
+        body, out[name] = measure.time_request(srv, path, params, RUNS, WARM, BUDGET, 3)
+        if body is not None:
+            try:
+                out[name]["answer"] = read(body)
+            except (KeyError, ValueError, TypeError) as e:
+                out[name] = {"error": f"answer not read: {e!r} {body[:100]!r}"}
+    return out
+
+
+def run_once(srv, size, end, rate):
+    r = {"server": srv.name, "version": srv.version, "size": size, "time": time.strftime("%F %T"), "rate": rate}
+    srv.start()
+    srv.sample()
+    try:
+        command = [GEN, "--url", srv.push_url(), "--spans", str(SIZES[size]), "--batch", str(BATCH), "--end", str(end), "--rate", str(rate)]
+        r.update(measure.ingest(srv, command))
+        g, r["dropped"] = r["gen"], srv.dropped()
+        c0 = srv.cpu_s()
+        r["queries"] = ask_all(srv, g)
+        r["queries_cpu_s"] = srv.cpu_s() - c0
+        r["rss_peak_mb"], r["anon_peak_mb"] = srv.status_mb("VmHWM"), srv.peak_anon
+        r["compact_bytes"], r["compact_how"] = srv.compact()
+        n = max(1, g["acked"] - r["dropped"])
+        r["per_m"] = {"ingest_cpu_s": r["ingest_cpu_s"] * 1e6 / n, "settled_cpu_s": r["settled_cpu_s"] * 1e6 / n}
+        r["bytes_per_span"] = r["compact_bytes"] / n
+    finally:
+        srv.sampling = False
+        srv.clean()
+    return r
+
+
+def save(r):
+    n, g = measure.save(WORK, r), r["gen"]
+    print(f"{r['server']} {r['size']} #{n}: {g['items_per_s']:,.0f} spans/s, {r['per_m']['settled_cpu_s']:.2f} CPU-s/M settled, RSS "
+          f"{r['rss_peak_mb']:.0f} MB, {r['bytes_per_span']:.1f} B/span, by id {r['queries']['s00 trace by id, of 200']['median_ms']} ms, "
+          f"failed {g['failed']}, dropped {r['dropped']}", flush=True)
+
+
+GOALS = [  # what, reading of a run, times the best peer that we may need
+    ("CPU-s per million spans, settled", lambda r: r["per_m"]["settled_cpu_s"], 0.4),
+    ("bytes per span on disk", lambda r: r["bytes_per_span"], 1.0),
+    ("peak RSS with queries, MB", lambda r: r["rss_peak_mb"], 1.0),
+]
+
+
+def ingest_table(rs):
+    out = ["## Ingest, memory, disk", "",
+           "| size | server | spans/s | CPU-s/M at ack | settled | p50/p99 ms | peak RSS MB ingest / with queries | own memory | B/span | dropped | "
+           "gen CPU s | other |",
+           "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
+    for r in rs:
+        g = r["gen"]
+        limited = f" (held to {r['rate']:,})" if r["rate"] else ""
+        out.append(f"| {r['size']} | {r['server']} | {cell(g['items_per_s'], 0)}{limited} | {cell(r['per_m']['ingest_cpu_s'])} | "
+                   f"{cell(r['per_m']['settled_cpu_s'])} | {cell(g['lat_p50_ms'], 1)}/{cell(g['lat_p99_ms'], 1)} | "
+                   f"{cell(r['rss_ingest_mb'], 0)} / {cell(r['rss_peak_mb'], 0)} | {cell(r['anon_peak_mb'], 0)} | {cell(r['bytes_per_span'], 1)} | "
+                   f"{r['dropped']:,} of {g['items']:,} | {cell(g['gen_cpu_s'], 1)} | {r['other_cpu_share']:.0%} |")
+    return out
+
+
+def query_table(mine, size):
+    have = [r["server"] for r in mine]
+    out = ["", f"## Queries, {size}: median ms (first; CPU ms) and what was found", "",
+           "| query | " + " | ".join(have) + " |", "|---|" + "--:|" * len(have)]
+    for q in mine[0]["queries"]:
+        row = []
+        for r in mine:
+            got = r["queries"].get(q)
+            if not got:
+                row.append("")
+            elif "error" in got:
+                row.append("error: " + got["error"][:100])
+            else:
+                tail = f"p99 {got['p99_ms']:.2f}" if "p99_ms" in got else f"{got['first_ms']:.0f}; {got['cpu_ms']:.0f}"
+                row.append(f"{got['median_ms']:.2f} ({tail}), " + ", ".join(f"{v:,.0f} {k}" for k, v in got["answer"].items()))
+        out.append(f"| {q} | " + " | ".join(row) + " |")
+    return out
+
+
+def tables():
+    rs = measure.newest_results(WORK, list(SIZES), servers.SERVERS)
+    out = ingest_table(rs)
+    for size in SIZES:
+        mine = [r for r in rs if r["size"] == size]
+        if mine:
+            out += query_table(mine, size)
+    out += ["", "## Against the goals: ours, the best peer figure by figure", ""] + measure.VERDICT_HEAD
+    for size in SIZES:
+        runs = {r["server"]: r for r in rs if r["size"] == size}
+        ours = runs.pop("bongsu", None)
+        if ours and runs:
+            for what, fn, goal in GOALS:
+                out.append(measure.verdict(size, what, fn(ours), {s: fn(r) for s, r in runs.items()}, goal))
+            out += measure.query_verdicts(size, ours, runs)
+    out += ["", "Versions: " + "; ".join(sorted({f"{r['server']} {r['version']}" for r in rs}))]
+    with open(WORK + "/results.md", "w", encoding="utf-8") as f:
+        f.write("\n".join(out) + "\n")
+    print(WORK + "/results.md written")
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--servers", default=",".join(servers.SERVERS))
+    ap.add_argument("--size", default="full", choices=SIZES)
+    ap.add_argument("--peer-rate", type=int, default=12000, help="spans a second for Jaeger")
+    ap.add_argument("--tables", action="store_true", help="only write the tables")
+    a = ap.parse_args()
+    os.makedirs(WORK + "/results", exist_ok=True)
+    end = int(time.time()) - 60
+    end -= end % 300
+    for name in [] if a.tables else a.servers.split(","):
+        srv = servers.make(name)
+        if srv is None:
+            print(f"{name} left out: it cannot be built here", file=sys.stderr)
+            continue
+        save(run_once(srv, a.size, end, 0 if name == "bongsu" else a.peer_rate))
+    tables()
+
+
+if __name__ == "__main__":
+    main()
