@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "ingest/ha.h"
+#include "ingest/patterns/patterns.h"
 #include "ingest/scrape/scrape.h"
 #include "ingest/self.h"
 #include "ingest/starts.h"
@@ -58,6 +59,7 @@ struct server {
     struct prom_remote *remote;
     struct push_door *push;
     struct ha *ha;
+    struct patterns *patterns;
     struct self_monitor *self;
     struct scrape *scrape;
     struct rules *rules;
@@ -188,6 +190,17 @@ static void make_ha(struct server *s)
     s->sink.ha = s->ha;
 }
 
+/* Without memory for it logs come in without patterns. */
+static void make_patterns(struct server *s)
+{
+    const struct patterns_opts o = {.templates = store_templates(s->store), .stats = s->stats};
+
+    if (s->settings.log_patterns && patterns_new(&o, &s->patterns) < 0) {
+        log_error("server", "no memory for log patterns: none are mined");
+    }
+    s->sink.patterns = s->patterns;
+}
+
 static void make_engines(struct server *s)
 {
     const struct settings *c = &s->settings;
@@ -220,6 +233,7 @@ static void make_engines(struct server *s)
     }
     s->sink.otlp_nhcb = c->otlp_nhcb;
     make_ha(s);
+    make_patterns(s);
     s->otlp = otlp_new(&s->sink);
     s->remote = prom_remote_new(&s->sink);
     s->push = push_door_new(&s->sink);
@@ -461,6 +475,7 @@ static void stop(struct server *s)
     mem_free(s->sink.starts);
     prom_remote_free(s->remote);
     otlp_free(s->otlp);
+    patterns_free(s->patterns);
     ha_free(s->ha);
     ingest_stats_free(s->ingest_stats);
     promql_engine_free(s->promql);

@@ -45,6 +45,7 @@ struct settings {
     bool query_delayed_names;
     bool query_type_unit_labels;
     bool otlp_nhcb;
+    bool log_patterns;
     /* scrape */
     char *scrape_config;
     char *scrape_dns;

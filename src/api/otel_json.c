@@ -228,6 +228,16 @@ void json_scope(struct json_writer *w, const struct scope *s)
     json_object_end(w);
 }
 
+void json_pattern_id(struct json_writer *w, uint64_t id)
+{
+    uint8_t bytes[PATTERN_ID_SIZE];
+    char hex[2 * PATTERN_ID_SIZE + 1];
+
+    pattern_id_bytes(id, bytes);
+    hex_encode(bytes, sizeof(bytes), hex);
+    json_cstr(w, hex);
+}
+
 void json_log(struct json_writer *w, const struct log_record *r, uint64_t id)
 {
     json_object_begin(w);
@@ -252,6 +262,10 @@ void json_log_members(struct json_writer *w, const struct log_record *r, uint64_
     json_key(w, "body");
     json_value(w, &r->body);
     opt_str(w, "event_name", r->event_name);
+    if (r->pattern != 0) {
+        json_key(w, "pattern_id");
+        json_pattern_id(w, r->pattern);
+    }
     json_key(w, "service");
     json_str(w, service_of(r->resource));
     json_trace_id(w, "trace_id", r->trace_id);

@@ -18,6 +18,8 @@ struct str service_of(const struct resource *r);
 /** `resource` and `scope` are the indexes the caller keeps. */
 void json_span(struct json_writer *w, const struct span *s, size_t resource, size_t scope);
 void json_scope(struct json_writer *w, const struct scope *s);
+/** 16 hex digits. */
+void json_pattern_id(struct json_writer *w, uint64_t id);
 void json_log(struct json_writer *w, const struct log_record *r, uint64_t id);
 /** The same without the object around it. */
 void json_log_members(struct json_writer *w, const struct log_record *r, uint64_t id);

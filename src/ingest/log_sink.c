@@ -4,11 +4,16 @@
  */
 #include "ingest/log_sink.h"
 
+#include "base/clock.h"
 #include "base/err.h"
+#include "ingest/patterns/patterns.h"
 
 int log_sink_append(struct sink *s, struct log_batch *b, struct columns_commit *ret,
                     struct err *reterr)
 {
+    if (s->patterns != NULL) { /* behind everything that changes bodies */
+        patterns_mine(s->patterns, b->v, b->n, clock_wall_ns());
+    }
     return columns_append_logs(s->logs, b->v, b->n, ret, reterr);
 }
 

@@ -30,7 +30,8 @@ struct ingest_limits {
 
 void ingest_limits_default(struct ingest_limits *l);
 
-struct ha; /* ha.h */
+struct ha;       /* ha.h */
+struct patterns; /* patterns/patterns.h */
 struct starts;
 struct ingest_stats; /* counters by signal and reason */
 
@@ -43,8 +44,9 @@ struct sink {
         otlp_nhcb; /* OTLP histograms with explicit buckets become native ones with custom bounds */
     struct budget *budget; /* memory of requests being decoded */
     struct ingest_stats *stats;
-    struct starts *starts; /* starts.h; NULL: start timestamps are not stored */
-    struct ha *ha;         /* NULL: no deduplication of replicas */
+    struct starts *starts;     /* starts.h; NULL: start timestamps are not stored */
+    struct ha *ha;             /* NULL: no deduplication of replicas */
+    struct patterns *patterns; /* of log lines; NULL: none are mined */
 };
 
 /** bongsu_ingest_{samples,spans,log_records}_total{door}, bongsu_ingest_rejected_total{signal,reason},

@@ -14,6 +14,8 @@
 #include "io/vfs.h"
 #include "store/columns/check.h"
 #include "store/meta/meta.h"
+#include "store/store.h"
+#include "store/templates/templates.h"
 #include "store/tsdb/check.h"
 
 static int take_lock(const char *dir, struct err *reterr)
@@ -57,6 +59,7 @@ int store_check(const char *dir, const struct check_report *report, struct err *
     char *metrics CLEANUP(mem_free_ptr) = vfs_join(dir, "metrics");
     char *spans CLEANUP(mem_free_ptr) = vfs_join(dir, "spans");
     char *logs CLEANUP(mem_free_ptr) = vfs_join(dir, "logs");
+    char *templates CLEANUP(mem_free_ptr) = vfs_join(dir, STORE_TEMPLATES_FILE);
     int lock = take_lock(dir, reterr);
     int rc;
 
@@ -67,6 +70,7 @@ int store_check(const char *dir, const struct check_report *report, struct err *
     rc = rc < 0 ? rc : tsdb_check(metrics, report, reterr);
     rc = rc < 0 ? rc : columns_check(spans, COLUMNS_SPANS, report, reterr);
     rc = rc < 0 ? rc : columns_check(logs, COLUMNS_LOGS, report, reterr);
+    rc = rc < 0 ? rc : templates_check(templates, report, reterr);
     close(lock);
     return rc;
 }

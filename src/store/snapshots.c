@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "io/tree.h"
+#include "store/templates/templates.h"
 
 static char *root_of(const struct store *s)
 {
@@ -53,12 +54,15 @@ static int fill(struct store *s, const char *dst, struct err *reterr)
     char *metrics CLEANUP(mem_free_ptr) = vfs_join(dst, "metrics");
     char *spans CLEANUP(mem_free_ptr) = vfs_join(dst, "spans");
     char *logs CLEANUP(mem_free_ptr) = vfs_join(dst, "logs");
+    char *templates CLEANUP(mem_free_ptr) = vfs_join(dst, STORE_TEMPLATES_FILE);
     char *meta CLEANUP(mem_free_ptr) = vfs_join(dst, "meta.sqlite");
     int rc = vfs_mkdirs(vfs_real(), dst, reterr);
 
     rc = rc < 0 ? rc : tsdb_snapshot(store_metrics(s), metrics, reterr);
     rc = rc < 0 ? rc : columns_snapshot(store_spans(s), spans, reterr);
     rc = rc < 0 ? rc : columns_snapshot(store_logs(s), logs, reterr);
+    /* behind the logs: an id of theirs is in it */
+    rc = rc < 0 ? rc : templates_snapshot(store_templates(s), templates, reterr);
     return rc < 0 ? rc : meta_snapshot(store_meta(s), meta, reterr);
 }
 

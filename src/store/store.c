@@ -22,6 +22,7 @@
 #include "io/vfs.h"
 #include "store/snapshots.h"
 #include "store/storage.h"
+#include "store/templates/templates.h"
 
 static const int64_t ROUND_MS = 5000;
 static const int64_t TRIM_BYTES = 16 << 20;
@@ -54,6 +55,7 @@ struct store {
     struct columns *spans;
     struct columns *logs;
     struct meta *meta;
+    struct templates *templates;
     uint64_t min_free_bytes;
     struct counter *dropped_bytes;
     struct gauge *disk_bytes[USAGE_KINDS]; /* order of USAGE */
@@ -118,8 +120,12 @@ static int open_columns(struct store *s, const struct store_opts *o, enum column
 static int open_engines(struct store *s, const struct store_opts *o, struct err *reterr)
 {
     char *meta CLEANUP(mem_free_ptr) = vfs_join(s->dir, "meta.sqlite");
+    char *templates CLEANUP(mem_free_ptr) = vfs_join(s->dir, STORE_TEMPLATES_FILE);
     int rc = meta_open(meta, &s->meta, reterr);
 
+    rc = rc < 0
+             ? rc
+             : templates_open(&(struct templates_opts){.path = templates}, &s->templates, reterr);
     rc = rc < 0 ? rc : open_metrics(s, o, reterr);
     rc = rc < 0 ? rc : open_columns(s, o, COLUMNS_SPANS, &s->spans, reterr);
     return rc < 0 ? rc : open_columns(s, o, COLUMNS_LOGS, &s->logs, reterr);
@@ -144,7 +150,8 @@ static void measure(struct store *s, struct store_usage *u)
     columns_status(s->logs, &logs);
     u->spans_bytes = spans.disk_bytes;
     u->logs_bytes = logs.disk_bytes;
-    u->meta_bytes = file_bytes(s->dir, "meta.sqlite") + file_bytes(s->dir, "meta.sqlite-wal");
+    u->meta_bytes = file_bytes(s->dir, "meta.sqlite") + file_bytes(s->dir, "meta.sqlite-wal") +
+                    file_bytes(s->dir, STORE_TEMPLATES_FILE);
     u->wal_bytes = metrics_wal + spans.wal_bytes + logs.wal_bytes;
     u->total_bytes =
         u->metrics_bytes + u->spans_bytes + u->logs_bytes + u->meta_bytes + u->wal_bytes;
@@ -457,6 +464,7 @@ void store_close(struct store *s)
     tsdb_close(s->metrics);
     columns_close(s->spans);
     columns_close(s->logs);
+    templates_close(s->templates);
     meta_close(s->meta);
     if (s->lock_fd >= 0) {
         close(s->lock_fd);
@@ -496,6 +504,11 @@ struct columns *store_logs(struct store *s)
 struct meta *store_meta(struct store *s)
 {
     return s->meta;
+}
+
+struct templates *store_templates(struct store *s)
+{
+    return s->templates;
 }
 
 const char *store_dir(const struct store *s)
