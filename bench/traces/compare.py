@@ -3,7 +3,7 @@
 """Traces beside Jaeger (Badger): ingest, memory, disk, look-ups and searches, one server after the other.
 
   bench/traces/compare.py                        2 M spans, every server; then the tables
-  bench/traces/compare.py --size small --servers bongsu
+  bench/traces/compare.py --sizes small --servers bongsu
   bench/traces/compare.py --tables               results of the runs so far as results.md
 
 One run: start on an empty directory, post (OTLP/HTTP, 4 connections, requests of about 1,000 spans encoded beforehand),
@@ -232,19 +232,20 @@ def tables():
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--servers", default=",".join(servers.SERVERS))
-    ap.add_argument("--size", default="full", choices=SIZES)
+    ap.add_argument("--sizes", default="full", help=", ".join(f"{k}: {v:,}" for k, v in SIZES.items()))
     ap.add_argument("--peer-rate", type=int, default=12000, help="spans a second for Jaeger")
     ap.add_argument("--tables", action="store_true", help="only write the tables")
     a = ap.parse_args()
     os.makedirs(WORK + "/results", exist_ok=True)
     end = int(time.time()) - 60
     end -= end % 300
-    for name in [] if a.tables else a.servers.split(","):
-        srv = servers.make(name)
-        if srv is None:
-            print(f"{name} left out: it cannot be built here", file=sys.stderr)
-            continue
-        save(run_once(srv, a.size, end, 0 if name == "bongsu" else a.peer_rate))
+    for size in [] if a.tables else a.sizes.split(","):
+        for name in a.servers.split(","):
+            srv = servers.make(name)
+            if srv is None:
+                print(f"{name} left out: it cannot be built here", file=sys.stderr)
+            else:
+                save(run_once(srv, size, end, 0 if name == "bongsu" else a.peer_rate))
     tables()
 
 
