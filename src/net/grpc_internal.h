@@ -151,19 +151,4 @@ void grpc_session_tick(struct grpc_session *s);
 /** GOAWAY: finish what runs, accept nothing more. */
 void grpc_session_shutdown(struct grpc_session *s);
 
-/* grpc_tls.c */
-
-struct grpc_tls;
-
-/** `cred` is a gnutls_certificate_credentials_t that outlives it. @return NULL without memory */
-NODISCARD struct grpc_tls *grpc_tls_new(void *cred);
-void grpc_tls_free(struct grpc_tls *t);
-/** Ciphertext came; handshake records to send are appended to `out`. @return 0, -ERR_INVALID: close */
-NODISCARD int grpc_tls_feed(struct grpc_tls *t, struct str data, struct buf *out);
-/** Plain bytes into `dst`. @return bytes, 0: need more, -ERR_INVALID: broken or closed */
-NODISCARD int64_t grpc_tls_read(struct grpc_tls *t, char *dst, size_t n, struct buf *out);
-/** Encrypt all of `data` to `out`. */
-NODISCARD int grpc_tls_write(struct grpc_tls *t, struct str data, struct buf *out);
-bool grpc_tls_ready(const struct grpc_tls *t);
-
 #endif

@@ -5,7 +5,6 @@
  * only while `open` says that its async handle still exists.
  */
 #include <errno.h>
-#include <gnutls/gnutls.h>
 #include <stdio.h>
 #include <unistd.h>
 #include <uv.h>
@@ -34,9 +33,9 @@ struct link {
     struct link *prev;
     struct link *next;
     struct grpc_session *session;
-    struct grpc_tls *tls; /* NULL: plain */
-    struct buf out;       /* next to write */
-    struct buf flight;    /* being written */
+    struct net_tls *tls; /* NULL: plain */
+    struct buf out;      /* next to write */
+    struct buf flight;   /* being written */
     uv_write_t write;
     bool writing;
     bool closing;
@@ -52,7 +51,7 @@ struct grpc_server {
     VEC(struct grpc_method) methods; /* fixed after start */
     struct grpc_ctx ctx;
     char address[NET_ADDRESS_SIZE];
-    gnutls_certificate_credentials_t cred;
+    void *cred; /* NULL: plain */
     struct pool *pool;
     struct thread thread;
     uv_loop_t loop;
@@ -138,7 +137,7 @@ static void link_closed(uv_handle_t *h)
     s->links_n--;
     gauge_add(s->connections, -1);
     grpc_session_free(l->session);
-    grpc_tls_free(l->tls);
+    net_tls_free(l->tls);
     buf_done(&l->out);
     buf_done(&l->flight);
     mem_free(l);
@@ -168,7 +167,7 @@ static void on_written(uv_write_t *w, int status)
 /* Ask the session for bytes until there is enough. */
 static int fill(struct link *l)
 {
-    if (l->tls != NULL && !grpc_tls_ready(l->tls)) {
+    if (l->tls != NULL && !net_tls_ready(l->tls)) {
         return 0; /* only handshake records, which are in `out` already */
     }
     while (l->out.n < OUT_ENOUGH) {
@@ -182,7 +181,7 @@ static int fill(struct link *l)
             break;
         }
         if (l->tls != NULL) {
-            rc = grpc_tls_write(l->tls, data, &l->out);
+            rc = net_tls_write(l->tls, data, &l->out);
         } else {
             buf_add_str(&l->out, data);
             rc = buf_status(&l->out);
@@ -234,14 +233,14 @@ static int hear(struct link *l, struct str data)
 
 static int hear_tls(struct link *l, struct str data)
 {
-    int rc = grpc_tls_feed(l->tls, data, &l->out);
+    int rc = net_tls_feed(l->tls, data, &l->out);
     char plain[16 << 10];
     int64_t n;
 
     if (rc < 0) {
         return rc;
     }
-    while ((n = grpc_tls_read(l->tls, plain, sizeof(plain), &l->out)) > 0) {
+    while ((n = net_tls_read(l->tls, plain, sizeof(plain), &l->out)) > 0) {
         rc = hear(l, str_of(plain, (size_t)n));
         if (rc < 0) {
             return rc;
@@ -321,7 +320,7 @@ static void on_connection(uv_stream_t *listener, int status)
         net_peer_text((const struct sockaddr *)&sa, peer);
     }
     l->session = grpc_session_new(&s->ctx, peer, l);
-    l->tls = s->cred != NULL ? grpc_tls_new(s->cred) : NULL;
+    l->tls = s->cred != NULL ? net_tls_new(s->cred, "h2", false) : NULL;
     if (l->session == NULL || (s->cred != NULL && l->tls == NULL) ||
         uv_read_start((uv_stream_t *)&l->tcp, on_alloc, on_read) < 0) {
         link_close(l);
@@ -492,28 +491,9 @@ void grpc_server_unary(struct grpc_server *s, const char *path, grpc_handler han
 
 static int load_tls(struct grpc_server *s, struct err *reterr)
 {
-    struct net_pem pem = {0};
-    gnutls_datum_t cert;
-    gnutls_datum_t key;
-    int rc;
+    const struct net_tls_files files = {.cert = s->opts.tls_cert, .key = s->opts.tls_key};
 
-    if (s->opts.tls_cert == NULL) {
-        return 0;
-    }
-    rc = net_pem_load(&pem, s->opts.tls_cert, s->opts.tls_key, reterr);
-    if (rc == 0 && gnutls_certificate_allocate_credentials(&s->cred) < 0) {
-        s->cred = NULL;
-        rc = err_set(reterr, ERR_NOMEM, "no memory for a certificate");
-    }
-    if (rc == 0) {
-        cert = (gnutls_datum_t){(unsigned char *)pem.cert.data, (unsigned)pem.cert.n};
-        key = (gnutls_datum_t){(unsigned char *)pem.key.data, (unsigned)pem.key.n};
-        if (gnutls_certificate_set_x509_key_mem(s->cred, &cert, &key, GNUTLS_X509_FMT_PEM) < 0) {
-            rc = err_set(reterr, ERR_IO, "cannot use the certificate %.150s", s->opts.tls_cert);
-        }
-    }
-    net_pem_done(&pem);
-    return rc;
+    return files.cert != NULL ? net_tls_credentials(&files, &s->cred, reterr) : 0;
 }
 
 static int start_loop(struct grpc_server *s, int fd, struct err *reterr)
@@ -612,9 +592,7 @@ void grpc_server_free(struct grpc_server *s)
         return;
     }
     grpc_server_stop(s, 0);
-    if (s->cred != NULL) {
-        gnutls_certificate_free_credentials(s->cred);
-    }
+    net_tls_credentials_free(s->cred);
     vec_done(&s->methods);
     mutex_done(&s->lock);
     mem_free(s);

@@ -38,10 +38,9 @@ static int split_address(struct str a, struct str *ret_host, struct str *ret_por
     return 0;
 }
 
-static int resolve(const char *address, struct addrinfo **ret, struct err *reterr)
+static int resolve(const char *address, int type, struct addrinfo **ret, struct err *reterr)
 {
-    struct addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = type, .ai_flags = AI_PASSIVE};
     struct str host;
     struct str port;
     uint64_t number;
@@ -93,27 +92,30 @@ static void listen_text(int fd, char dst[NET_ADDRESS_SIZE])
     }
 }
 
-int net_listen(const char *address, char ret_text[NET_ADDRESS_SIZE], struct err *reterr)
+static int open_socket(const char *address, int type, char ret_text[NET_ADDRESS_SIZE],
+                       struct err *reterr)
 {
     struct addrinfo *ai = NULL;
     int one = 1;
     int zero = 0;
     int fd;
-    int rc = resolve(address, &ai, reterr);
+    int rc = resolve(address, type, &ai, reterr);
 
     if (rc < 0 || ai == NULL) {
         return rc;
     }
-    fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    fd = socket(ai->ai_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         freeaddrinfo(ai);
         return err_set(reterr, ERR_UNAVAILABLE, "cannot listen on %.100s: %m", address);
     }
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (type == SOCK_STREAM) { /* with datagrams two programs would share the port */
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    }
     if (ai->ai_family == AF_INET6) {
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
     }
-    if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, 511) < 0) {
+    if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || (type == SOCK_STREAM && listen(fd, 511) < 0)) {
         rc = err_set(reterr, errno == EADDRINUSE ? ERR_EXISTS : ERR_UNAVAILABLE,
                      "cannot listen on %.100s: %m", address);
         freeaddrinfo(ai);
@@ -123,6 +125,16 @@ int net_listen(const char *address, char ret_text[NET_ADDRESS_SIZE], struct err 
     freeaddrinfo(ai);
     listen_text(fd, ret_text);
     return fd;
+}
+
+int net_listen(const char *address, char ret_text[NET_ADDRESS_SIZE], struct err *reterr)
+{
+    return open_socket(address, SOCK_STREAM, ret_text, reterr);
+}
+
+int net_bind_datagram(const char *address, char ret_text[NET_ADDRESS_SIZE], struct err *reterr)
+{
+    return open_socket(address, SOCK_DGRAM, ret_text, reterr);
 }
 
 void net_peer_text(const struct sockaddr *sa, char dst[NET_ADDRESS_SIZE])

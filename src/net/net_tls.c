@@ -8,19 +8,72 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
-#include "net/grpc_internal.h"
+#include "net/net_internal.h"
 
-struct grpc_tls {
+struct net_tls {
     gnutls_session_t session;
     struct buf in;   /* ciphertext not yet read */
     size_t in_at;    /* bytes of it already consumed */
     struct buf *out; /* borrowed for the time of a call */
     bool ready;
+    const char *alpn; /* constant; NULL: any */
 };
+
+/* @return 0 with everything `cred` needs, -ERR_IO */
+static int use_pem(gnutls_certificate_credentials_t cred, const struct net_tls_files *f,
+                   struct net_pem *pem, struct err *reterr)
+{
+    gnutls_datum_t cert;
+    gnutls_datum_t key;
+    int rc = net_pem_load(pem, f->cert, f->key, reterr);
+
+    if (rc < 0) {
+        return rc;
+    }
+    cert = (gnutls_datum_t){(unsigned char *)pem->cert.data, (unsigned)pem->cert.n};
+    key = (gnutls_datum_t){(unsigned char *)pem->key.data, (unsigned)pem->key.n};
+    if (gnutls_certificate_set_x509_key_mem(cred, &cert, &key, GNUTLS_X509_FMT_PEM) < 0) {
+        return err_set(reterr, ERR_IO, "cannot use the certificate %.150s", f->cert);
+    }
+    if (f->client_ca != NULL) {
+        rc = gnutls_certificate_set_x509_trust_file(cred, f->client_ca, GNUTLS_X509_FMT_PEM);
+        if (rc <= 0) {
+            return err_set(reterr, ERR_IO, "cannot use the client authorities %.150s: %s",
+                           f->client_ca, rc < 0 ? gnutls_strerror(rc) : "no certificate in it");
+        }
+    }
+    return 0;
+}
+
+int net_tls_credentials(const struct net_tls_files *f, void **ret, struct err *reterr)
+{
+    gnutls_certificate_credentials_t cred;
+    struct net_pem pem = {0};
+    int rc;
+
+    if (gnutls_certificate_allocate_credentials(&cred) < 0) {
+        return err_set(reterr, ERR_NOMEM, "no memory for a certificate");
+    }
+    rc = use_pem(cred, f, &pem, reterr);
+    net_pem_done(&pem);
+    if (rc < 0) {
+        gnutls_certificate_free_credentials(cred);
+        return rc;
+    }
+    *ret = cred;
+    return 0;
+}
+
+void net_tls_credentials_free(void *cred)
+{
+    if (cred != NULL) {
+        gnutls_certificate_free_credentials(cred);
+    }
+}
 
 static ssize_t pull(gnutls_transport_ptr_t arg, void *dst, size_t n)
 {
-    struct grpc_tls *t = arg;
+    struct net_tls *t = arg;
     size_t have = t->in.n - t->in_at;
 
     if (have == 0) {
@@ -39,7 +92,7 @@ static ssize_t pull(gnutls_transport_ptr_t arg, void *dst, size_t n)
 
 static ssize_t push(gnutls_transport_ptr_t arg, const void *data, size_t n)
 {
-    struct grpc_tls *t = arg;
+    struct net_tls *t = arg;
 
     buf_add(t->out, data, n);
     if (buf_status(t->out) < 0) {
@@ -51,16 +104,24 @@ static ssize_t push(gnutls_transport_ptr_t arg, const void *data, size_t n)
 
 static int pull_ready(gnutls_transport_ptr_t arg, unsigned ms)
 {
-    const struct grpc_tls *t = arg;
+    const struct net_tls *t = arg;
 
     (void)ms;
     return t->in.n > t->in_at ? 1 : 0;
 }
 
-struct grpc_tls *grpc_tls_new(void *cred)
+/* The client must show a certificate that an authority of ours signed. */
+static void ask_client(struct net_tls *t)
 {
-    const gnutls_datum_t h2 = {(unsigned char *)(uintptr_t) "h2", 2};
-    struct grpc_tls *t = mem_try_calloc(1, sizeof(*t));
+    gnutls_certificate_server_set_request(t->session, GNUTLS_CERT_REQUIRE);
+    gnutls_session_set_verify_cert(t->session, NULL, 0);
+}
+
+struct net_tls *net_tls_new(void *cred, const char *alpn, bool check_client)
+{
+    const gnutls_datum_t protocol = {(unsigned char *)(uintptr_t)alpn,
+                                     alpn != NULL ? (unsigned)strlen(alpn) : 0};
+    struct net_tls *t = mem_try_calloc(1, sizeof(*t));
 
     if (t == NULL) {
         return NULL;
@@ -72,9 +133,14 @@ struct grpc_tls *grpc_tls_new(void *cred)
     }
     if (gnutls_priority_set_direct(t->session, NET_TLS_PRIORITIES, NULL) < 0 ||
         gnutls_credentials_set(t->session, GNUTLS_CRD_CERTIFICATE, cred) < 0 ||
-        gnutls_alpn_set_protocols(t->session, &h2, 1, GNUTLS_ALPN_MANDATORY) < 0) {
-        grpc_tls_free(t);
+        (alpn != NULL &&
+         gnutls_alpn_set_protocols(t->session, &protocol, 1, GNUTLS_ALPN_MANDATORY) < 0)) {
+        net_tls_free(t);
         return NULL;
+    }
+    t->alpn = alpn;
+    if (check_client) {
+        ask_client(t);
     }
     gnutls_transport_set_ptr(t->session, t);
     gnutls_transport_set_pull_function(t->session, pull);
@@ -84,7 +150,7 @@ struct grpc_tls *grpc_tls_new(void *cred)
     return t;
 }
 
-void grpc_tls_free(struct grpc_tls *t)
+void net_tls_free(struct net_tls *t)
 {
     if (t == NULL) {
         return;
@@ -100,16 +166,17 @@ static bool is_fatal(int64_t rc)
            gnutls_error_is_fatal((int)rc) != 0;
 }
 
-/* gRPC needs HTTP/2, and a client that does not say so would only send garbage. */
-static bool speaks_h2(struct grpc_tls *t)
+/* Who must speak a protocol (gRPC: HTTP/2) and does not say so would only send garbage. */
+static bool speaks_alpn(struct net_tls *t)
 {
     gnutls_datum_t chosen;
 
-    return gnutls_alpn_get_selected_protocol(t->session, &chosen) == 0 && chosen.size == 2 &&
-           memcmp(chosen.data, "h2", 2) == 0;
+    return t->alpn == NULL ||
+           (gnutls_alpn_get_selected_protocol(t->session, &chosen) == 0 &&
+            str_eq(str_of((const char *)chosen.data, chosen.size), str_cstr(t->alpn)));
 }
 
-static int handshake(struct grpc_tls *t)
+static int handshake(struct net_tls *t)
 {
     int rc;
 
@@ -123,11 +190,11 @@ static int handshake(struct grpc_tls *t)
         gnutls_alert_send_appropriate(t->session, rc);
         return -ERR_INVALID;
     }
-    t->ready = speaks_h2(t);
+    t->ready = speaks_alpn(t);
     return t->ready ? 0 : -ERR_INVALID;
 }
 
-int grpc_tls_feed(struct grpc_tls *t, struct str data, struct buf *out)
+int net_tls_feed(struct net_tls *t, struct str data, struct buf *out)
 {
     int rc = 0;
 
@@ -143,7 +210,7 @@ int grpc_tls_feed(struct grpc_tls *t, struct str data, struct buf *out)
     return rc;
 }
 
-int64_t grpc_tls_read(struct grpc_tls *t, char *dst, size_t n, struct buf *out)
+int64_t net_tls_read(struct net_tls *t, char *dst, size_t n, struct buf *out)
 {
     ssize_t got;
 
@@ -159,7 +226,7 @@ int64_t grpc_tls_read(struct grpc_tls *t, char *dst, size_t n, struct buf *out)
     return got == GNUTLS_E_AGAIN || got == GNUTLS_E_INTERRUPTED ? 0 : -ERR_INVALID;
 }
 
-int grpc_tls_write(struct grpc_tls *t, struct str data, struct buf *out)
+int net_tls_write(struct net_tls *t, struct str data, struct buf *out)
 {
     int rc = 0;
 
@@ -177,7 +244,7 @@ int grpc_tls_write(struct grpc_tls *t, struct str data, struct buf *out)
     return rc;
 }
 
-bool grpc_tls_ready(const struct grpc_tls *t)
+bool net_tls_ready(const struct net_tls *t)
 {
     return t->ready;
 }
