@@ -28,6 +28,7 @@
 #include "ingest/self.h"
 #include "ingest/starts.h"
 #include "io/vfs.h"
+#include "log_doors.h"
 #include "settings.h"
 #include "version.h"
 #include "web/web_assets.h"
@@ -50,6 +51,7 @@ struct server {
     struct http_server *http;
     struct http_server *otlp_http;
     struct grpc_server *otlp_grpc;
+    struct log_doors *log_doors;
     struct store *store;
     struct auth *auth;
     struct promql_engine *promql;
@@ -444,13 +446,15 @@ static int start(struct server *s, struct err *e)
                                SELF_INTERVAL_MS);
     set_backend(s);
     rc = start_otlp_grpc(s, e);
-    return rc < 0 ? rc : start_otlp_http(s, e);
+    rc = rc < 0 ? rc : start_otlp_http(s, e);
+    return rc < 0 ? rc : log_doors_open(&s->settings, &s->sink, s->stats, s->api, &s->log_doors, e);
 }
 
 /* First the doors, then who reads the statistics (self monitor, api: each has a thread that asks all of them),
  * then what the statistics ask: engines, store, pools. */
 static void stop(struct server *s)
 {
+    log_doors_stop(s->log_doors, STOP_GRACE_MS);
     if (s->otlp_grpc != NULL) {
         grpc_server_stop(s->otlp_grpc, STOP_GRACE_MS);
     }
@@ -465,6 +469,7 @@ static void stop(struct server *s)
     }
     pool_stop(s->workers);
     self_monitor_free(s->self);
+    log_doors_free(s->log_doors);
     grpc_server_free(s->otlp_grpc);
     http_server_free(s->otlp_http);
     http_server_free(s->http);

@@ -43,7 +43,8 @@ static const struct conf_key SERVER[] = {
      .offset = AT(tls_cert),
      .default_value = "",
      .placeholder = "FILE",
-     .help = "PEM certificate chain; with tls.key every door speaks TLS."},
+     .help =
+         "PEM certificate chain; with tls.key every door speaks TLS but those named for TCP or UDP."},
     {.key = "tls.key",
      .flag = "tls-key",
      .type = CONF_STRING,
@@ -85,6 +86,70 @@ static const struct conf_key OTLP[] = {
      .default_value = "127.0.0.1:4318",
      .placeholder = "ADDR:PORT",
      .help = "OTLP over HTTP; empty turns the door off."},
+};
+
+static const struct conf_key SYSLOG[] = {
+    {.key = "syslog.listen_udp",
+     .flag = "syslog-listen-udp",
+     .type = CONF_STRING,
+     .offset = AT(syslog_udp),
+     .default_value = "",
+     .placeholder = "ADDR:PORT",
+     .help =
+         "Syslog in datagrams (RFC 5426), for example 127.0.0.1:5514; empty turns the door off."},
+    {.key = "syslog.listen_tcp",
+     .flag = "syslog-listen-tcp",
+     .type = CONF_STRING,
+     .offset = AT(syslog_tcp),
+     .default_value = "",
+     .placeholder = "ADDR:PORT",
+     .help = "Syslog over TCP (RFC 6587), messages counted or ended by a new line; never TLS."},
+    {.key = "syslog.listen_tls",
+     .flag = "syslog-listen-tls",
+     .type = CONF_STRING,
+     .offset = AT(syslog_tls),
+     .default_value = "",
+     .placeholder = "ADDR:PORT",
+     .help = "Syslog over TLS (RFC 5425) with the certificate of tls.cert."},
+    {.key = "syslog.tls_client_ca",
+     .flag = "syslog-tls-client-ca",
+     .type = CONF_STRING,
+     .offset = AT(syslog_client_ca),
+     .default_value = "",
+     .placeholder = "FILE",
+     .help = "PEM authorities; senders over TLS must show a certificate signed by one of them."},
+    {.key = "syslog.time_zone",
+     .flag = "syslog-time-zone",
+     .type = CONF_STRING,
+     .offset = AT(syslog_zone),
+     .default_value = "local",
+     .placeholder = "ZONE",
+     .help = "Zone of times that name none: local, UTC, +09:00 or a name like Asia/Seoul."},
+    {.key = "syslog.max_message",
+     .flag = "syslog-max-message",
+     .type = CONF_BYTES,
+     .offset = AT(syslog_max_message),
+     .default_value = "64KiB",
+     .placeholder = "BYTES",
+     .min = 480,
+     .max = 1 << 20,
+     .help = "Longer messages are cut to this and marked with log.truncated."},
+    {.key = "syslog.max_connections",
+     .flag = "syslog-max-connections",
+     .type = CONF_INT,
+     .offset = AT(syslog_connections),
+     .default_value = "1024",
+     .placeholder = "N",
+     .min = 1,
+     .max = 100000,
+     .help = "Open connections of each of the doors over TCP and TLS; more are closed."},
+    {.key = "syslog.idle_timeout",
+     .flag = "syslog-idle-timeout",
+     .type = CONF_DURATION_MS,
+     .offset = AT(syslog_idle_ms),
+     .default_value = "1h",
+     .placeholder = "DURATION",
+     .help = "A connection that says nothing for so long is closed."},
 };
 
 static const struct conf_key STORAGE[] = {
@@ -455,6 +520,7 @@ static const struct conf_key LOG[] = {
 static const struct conf_table TABLES[] = {
     {"Server", SERVER, ARRAY_LEN(SERVER)},
     {"OTLP", OTLP, ARRAY_LEN(OTLP)},
+    {"Syslog", SYSLOG, ARRAY_LEN(SYSLOG)},
     {"Storage", STORAGE, ARRAY_LEN(STORAGE)},
     {"Limits on series", LIMITS, ARRAY_LEN(LIMITS)},
     {"Metrics", METRICS, ARRAY_LEN(METRICS)},
@@ -487,7 +553,12 @@ int settings_check(const struct settings *s, struct err *reterr)
     const struct {
         const char *flag;
         const char *address;
-    } doors[] = {{"http", s->http}, {"otlp-grpc", s->otlp_grpc}, {"otlp-http", s->otlp_http}};
+    } doors[] = {{"http", s->http},
+                 {"otlp-grpc", s->otlp_grpc},
+                 {"otlp-http", s->otlp_http},
+                 {"syslog-listen-udp", s->syslog_udp},
+                 {"syslog-listen-tcp", s->syslog_tcp},
+                 {"syslog-listen-tls", s->syslog_tls}};
 
     if (s->http[0] == '\0') {
         return err_set(reterr, ERR_INVALID, "--http: an address is needed");
@@ -495,6 +566,9 @@ int settings_check(const struct settings *s, struct err *reterr)
     if ((s->tls_cert[0] == '\0') != (s->tls_key[0] == '\0')) {
         return err_set(reterr, ERR_INVALID,
                        "--tls-cert and --tls-key are given together or not at all");
+    }
+    if (s->syslog_tls[0] != '\0' && s->tls_cert[0] == '\0') {
+        return err_set(reterr, ERR_INVALID, "--syslog-listen-tls needs --tls-cert and --tls-key");
     }
     for (size_t i = 0; s->no_auth && i < ARRAY_LEN(doors); i++) {
         if (!is_loopback(doors[i].address)) {

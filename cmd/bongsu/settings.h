@@ -18,6 +18,15 @@ struct settings {
     /* otlp */
     char *otlp_grpc;
     char *otlp_http;
+    /* syslog */
+    char *syslog_udp;
+    char *syslog_tcp;
+    char *syslog_tls;
+    char *syslog_client_ca;
+    char *syslog_zone;
+    uint64_t syslog_max_message;
+    int64_t syslog_connections;
+    int64_t syslog_idle_ms;
     /* storage */
     int64_t retention_ms;
     uint64_t max_size_bytes;

@@ -25,7 +25,7 @@ enum need {
     NEED_NO_IDENTITY = 1u << 5, /* identity is looked up when given, but not needed */
 };
 
-enum { DOORS_MAX = 4, RESPONSE_MAX = 1 << 30 };
+enum { DOORS_MAX = 16, RESPONSE_MAX = 1 << 30 };
 
 struct door {
     char name[16];

@@ -228,6 +228,14 @@ static void count_door(void *arg, const char *labels, double total, double per_s
     }
 }
 
+static void count_refused(void *arg, const char *labels, double total, double per_s)
+{
+    struct door_count *c = arg;
+
+    (void)per_s;
+    c->errors += strstr(labels, c->label) != NULL ? total : 0;
+}
+
 static void write_doors(struct json_writer *w, struct api *a)
 {
     struct door doors[DOORS_MAX];
@@ -246,6 +254,9 @@ static void write_doors(struct json_writer *w, struct api *a)
         snprintf(label, sizeof(label), "door=\"%.15s\"", doors[i].name);
         rates_each(a->rates, "bongsu_http_requests_total", count_door, &c);
         rates_each(a->rates, "bongsu_grpc_requests_total", count_door, &c);
+        rates_each(a->rates, "bongsu_log_input_messages_total", count_door, &c);
+        rates_each(a->rates, "bongsu_log_input_rejected_total", count_refused, &c);
+        rates_each(a->rates, "bongsu_socket_rejected_total", count_refused, &c);
         json_object_begin(w);
         json_key(w, "name");
         json_cstr(w, doors[i].name);

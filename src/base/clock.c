@@ -51,8 +51,7 @@ static int64_t floor_div(int64_t a, int64_t b)
     return a / b - (a % b < 0 ? 1 : 0);
 }
 
-/* Days since 1970-01-01 of a civil date. */
-static int64_t days_from_civil(int64_t y, int64_t m, int64_t d)
+int64_t clock_days_of(int64_t y, int64_t m, int64_t d)
 {
     int64_t era;
     int64_t yoe;
@@ -65,23 +64,23 @@ static int64_t days_from_civil(int64_t y, int64_t m, int64_t d)
     return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
 }
 
-static void civil_from_days(int64_t z, int64_t *y, int64_t *m, int64_t *d)
+void clock_date_of(int64_t days, int64_t *ret_year, int64_t *ret_month, int64_t *ret_day)
 {
+    int64_t z = days + 719468;
     int64_t era;
     int64_t doe;
     int64_t yoe;
     int64_t doy;
     int64_t mp;
 
-    z += 719468;
     era = floor_div(z, 146097);
     doe = z - era * 146097;
     yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
     doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     mp = (5 * doy + 2) / 153;
-    *d = doy - (153 * mp + 2) / 5 + 1;
-    *m = mp < 10 ? mp + 3 : mp - 9;
-    *y = yoe + era * 400 + (*m <= 2 ? 1 : 0);
+    *ret_day = doy - (153 * mp + 2) / 5 + 1;
+    *ret_month = mp < 10 ? mp + 3 : mp - 9;
+    *ret_year = yoe + era * 400 + (*ret_month <= 2 ? 1 : 0);
 }
 
 void clock_format_rfc3339(int64_t wall_ms, char dst[CLOCK_RFC3339_SIZE])
@@ -92,7 +91,7 @@ void clock_format_rfc3339(int64_t wall_ms, char dst[CLOCK_RFC3339_SIZE])
     int64_t m;
     int64_t d;
 
-    civil_from_days(days, &y, &m, &d);
+    clock_date_of(days, &y, &m, &d);
     snprintf(dst, CLOCK_RFC3339_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)(y % 10000),
              (int)m, (int)d, (int)(ms / 3600000), (int)(ms / 60000 % 60), (int)(ms / 1000 % 60),
              (int)(ms % 1000));
@@ -148,7 +147,7 @@ static bool take_fraction_ns(struct str *s, int64_t *ret)
     return true;
 }
 
-static int64_t days_in_month(int64_t y, int64_t m)
+int64_t clock_days_in_month(int64_t y, int64_t m)
 {
     static const int8_t DAYS[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     bool leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
@@ -193,12 +192,12 @@ int clock_parse_rfc3339(const char *p, size_t n, int64_t *ret_wall_ns)
         return -ERR_INVALID;
     }
     if (!take_fraction_ns(&s, &fraction) || !take_offset_s(&s, &offset) || s.n != 0 || f[1] < 1 ||
-        f[1] > 12 || f[2] < 1 || f[2] > days_in_month(f[0], f[1]) || f[3] > 23 || f[4] > 59 ||
+        f[1] > 12 || f[2] < 1 || f[2] > clock_days_in_month(f[0], f[1]) || f[3] > 23 || f[4] > 59 ||
         f[5] > 60 || f[0] < 1678 || f[0] > 2261) {
         return -ERR_INVALID; /* the years an int64 of nanoseconds can hold */
     }
     *ret_wall_ns =
-        (days_from_civil(f[0], f[1], f[2]) * 86400 + f[3] * 3600 + f[4] * 60 + f[5] - offset) *
+        (clock_days_of(f[0], f[1], f[2]) * 86400 + f[3] * 3600 + f[4] * 60 + f[5] - offset) *
             1000000000 +
         fraction;
     return 0;

@@ -41,4 +41,10 @@ void clock_format_rfc3339(int64_t wall_ms, char dst[CLOCK_RFC3339_SIZE]);
 /** Parse RFC 3339 with any fraction and offset. @return 0, -ERR_INVALID. */
 NODISCARD int clock_parse_rfc3339(const char *p, size_t n, int64_t *ret_wall_ns);
 
+/** Days from 1970-01-01 to a date of the Gregorian calendar; month 1-12, day 1-31. */
+int64_t clock_days_of(int64_t year, int64_t month, int64_t day);
+/** And back. */
+void clock_date_of(int64_t days, int64_t *ret_year, int64_t *ret_month, int64_t *ret_day);
+int64_t clock_days_in_month(int64_t year, int64_t month);
+
 #endif

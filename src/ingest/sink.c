@@ -36,7 +36,10 @@ void ingest_limits_default(struct ingest_limits *l)
     X("csv_import")              \
     X("json_import")             \
     X("scrape")                  \
-    X("zipkin") X("loki") X("syslog") X("fluent") X("elasticsearch") X("json_lines") X("other")
+    X("zipkin")                  \
+    X("loki")                    \
+    X("syslog_udp")              \
+    X("syslog_tcp") X("syslog_tls") X("fluent") X("elasticsearch") X("json_lines") X("other")
 
 #define DOOR_NAME(name)  name,
 #define DOOR_LABEL(name) "door=\"" name "\"",

@@ -2613,10 +2613,13 @@ export interface components {
             };
             doors: {
                 /** @enum {string} */
-                name: "http" | "otlp_grpc" | "otlp_http";
+                name: "http" | "otlp_grpc" | "otlp_http" | "syslog_udp" | "syslog_tcp" | "syslog_tls" | "fluent" | "fluent_tls";
                 address: string;
                 on: boolean;
-                /** Format: int64 */
+                /**
+                 * Format: int64
+                 * @description Messages at the doors of syslog and Fluent
+                 */
                 requests?: number;
                 /** Format: int64 */
                 errors?: number;
