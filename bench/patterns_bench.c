@@ -114,7 +114,7 @@ int main(int argc, char **argv)
             mine(p, &l);
         }
         printf("%zu lines of %.0f bytes, %zu templates: %.0f ns a line\n", l.v.n,
-               (double)text.n / (double)l.v.n, templates_count(t),
+               (double)text.n / (double)l.v.n, templates_known(t),
                (double)mono_since_ns(start) / (double)rounds / (double)l.v.n);
     }
     patterns_free(p);

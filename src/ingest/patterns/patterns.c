@@ -103,7 +103,7 @@ static bool known_before(struct patterns *p, struct drain_result *r)
     char text[MASK_OUT_MAX];
     struct template t;
 
-    if (!templates_find(p->templates, r->id, text, sizeof(text), &t)) {
+    if (!templates_text(p->templates, r->id, text, sizeof(text), &t)) {
         return false;
     }
     ignore_result(drain_adopt(r->cluster, t.id, t.text), "else it keeps its own text");

@@ -444,7 +444,7 @@ static const struct entry *resolve(const struct templates *t, uint64_t id)
     return e;
 }
 
-bool templates_find(struct templates *t, uint64_t id, char *text, size_t size, struct template *ret)
+bool templates_text(struct templates *t, uint64_t id, char *text, size_t size, struct template *ret)
 {
     const struct entry *e;
 
@@ -505,7 +505,7 @@ int templates_each(struct templates *t, int (*fn)(void *arg, const struct templa
     return v == NULL ? -ERR_NOMEM : rc;
 }
 
-size_t templates_count(struct templates *t)
+size_t templates_known(struct templates *t)
 {
     size_t n;
 

@@ -49,14 +49,14 @@ void templates_touch(struct templates *t, uint64_t id, int64_t used_ns, int64_t 
 void templates_alias(struct templates *t, uint64_t id, uint64_t of);
 
 /** Through aliases: ret->id is that of the template found. Text in `text` (cut to its size), no service. */
-bool templates_find(struct templates *t, uint64_t id, char *text, size_t size,
+bool templates_text(struct templates *t, uint64_t id, char *text, size_t size,
                     struct template *ret);
 /** The same with copies in `a`. @return 0, -ERR_NOT_FOUND, -ERR_NOMEM */
 NODISCARD int templates_get(struct templates *t, uint64_t id, struct arena *a,
                             struct template *ret);
 /** All, the least used first; under the lock: `fn` must be quick and keep no pointers. @return what fn gave when not 0 */
 int templates_each(struct templates *t, int (*fn)(void *arg, const struct template *v), void *arg);
-size_t templates_count(struct templates *t);
+size_t templates_known(struct templates *t);
 /** Durable, for snapshots and shut-down. */
 NODISCARD int templates_sync(struct templates *t, struct err *reterr);
 /** A whole file of what is known now. @return 0, -ERR_IO, -ERR_NOSPACE, -ERR_NOMEM */

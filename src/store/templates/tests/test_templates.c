@@ -78,13 +78,13 @@ static void test_round_trip(void **state)
     templates_alias(r.t, 1, 2);
     templates_close(r.t);
     assert_int_equal(reopen(&r), 0);
-    assert_int_equal(templates_count(r.t), 3);
+    assert_int_equal(templates_known(r.t), 3);
     expect(&r, 1, 2, "user \x02");
     expect(&r, 2, 2, "user \x02");
     expect(&r, 3, 3, "other");
     assert_int_equal(templates_get(r.t, 9, &r.a, &v), -ERR_NOT_FOUND);
-    assert_false(templates_find(r.t, 9, text, sizeof(text), &v));
-    assert_true(templates_find(r.t, 3, text, sizeof(text), &v)); /* cut to its room */
+    assert_false(templates_text(r.t, 9, text, sizeof(text), &v));
+    assert_true(templates_text(r.t, 3, text, sizeof(text), &v)); /* cut to its room */
     assert_true(str_eq(v.text, STR("othe")));
     /* more general: the time of the first line stays, an earlier one counts */
     templates_put(r.t, &(struct template){.id = 3, .first_ns = 500, .text = STR("more")});
@@ -162,7 +162,7 @@ static void test_torn_and_damaged(void **state)
     for (size_t cut = 8; cut < n; cut++) { /* any prefix opens, with the whole records of it */
         assert_int_equal(vfs_write_atomic(vfs_real(), r.path, str_of(bytes, cut), NULL), 0);
         assert_int_equal(reopen(&r), 0);
-        assert_true(templates_count(r.t) <= 2);
+        assert_true(templates_known(r.t) <= 2);
         put(&r, 9, "nine", 4);
         templates_close(r.t);
         assert_int_equal(reopen(&r), 0);
@@ -197,7 +197,7 @@ static void test_room(void **state)
     for (uint64_t i = 1; i <= 17; i++) {
         put(&r, i, "text", (int64_t)(100 - i));
     }
-    assert_int_equal(templates_count(r.t), 14);
+    assert_int_equal(templates_known(r.t), 14);
     expect(&r, 17, 17, "text");
     assert_int_equal(templates_get(r.t, 16, &r.a, &v), -ERR_NOT_FOUND); /* the least used */
     expect(&r, 1, 1, "text");
@@ -238,7 +238,7 @@ static void test_snapshot(void **state)
     assert_int_equal(templates_snapshot(r.t, path, NULL), 0);
     put(&r, 6, "six", 1);
     assert_int_equal(templates_open(&(struct templates_opts){.path = path}, &t, NULL), 0);
-    assert_int_equal(templates_count(t), 1);
+    assert_int_equal(templates_known(t), 1);
     templates_close(t);
     finish(&r);
 }
