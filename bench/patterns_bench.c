@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/vec.h"
 #include "ingest/patterns/patterns.h"
-#include "store/templates/templates.h"
+#include "store/log_templates/log_templates.h"
 
 enum { BATCH = 512, FILE_MAX = 1 << 28 };
 
@@ -58,12 +58,12 @@ static int by_pattern(const void *a, const void *b)
     return (x->pattern > y->pattern) - (x->pattern < y->pattern);
 }
 
-static void print(struct templates *t, struct lines *l)
+static void print(struct log_templates *t, struct lines *l)
 {
     qsort(l->v.v, l->v.n, sizeof(*l->v.v), by_pattern);
     for (size_t i = 0; i < l->v.n;) {
         struct arena a CLEANUP(arena_done);
-        struct template one;
+        struct log_template one;
         struct buf text CLEANUP(buf_done);
         size_t from = i;
 
@@ -72,7 +72,7 @@ static void print(struct templates *t, struct lines *l)
         while (i < l->v.n && l->v.v[i].pattern == l->v.v[from].pattern) {
             i++;
         }
-        if (templates_get(t, l->v.v[from].pattern, &a, &one) == 0) {
+        if (log_templates_get(t, l->v.v[from].pattern, &a, &one) == 0) {
             patterns_text(one.text, &text);
         }
         printf("%7zu %016" PRIx64 " %.*s\n", i - from, l->v.v[from].pattern,
@@ -91,7 +91,7 @@ int main(int argc, char **argv)
 {
     struct attr name = {STR("service.name"), {.type = VALUE_STR}};
     struct resource r = {.attrs = {&name, 1}};
-    struct templates *t = NULL;
+    struct log_templates *t = NULL;
     struct patterns *p = NULL;
     struct lines l = {0};
     struct buf text;
@@ -100,7 +100,7 @@ int main(int argc, char **argv)
     name.value.u.s = str_cstr(argc > 3 ? argv[3] : "bench");
     buf_init(&text, FILE_MAX);
     if (argc < 2 || !read_all(argv[1], &text) || !split(buf_str(&text), &r, &l) ||
-        templates_open(&(struct templates_opts){0}, &t, NULL) < 0 ||
+        log_templates_open(&(struct log_templates_opts){0}, &t, NULL) < 0 ||
         patterns_new(&(struct patterns_opts){.templates = t}, &p) < 0) {
         return 1;
     }
@@ -114,11 +114,11 @@ int main(int argc, char **argv)
             mine(p, &l);
         }
         printf("%zu lines of %.0f bytes, %zu templates: %.0f ns a line\n", l.v.n,
-               (double)text.n / (double)l.v.n, templates_known(t),
+               (double)text.n / (double)l.v.n, log_templates_count(t),
                (double)mono_since_ns(start) / (double)rounds / (double)l.v.n);
     }
     patterns_free(p);
-    templates_close(t);
+    log_templates_close(t);
     vec_done(&l.v);
     buf_done(&text);
     return 0;

@@ -195,7 +195,7 @@ static void make_ha(struct server *s)
 /* Without memory for it logs come in without patterns. */
 static void make_patterns(struct server *s)
 {
-    const struct patterns_opts o = {.templates = store_templates(s->store), .stats = s->stats};
+    const struct patterns_opts o = {.templates = store_log_templates(s->store), .stats = s->stats};
 
     if (s->settings.log_patterns && patterns_new(&o, &s->patterns) < 0) {
         log_error("server", "no memory for log patterns: none are mined");

@@ -13,9 +13,9 @@
 #include "base/alloc.h"
 #include "io/vfs.h"
 #include "store/columns/check.h"
+#include "store/log_templates/log_templates.h"
 #include "store/meta/meta.h"
 #include "store/store.h"
-#include "store/templates/templates.h"
 #include "store/tsdb/check.h"
 
 static int take_lock(const char *dir, struct err *reterr)
@@ -70,7 +70,7 @@ int store_check(const char *dir, const struct check_report *report, struct err *
     rc = rc < 0 ? rc : tsdb_check(metrics, report, reterr);
     rc = rc < 0 ? rc : columns_check(spans, COLUMNS_SPANS, report, reterr);
     rc = rc < 0 ? rc : columns_check(logs, COLUMNS_LOGS, report, reterr);
-    rc = rc < 0 ? rc : templates_check(templates, report, reterr);
+    rc = rc < 0 ? rc : log_templates_check(templates, report, reterr);
     close(lock);
     return rc;
 }

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "io/tree.h"
-#include "store/templates/templates.h"
+#include "store/log_templates/log_templates.h"
 
 static char *root_of(const struct store *s)
 {
@@ -62,7 +62,7 @@ static int fill(struct store *s, const char *dst, struct err *reterr)
     rc = rc < 0 ? rc : columns_snapshot(store_spans(s), spans, reterr);
     rc = rc < 0 ? rc : columns_snapshot(store_logs(s), logs, reterr);
     /* behind the logs: an id of theirs is in it */
-    rc = rc < 0 ? rc : templates_snapshot(store_templates(s), templates, reterr);
+    rc = rc < 0 ? rc : log_templates_snapshot(store_log_templates(s), templates, reterr);
     return rc < 0 ? rc : meta_snapshot(store_meta(s), meta, reterr);
 }
 

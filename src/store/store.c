@@ -20,9 +20,9 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "io/vfs.h"
+#include "store/log_templates/log_templates.h"
 #include "store/snapshots.h"
 #include "store/storage.h"
-#include "store/templates/templates.h"
 
 static const int64_t ROUND_MS = 5000;
 static const int64_t TRIM_BYTES = 16 << 20;
@@ -55,7 +55,7 @@ struct store {
     struct columns *spans;
     struct columns *logs;
     struct meta *meta;
-    struct templates *templates;
+    struct log_templates *templates;
     uint64_t min_free_bytes;
     struct counter *dropped_bytes;
     struct gauge *disk_bytes[USAGE_KINDS]; /* order of USAGE */
@@ -123,9 +123,9 @@ static int open_engines(struct store *s, const struct store_opts *o, struct err 
     char *templates CLEANUP(mem_free_ptr) = vfs_join(s->dir, STORE_TEMPLATES_FILE);
     int rc = meta_open(meta, &s->meta, reterr);
 
-    rc = rc < 0
-             ? rc
-             : templates_open(&(struct templates_opts){.path = templates}, &s->templates, reterr);
+    rc = rc < 0 ? rc
+                : log_templates_open(&(struct log_templates_opts){.path = templates}, &s->templates,
+                                     reterr);
     rc = rc < 0 ? rc : open_metrics(s, o, reterr);
     rc = rc < 0 ? rc : open_columns(s, o, COLUMNS_SPANS, &s->spans, reterr);
     return rc < 0 ? rc : open_columns(s, o, COLUMNS_LOGS, &s->logs, reterr);
@@ -464,7 +464,7 @@ void store_close(struct store *s)
     tsdb_close(s->metrics);
     columns_close(s->spans);
     columns_close(s->logs);
-    templates_close(s->templates);
+    log_templates_close(s->templates);
     meta_close(s->meta);
     if (s->lock_fd >= 0) {
         close(s->lock_fd);
@@ -506,7 +506,7 @@ struct meta *store_meta(struct store *s)
     return s->meta;
 }
 
-struct templates *store_templates(struct store *s)
+struct log_templates *store_log_templates(struct store *s)
 {
     return s->templates;
 }

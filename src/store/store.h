@@ -14,7 +14,7 @@
 #include "store/tsdb/tsdb.h"
 
 struct store;
-struct templates;
+struct log_templates;
 struct err;
 
 #define STORE_TEMPLATES_FILE "log-templates"
@@ -45,7 +45,7 @@ struct tsdb *store_metrics(struct store *s);
 struct columns *store_spans(struct store *s);
 struct columns *store_logs(struct store *s);
 struct meta *store_meta(struct store *s);
-struct templates *store_templates(struct store *s); /* of log lines */
+struct log_templates *store_log_templates(struct store *s); /* of log lines */
 const char *store_dir(const struct store *s);
 /** Memory of everything stored, for the status page. */
 const struct budget *store_memory(const struct store *s);

@@ -10,7 +10,7 @@
 #include "base/lock.h"
 #include "ingest/patterns/drain.h"
 #include "ingest/patterns/mask.h"
-#include "store/templates/templates.h"
+#include "store/log_templates/log_templates.h"
 
 enum { CACHE_SLOTS = 1 << 15, LOOK_EVERY = 256 };
 
@@ -22,7 +22,7 @@ struct cache_slot {
 enum outcome { OUT_KNOWN, OUT_MATCHED, OUT_CREATED, OUT_FULL, OUT_NO_TEXT, OUT_COUNT };
 
 struct patterns {
-    struct templates *templates;
+    struct log_templates *templates;
     struct cache_slot *cache; /* CACHE_SLOTS */
     struct counter *lines[OUT_COUNT];
     struct gauge *clusters;
@@ -31,7 +31,7 @@ struct patterns {
     struct drain drain; /* guarded by: lock */
 };
 
-static int restore(void *arg, const struct template *t)
+static int restore(void *arg, const struct log_template *t)
 {
     struct patterns *p = arg;
 
@@ -78,7 +78,7 @@ int patterns_new(const struct patterns_opts *o, struct patterns **ret)
     p->clusters = stats_gauge(o->stats, "bongsu_patterns_templates", "",
                               "Templates log lines are matched against.");
     if (p->templates != NULL) {
-        ignore_result(templates_each(p->templates, restore, p), "restore() never fails");
+        ignore_result(log_templates_each(p->templates, restore, p), "restore() never fails");
     }
     gauge_set(p->clusters, (int64_t)p->drain.clusters_n);
     *ret = p;
@@ -101,9 +101,9 @@ void patterns_free(struct patterns *p)
 static bool known_before(struct patterns *p, struct drain_result *r)
 {
     char text[MASK_OUT_MAX];
-    struct template t;
+    struct log_template t;
 
-    if (!templates_text(p->templates, r->id, text, sizeof(text), &t)) {
+    if (!log_templates_find(p->templates, r->id, text, sizeof(text), &t)) {
         return false;
     }
     ignore_result(drain_adopt(r->cluster, t.id, t.text), "else it keeps its own text");
@@ -114,19 +114,19 @@ static bool known_before(struct patterns *p, struct drain_result *r)
 static void keep(struct patterns *p, struct str service, struct drain_result *r, int64_t now_ns,
                  int64_t time_ns)
 {
-    struct template t = {.id = r->id,
-                         .service = service,
-                         .text = str_of(r->cluster->text, r->cluster->text_n),
-                         .first_ns = time_ns,
-                         .used_ns = now_ns};
+    struct log_template t = {.id = r->id,
+                             .service = service,
+                             .text = str_of(r->cluster->text, r->cluster->text_n),
+                             .first_ns = time_ns,
+                             .used_ns = now_ns};
 
     if (r->created ? !known_before(p, r) : r->changed) {
-        templates_put(p->templates, &t);
+        log_templates_put(p->templates, &t);
     } else {
-        templates_touch(p->templates, r->id, now_ns, time_ns);
+        log_templates_touch(p->templates, r->id, now_ns, time_ns);
     }
     for (const struct cluster *c = r->merged; c != NULL; c = c->next) {
-        templates_alias(p->templates, c->id, r->id);
+        log_templates_alias(p->templates, c->id, r->id);
     }
 }
 
@@ -165,7 +165,7 @@ struct str patterns_service(const struct resource *r)
         struct str s = attrs_get_str(r->attrs, NAMES[i]);
 
         if (s.n != 0) {
-            return str_take(s, TEMPLATE_SERVICE_MAX);
+            return str_take(s, LOG_TEMPLATE_SERVICE_MAX);
         }
     }
     return STR("");

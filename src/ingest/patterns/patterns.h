@@ -12,10 +12,10 @@
 #include "model/otel.h"
 
 struct patterns;
-struct templates;
+struct log_templates;
 
 struct patterns_opts {
-    struct templates *templates; /* borrowed; NULL: nothing is kept */
+    struct log_templates *templates; /* borrowed; NULL: nothing is kept */
     struct stats *stats;
     size_t services;         /* with templates in memory; 0: 512 */
     size_t service_clusters; /* templates of one service; 0: 1000 */

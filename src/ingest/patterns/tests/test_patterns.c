@@ -16,10 +16,10 @@
 #include "ingest/patterns/mask.h"
 #include "ingest/patterns/patterns.h"
 #include "ingest/patterns/tests/corpus.h"
-#include "store/templates/templates.h"
+#include "store/log_templates/log_templates.h"
 
 struct rig {
-    struct templates *templates;
+    struct log_templates *templates;
     struct patterns *patterns;
     struct arena a;
     struct attr name;
@@ -31,8 +31,8 @@ static void rig_open(struct rig *r, const char *path, struct patterns_opts o)
     *r = (struct rig){.name = {STR("service.name"), {.type = VALUE_STR, .u.s = {"shop", 4}}}};
     r->resource.attrs = (struct attrs){&r->name, 1};
     arena_init(&r->a, 64 << 20);
-    assert_int_equal(templates_open(&(struct templates_opts){.path = path}, &r->templates, NULL),
-                     0);
+    assert_int_equal(
+        log_templates_open(&(struct log_templates_opts){.path = path}, &r->templates, NULL), 0);
     o.templates = r->templates;
     assert_int_equal(patterns_new(&o, &r->patterns), 0);
 }
@@ -40,7 +40,7 @@ static void rig_open(struct rig *r, const char *path, struct patterns_opts o)
 static void rig_close(struct rig *r)
 {
     patterns_free(r->patterns);
-    templates_close(r->templates);
+    log_templates_close(r->templates);
     arena_done(&r->a);
 }
 
@@ -60,12 +60,12 @@ static uint64_t mine(struct rig *r, const char *line)
 
 static struct str text_of_id(struct rig *r, uint64_t id)
 {
-    struct template t;
+    struct log_template t;
     struct buf b;
     struct str s;
 
     buf_init(&b, 1 << 16);
-    assert_int_equal(templates_get(r->templates, id, &r->a, &t), 0);
+    assert_int_equal(log_templates_get(r->templates, id, &r->a, &t), 0);
     patterns_text(t.text, &b);
     s = arena_str_dup(&r->a, buf_str(&b));
     buf_done(&b);
@@ -238,9 +238,9 @@ static void make_lines(struct restart *t)
 
 static uint64_t resolved(struct rig *r, uint64_t id)
 {
-    struct template t = {0};
+    struct log_template t = {0};
 
-    assert_int_equal(templates_get(r->templates, id, &r->a, &t), 0);
+    assert_int_equal(log_templates_get(r->templates, id, &r->a, &t), 0);
     return t.id;
 }
 

@@ -13,12 +13,12 @@
 
 #include "base/err.h"
 #include "io/vfs.h"
-#include "store/templates/templates.h"
+#include "store/log_templates/log_templates.h"
 
 struct rig {
     char dir[64];
     char path[96];
-    struct templates *t;
+    struct log_templates *t;
     struct arena a;
 };
 
@@ -29,35 +29,36 @@ static void start(struct rig *r, size_t max)
     snprintf(r->path, sizeof(r->path), "%s/templates", r->dir);
     arena_init(&r->a, 8 << 20);
     assert_int_equal(
-        templates_open(&(struct templates_opts){.path = r->path, .max = max}, &r->t, NULL), 0);
+        log_templates_open(&(struct log_templates_opts){.path = r->path, .max = max}, &r->t, NULL),
+        0);
 }
 
 static int reopen(struct rig *r)
 {
-    return templates_open(&(struct templates_opts){.path = r->path}, &r->t, NULL);
+    return log_templates_open(&(struct log_templates_opts){.path = r->path}, &r->t, NULL);
 }
 
 static void finish(struct rig *r)
 {
-    templates_close(r->t);
+    log_templates_close(r->t);
     arena_done(&r->a);
     assert_int_equal(vfs_remove_tree(vfs_real(), r->dir, NULL), 0);
 }
 
 static void put(struct rig *r, uint64_t id, const char *text, int64_t used_ns)
 {
-    templates_put(r->t, &(struct template){.id = id,
-                                           .first_ns = 100 + (int64_t)id,
-                                           .used_ns = used_ns,
-                                           .service = STR("shop"),
-                                           .text = str_cstr(text)});
+    log_templates_put(r->t, &(struct log_template){.id = id,
+                                                   .first_ns = 100 + (int64_t)id,
+                                                   .used_ns = used_ns,
+                                                   .service = STR("shop"),
+                                                   .text = str_cstr(text)});
 }
 
 static void expect(struct rig *r, uint64_t id, uint64_t found, const char *text)
 {
-    struct template v;
+    struct log_template v;
 
-    assert_int_equal(templates_get(r->t, id, &r->a, &v), 0);
+    assert_int_equal(log_templates_get(r->t, id, &r->a, &v), 0);
     assert_int_equal(v.id, found);
     assert_true(str_eq(v.text, str_cstr(text)));
     assert_true(str_eq(v.service, STR("shop")));
@@ -67,7 +68,7 @@ static void expect(struct rig *r, uint64_t id, uint64_t found, const char *text)
 static void test_round_trip(void **state)
 {
     struct rig r;
-    struct template v;
+    struct log_template v;
     char text[4];
 
     (void)state;
@@ -75,21 +76,21 @@ static void test_round_trip(void **state)
     put(&r, 1, "user alice", 5);
     put(&r, 2, "user \x02", 6);
     put(&r, 3, "other", 7);
-    templates_alias(r.t, 1, 2);
-    templates_close(r.t);
+    log_templates_alias(r.t, 1, 2);
+    log_templates_close(r.t);
     assert_int_equal(reopen(&r), 0);
-    assert_int_equal(templates_known(r.t), 3);
+    assert_int_equal(log_templates_count(r.t), 3);
     expect(&r, 1, 2, "user \x02");
     expect(&r, 2, 2, "user \x02");
     expect(&r, 3, 3, "other");
-    assert_int_equal(templates_get(r.t, 9, &r.a, &v), -ERR_NOT_FOUND);
-    assert_false(templates_text(r.t, 9, text, sizeof(text), &v));
-    assert_true(templates_text(r.t, 3, text, sizeof(text), &v)); /* cut to its room */
+    assert_int_equal(log_templates_get(r.t, 9, &r.a, &v), -ERR_NOT_FOUND);
+    assert_false(log_templates_find(r.t, 9, text, sizeof(text), &v));
+    assert_true(log_templates_find(r.t, 3, text, sizeof(text), &v)); /* cut to its room */
     assert_true(str_eq(v.text, STR("othe")));
     /* more general: the time of the first line stays, an earlier one counts */
-    templates_put(r.t, &(struct template){.id = 3, .first_ns = 500, .text = STR("more")});
-    templates_touch(r.t, 3, 50, 60);
-    assert_int_equal(templates_get(r.t, 3, &r.a, &v), 0);
+    log_templates_put(r.t, &(struct log_template){.id = 3, .first_ns = 500, .text = STR("more")});
+    log_templates_touch(r.t, 3, 50, 60);
+    assert_int_equal(log_templates_get(r.t, 3, &r.a, &v), 0);
     assert_int_equal(v.first_ns, 60);
     finish(&r);
 }
@@ -109,7 +110,7 @@ static void test_killed(void **state)
     snprintf(copy, sizeof(copy), "%s.copy", r.path);
     assert_int_equal(vfs_write_atomic(vfs_real(), copy, str_of((const char *)m.p, m.n), NULL), 0);
     vfs_unmap(&m);
-    templates_close(r.t);
+    log_templates_close(r.t);
     assert_int_equal(rename(copy, r.path), 0);
     assert_int_equal(reopen(&r), 0);
     expect(&r, 1, 1, "one");
@@ -134,8 +135,8 @@ static struct seen check(struct rig *r)
 {
     struct seen s = {0};
 
-    assert_int_equal(templates_check(r->path, &(struct check_report){.fn = see, .arg = &s}, NULL),
-                     0);
+    assert_int_equal(
+        log_templates_check(r->path, &(struct check_report){.fn = see, .arg = &s}, NULL), 0);
     return s;
 }
 
@@ -151,7 +152,7 @@ static void test_torn_and_damaged(void **state)
     put(&r, 1, "one", 1);
     put(&r, 2, "two", 2);
     put(&r, 3, "three", 3);
-    templates_close(r.t);
+    log_templates_close(r.t);
     assert_int_equal(check(&r).state, CHECK_WHOLE);
     assert_int_equal(check(&r).rows, 3);
     assert_int_equal(vfs_map(r.path, &m, NULL), 0);
@@ -162,12 +163,12 @@ static void test_torn_and_damaged(void **state)
     for (size_t cut = 8; cut < n; cut++) { /* any prefix opens, with the whole records of it */
         assert_int_equal(vfs_write_atomic(vfs_real(), r.path, str_of(bytes, cut), NULL), 0);
         assert_int_equal(reopen(&r), 0);
-        assert_true(templates_known(r.t) <= 2);
+        assert_true(log_templates_count(r.t) <= 2);
         put(&r, 9, "nine", 4);
-        templates_close(r.t);
+        log_templates_close(r.t);
         assert_int_equal(reopen(&r), 0);
         expect(&r, 9, 9, "nine");
-        templates_close(r.t);
+        log_templates_close(r.t);
     }
     for (size_t at = 0; at < n; at++) { /* any damaged byte: what is before it is there */
         bytes[at] ^= 0x40;
@@ -177,7 +178,7 @@ static void test_torn_and_damaged(void **state)
         } else {
             assert_int_equal(check(&r).rows < 3, true);
             assert_int_equal(reopen(&r), 0);
-            templates_close(r.t);
+            log_templates_close(r.t);
         }
         bytes[at] ^= 0x40;
     }
@@ -190,16 +191,16 @@ static void test_torn_and_damaged(void **state)
 static void test_room(void **state)
 {
     struct rig r;
-    struct template v;
+    struct log_template v;
 
     (void)state;
     start(&r, 16);
     for (uint64_t i = 1; i <= 17; i++) {
         put(&r, i, "text", (int64_t)(100 - i));
     }
-    assert_int_equal(templates_known(r.t), 14);
+    assert_int_equal(log_templates_count(r.t), 14);
     expect(&r, 17, 17, "text");
-    assert_int_equal(templates_get(r.t, 16, &r.a, &v), -ERR_NOT_FOUND); /* the least used */
+    assert_int_equal(log_templates_get(r.t, 16, &r.a, &v), -ERR_NOT_FOUND); /* the least used */
     expect(&r, 1, 1, "text");
     finish(&r);
 }
@@ -219,7 +220,7 @@ static void test_rewrite(void **state)
         put(&r, 1, text, 1);
     }
     assert_true(vfs_tree_bytes(r.dir) < 200000);
-    templates_close(r.t);
+    log_templates_close(r.t);
     assert_int_equal(reopen(&r), 0);
     expect(&r, 1, 1, text);
     finish(&r);
@@ -229,17 +230,17 @@ static void test_snapshot(void **state)
 {
     struct rig r;
     char path[128];
-    struct templates *t = NULL;
+    struct log_templates *t = NULL;
 
     (void)state;
     start(&r, 0);
     put(&r, 5, "five", 1);
     snprintf(path, sizeof(path), "%s/snap", r.dir);
-    assert_int_equal(templates_snapshot(r.t, path, NULL), 0);
+    assert_int_equal(log_templates_snapshot(r.t, path, NULL), 0);
     put(&r, 6, "six", 1);
-    assert_int_equal(templates_open(&(struct templates_opts){.path = path}, &t, NULL), 0);
-    assert_int_equal(templates_known(t), 1);
-    templates_close(t);
+    assert_int_equal(log_templates_open(&(struct log_templates_opts){.path = path}, &t, NULL), 0);
+    assert_int_equal(log_templates_count(t), 1);
+    log_templates_close(t);
     finish(&r);
 }
 

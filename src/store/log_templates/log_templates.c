@@ -3,7 +3,7 @@
  * A hash table of entries and an append-only file. The file is written anew, atomically, when most of it is records
  * that later ones replaced.
  */
-#include "store/templates/templates.h"
+#include "store/log_templates/log_templates.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "io/vfs.h"
-#include "store/templates/templates_format.h"
+#include "store/log_templates/log_templates_format.h"
 
 enum { DEFAULT_MAX = 40000, FILE_MAX = 1 << 30, ALIAS_STEPS = 64, REWRITE_SLACK = 64 << 10 };
 
@@ -33,7 +33,7 @@ struct entry {
     char bytes[]; /* service, text */
 };
 
-struct templates {
+struct log_templates {
     char *path; /* NULL: memory only */
     const struct vfs *vfs;
     size_t max;
@@ -46,17 +46,17 @@ struct templates {
 
 static size_t record_bytes(const struct entry *e)
 {
-    return 8 + TEMPLATE_FIXED + e->service_n + (size_t)e->text_n;
+    return 8 + LOG_TEMPLATE_FIXED + e->service_n + (size_t)e->text_n;
 }
 
-static struct template view(const struct entry *e)
+static struct log_template view(const struct entry *e)
 {
-    return (struct template){.id = e->id,
-                             .alias_of = e->alias_of,
-                             .first_ns = e->first_ns,
-                             .used_ns = e->used_ns,
-                             .service = str_of(e->bytes, e->service_n),
-                             .text = str_of(e->bytes + e->service_n, e->text_n)};
+    return (struct log_template){.id = e->id,
+                                 .alias_of = e->alias_of,
+                                 .first_ns = e->first_ns,
+                                 .used_ns = e->used_ns,
+                                 .service = str_of(e->bytes, e->service_n),
+                                 .text = str_of(e->bytes + e->service_n, e->text_n)};
 }
 
 static struct str id_key(const uint64_t *id)
@@ -64,12 +64,12 @@ static struct str id_key(const uint64_t *id)
     return str_of((const char *)id, sizeof(*id));
 }
 
-static struct entry *get(const struct templates *t, uint64_t id)
+static struct entry *get(const struct log_templates *t, uint64_t id)
 {
     return map_get(&t->entries, id_key(&id));
 }
 
-static void drop(struct templates *t, struct entry *e)
+static void drop(struct log_templates *t, struct entry *e)
 {
     map_del(&t->entries, id_key(&e->id));
     t->live_bytes -= record_bytes(e);
@@ -77,10 +77,10 @@ static void drop(struct templates *t, struct entry *e)
 }
 
 /* Insert or replace. @return NULL without memory */
-static struct entry *set(struct templates *t, const struct template *v)
+static struct entry *set(struct log_templates *t, const struct log_template *v)
 {
-    struct str service = str_take(v->service, TEMPLATE_SERVICE_MAX);
-    struct str text = str_take(v->text, TEMPLATE_TEXT_MAX);
+    struct str service = str_take(v->service, LOG_TEMPLATE_SERVICE_MAX);
+    struct str text = str_take(v->text, LOG_TEMPLATE_TEXT_MAX);
     struct entry *old = get(t, v->id);
     struct entry *e = mem_try_alloc(sizeof(*e) + service.n + text.n);
 
@@ -122,7 +122,7 @@ static int by_use(const void *a, const void *b)
 }
 
 /* @return an array the caller frees; NULL without memory */
-static struct entry **sorted(const struct templates *t)
+static struct entry **sorted(const struct log_templates *t)
 {
     struct entry **v = mem_try_calloc(t->entries.n + 1, sizeof(struct entry *));
     struct str key;
@@ -139,23 +139,23 @@ static struct entry **sorted(const struct templates *t)
     return v;
 }
 
-static int encode_all(const struct templates *t, struct buf *dst, struct err *reterr)
+static int encode_all(const struct log_templates *t, struct buf *dst, struct err *reterr)
 {
     struct entry **v = sorted(t);
     int rc;
 
-    buf_add(dst, TEMPLATES_MAGIC, TEMPLATES_HEAD);
+    buf_add(dst, LOG_TEMPLATES_MAGIC, LOG_TEMPLATES_HEAD);
     for (size_t i = 0; v != NULL && i < t->entries.n; i++) {
-        struct template one = view(v[i]);
+        struct log_template one = view(v[i]);
 
-        template_encode(&one, dst);
+        log_template_encode(&one, dst);
     }
     rc = v == NULL ? -ERR_NOMEM : buf_status(dst);
     mem_free(v);
     return rc < 0 ? err_set(reterr, ERR_NOMEM, "no memory for the log templates") : 0;
 }
 
-static int write_anew(struct templates *t, const char *path, struct err *reterr)
+static int write_anew(struct log_templates *t, const char *path, struct err *reterr)
 {
     struct buf all;
     int rc;
@@ -170,7 +170,7 @@ static int write_anew(struct templates *t, const char *path, struct err *reterr)
     return rc;
 }
 
-static void close_file(struct templates *t)
+static void close_file(struct log_templates *t)
 {
     if (t->fd >= 0) {
         t->vfs->close(t->vfs->ctx, t->fd);
@@ -179,7 +179,7 @@ static void close_file(struct templates *t)
 }
 
 /* Write the file anew and go on behind it. */
-static int rewrite(struct templates *t, struct err *reterr)
+static int rewrite(struct log_templates *t, struct err *reterr)
 {
     int rc;
 
@@ -198,9 +198,9 @@ static int rewrite(struct templates *t, struct err *reterr)
     return 0;
 }
 
-static void append(struct templates *t, const struct entry *e)
+static void append(struct log_templates *t, const struct entry *e)
 {
-    struct template v = view(e);
+    struct log_template v = view(e);
     struct err err = {0};
     struct buf one;
     int rc = 0;
@@ -208,8 +208,8 @@ static void append(struct templates *t, const struct entry *e)
     if (t->path == NULL) {
         return;
     }
-    buf_init(&one, 8 + TEMPLATE_RECORD_MAX);
-    template_encode(&v, &one);
+    buf_init(&one, 8 + LOG_TEMPLATE_RECORD_MAX);
+    log_template_encode(&v, &one);
     if (t->fd < 0 || t->file_bytes + one.n > 2 * t->live_bytes + REWRITE_SLACK) {
         rc = rewrite(t, &err); /* holds the entry already */
     } else {
@@ -233,16 +233,16 @@ static void append(struct templates *t, const struct entry *e)
 /* ---- reading it ---- */
 
 /* @return records read; *ret_at is where reading ended, *ret_bad whether that is damage */
-static size_t read_records(struct str bytes, void (*fn)(void *arg, const struct template *v),
+static size_t read_records(struct str bytes, void (*fn)(void *arg, const struct log_template *v),
                            void *arg, size_t *ret_at, bool *ret_bad)
 {
-    size_t at = TEMPLATES_HEAD;
+    size_t at = LOG_TEMPLATES_HEAD;
     size_t n = 0;
 
     *ret_bad = false;
     while (at < bytes.n) {
-        struct template v;
-        int64_t size = template_decode(str_drop(bytes, at), &v);
+        struct log_template v;
+        int64_t size = log_template_decode(str_drop(bytes, at), &v);
 
         if (size <= 0) {
             *ret_bad = size < 0;
@@ -259,11 +259,11 @@ static size_t read_records(struct str bytes, void (*fn)(void *arg, const struct 
 }
 
 struct loading {
-    struct templates *t;
+    struct log_templates *t;
     bool no_memory;
 };
 
-static void load_one(void *arg, const struct template *v)
+static void load_one(void *arg, const struct log_template *v)
 {
     struct loading *l = arg;
 
@@ -272,10 +272,11 @@ static void load_one(void *arg, const struct template *v)
 
 static bool has_head(struct str bytes)
 {
-    return bytes.n >= TEMPLATES_HEAD && memcmp(bytes.p, TEMPLATES_MAGIC, TEMPLATES_HEAD) == 0;
+    return bytes.n >= LOG_TEMPLATES_HEAD &&
+           memcmp(bytes.p, LOG_TEMPLATES_MAGIC, LOG_TEMPLATES_HEAD) == 0;
 }
 
-static int put_aside(struct templates *t, struct err *reterr)
+static int put_aside(struct log_templates *t, struct err *reterr)
 {
     char to[4096];
     int rc;
@@ -287,7 +288,7 @@ static int put_aside(struct templates *t, struct err *reterr)
     return rc < 0 ? err_set_errno(reterr, -rc, "renaming %s", t->path) : 0;
 }
 
-static int load(struct templates *t, struct err *reterr)
+static int load(struct log_templates *t, struct err *reterr)
 {
     struct loading l = {.t = t};
     char *p = NULL;
@@ -302,7 +303,8 @@ static int load(struct templates *t, struct err *reterr)
     if (rc < 0) {
         return rc;
     }
-    if (n >= TEMPLATES_HEAD && memcmp(p, TEMPLATES_MAGIC, 4) == 0 && !has_head(str_of(p, n))) {
+    if (n >= LOG_TEMPLATES_HEAD && memcmp(p, LOG_TEMPLATES_MAGIC, 4) == 0 &&
+        !has_head(str_of(p, n))) {
         mem_free(p);
         return err_set(reterr, ERR_UNSUPPORTED, "%s was written by a newer version", t->path);
     }
@@ -317,9 +319,10 @@ static int load(struct templates *t, struct err *reterr)
     return bad && n != 0 ? put_aside(t, reterr) : 0;
 }
 
-int templates_open(const struct templates_opts *o, struct templates **ret, struct err *reterr)
+int log_templates_open(const struct log_templates_opts *o, struct log_templates **ret,
+                       struct err *reterr)
 {
-    struct templates *t = mem_xcalloc(1, sizeof(*t));
+    struct log_templates *t = mem_xcalloc(1, sizeof(*t));
     int rc = 0;
 
     t->fd = -1;
@@ -333,14 +336,14 @@ int templates_open(const struct templates_opts *o, struct templates **ret, struc
     if (rc < 0) {
         mem_free(t->path);
         t->path = NULL; /* nothing to write */
-        templates_close(t);
+        log_templates_close(t);
         return rc;
     }
     *ret = t;
     return 0;
 }
 
-void templates_close(struct templates *t)
+void log_templates_close(struct log_templates *t)
 {
     struct str key;
     void *e;
@@ -350,7 +353,7 @@ void templates_close(struct templates *t)
         return;
     }
     if (t->path != NULL && t->entries.n != 0) {
-        ignore_result(templates_sync(t, NULL), "logged when it was written");
+        ignore_result(log_templates_sync(t, NULL), "logged when it was written");
     }
     close_file(t);
     while (map_next(&t->entries, &pos, &key, &e)) {
@@ -365,7 +368,7 @@ void templates_close(struct templates *t)
 /* ---- changes ---- */
 
 /* When there are too many, an eighth of them goes: those not followed for the longest. */
-static void make_room(struct templates *t)
+static void make_room(struct log_templates *t)
 {
     struct entry **v;
     size_t n = t->entries.n;
@@ -382,9 +385,9 @@ static void make_room(struct templates *t)
              L_INT("templates", n / 8 + 1));
 }
 
-void templates_put(struct templates *t, const struct template *v)
+void log_templates_put(struct log_templates *t, const struct log_template *v)
 {
-    struct template one = *v;
+    struct log_template one = *v;
     const struct entry *e;
 
     mutex_lock(&t->lock);
@@ -401,7 +404,7 @@ void templates_put(struct templates *t, const struct template *v)
     mutex_unlock(&t->lock);
 }
 
-void templates_touch(struct templates *t, uint64_t id, int64_t used_ns, int64_t time_ns)
+void log_templates_touch(struct log_templates *t, uint64_t id, int64_t used_ns, int64_t time_ns)
 {
     struct entry *e;
 
@@ -414,7 +417,7 @@ void templates_touch(struct templates *t, uint64_t id, int64_t used_ns, int64_t 
     mutex_unlock(&t->lock);
 }
 
-void templates_alias(struct templates *t, uint64_t id, uint64_t of)
+void log_templates_alias(struct log_templates *t, uint64_t id, uint64_t of)
 {
     struct entry *e;
 
@@ -429,7 +432,7 @@ void templates_alias(struct templates *t, uint64_t id, uint64_t of)
 
 /* ---- look-ups ---- */
 
-static const struct entry *resolve(const struct templates *t, uint64_t id)
+static const struct entry *resolve(const struct log_templates *t, uint64_t id)
 {
     const struct entry *e = get(t, id);
 
@@ -444,7 +447,8 @@ static const struct entry *resolve(const struct templates *t, uint64_t id)
     return e;
 }
 
-bool templates_text(struct templates *t, uint64_t id, char *text, size_t size, struct template *ret)
+bool log_templates_find(struct log_templates *t, uint64_t id, char *text, size_t size,
+                        struct log_template *ret)
 {
     const struct entry *e;
 
@@ -463,7 +467,8 @@ bool templates_text(struct templates *t, uint64_t id, char *text, size_t size, s
     return e != NULL;
 }
 
-int templates_get(struct templates *t, uint64_t id, struct arena *a, struct template *ret)
+int log_templates_get(struct log_templates *t, uint64_t id, struct arena *a,
+                      struct log_template *ret)
 {
     const struct entry *e;
     int rc = -ERR_NOT_FOUND;
@@ -471,7 +476,7 @@ int templates_get(struct templates *t, uint64_t id, struct arena *a, struct temp
     mutex_lock(&t->lock);
     e = resolve(t, id);
     if (e != NULL) {
-        struct template v = view(e);
+        struct log_template v = view(e);
         struct str service = arena_str_dup(a, v.service);
         struct str text = arena_str_dup(a, v.text);
 
@@ -488,7 +493,8 @@ int templates_get(struct templates *t, uint64_t id, struct arena *a, struct temp
     return rc;
 }
 
-int templates_each(struct templates *t, int (*fn)(void *arg, const struct template *v), void *arg)
+int log_templates_each(struct log_templates *t, int (*fn)(void *arg, const struct log_template *v),
+                       void *arg)
 {
     struct entry **v;
     int rc = 0;
@@ -496,7 +502,7 @@ int templates_each(struct templates *t, int (*fn)(void *arg, const struct templa
     mutex_lock(&t->lock);
     v = sorted(t);
     for (size_t i = 0; v != NULL && i < t->entries.n && rc == 0; i++) {
-        struct template one = view(v[i]);
+        struct log_template one = view(v[i]);
 
         rc = fn(arg, &one);
     }
@@ -505,7 +511,7 @@ int templates_each(struct templates *t, int (*fn)(void *arg, const struct templa
     return v == NULL ? -ERR_NOMEM : rc;
 }
 
-size_t templates_known(struct templates *t)
+size_t log_templates_count(struct log_templates *t)
 {
     size_t n;
 
@@ -515,7 +521,7 @@ size_t templates_known(struct templates *t)
     return n;
 }
 
-int templates_sync(struct templates *t, struct err *reterr)
+int log_templates_sync(struct log_templates *t, struct err *reterr)
 {
     int rc = 0;
 
@@ -527,7 +533,7 @@ int templates_sync(struct templates *t, struct err *reterr)
     return rc;
 }
 
-int templates_snapshot(struct templates *t, const char *path, struct err *reterr)
+int log_templates_snapshot(struct log_templates *t, const char *path, struct err *reterr)
 {
     int rc;
 
@@ -537,7 +543,7 @@ int templates_snapshot(struct templates *t, const char *path, struct err *reterr
     return rc;
 }
 
-int templates_check(const char *path, const struct check_report *report, struct err *reterr)
+int log_templates_check(const char *path, const struct check_report *report, struct err *reterr)
 {
     char *p = NULL;
     size_t n = 0;

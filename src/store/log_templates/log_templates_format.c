@@ -2,16 +2,16 @@
  *
  * Records to bytes and back. What was read is checked before it is believed.
  */
-#include "store/templates/templates_format.h"
+#include "store/log_templates/log_templates_format.h"
 
 #include "base/err.h"
 #include "base/hash.h"
 
-void template_encode(const struct template *t, struct buf *dst)
+void log_template_encode(const struct log_template *t, struct buf *dst)
 {
     const uint16_t service_n = (uint16_t)t->service.n;
-    const uint32_t n = (uint32_t)(TEMPLATE_FIXED + t->service.n + t->text.n);
-    char fixed[TEMPLATE_FIXED];
+    const uint32_t n = (uint32_t)(LOG_TEMPLATE_FIXED + t->service.n + t->text.n);
+    char fixed[LOG_TEMPLATE_FIXED];
     uint32_t crc;
 
     memcpy(fixed, &t->id, 8);
@@ -29,7 +29,7 @@ void template_encode(const struct template *t, struct buf *dst)
     buf_add_str(dst, t->text);
 }
 
-int64_t template_decode(struct str bytes, struct template *ret)
+int64_t log_template_decode(struct str bytes, struct log_template *ret)
 {
     const char *p = bytes.p;
     uint16_t service_n;
@@ -41,7 +41,7 @@ int64_t template_decode(struct str bytes, struct template *ret)
     }
     memcpy(&n, p, 4);
     memcpy(&crc, p + 4, 4);
-    if (n < TEMPLATE_FIXED || n > TEMPLATE_RECORD_MAX) {
+    if (n < LOG_TEMPLATE_FIXED || n > LOG_TEMPLATE_RECORD_MAX) {
         return -ERR_CORRUPT;
     }
     if (bytes.n - 8 < n) {
@@ -49,15 +49,16 @@ int64_t template_decode(struct str bytes, struct template *ret)
     }
     p += 8;
     memcpy(&service_n, p + 32, 2);
-    if (crc32c(0, p, n) != crc || service_n > n - TEMPLATE_FIXED ||
-        service_n > TEMPLATE_SERVICE_MAX || n - TEMPLATE_FIXED - service_n > TEMPLATE_TEXT_MAX) {
+    if (crc32c(0, p, n) != crc || service_n > n - LOG_TEMPLATE_FIXED ||
+        service_n > LOG_TEMPLATE_SERVICE_MAX ||
+        n - LOG_TEMPLATE_FIXED - service_n > LOG_TEMPLATE_TEXT_MAX) {
         return -ERR_CORRUPT;
     }
     memcpy(&ret->id, p, 8);
     memcpy(&ret->alias_of, p + 8, 8);
     memcpy(&ret->first_ns, p + 16, 8);
     memcpy(&ret->used_ns, p + 24, 8);
-    ret->service = str_of(p + TEMPLATE_FIXED, service_n);
-    ret->text = str_of(p + TEMPLATE_FIXED + service_n, n - TEMPLATE_FIXED - service_n);
+    ret->service = str_of(p + LOG_TEMPLATE_FIXED, service_n);
+    ret->text = str_of(p + LOG_TEMPLATE_FIXED + service_n, n - LOG_TEMPLATE_FIXED - service_n);
     return ret->id != 0 ? 8 + (int64_t)n : -ERR_CORRUPT;
 }
