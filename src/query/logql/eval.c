@@ -11,7 +11,7 @@
 
 void logql_limits_default(struct logql_limits *l)
 {
-    *l = (struct logql_limits){.max_series = 20000,
+    *l = (struct logql_limits){.max_series = 500000,
                                .max_points = 11000,
                                .memory_bytes = 512 << 20,
                                .max_row_bytes = 64 << 20};

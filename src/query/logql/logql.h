@@ -36,7 +36,7 @@ struct logql_limits {
     size_t max_row_bytes; /* what one record may grow to in its pipeline */
 };
 
-/** 20,000 series; 11,000 points; 512 MiB; 64 MiB. */
+/** 500,000 series; 11,000 points; 512 MiB; 64 MiB. */
 void logql_limits_default(struct logql_limits *l);
 
 struct logql_ask {

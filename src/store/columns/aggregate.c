@@ -92,7 +92,7 @@ static bool count_whole(void *arg, const struct source *src, int *ret_rc)
     size_t first = bucket_of(g, src->min_ns);
     uint32_t index;
 
-    if (g->by != NULL || g->qu.q->filter != NULL || part_deleted(src->part, src->block) != NULL ||
+    if (g->by != NULL || part_deleted(src->part, src->block) != NULL ||
         src->min_ns < g->qu.q->min_ns || src->max_ns >= g->qu.q->max_ns ||
         bucket_of(g, src->max_ns) != first) {
         return false;

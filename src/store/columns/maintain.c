@@ -11,6 +11,11 @@
 
 enum {
     WAKE_MS = 1000,
+    QUICK_ROWS =
+        16384, /* as many are not kept in memory for longer than QUICK_MS: blocks are searched faster */
+    QUICK_MS = 1000,
+    IDLE_ROWS = 1024, /* nor are as many once no more come for IDLE_MS */
+    IDLE_MS = 2000,
     RETRY_MS = 5000, /* after a failed flush or merge */
     RETENTION_MS = 60 * 1000,
 };
@@ -217,9 +222,14 @@ static bool run_merge(struct columns *c)
 
 static bool flush_due(struct columns *c)
 {
+    const struct mem_gen *g = c->active;
+    int64_t now = clock_mono().ns;
+    int64_t age_ms = (now - g->created_ns) / 1000000;
+
     return c->flush_wanted || c->sealed.n != 0 ||
-           (c->active->rows != 0 &&
-            clock_mono().ns - c->active->created_ns > c->opts.flush_interval_ms * 1000000);
+           (g->rows != 0 && age_ms > c->opts.flush_interval_ms) ||
+           (g->rows >= QUICK_ROWS && age_ms > QUICK_MS) ||
+           (g->rows >= IDLE_ROWS && (now - g->touched_ns) / 1000000 > IDLE_MS);
 }
 
 void columns_background(void *arg)

@@ -54,6 +54,7 @@ void mem_gen_add(struct mem_gen *g, const struct batch_info *info, struct str pa
     g->bytes += payload.n;
     g->charged_bytes += charged;
     g->rows += info->rows_n;
+    g->touched_ns = clock_mono().ns;
 }
 
 static int by_value(const void *pa, const void *pb)

@@ -37,6 +37,7 @@ struct mem_gen {
     size_t inflight;              /* appends between id and chunk; guarded by: columns.lock */
     uint64_t end_id;              /* first id that is not in it; set when sealed */
     int64_t created_ns;           /* of the monotonic clock */
+    int64_t touched_ns;           /* of the last batch; guarded by: columns.lock */
     struct budget *budget;
     int64_t charged_bytes; /* taken from the budget, given back at the end */
 };

@@ -20,7 +20,7 @@ struct lister {
     struct err *reterr;
 };
 
-enum { CHECK_EVERY = 256 };
+enum { CHECK_EVERY = 256, NOTED_MAX = 4096 };
 
 static int add_name(struct lister *l, enum field_scope scope, struct str name, uint64_t rows,
                     unsigned types)
@@ -242,6 +242,138 @@ static int count_block(void *arg, const struct source *src, struct block *b, con
     return rc < 0 ? rc : add_tables(l, b, true, bits);
 }
 
+/* ---- whole parts ---- */
+
+/* Names of a part, for the queries that take it whole. */
+struct part_names {
+    struct arena a;
+    size_t n;
+    struct columns_name *v;
+};
+
+static void part_names_free(void *notes)
+{
+    struct part_names *n = notes;
+
+    arena_done(&n->a);
+    mem_free(n);
+}
+
+static void lister_done(struct lister *l)
+{
+    for (size_t i = 0; i < ARRAY_LEN(l->known); i++) {
+        map_done(&l->known[i]);
+    }
+    vec_done(&l->list);
+}
+
+/* Every block of the part; the counts go to `to`, whose query lends its memory. */
+static int list_part(struct lister *to, struct query *qu, const struct part *p)
+{
+    int rc = 0;
+
+    for (uint32_t i = 0; i < part_blocks(p) && rc == 0; i++) {
+        struct block b;
+        uint64_t *bits;
+
+        rc = cancel_check(qu->q->cancel);
+        if (rc < 0) {
+            return err_set(to->reterr, (enum err_code) - rc, "listing of names stopped");
+        }
+        arena_reset(&qu->scratch);
+        rc = block_open(p, i, &qu->scratch, &qu->tools, &b, to->reterr);
+        bits = rc == 0 ? arena_array(&qu->scratch, uint64_t, block_words(&b)) : NULL;
+        rc = rc < 0 ? rc : bits == NULL ? block_no_memory(&b) : block_filter(&b, NULL, bits);
+        rc = rc < 0 ? rc : count_block(to, NULL, &b, bits);
+        if (rc == -ERR_NOMEM || (rc == 0 && !query_account(qu, to->a->used))) {
+            return query_no_memory(to->reterr);
+        }
+    }
+    return rc;
+}
+
+/* The part's names: those that were noted, or found now. @param ret_own  too many to be noted: to be freed */
+static int part_names(struct lister *l, const struct part *p, const struct part_names **ret,
+                      struct part_names **ret_own)
+{
+    struct part_names *names;
+    struct lister own = {.reterr = l->reterr};
+    int rc;
+
+    *ret = part_notes(p);
+    *ret_own = NULL;
+    if (*ret != NULL) {
+        return 0;
+    }
+    names = mem_try_calloc(1, sizeof(*names));
+    if (names == NULL) {
+        return query_no_memory(l->reterr);
+    }
+    arena_init(&names->a, QUERY_ARENA_MAX);
+    own.a = &names->a;
+    rc = list_part(&own, &l->qu, p);
+    names->v = arena_array(&names->a, struct columns_name, own.list.n + 1);
+    rc = rc == 0 && names->v == NULL ? query_no_memory(l->reterr) : rc;
+    if (rc == 0 && own.list.n != 0) {
+        memcpy(names->v, own.list.v, own.list.n * sizeof(*names->v));
+        names->n = own.list.n;
+    }
+    lister_done(&own);
+    if (rc < 0) {
+        part_names_free(names);
+        return rc;
+    }
+    *ret = names;
+    if (names->n > NOTED_MAX) {
+        *ret_own = names;
+    } else {
+        *ret = part_keep_notes(p, names, part_names_free);
+    }
+    return 0;
+}
+
+/* Can the part be taken as a whole? */
+static bool takes_whole(const struct query *qu, const struct part *p)
+{
+    return qu->q->filter == NULL && part_mask(p) == 0 && part_min_ns(p) >= qu->q->min_ns &&
+           part_max_ns(p) < qu->q->max_ns;
+}
+
+/* Add the parts that the query takes whole; their blocks are no sources any more. */
+static int add_parts(struct lister *l)
+{
+    struct query *qu = &l->qu;
+    size_t kept = 0;
+    int rc = 0;
+
+    for (size_t i = 0; i < qu->snap.parts_n && rc == 0; i++) {
+        const struct part_names *names;
+        struct part_names *own;
+
+        if (!takes_whole(qu, qu->snap.parts[i])) {
+            continue;
+        }
+        rc = part_names(l, qu->snap.parts[i], &names, &own);
+        for (size_t k = 0; rc == 0 && k < names->n; k++) {
+            const struct columns_name *n = &names->v[k];
+
+            rc = add_name(l, n->scope, n->name, n->rows, n->types);
+            rc = rc == -ERR_NOMEM ? query_no_memory(l->reterr) : rc;
+        }
+        if (rc == 0 && own != NULL) {
+            part_names_free(own);
+        }
+        qu->stats.blocks_pruned += part_blocks(qu->snap.parts[i]);
+    }
+    for (size_t i = 0; i < qu->sources_n; i++) {
+        if (qu->sources[i].part == NULL || !takes_whole(qu, qu->sources[i].part)) {
+            qu->sources[kept++] = qu->sources[i];
+        }
+    }
+    qu->sources_n = kept;
+    return rc;
+}
+
 static int by_rows(const void *pa, const void *pb)
 {
     const struct columns_name *a = pa;
@@ -264,13 +396,15 @@ int columns_names(struct columns *c, const struct columns_query *q, struct arena
     if (rc < 0) {
         return rc;
     }
-    rc = query_visit(&l.qu,
-                     &(struct row_visitor){.arg = &l,
-                                           .row = count_chunk_row,
-                                           .block = count_block,
-                                           .answer = a,
-                                           .what = "listing of names"},
-                     reterr);
+    rc = add_parts(&l);
+    rc = rc < 0 ? rc
+                : query_visit(&l.qu,
+                              &(struct row_visitor){.arg = &l,
+                                                    .row = count_chunk_row,
+                                                    .block = count_block,
+                                                    .answer = a,
+                                                    .what = "listing of names"},
+                              reterr);
     if (rc == 0) {
         out.v = arena_array(a, struct columns_name, l.list.n + 1);
         rc = out.v != NULL ? 0 : query_no_memory(reterr);
@@ -280,10 +414,7 @@ int columns_names(struct columns *c, const struct columns_query *q, struct arena
         qsort(out.v, l.list.n, sizeof(*out.v), by_rows);
         out.n = l.list.n;
     }
-    for (size_t i = 0; i < ARRAY_LEN(l.known); i++) {
-        map_done(&l.known[i]);
-    }
-    vec_done(&l.list);
+    lister_done(&l);
     query_end(&l.qu, &out.stats);
     if (rc == 0) {
         *ret = out;

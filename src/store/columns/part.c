@@ -30,7 +30,9 @@ struct part {
     const struct trace_page *pages;
     uint32_t pages_n;
     uint64_t mask_number;
-    struct mask *mask; /* NULL: no row is deleted */
+    struct mask *mask;     /* NULL: no row is deleted */
+    _Atomic(void *) notes; /* acq_rel: complete before they can be seen */
+    void (*free_notes)(void *notes);
 };
 
 enum { MASK_MAX = 1 << 30 };
@@ -41,6 +43,9 @@ static void part_free(struct part *p)
     vfs_unmap(&p->index);
     vfs_unmap(&p->traces);
     mask_free(p->mask);
+    if (atomic_load_explicit(&p->notes, memory_order_acquire) != NULL) {
+        p->free_notes(atomic_load_explicit(&p->notes, memory_order_acquire));
+    }
     mem_free(p->tables);
     mem_free(p->dir);
     mem_free(p);
@@ -302,6 +307,26 @@ const uint64_t *part_deleted(const struct part *p, uint32_t block)
 bool part_has_blooms(const struct part *p)
 {
     return p->h->version >= PART_VERSION_BLOOMS;
+}
+
+const void *part_notes(const struct part *p)
+{
+    return atomic_load_explicit(&((struct part *)(uintptr_t)p)->notes, memory_order_acquire);
+}
+
+const void *part_keep_notes(const struct part *p, void *notes, void (*free_fn)(void *notes))
+{
+    struct part *mine =
+        (struct part *)(uintptr_t)p; /* what is noted follows from what is on disk */
+    void *there = NULL;
+
+    mine->free_notes = free_fn; /* the same for all */
+    if (atomic_compare_exchange_strong_explicit(&mine->notes, &there, notes, memory_order_acq_rel,
+                                                memory_order_acquire)) {
+        return notes;
+    }
+    free_fn(notes);
+    return there;
 }
 
 uint64_t part_bytes(const struct part *p)

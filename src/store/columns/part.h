@@ -50,6 +50,11 @@ const uint64_t *part_deleted(const struct part *p, uint32_t block);
 /** Are its bloom filters of the present kind? Those of version 1 are not looked at. */
 bool part_has_blooms(const struct part *p);
 uint64_t part_bytes(const struct part *p); /* of its files */
+/** What a query found out of the whole part and the next one need not (names.c), or NULL. It lives as long as the
+ * part. */
+const void *part_notes(const struct part *p);
+/** @return what is kept: `notes`, or those of a query that was faster (and `notes` are freed) */
+const void *part_keep_notes(const struct part *p, void *notes, void (*free_fn)(void *notes));
 uint32_t part_blocks(const struct part *p);
 const struct block_entry *part_block(const struct part *p, uint32_t i);
 /** Bytes of a block; within the mapping. */

@@ -62,34 +62,37 @@ static void add_chunks(struct query *qu)
     }
 }
 
-static void add_block(struct query *qu, struct part *p, uint32_t i)
+static void add_block(struct query *qu, uint32_t part_at, uint32_t i)
 {
+    struct part *p = qu->snap.parts[part_at];
     const struct block_entry *b = part_block(p, i);
 
     if (b->max_ns >= qu->q->min_ns && b->min_ns < qu->q->max_ns) {
         qu->sources[qu->sources_n++] = (struct source){.min_ns = b->min_ns,
                                                        .max_ns = b->max_ns,
                                                        .part = p,
+                                                       .part_at = part_at,
                                                        .block = i,
                                                        .row_bytes = b->raw_bytes / b->rows_n};
     }
 }
 
-static int add_blocks(struct query *qu, struct part *p, struct err *reterr)
+static int add_blocks(struct query *qu, uint32_t part_at, struct err *reterr)
 {
+    struct part *p = qu->snap.parts[part_at];
     struct trace_id id;
     block_list some = {0};
     int rc;
 
     if (!filter_one_trace(qu->q->filter, &id)) {
         for (uint32_t i = 0; i < part_blocks(p); i++) {
-            add_block(qu, p, i);
+            add_block(qu, part_at, i);
         }
         return 0;
     }
     rc = part_trace_blocks(p, id.b, &some, reterr);
     for (size_t i = 0; i < some.n && rc == 0; i++) {
-        add_block(qu, p, some.v[i]);
+        add_block(qu, part_at, some.v[i]);
     }
     qu->stats.blocks_pruned += part_blocks(p) - some.n;
     vec_done(&some);
@@ -114,13 +117,15 @@ int query_begin(struct columns *c, const struct columns_query *q, enum columns_k
     arena_init(&qu.row, QUERY_ARENA_MAX);
     block_tools_init(&qu.tools);
     qu.sources = mem_try_calloc(n + 1, sizeof(*qu.sources));
-    if (qu.sources == NULL || !query_charge(&qu, (int64_t)(n * sizeof(*qu.sources)))) {
+    qu.decided = mem_try_calloc(qu.snap.parts_n + 1, sizeof(*qu.decided));
+    if (qu.sources == NULL || qu.decided == NULL ||
+        !query_charge(&qu, (int64_t)(n * sizeof(*qu.sources)))) {
         query_end(&qu, NULL);
         return query_no_memory(reterr);
     }
     add_chunks(&qu);
     for (size_t i = 0; i < qu.snap.parts_n && rc == 0; i++) {
-        rc = add_blocks(&qu, qu.snap.parts[i], reterr);
+        rc = add_blocks(&qu, (uint32_t)i, reterr);
     }
     if (rc < 0) {
         query_end(&qu, NULL);
@@ -147,6 +152,10 @@ void query_end(struct query *qu, struct scan_stats *ret_stats)
         mem_free(qu->sources[i].hits);
     }
     mem_free(qu->sources);
+    for (size_t i = 0; i < qu->snap.parts_n && qu->decided != NULL; i++) {
+        mem_free(qu->decided[i]);
+    }
+    mem_free(qu->decided);
     snapshot_done(&qu->snap);
     arena_done(&qu->scratch);
     arena_done(&qu->row);

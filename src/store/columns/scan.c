@@ -199,15 +199,23 @@ static int block_hits(struct scan *s, struct source *src, struct block *b, const
 static int open_block(struct scan *s, struct source *src)
 {
     struct query *qu = &s->qu;
+    enum decision d;
     struct block b;
     uint64_t *bits;
-    int rc = block_open(src->part, src->block, &qu->scratch, &qu->tools, &b, s->reterr);
+    int rc = query_decide(qu, src, &d, s->reterr);
+
+    if (rc < 0 || d == DECISION_NONE) {
+        qu->stats.blocks_pruned += d == DECISION_NONE;
+        return rc;
+    }
+    rc = block_open(src->part, src->block, &qu->scratch, &qu->tools, &b, s->reterr);
 
     if (rc < 0) {
         return rc;
     }
     bits = arena_array(&qu->scratch, uint64_t, block_words(&b));
-    rc = bits != NULL ? block_filter(&b, qu->q->filter, bits) : block_no_memory(&b);
+    rc = bits != NULL ? block_filter(&b, d == DECISION_ALL ? NULL : qu->q->filter, bits)
+                      : block_no_memory(&b);
     if (rc == 0) {
         *(b.decoded_n != 0 ? &qu->stats.blocks_read : &qu->stats.blocks_pruned) += 1;
         qu->stats.rows_scanned += b.decoded_n != 0 ? block_rows_n(&b) : 0;

@@ -22,6 +22,7 @@ struct source {
     int64_t max_ns;
     const struct mem_chunk *chunk; /* one of the two */
     struct part *part;
+    uint32_t part_at; /* of the part in the snapshot */
     uint32_t block;
     uint32_t row_bytes; /* average */
     struct hit *hits;   /* owned, in the order of the scan; NULL until opened */
@@ -41,6 +42,8 @@ struct query {
     struct snapshot snap;
     struct source *sources; /* newest or oldest first */
     size_t sources_n;
+    uint8_t *
+        *decided; /* per part of the snapshot, per resource: 1 + enum decision; NULL: none yet */
     struct arena scratch; /* of the source at hand */
     struct arena row;     /* of the row at hand */
     struct block_tools tools;
@@ -54,6 +57,13 @@ NODISCARD int query_begin(struct columns *c, const struct columns_query *q, enum
                           struct query *ret, struct err *reterr);
 /** Frees everything, adds to the engine's statistics, writes `ret_stats` (may be NULL). */
 void query_end(struct query *qu, struct scan_stats *ret_stats);
+
+/** What resources say of the query's filter for all rows of a block. */
+enum decision { DECISION_SOME, DECISION_ALL, DECISION_NONE };
+
+/** decide.c. Uses qu->scratch. @return 0, -ERR_NOMEM, -ERR_CORRUPT */
+NODISCARD int query_decide(struct query *qu, const struct source *src, enum decision *ret,
+                           struct err *reterr);
 
 /** What of the rows is to be made. */
 static inline struct rows_need query_need(const struct columns_query *q)
@@ -80,7 +90,8 @@ struct row_visitor {
     mem_row_fn row; /* a row in memory within the query's times; the filter is still to be asked */
     /** The rows of a block that pass. @return 0 to go on, an error */
     int (*block)(void *arg, const struct source *src, struct block *b, const uint64_t *bits);
-    /** May be NULL. Is a block counted without opening it? Then with *ret_rc. */
+    /** May be NULL. Asked of a block all rows of which pass the filter: is it counted without opening it? Then with
+     * *ret_rc. */
     bool (*whole)(void *arg, const struct source *src, int *ret_rc);
     const struct arena *answer; /* grows while rows are counted */
     const char *what;           /* for the error of a stop: "aggregation" */

@@ -6,8 +6,8 @@
 #include "base/err.h"
 #include "store/columns/scan_internal.h"
 
-static int visit_block(struct query *qu, const struct source *src, const struct row_visitor *v,
-                       struct err *reterr)
+static int visit_block(struct query *qu, const struct source *src, const struct filter *filter,
+                       const struct row_visitor *v, struct err *reterr)
 {
     struct block b;
     uint64_t *bits;
@@ -17,7 +17,7 @@ static int visit_block(struct query *qu, const struct source *src, const struct 
         return rc;
     }
     bits = arena_array(&qu->scratch, uint64_t, block_words(&b));
-    rc = bits != NULL ? block_filter(&b, qu->q->filter, bits) : block_no_memory(&b);
+    rc = bits != NULL ? block_filter(&b, filter, bits) : block_no_memory(&b);
     if (rc > 0) {
         rc = block_filter_time(&b, qu->q->min_ns, qu->q->max_ns, bits);
         rc = rc < 0 ? rc : v->block(v->arg, src, &b, bits);
@@ -26,6 +26,23 @@ static int visit_block(struct query *qu, const struct source *src, const struct 
     qu->stats.rows_scanned += b.decoded_n != 0 ? block_rows_n(&b) : 0;
     qu->stats.bytes_read += b.read_bytes;
     return rc;
+}
+
+/* A block, opened unless its resources or the visitor make that needless. */
+static int visit_part(struct query *qu, const struct source *src, const struct row_visitor *v,
+                      struct err *reterr)
+{
+    enum decision d;
+    int rc = query_decide(qu, src, &d, reterr);
+
+    if (rc < 0 || d == DECISION_NONE) {
+        qu->stats.blocks_pruned += d == DECISION_NONE;
+        return rc;
+    }
+    if (d == DECISION_ALL && v->whole != NULL && v->whole(v->arg, src, &rc)) {
+        return rc;
+    }
+    return visit_block(qu, src, d == DECISION_ALL ? NULL : qu->q->filter, v, reterr);
 }
 
 static int visit_source(struct query *qu, const struct source *src, const struct row_visitor *v,
@@ -40,8 +57,8 @@ static int visit_source(struct query *qu, const struct source *src, const struct
                                 v->arg, reterr);
             qu->stats.blocks_read++;
             qu->stats.bytes_read += src->chunk->payload.n;
-        } else if (v->whole == NULL || !v->whole(v->arg, src, &rc)) {
-            rc = visit_block(qu, src, v, reterr);
+        } else {
+            rc = visit_part(qu, src, v, reterr);
         }
     }
     if (rc == -ERR_NOMEM || (rc == 0 && !query_account(qu, v->answer->used))) {
