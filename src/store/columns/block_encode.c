@@ -202,11 +202,39 @@ static void put_core_ints(struct block_builder *b, enum col_id id, struct buf *d
     }
 }
 
+/* Arrivals as they are or minus the rows' times: rows of one request arrived at once, others soon after their time. */
+static void put_arrivals(struct block_builder *b, struct buf *dst)
+{
+    size_t n = b->ints[COL_ARRIVAL].n;
+    const int64_t *since = b->ints[COL_ARRIVAL].v;
+    const int64_t *time = b->ints[COL_TIME].v;
+    size_t relative;
+
+    if (n == 0 || !room_for(b, n)) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        b->tmp_ints.v[i] = (int64_t)((uint64_t)since[i] + (uint64_t)time[i]);
+    }
+    buf_clear(&b->raw);
+    ints_encode(since, n, b->tmp_scratch.v, &b->raw);
+    relative = b->raw.n;
+    buf_clear(&b->raw);
+    ints_encode(b->tmp_ints.v, n, b->tmp_scratch.v, &b->raw);
+    if (b->raw.n < relative) {
+        put_ints(b, (struct col_head){.id = COL_ARRIVED, .type = COLTYPE_I64, .n = n},
+                 b->tmp_ints.v, dst);
+    } else {
+        put_core_ints(b, COL_ARRIVAL, dst);
+    }
+}
+
 /* `tokens`: texts that are searched. */
 static void put_strs(struct block_builder *b, struct col_head h, const struct str *v, bool tokens,
                      struct buf *dst)
 {
-    struct strs_text text = {.templates = tokens, .bloom = tokens ? &b->bloom : NULL};
+    struct strs_text text = {
+        .templates = tokens, .ids = h.random, .bloom = tokens ? &b->bloom : NULL};
 
     buf_clear(&b->raw);
     if (strs_encode(&b->enc, v, h.n, &text, &b->raw) < 0) {
@@ -531,7 +559,9 @@ static void put_columns(struct block_builder *b, struct buf *dst)
     bool rest = choose_columns(b);
 
     for (int id = COL_TIME; id < COL_SHAPE; id++) {
-        if (b->ints[id].n != 0) {
+        if (id == COL_ARRIVAL) {
+            put_arrivals(b, dst);
+        } else if (b->ints[id].n != 0) {
             put_core_ints(b, (enum col_id)id, dst);
         }
     }

@@ -22,7 +22,8 @@ enum col_id {
     COL_SEVERITY = 12,
     COL_OBSERVED = 13, /* minus time; INT64_MIN: not given */
     COL_SHAPE = 14,    /* index into the block's shapes */
-    COL_INTS_END = 15,
+    COL_ARRIVED = 15,  /* arrival as it is; stands for COL_ARRIVAL where that is shorter */
+    COL_INTS_END = 16,
     /* strings; a column of empty ones is left out */
     COL_TRACE_ID = 16, /* empty: all zero */
     COL_SPAN_ID = 17,

@@ -338,10 +338,11 @@ static int make_attrs(struct maker *m)
 
 static int make_span_ints(struct maker *m)
 {
+    bool absolute = m->b->core[COL_ARRIVED] != NULL;
     int rc = 0;
 
     INTS(time, COL_TIME)
-    INTS(arrival, COL_ARRIVAL)
+    INTS(arrival, m->b->core[COL_ARRIVED] != NULL ? COL_ARRIVED : COL_ARRIVAL)
     INTS(duration, COL_DURATION)
     INTS(kind, COL_KIND)
     INTS(status, COL_STATUS)
@@ -356,25 +357,27 @@ static int make_span_ints(struct maker *m)
         uint32_t row = m->rows[i];
         struct span *s = &m->dst[i]->span;
 
-        *s = (struct span){.start_ns = time[row],
-                           .end_ns = (int64_t)((uint64_t)time[row] + (uint64_t)duration[row]),
-                           .arrival_ns = (int64_t)((uint64_t)time[row] + (uint64_t)arrival[row]),
-                           .kind = (uint8_t)kind[row],
-                           .status = (uint8_t)status[row],
-                           .flags = (uint32_t)flags[row],
-                           .dropped_attrs = (uint32_t)dropped_attrs[row],
-                           .dropped_events = (uint32_t)dropped_events[row],
-                           .dropped_links = (uint32_t)dropped_links[row]};
+        *s = (struct span){
+            .start_ns = time[row],
+            .end_ns = (int64_t)((uint64_t)time[row] + (uint64_t)duration[row]),
+            .arrival_ns = (int64_t)((absolute ? 0 : (uint64_t)time[row]) + (uint64_t)arrival[row]),
+            .kind = (uint8_t)kind[row],
+            .status = (uint8_t)status[row],
+            .flags = (uint32_t)flags[row],
+            .dropped_attrs = (uint32_t)dropped_attrs[row],
+            .dropped_events = (uint32_t)dropped_events[row],
+            .dropped_links = (uint32_t)dropped_links[row]};
     }
     return 0;
 }
 
 static int make_log_ints(struct maker *m)
 {
+    bool absolute = m->b->core[COL_ARRIVED] != NULL;
     int rc = 0;
 
     INTS(time, COL_TIME)
-    INTS(arrival, COL_ARRIVAL)
+    INTS(arrival, m->b->core[COL_ARRIVED] != NULL ? COL_ARRIVED : COL_ARRIVAL)
     INTS(observed, COL_OBSERVED)
     INTS(severity, COL_SEVERITY)
     INTS(flags, COL_FLAGS)
@@ -391,7 +394,7 @@ static int make_log_ints(struct maker *m)
             .observed_ns = observed[row] != INT64_MIN
                                ? (int64_t)((uint64_t)time[row] + (uint64_t)observed[row])
                                : 0,
-            .arrival_ns = (int64_t)((uint64_t)time[row] + (uint64_t)arrival[row]),
+            .arrival_ns = (int64_t)((absolute ? 0 : (uint64_t)time[row]) + (uint64_t)arrival[row]),
             .severity = (uint8_t)severity[row],
             .flags = (uint32_t)flags[row],
             .dropped_attrs = (uint32_t)dropped_attrs[row]};

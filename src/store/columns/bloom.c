@@ -73,19 +73,70 @@ void bloom_add_text(struct bloom_builder *b, struct str text)
     }
 }
 
-void bloom_add_trigrams(struct bloom_builder *b, struct str text)
+static ALWAYS_INLINE bool is_hex(char c)
 {
-    struct str token;
+    uint8_t lower = LOWER_CHAR[(uint8_t)c];
 
-    if (!recent_ready(b) || !vec_reserve(&b->list, text.n)) {
+    return (lower >= '0' && lower <= '9') || (lower >= 'a' && lower <= 'f');
+}
+
+/* Bytes of the longest run of hexadecimal digits. */
+static size_t hex_run(struct str token)
+{
+    size_t longest = 0;
+    size_t run = 0;
+
+    for (size_t i = 0; i < token.n; i++) {
+        run = is_hex(token.p[i]) ? run + 1 : 0;
+        longest = run > longest ? run : longest;
+    }
+    return longest;
+}
+
+/* Trigrams of hexadecimal digits are too many to keep; the length of their runs is known instead. */
+static bool is_kept(const char *trigram)
+{
+    return !(is_hex(trigram[0]) && is_hex(trigram[1]) && is_hex(trigram[2]));
+}
+
+struct parts {
+    struct bloom_builder *words;
+    struct bloom_builder *trigrams;
+    size_t widest;
+};
+
+static void add_part(void *arg, struct str token, uint64_t hash)
+{
+    struct parts *p = arg;
+    size_t before = p->words->list.n;
+    size_t run;
+
+    take(p->words, hash);
+    if (p->words->list.n == before) {
+        return;
+    }
+    run = hex_run(token);
+    run += run != token.n; /* a word of as many digits as a part of this one need not be whole */
+    p->widest = run > p->widest ? run : p->widest;
+    for (size_t i = 0; i + 3 <= token.n; i++) {
+        if (is_kept(token.p + i)) {
+            take(p->trigrams, text_trigram_hash(token.p + i));
+        }
+    }
+}
+
+void bloom_add_parts(struct bloom_builder *b, struct bloom_builder *trigrams, struct str text,
+                     size_t *widest)
+{
+    struct parts p = {b, trigrams, *widest};
+
+    if (!recent_ready(b) || !recent_ready(trigrams) || !vec_reserve(&b->list, text.n / 2 + 1) ||
+        !vec_reserve(&trigrams->list, text.n)) {
         b->failed = true;
         return;
     }
-    while (text_next_token(&text, &token)) {
-        for (size_t i = 0; i + 3 <= token.n; i++) {
-            take(b, text_trigram_hash(token.p + i));
-        }
-    }
+    text_each_token(text, add_part, &p);
+    *widest = p.widest;
 }
 
 /* Distinct hashes of the list, about: linear counting (Whang et al. 1990). */
@@ -201,22 +252,10 @@ bool bloom_may_match(struct str filter, struct str text, enum bloom_text kind)
     return true;
 }
 
-static bool is_hex_word(struct str token)
-{
-    for (size_t i = 0; i < token.n; i++) {
-        char c = (char)LOWER_CHAR[(uint8_t)token.p[i]];
-
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool has_trigrams(struct str filter, struct str token)
 {
     for (size_t i = 0; i + 3 <= token.n; i++) {
-        if (!bloom_has(filter, text_trigram_hash(token.p + i))) {
+        if (is_kept(token.p + i) && !bloom_has(filter, text_trigram_hash(token.p + i))) {
             return false;
         }
     }
@@ -232,13 +271,13 @@ bool bloom_may_contain(struct str filter, struct str text, size_t widest)
         return false;
     }
     while (text_next_token(&rest, &token)) {
-        if (has_trigrams(filter, token)) {
-            continue;
+        if (!has_trigrams(filter, token)) {
+            return false;
         }
-        /* in a number or a hexadecimal word, then; one that cannot be longer is that very word */
-        if (!is_hex_word(token) || token.n > widest ||
-            (token.n == widest && !text_is_short_number(token) &&
-             !bloom_has(filter, text_token_hash(token)))) {
+        /* digits: as many as the longest are a word of their own */
+        if (hex_run(token) == token.n &&
+            (token.n > widest || (token.n == widest && !text_is_short_number(token) &&
+                                  !bloom_has(filter, text_token_hash(token))))) {
             return false;
         }
     }

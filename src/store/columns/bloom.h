@@ -14,7 +14,7 @@
 enum { BLOOM_BITS_PER_HASH = 8, BLOOM_BLOCK = 32, BLOOM_RECENT = 4096 };
 
 /** What a filter knows beyond tokens, kept in the low bits of its size: 0: nothing; else it has trigrams, and 1 + half
- * the bytes of the longest token that has none (rounded up), at most BLOOM_BLOCK - 1, which means any length. */
+ * the longest run of hexadecimal digits (rounded up), at most BLOOM_BLOCK - 1, which means any length. */
 static inline unsigned bloom_reach(size_t widest)
 {
     size_t half = (widest + 1) / 2;
@@ -37,8 +37,10 @@ struct bloom_builder {
 void bloom_add(struct bloom_builder *b, uint64_t hash);
 /** All tokens of a text. */
 void bloom_add_text(struct bloom_builder *b, struct str text);
-/** The trigrams of a text's tokens. */
-void bloom_add_trigrams(struct bloom_builder *b, struct str text);
+/** All tokens of a text, into `trigrams` their trigrams but for those of hexadecimal digits, whose longest run is noted
+ * (one more where it is a part of a token). What came a moment ago is not looked at again. */
+void bloom_add_parts(struct bloom_builder *b, struct bloom_builder *trigrams, struct str text,
+                     size_t *widest);
 /** Take over what `from` has unless those are more than `max` different hashes; it starts over. @return taken? */
 bool bloom_take(struct bloom_builder *b, struct bloom_builder *from, size_t max);
 /** Append the filter and start over. @return bytes written; 0 when there is nothing or it failed */
@@ -58,8 +60,8 @@ enum bloom_text {
 /** False when no value of the column can hold the text. */
 bool bloom_may_match(struct str filter, struct str text, enum bloom_text kind);
 
-/** The same for a filter that also has the trigrams of all tokens but numbers and hexadecimal ones, which have at
- * most `widest` bytes: may a value contain the text? */
+/** The same for a filter that also has the trigrams of all tokens, but for those of three hexadecimal digits, in runs of
+ * which there are at most `widest`: may a value contain the text? */
 bool bloom_may_contain(struct str filter, struct str text, size_t widest);
 
 #endif

@@ -5,9 +5,10 @@
  */
 #include "store/columns/ints.h"
 
+#include "base/alloc.h"
 #include "base/hash.h"
 
-enum ints_encoding { INTS_CONST, INTS_OFFSET, INTS_DELTA, INTS_DICT };
+enum ints_encoding { INTS_CONST, INTS_OFFSET, INTS_DELTA, INTS_DICT, INTS_SCALED };
 
 unsigned bits_width(uint64_t v)
 {
@@ -162,8 +163,46 @@ static size_t make_dict(const int64_t *v, size_t n, int64_t dict[INTS_DICT_MAX],
     return k;
 }
 
+/* The largest of 10^9, 10^6, 10^3 that divides all values: times of milliseconds and the like. 1: none */
+static int64_t common_scale(const int64_t *v, size_t n)
+{
+    int64_t scale = 1000000000;
+
+    for (size_t i = 0; i < n; i++) {
+        while (v[i] % scale != 0) {
+            scale /= 1000;
+            if (scale == 1) {
+                return 1;
+            }
+        }
+    }
+    return scale;
+}
+
+static bool put_plain(const int64_t *v, size_t n, int64_t *scratch, struct buf *dst);
+
 /* @return is there packed data, which wants padding after it? */
 static bool put_ints(const int64_t *v, size_t n, int64_t *scratch, struct buf *dst)
+{
+    int64_t scale = n > 1 ? common_scale(v, n) : 1;
+    int64_t *scaled = scale != 1 ? mem_try_calloc(n, sizeof(*scaled)) : NULL;
+    bool packed;
+
+    if (scaled == NULL) {
+        return put_plain(v, n, scratch, dst);
+    }
+    for (size_t i = 0; i < n; i++) {
+        scaled[i] = v[i] / scale;
+    }
+    buf_add_byte(dst, INTS_SCALED);
+    wr_varint(dst, (uint64_t)scale);
+    packed = put_plain(scaled, n, scratch, dst);
+    mem_free(scaled);
+    return packed;
+}
+
+/* As put_ints(), the values as they are. */
+static bool put_plain(const int64_t *v, size_t n, int64_t *scratch, struct buf *dst)
 {
     int64_t dict[INTS_DICT_MAX];
     bool same = true;
@@ -247,7 +286,7 @@ static bool get_dict(struct rd *r, size_t n, int64_t *dst)
 }
 
 /* @param ret_packed  was there packed data? */
-static bool get_ints(struct rd *src, size_t n, int64_t *dst, bool *ret_packed)
+static bool get_plain(struct rd *src, size_t n, int64_t *dst, bool *ret_packed)
 {
     int64_t first;
     bool ok = true;
@@ -281,6 +320,24 @@ static bool get_ints(struct rd *src, size_t n, int64_t *dst, bool *ret_packed)
         return false;
     }
     return ok && !src->bad;
+}
+
+static bool get_ints(struct rd *src, size_t n, int64_t *dst, bool *ret_packed)
+{
+    uint64_t scale;
+
+    if (rd_left(src) == 0 || *src->p != INTS_SCALED) {
+        return get_plain(src, n, dst, ret_packed);
+    }
+    rd_u8(src);
+    scale = rd_varint(src);
+    if (!get_plain(src, n, dst, ret_packed)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        dst[i] = (int64_t)((uint64_t)dst[i] * scale);
+    }
+    return true;
 }
 
 bool ints_get(struct rd *src, size_t n, int64_t *dst)

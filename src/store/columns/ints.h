@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A column of 64-bit integers: constant, offsets from a minimum, deltas, or codes into a small dictionary,
+ * A column of 64-bit integers, divided by a power of 1000 that all share: constant, offsets from a minimum, deltas, or codes into a small dictionary,
  * whichever is smallest, bit-packed in groups of 128 with a width per group so that outliers stay local.
  * Arithmetic wraps, so any values round-trip. See README.md for the layout.
  */

@@ -246,14 +246,15 @@ static int count_block(void *arg, const struct source *src, struct block *b, con
 
 /* Names of a part, for the queries that take it whole. */
 struct part_names {
+    struct part_notes notes;
     struct arena a;
     size_t n;
     struct columns_name *v;
 };
 
-static void part_names_free(void *notes)
+static void part_names_free(struct part_notes *notes)
 {
-    struct part_names *n = notes;
+    struct part_names *n = (struct part_names *)(void *)notes; /* its first member */
 
     arena_done(&n->a);
     mem_free(n);
@@ -300,7 +301,7 @@ static int part_names(struct lister *l, const struct part *p, const struct part_
     struct lister own = {.reterr = l->reterr};
     int rc;
 
-    *ret = part_notes(p);
+    *ret = (const void *)part_notes(p);
     *ret_own = NULL;
     if (*ret != NULL) {
         return 0;
@@ -309,6 +310,7 @@ static int part_names(struct lister *l, const struct part *p, const struct part_
     if (names == NULL) {
         return query_no_memory(l->reterr);
     }
+    names->notes.free_fn = part_names_free;
     arena_init(&names->a, QUERY_ARENA_MAX);
     own.a = &names->a;
     rc = list_part(&own, &l->qu, p);
@@ -320,14 +322,14 @@ static int part_names(struct lister *l, const struct part *p, const struct part_
     }
     lister_done(&own);
     if (rc < 0) {
-        part_names_free(names);
+        part_names_free(&names->notes);
         return rc;
     }
     *ret = names;
     if (names->n > NOTED_MAX) {
         *ret_own = names;
     } else {
-        *ret = part_keep_notes(p, names, part_names_free);
+        *ret = (const void *)part_keep_notes(p, &names->notes);
     }
     return 0;
 }
@@ -361,7 +363,7 @@ static int add_parts(struct lister *l)
             rc = rc == -ERR_NOMEM ? query_no_memory(l->reterr) : rc;
         }
         if (rc == 0 && own != NULL) {
-            part_names_free(own);
+            part_names_free(&own->notes);
         }
         qu->stats.blocks_pruned += part_blocks(qu->snap.parts[i]);
     }

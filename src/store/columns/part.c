@@ -30,21 +30,23 @@ struct part {
     const struct trace_page *pages;
     uint32_t pages_n;
     uint64_t mask_number;
-    struct mask *mask;     /* NULL: no row is deleted */
-    _Atomic(void *) notes; /* acq_rel: complete before they can be seen */
-    void (*free_notes)(void *notes);
+    struct mask *mask;                  /* NULL: no row is deleted */
+    _Atomic(struct part_notes *) notes; /* acq_rel: complete before they can be seen */
 };
 
 enum { MASK_MAX = 1 << 30 };
 
 static void part_free(struct part *p)
 {
+    struct part_notes *notes;
+
     vfs_unmap(&p->data);
     vfs_unmap(&p->index);
     vfs_unmap(&p->traces);
     mask_free(p->mask);
-    if (atomic_load_explicit(&p->notes, memory_order_acquire) != NULL) {
-        p->free_notes(atomic_load_explicit(&p->notes, memory_order_acquire));
+    notes = atomic_load_explicit(&p->notes, memory_order_acquire);
+    if (notes != NULL) {
+        notes->free_fn(notes);
     }
     mem_free(p->tables);
     mem_free(p->dir);
@@ -309,23 +311,21 @@ bool part_has_blooms(const struct part *p)
     return p->h->version >= PART_VERSION_BLOOMS;
 }
 
-const void *part_notes(const struct part *p)
+const struct part_notes *part_notes(const struct part *p)
 {
     return atomic_load_explicit(&((struct part *)(uintptr_t)p)->notes, memory_order_acquire);
 }
 
-const void *part_keep_notes(const struct part *p, void *notes, void (*free_fn)(void *notes))
+const struct part_notes *part_keep_notes(const struct part *p, struct part_notes *notes)
 {
-    struct part *mine =
-        (struct part *)(uintptr_t)p; /* what is noted follows from what is on disk */
-    void *there = NULL;
+    struct part *mine = (struct part *)(uintptr_t)p; /* notes follow from what is on disk */
+    struct part_notes *there = NULL;
 
-    mine->free_notes = free_fn; /* the same for all */
     if (atomic_compare_exchange_strong_explicit(&mine->notes, &there, notes, memory_order_acq_rel,
                                                 memory_order_acquire)) {
         return notes;
     }
-    free_fn(notes);
+    notes->free_fn(notes);
     return there;
 }
 
@@ -420,7 +420,7 @@ int part_traces_blocks(const struct part *p, const uint64_t *fingerprints, size_
     struct open_page o = {.open = false};
 
     for (size_t f = 0; f < n; f++) {
-        uint64_t fp = fingerprints[f];
+        uint64_t fp = fingerprints[f] >> (p->h->version >= PART_VERSION_SHORT ? SHORT_SHIFT : 0);
 
         for (uint32_t i = first_page(p, fp); i < p->pages_n && p->pages[i].first <= fp; i++) {
             int rc = open_page(p, i, &o, reterr);
@@ -448,6 +448,7 @@ int part_each_trace(const struct part *p,
                     int (*fn)(void *arg, uint64_t fingerprint, uint32_t block), void *arg,
                     struct err *reterr)
 {
+    const unsigned shift = p->h->version >= PART_VERSION_SHORT ? 0 : SHORT_SHIFT;
     struct open_page o = {.open = false};
     int rc = 0;
 
@@ -457,7 +458,7 @@ int part_each_trace(const struct part *p,
             if ((uint64_t)o.blocks[k] >= p->h->blocks_n) {
                 return corrupt(p, "traces", "a block that is not there", reterr);
             }
-            rc = fn(arg, (uint64_t)o.fps[k], (uint32_t)o.blocks[k]);
+            rc = fn(arg, (uint64_t)o.fps[k] >> shift, (uint32_t)o.blocks[k]);
         }
     }
     return rc;

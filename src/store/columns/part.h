@@ -50,11 +50,15 @@ const uint64_t *part_deleted(const struct part *p, uint32_t block);
 /** Are its bloom filters of the present kind? Those of version 1 are not looked at. */
 bool part_has_blooms(const struct part *p);
 uint64_t part_bytes(const struct part *p); /* of its files */
-/** What a query found out of the whole part and the next one need not (names.c), or NULL. It lives as long as the
- * part. */
-const void *part_notes(const struct part *p);
+
+/** What a query found out of the whole part and the next one need not (names.c). It lives as long as the part. */
+struct part_notes {
+    void (*free_fn)(struct part_notes *notes);
+};
+
+const struct part_notes *part_notes(const struct part *p); /* NULL: none yet */
 /** @return what is kept: `notes`, or those of a query that was faster (and `notes` are freed) */
-const void *part_keep_notes(const struct part *p, void *notes, void (*free_fn)(void *notes));
+const struct part_notes *part_keep_notes(const struct part *p, struct part_notes *notes);
 uint32_t part_blocks(const struct part *p);
 const struct block_entry *part_block(const struct part *p, uint32_t i);
 /** Bytes of a block; within the mapping. */
@@ -74,7 +78,7 @@ NODISCARD int part_trace_blocks(const struct part *p, const uint8_t id[16], bloc
 NODISCARD int part_traces_blocks(const struct part *p, const uint64_t *fingerprints, size_t n,
                                  block_list *ret, struct err *reterr);
 
-/** Every entry of the trace index, by rising fingerprint. */
+/** Every entry of the trace index, by rising fingerprint (its upper 32 bits). */
 NODISCARD int part_each_trace(const struct part *p,
                               int (*fn)(void *arg, uint64_t fingerprint, uint32_t block), void *arg,
                               struct err *reterr);

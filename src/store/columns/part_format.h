@@ -8,8 +8,15 @@
 
 #include "store/columns/part.h"
 
-/* Version 4 has texts as templates, 3 the column of pattern ids, 2 the bloom filters of today. */
-enum { PART_VERSION = 4, PART_VERSION_BLOOMS = 2, PART_VERSION_OLD = 1, TRACE_PAGE = 256 };
+/* Version 5 has short fingerprints of traces and arrivals by themselves, 4 has texts as templates, 3 the column of pattern ids, 2 the bloom filters of today. */
+enum {
+    PART_VERSION = 5,
+    PART_VERSION_SHORT = 5,
+    SHORT_SHIFT = 16,
+    PART_VERSION_BLOOMS = 2,
+    PART_VERSION_OLD = 1,
+    TRACE_PAGE = 256
+};
 
 #define PART_MAGIC  "BGPX"
 #define TRACE_MAGIC "BGTX"
@@ -53,7 +60,8 @@ struct trace_page {
     uint32_t reserved;
 };
 
-/** 48 bits of hash: two traces of a part share one once in 2^48 / traces look-ups, which costs a block. */
+/** 48 bits of hash, of which parts keep the upper 32: a look-up finds a wrong trace once in 2^32 / traces of the part,
+ * which costs a block. */
 uint64_t trace_fingerprint(const uint8_t id[16]);
 
 #endif

@@ -248,7 +248,8 @@ static int row_begin(struct part_writer *w, int64_t time_ns, uint64_t stream, ui
         any |= trace[i];
     }
     if (any != 0) {
-        struct order_pair e = {trace_fingerprint(trace), 0}; /* the block's number when it is cut */
+        struct order_pair e = {trace_fingerprint(trace) >> SHORT_SHIFT,
+                               0}; /* the block's number when it is cut */
         const struct order_pair *last =
             w->traces.n != w->traces_cut ? &w->traces.v[w->traces.n - 1] : NULL;
 

@@ -17,6 +17,7 @@ void strs_encoder_done(struct strs_encoder *e)
     mem_free(e->ints);
     mem_free(e->scratch);
     templates_encoder_free(e->templates);
+    bloom_builder_done(&e->trigrams);
     *e = (struct strs_encoder){0};
 }
 
@@ -33,7 +34,7 @@ static bool encoder_room(struct strs_encoder *e, size_t n)
     }
     e->templates = NULL;
     strs_encoder_done(e);
-    e->templates = templates;
+    e->templates = templates; /* it grows by itself */
     e->slots = mem_try_calloc(slots_n, sizeof(*e->slots));
     e->dict = mem_try_calloc(n, sizeof(*e->dict));
     e->codes = mem_try_calloc(n, sizeof(*e->codes));
@@ -49,8 +50,24 @@ static bool encoder_room(struct strs_encoder *e, size_t n)
     return true;
 }
 
-size_t strs_dict(struct strs_encoder *e, const struct str *v, size_t n)
+/* Do ids take fewer bytes in a dictionary than one after the other? */
+static bool ids_pay(const struct strs_encoder *e, const struct str *v, size_t n, size_t k)
 {
+    size_t dict = k + n * bits_width(k - 1) / 8;
+    size_t flat = n / 2;
+
+    for (size_t i = 0; i < k; i++) {
+        dict += e->dict[i].n;
+    }
+    for (size_t i = 0; i < n; i++) {
+        flat += v[i].n;
+    }
+    return dict < flat;
+}
+
+size_t strs_dict(struct strs_encoder *e, const struct str *v, size_t n, bool ids)
+{
+    const size_t max = ids ? n : n / 3;
     size_t slots_n = 64;
     size_t k = 0;
 
@@ -72,13 +89,39 @@ size_t strs_dict(struct strs_encoder *e, const struct str *v, size_t n)
         if (e->slots[at] == 0) {
             e->dict[k++] = v[i];
             e->slots[at] = (uint32_t)k;
-            if (k > 64 && (k > n / 3 || (i > 512 && k * 4 > i * 3))) {
+            if (k > 64 && (k > max || (!ids && i > 512 && k * 4 > i * 3))) {
                 return 0;
             }
         }
         e->codes[i] = e->slots[at] - 1;
     }
-    return k > 8 && k * 3 > n ? 0 : k;
+    if (ids && k > 8) { /* nothing makes them shorter afterwards: count */
+        return ids_pay(e, v, n, k) ? k : 0;
+    }
+    return k > 8 && k > max ? 0 : k;
+}
+
+enum {
+    TRIGRAMS_MAX = 32 << 10, /* with repetitions; beyond it a block has none */
+    TRIGRAMS_ROWS = 1,       /* a distinct one for as many rows at most */
+};
+
+void strs_add_texts(struct strs_encoder *e, struct strs_text *text, const struct str *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (e->trigrams.list.n < TRIGRAMS_MAX) {
+            bloom_add_parts(text->bloom, &e->trigrams, v[i], &text->widest);
+        } else {
+            bloom_add_text(text->bloom, v[i]);
+        }
+    }
+}
+
+void strs_finish_texts(struct strs_encoder *e, struct strs_text *text, size_t n)
+{
+    bool all = e->trigrams.list.n < TRIGRAMS_MAX;
+
+    text->has_trigrams = bloom_take(text->bloom, &e->trigrams, all ? n / TRIGRAMS_ROWS : 0) && all;
 }
 
 int strs_encode(struct strs_encoder *e, const struct str *v, size_t n, struct strs_text *text,
@@ -90,7 +133,7 @@ int strs_encode(struct strs_encoder *e, const struct str *v, size_t n, struct st
     if (!encoder_room(e, n != 0 ? n : 1)) {
         return -ERR_NOMEM;
     }
-    k = n != 0 ? strs_dict(e, v, n) : 0;
+    k = n != 0 ? strs_dict(e, v, n, text != NULL && text->ids) : 0;
     if (k == 1) {
         buf_add_byte(dst, STRS_CONST);
         wr_str(dst, v[0]);
@@ -117,8 +160,9 @@ int strs_encode(struct strs_encoder *e, const struct str *v, size_t n, struct st
             return rc < 0 ? rc : STRS_TEMPLATES;
         }
     }
-    for (size_t i = 0; text != NULL && text->bloom != NULL && i < n; i++) {
-        bloom_add_text(text->bloom, v[i]);
+    if (text != NULL && text->bloom != NULL) {
+        strs_add_texts(e, text, v, n);
+        strs_finish_texts(e, text, n);
         text->has_bloom = true;
     }
     buf_add_byte(dst, STRS_FLAT);

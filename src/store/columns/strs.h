@@ -21,6 +21,7 @@ struct strs_encoder {
     int64_t *scratch;
     size_t cap; /* of the arrays, in values */
     struct templates_encoder *templates;
+    struct bloom_builder trigrams;
 };
 
 void strs_encoder_done(struct strs_encoder *e);
@@ -28,11 +29,12 @@ void strs_encoder_done(struct strs_encoder *e);
 /** What texts want beyond plain strings. */
 struct strs_text {
     bool templates; /* may be taken apart */
+    bool ids;       /* drawn at random: what repeats pays in a dictionary */
     struct bloom_builder
         *bloom;     /* gets the tokens, where the form has no dictionary to look at; NULL: none */
     bool has_bloom; /* out: it did */
     bool has_trigrams; /* out: it also got trigrams (bloom_may_contain()) */
-    size_t widest;     /* out: bytes of the longest token whose trigrams it did not get */
+    size_t widest;     /* out: the longest run of hexadecimal digits */
     size_t split;      /* out: from here on the bytes are packed numbers; 0: no such place */
 };
 
@@ -40,7 +42,11 @@ struct strs_text {
 NODISCARD int strs_encode(struct strs_encoder *e, const struct str *v, size_t n,
                           struct strs_text *text, struct buf *dst);
 /** Fill e->dict and e->codes; the arrays must have been made for n. @return entries; 0: it does not pay */
-size_t strs_dict(struct strs_encoder *e, const struct str *v, size_t n);
+size_t strs_dict(struct strs_encoder *e, const struct str *v, size_t n, bool ids);
+/** Texts into the bloom filter: their tokens, and the trigrams of tokens that are not hexadecimal words. */
+void strs_add_texts(struct strs_encoder *e, struct strs_text *text, const struct str *v, size_t n);
+/** All texts were added: trigrams stay when they are few beside n rows. */
+void strs_finish_texts(struct strs_encoder *e, struct strs_text *text, size_t n);
 
 struct strs {
     enum strs_form form;

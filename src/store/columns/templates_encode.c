@@ -13,12 +13,10 @@
 #include "store/columns/text.h"
 
 enum {
-    ROWS_MIN = 64,           /* a column with fewer is left alone */
-    TEMPLATE_ROWS = 8,       /* a template with fewer is given up */
-    TEXT_MAX = 16 << 10,     /* longer texts stay whole */
-    TRIAL_ROWS = 512,        /* after as many it is decided whether to go on */
-    TRIGRAMS_MAX = 32 << 10, /* with repetitions; beyond it a block has none */
-    TRIGRAMS_ROWS = 2,       /* a distinct one for as many rows at most */
+    ROWS_MIN = 64,       /* a column with fewer is left alone */
+    TEMPLATE_ROWS = 8,   /* a template with fewer is given up */
+    TEXT_MAX = 16 << 10, /* longer texts stay whole */
+    TRIAL_ROWS = 512,    /* after as many it is decided whether to go on */
 };
 
 struct template
@@ -47,8 +45,6 @@ struct templates_encoder {
     struct buf head;
     struct buf strings; /* of one template */
     struct buf nums;
-    struct bloom_builder trigrams;
-    size_t widest; /* number or hexadecimal word */
 };
 
 void templates_encoder_free(struct templates_encoder *t)
@@ -68,7 +64,6 @@ void templates_encoder_free(struct templates_encoder *t)
     vec_done(&t->column);
     vec_done(&t->ints);
     vec_done(&t->scratch);
-    bloom_builder_done(&t->trigrams);
     mem_free(t->map);
     mem_free(t);
 }
@@ -193,7 +188,6 @@ static bool begin(struct templates_encoder *t)
     buf_clear(&t->keys);
     buf_clear(&t->head);
     buf_clear(&t->nums);
-    t->widest = 0;
     vec_clear(&t->list);
     vec_clear(&t->values);
     vec_clear(&t->first);
@@ -331,26 +325,21 @@ static void put_hex(const struct str *v, size_t n, struct buf *dst)
 }
 
 /* Numbers and hexadecimal words: found whole, or by looking at the values. */
-static void bloom_words(struct templates_encoder *t, struct bloom_builder *bloom,
-                        const struct str *v, size_t n)
+static void bloom_words(struct strs_text *text, const struct str *v, size_t n)
 {
-    for (size_t i = 0; bloom != NULL && i < n; i++) {
-        t->widest = v[i].n > t->widest ? v[i].n : t->widest;
+    for (size_t i = 0; text->bloom != NULL && i < n; i++) {
+        text->widest = v[i].n > text->widest ? v[i].n : text->widest;
         if (!text_is_short_number(v[i])) {
-            bloom_add(bloom, text_token_hash(v[i]));
+            bloom_add(text->bloom, text_token_hash(v[i]));
         }
     }
 }
 
-/* Texts: found by their words and by parts of them. */
-static void bloom_texts(struct templates_encoder *t, struct bloom_builder *bloom,
-                        const struct str *v, size_t n)
+static void bloom_texts(struct strs_encoder *e, struct strs_text *text, const struct str *v,
+                        size_t n)
 {
-    for (size_t i = 0; bloom != NULL && i < n; i++) {
-        bloom_add_text(bloom, v[i]);
-        if (t->trigrams.list.n < TRIGRAMS_MAX) {
-            bloom_add_trigrams(&t->trigrams, v[i]);
-        }
+    if (text->bloom != NULL) {
+        strs_add_texts(e, text, v, n);
     }
 }
 
@@ -365,7 +354,7 @@ static void put_text(struct templates_encoder *t, const struct str *v, size_t n)
 }
 
 static void put_slot(struct templates_encoder *t, struct strs_encoder *e, const struct str *v,
-                     size_t n, struct bloom_builder *bloom)
+                     size_t n, struct strs_text *text)
 {
     struct traits is = look(v, n, t->ints.v);
     size_t dict;
@@ -376,10 +365,10 @@ static void put_slot(struct templates_encoder *t, struct strs_encoder *e, const 
             buf_add_byte(&t->head, (char)v[0].n);
         }
         ints_put(t->ints.v, n, t->scratch.v, &t->nums);
-        bloom_words(t, bloom, v, n);
+        bloom_words(text, v, n);
         return;
     }
-    dict = strs_dict(e, v, n);
+    dict = strs_dict(e, v, n, false);
     if (dict != 0) {
         buf_add_byte(&t->head, SLOT_DICT);
         wr_varint(&t->strings, dict);
@@ -390,21 +379,21 @@ static void put_slot(struct templates_encoder *t, struct strs_encoder *e, const 
             t->ints.v[i] = (int64_t)e->codes[i];
         }
         ints_put(t->ints.v, n, t->scratch.v, &t->nums);
-        bloom_texts(t, bloom, e->dict, dict);
+        bloom_texts(e, text, e->dict, dict);
     } else if (is.hex && is.same && v[0].n <= SLOT_HEX_MAX && is_hex(v[0])) {
         buf_add_byte(&t->head, SLOT_HEX);
         buf_add_byte(&t->head, (char)v[0].n);
         put_hex(v, n, &t->nums);
-        bloom_words(t, bloom, v, n);
+        bloom_words(text, v, n);
     } else {
         put_text(t, v, n);
-        bloom_texts(t, bloom, v, n);
+        bloom_texts(e, text, v, n);
     }
 }
 
 /* Rows order[from, from + n) of one template. */
 static void put_template(struct templates_encoder *t, struct strs_encoder *e, const struct str *v,
-                         const struct template *k, struct bloom_builder *bloom)
+                         const struct template *k, struct strs_text *how)
 {
     struct str text = str_of(t->keys.data + k->at, k->len);
     const uint32_t *rows = t->order.v + (k->start - k->rows); /* choose() moved start to the end */
@@ -416,15 +405,15 @@ static void put_template(struct templates_encoder *t, struct strs_encoder *e, co
         for (size_t i = 0; i < k->rows; i++) {
             t->column.v[i] = v[rows[i]];
         }
-        bloom_texts(t, bloom, t->column.v, k->rows);
+        bloom_texts(e, how, t->column.v, k->rows);
         put_text(t, t->column.v, k->rows);
     } else {
-        bloom_texts(t, bloom, &text, 1);
+        bloom_texts(e, how, &text, 1);
         for (size_t s = 0; s < k->slots; s++) {
             for (size_t i = 0; i < k->rows; i++) {
                 t->column.v[i] = t->values.v[t->first.v[rows[i]] + s];
             }
-            put_slot(t, e, t->column.v, k->rows, bloom);
+            put_slot(t, e, t->column.v, k->rows, how);
         }
     }
     wr_varint(&t->head, t->nums.n - nums_at);
@@ -440,18 +429,6 @@ static bool room_for(struct templates_encoder *t, size_t n)
     vec_clear(&t->scratch);
     return vec_reserve(&t->order, n) && vec_reserve(&t->column, n) && vec_reserve(&t->ints, n) &&
            vec_reserve(&t->scratch, n);
-}
-
-/* Trigrams go into the filter while they are few. */
-static void finish_bloom(struct templates_encoder *t, size_t n, struct strs_text *text)
-{
-    bool all = t->trigrams.list.n < TRIGRAMS_MAX;
-
-    if (text->bloom != NULL) {
-        text->has_trigrams =
-            bloom_take(text->bloom, &t->trigrams, all ? n / TRIGRAMS_ROWS : 0) && all;
-        text->widest = t->widest;
-    }
 }
 
 int templates_encode(struct strs_encoder *e, const struct str *v, size_t n, struct strs_text *text,
@@ -483,11 +460,13 @@ int templates_encode(struct strs_encoder *e, const struct str *v, size_t n, stru
     ints_put(t->ints.v, n, t->scratch.v, &t->nums);
     for (size_t i = 0; i < t->list.n; i++) {
         if (i == 0 || t->list.v[i].code != 0) {
-            put_template(t, e, v, &t->list.v[i], text->bloom);
+            put_template(t, e, v, &t->list.v[i], text);
         }
     }
     buf_add(&t->nums, ZEROS, sizeof(ZEROS));
-    finish_bloom(t, n, text);
+    if (text->bloom != NULL) {
+        strs_finish_texts(e, text, n);
+    }
     if (t->head.failed || t->nums.failed) {
         return -ERR_NOMEM;
     }
