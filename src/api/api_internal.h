@@ -74,6 +74,8 @@ void cardinality_routes(struct api *a, struct http_server *s);   /* cardinality.
 void traces_routes(struct api *a, struct http_server *s);        /* traces.c */
 void logs_routes(struct api *a, struct http_server *s);          /* logs.c */
 void loki_routes(struct api *a, struct http_server *s);          /* loki_*.c */
+void elasticsearch_routes(struct api *a, struct http_server *s); /* elasticsearch.c */
+void log_import_routes(struct api *a, struct http_server *s);    /* log_import.c */
 void tail_routes(struct api *a, struct http_server *s);          /* tail.c */
 void hosts_routes(struct api *a, struct http_server *s);         /* hosts.c */
 void services_routes(struct api *a, struct http_server *s);      /* services.c */
