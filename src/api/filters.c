@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 
-enum { CONDITIONS_MAX = 64 };
+enum { CONDITIONS_MAX = 64, PATTERN_IDS_MAX = 200 };
 
 /* Conditions gathered so far. */
 struct gather {
@@ -246,6 +246,39 @@ static int check_trace_id(struct gather *g)
     return add_text_eq(g, "trace_id", "trace_id");
 }
 
+int param_pattern_ids(const struct http_exchange *x, struct arena *a, const struct filter **ret,
+                      struct err *reterr)
+{
+    const struct filter *any[PATTERN_IDS_MAX];
+    struct str id;
+    size_t n = 0;
+
+    *ret = NULL;
+    for (size_t i = 0; http_param_at(x, "pattern_id", i, &id); i++) {
+        uint8_t raw[PATTERN_ID_SIZE];
+
+        if (n == PATTERN_IDS_MAX || !hex_decode(id, raw, sizeof(raw))) {
+            return err_set(reterr, ERR_INVALID,
+                           "pattern_id: \"%.*s\" is not 16 hex digits, or there are more than %d",
+                           STR_ARG(str_take(id, 40)), PATTERN_IDS_MAX);
+        }
+        any[n++] = filter_pred(a, intrinsic("pattern_id"), PRED_EQ, text_value(id));
+    }
+    if (n != 0) {
+        *ret = filter_or(a, any, n);
+        return *ret == NULL ? err_set(reterr, ERR_NOMEM, "filter: out of memory") : 0;
+    }
+    return 0;
+}
+
+static int add_pattern_ids(struct gather *g)
+{
+    const struct filter *f;
+    int rc = param_pattern_ids(g->x, g->a, &f, g->reterr);
+
+    return rc < 0 || f == NULL ? rc : add(g, f);
+}
+
 int param_log_filter(struct http_exchange *x, struct row_filter *ret, struct err *reterr)
 {
     struct gather g = {.x = x, .a = http_arena(x), .out = ret, .reterr = reterr};
@@ -255,6 +288,7 @@ int param_log_filter(struct http_exchange *x, struct row_filter *ret, struct err
     rc = add_text_eq(&g, "service", "service");
     rc = rc < 0 ? rc : check_trace_id(&g);
     rc = rc < 0 ? rc : add_severities(&g);
+    rc = rc < 0 ? rc : add_pattern_ids(&g);
     rc = rc < 0 ? rc : add_text(&g);
     rc = rc < 0 ? rc : add_attrs(&g);
     return finish(&g, rc);

@@ -107,6 +107,7 @@ void log_query_search(struct api *a, struct http_exchange *x, struct logql_query
     ask.start_ns = range.start_ms * 1000000;
     ask.end_ns = range.end_ms * 1000000;
     rc = start_of(x, &ask.forward, &from, &e);
+    rc = rc < 0 ? rc : param_pattern_ids(x, http_arena(x), &ask.also, &e);
     if (rc < 0) {
         respond_err(x, rc, &e);
         return;

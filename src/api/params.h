@@ -36,7 +36,7 @@ NODISCARD int param_range(const struct http_exchange *x, struct time_range *ret,
 NODISCARD int param_cursor(const struct http_exchange *x, struct cursor *ret, struct err *reterr);
 
 /** Filters of the traces and logs endpoints (see openapi.yaml: service, operation, status, kind,
- * min_duration, max_duration, attr / text, severity, service, trace_id, attr). Owns compiled regexes. */
+ * min_duration, max_duration, attr / text, severity, service, trace_id, pattern_id, attr). Owns compiled regexes. */
 struct row_filter {
     const struct filter *root; /* NULL: all rows; in the exchange's arena */
     struct matcher *regexes[32];
@@ -46,6 +46,9 @@ struct row_filter {
 NODISCARD int param_span_filter(struct http_exchange *x, struct row_filter *ret,
                                 struct err *reterr);
 NODISCARD int param_log_filter(struct http_exchange *x, struct row_filter *ret, struct err *reterr);
+/** Any of the patterns in `pattern_id`; *ret NULL: none is asked for. @return 0, -ERR_INVALID, -ERR_NOMEM */
+NODISCARD int param_pattern_ids(const struct http_exchange *x, struct arena *a,
+                                const struct filter **ret, struct err *reterr);
 void row_filter_done(struct row_filter *f);
 /** Deep copy of a filter tree (its regexes stay shared). NULL gives NULL. @return 0, -ERR_NOMEM */
 NODISCARD int filter_dup(const struct filter *f, struct arena *a, const struct filter **ret);

@@ -48,6 +48,8 @@ struct logql_ask {
     size_t limit;        /* LOGS: entries */
     bool forward;        /* LOGS: oldest first */
     bool categorize;     /* LOGS: streams by their own labels, the rest with each entry */
+    const struct filter
+        *also; /* records must pass this too; NULL: nothing more. Not looked at by logql_match() */
     struct logql_limits limits;
     struct cancel *cancel;
     struct budget *budget; /* memory of all queries; may be NULL */
@@ -128,6 +130,22 @@ NODISCARD int logql_scan(struct logql_query *q, const struct logql_ask *ask, int
 /** Does a log query let one record through? Strings live until the next call. Not thread-safe. */
 NODISCARD bool logql_match(struct logql_query *q, const struct log_record *row,
                            struct logql_hit *ret);
+
+/* ---- as a filter of the store ---- */
+
+struct logql_filter;
+
+/** What of a log query the store decides by itself, for records of [ask->start_ns, ask->end_ns) that are stored now (names
+ * of labels are looked up there). The query must outlive it. @return 0, -ERR_NOMEM, or the store's error */
+NODISCARD int logql_filter_new(const struct logql_query *q, const struct logql_ask *ask,
+                               struct logql_filter **ret, struct err *reterr);
+void logql_filter_free(struct logql_filter *f); /* NULL is fine */
+/** It passes every record that the query would; NULL: all. */
+const struct filter *logql_filter_root(const struct logql_filter *f);
+/** And no other. */
+bool logql_filter_is_exact(const struct logql_filter *f);
+/** No record can pass: the root is then of no use. */
+bool logql_filter_is_empty(const struct logql_filter *f);
 
 /* ---- for live tail ---- */
 
