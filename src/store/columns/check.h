@@ -9,7 +9,8 @@
 #include "store/check_report.h"
 #include "store/columns/columns.h"
 
-/** Decode every column of every block of every part below `dir`, look at the manifest's checksum and walk the log. A
+/** Decode every column of every block of every part below `dir`, look at the manifest's checksum and the bitmaps of deleted
+ * rows, and walk the log. A
  * missing directory is whole. Repair: a damaged part goes to quarantine/ with all its rows; the manifest forgets it
  * at the next start. A damaged manifest is not mended.
  * @return 0 whatever was found; -ERR_IO, -ERR_NOSPACE, -ERR_NOMEM when the check itself failed */

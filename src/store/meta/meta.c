@@ -22,6 +22,10 @@ static const char *const STEPS[] = {
     "CREATE TABLE audit (id INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL,"
     " actor TEXT NOT NULL, ip TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL,"
     " detail TEXT NOT NULL);",
+    "CREATE TABLE deletions (id TEXT PRIMARY KEY, signal TEXT NOT NULL, query TEXT NOT NULL,"
+    " start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
+    " actor TEXT NOT NULL, rows INTEGER NOT NULL DEFAULT 0, done INTEGER NOT NULL DEFAULT 0)"
+    " WITHOUT ROWID;",
 };
 
 static int sqlite_error(sqlite3 *db, int rc, struct err *reterr)
@@ -102,6 +106,7 @@ int meta_open(const char *path, struct meta **ret, struct err *reterr)
                   "PRAGMA cache_size=-512",
                   reterr);
         rc = rc < 0 ? rc : apply_steps(m, reterr);
+        rc = rc < 0 ? rc : exec(m, "DELETE FROM deletions WHERE done=0", reterr);
     }
     if (rc < 0) {
         meta_close(m);

@@ -99,4 +99,26 @@ NODISCARD int meta_audit_add(struct meta *m, const struct meta_audit *e, struct 
 NODISCARD int meta_audit_list(struct meta *m, int64_t before_id, size_t limit, struct arena *a,
                               struct meta_audit **ret, size_t *ret_n, struct err *reterr);
 
+/** Rows deleted by filter. */
+struct meta_deletion {
+    struct str id;
+    struct str signal; /* "logs", "traces" */
+    struct str query;  /* as it was asked for */
+    int64_t start_ms;  /* inclusive */
+    int64_t end_ms;    /* exclusive */
+    int64_t created_ms;
+    struct str actor;
+    uint64_t rows; /* when done */
+    bool done;
+};
+
+NODISCARD int meta_deletion_begin(struct meta *m, const struct meta_deletion *d,
+                                  struct err *reterr);
+NODISCARD int meta_deletion_end(struct meta *m, struct str id, uint64_t rows, struct err *reterr);
+/** It deleted nothing. */
+NODISCARD int meta_deletion_forget(struct meta *m, struct str id, struct err *reterr);
+/** Of one signal or all (empty), the newest 1000, oldest first. */
+NODISCARD int meta_deletion_list(struct meta *m, struct str signal, struct arena *a,
+                                 struct meta_deletion **ret, size_t *ret_n, struct err *reterr);
+
 #endif
