@@ -172,6 +172,11 @@ static int open_store(struct server *s, struct err *e)
                            .stats = s->stats};
 
     memcpy(o.rollup_retention_ms, c->rollup_retention_ms, sizeof(o.rollup_retention_ms));
+    for (int i = 0; i < STORE_SIGNALS; i++) {
+        o.signals[i] = (struct store_signal_limits){.retention_ms = c->signal_retention_ms[i],
+                                                    .max_bytes = c->signal_max_bytes[i],
+                                                    .share = (unsigned)c->signal_share[i]};
+    }
 
     return store_open(&o, &s->store, e);
 }

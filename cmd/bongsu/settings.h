@@ -27,15 +27,11 @@ struct settings {
     uint64_t syslog_max_message;
     int64_t syslog_connections;
     int64_t syslog_idle_ms;
-    /* fluent */
-    char *fluent;
-    char *fluent_tls;
-    char *fluent_client_ca;
-    char *fluent_key;
-    int64_t fluent_connections;
-    int64_t fluent_idle_ms;
     /* storage */
     int64_t retention_ms;
+    int64_t signal_retention_ms[3]; /* metrics, traces, logs */
+    uint64_t signal_max_bytes[3];
+    int64_t signal_share[3];
     uint64_t max_size_bytes;
     uint64_t min_free_bytes;
     uint64_t memory_bytes;

@@ -33,6 +33,7 @@ struct door {
 };
 
 struct tails;
+struct deletion_run; /* deletions.c */
 
 struct api {
     struct api_opts opts;
@@ -43,8 +44,9 @@ struct api {
     struct mono started;
     int64_t start_ms;
     struct mutex lock;
-    struct door doors[DOORS_MAX]; /* guarded by: lock */
-    size_t doors_n;               /* guarded by: lock */
+    struct door doors[DOORS_MAX];   /* guarded by: lock */
+    size_t doors_n;                 /* guarded by: lock */
+    struct deletion_run *deletions; /* at work; guarded by: lock */
     struct rates *rates;
 };
 
@@ -73,9 +75,9 @@ void prom_admin_routes(struct api *a, struct http_server *s);    /* prom_admin.c
 void cardinality_routes(struct api *a, struct http_server *s);   /* cardinality.c */
 void traces_routes(struct api *a, struct http_server *s);        /* traces.c */
 void logs_routes(struct api *a, struct http_server *s);          /* logs.c */
+void deletions_routes(struct api *a, struct http_server *s);     /* deletions.c */
+void log_patterns_routes(struct api *a, struct http_server *s);  /* log_patterns.c */
 void loki_routes(struct api *a, struct http_server *s);          /* loki_*.c */
-void elasticsearch_routes(struct api *a, struct http_server *s); /* elasticsearch.c */
-void log_import_routes(struct api *a, struct http_server *s);    /* log_import.c */
 void tail_routes(struct api *a, struct http_server *s);          /* tail.c */
 void hosts_routes(struct api *a, struct http_server *s);         /* hosts.c */
 void services_routes(struct api *a, struct http_server *s);      /* services.c */

@@ -207,6 +207,28 @@ static void write_forecast(struct json_writer *w, const struct storage_report *r
     json_object_end(w);
 }
 
+/* What each signal may keep. */
+static void write_limits(struct json_writer *w, const struct store_usage *u)
+{
+    static const char *const NAMES[STORE_SIGNALS] = {"metrics", "traces", "logs"};
+
+    json_key(w, "limits");
+    json_array_begin(w);
+    for (int i = 0; i < STORE_SIGNALS; i++) {
+        const struct store_signal_limits *l = &u->signals[i];
+
+        json_object_begin(w);
+        put_text(w, "signal", NAMES[i]);
+        put_i64(w, "retention_ms", l->retention_ms);
+        put_u64(w, "share_percent", l->share);
+        if (l->max_bytes != 0) {
+            put_u64(w, "max_bytes", l->max_bytes);
+        }
+        json_object_end(w);
+    }
+    json_array_end(w);
+}
+
 static void storage(void *arg, struct http_exchange *x)
 {
     const struct api_backend *backend = api_backend(arg);
@@ -225,6 +247,7 @@ static void storage(void *arg, struct http_exchange *x)
     json_object_begin(&w);
     put_i64(&w, "now_ms", clock_wall_ms());
     put_text(&w, "path", store_dir(backend->store));
+    write_limits(&w, &r.usage);
     put_u64(&w, "used_bytes", r.usage.total_bytes);
     put_u64(&w, "free_bytes", r.usage.free_bytes);
     put_u64(&w, "min_free_bytes", r.min_free_bytes);

@@ -183,8 +183,10 @@ static double total_after(const struct storage_report *r, double days)
         sum += size_after((double)r->tiers[i].bytes, (double)r->growth.tiers[i],
                           r->tiers[i].retention_ms, days);
     }
-    sum += size_after((double)u->spans_bytes, (double)r->growth.spans, u->retention_ms, days);
-    return sum + size_after((double)u->logs_bytes, (double)r->growth.logs, u->retention_ms, days);
+    sum += size_after((double)u->spans_bytes, (double)r->growth.spans,
+                      u->signals[STORE_TRACES].retention_ms, days);
+    return sum + size_after((double)u->logs_bytes, (double)r->growth.logs,
+                            u->signals[STORE_LOGS].retention_ms, days);
 }
 
 static void forecast(struct storage_report *r)
@@ -221,6 +223,7 @@ struct course {
     double now[SLOTS], rate[SLOTS];
     int64_t retention_ms[SLOTS];
     double fixed; /* logs before parts, settings */
+    const struct store_signal_limits *limits;
 };
 
 static struct course course_of(const struct storage_report *r)
@@ -237,7 +240,9 @@ static struct course course_of(const struct storage_report *r)
     c.rate[SPANS] = (double)r->growth.spans;
     c.now[LOGS] = (double)u->logs_bytes;
     c.rate[LOGS] = (double)r->growth.logs;
-    c.retention_ms[SPANS] = c.retention_ms[LOGS] = u->retention_ms;
+    c.retention_ms[SPANS] = u->signals[STORE_TRACES].retention_ms;
+    c.retention_ms[LOGS] = u->signals[STORE_LOGS].retention_ms;
+    c.limits = u->signals;
     return c;
 }
 
@@ -262,7 +267,7 @@ static int course_victim(const struct course *c)
         tiers[i] = (uint64_t)c->now[i];
         signals[0] += tiers[i];
     }
-    which = store_signal_to_give(signals);
+    which = store_signal_to_give(signals, c->limits);
     return which == 0 ? tsdb_tier_to_shrink(tiers) : which < 0 ? -1 : SPANS + which - 1;
 }
 

@@ -57,6 +57,7 @@ struct store {
     struct meta *meta;
     struct log_templates *templates;
     uint64_t min_free_bytes;
+    struct store_signal_limits signals[STORE_SIGNALS]; /* immutable after open */
     struct counter *dropped_bytes;
     struct gauge *disk_bytes[USAGE_KINDS]; /* order of USAGE */
     unsigned stuck; /* rounds that had to make room and could not; the maintenance thread's own */
@@ -91,7 +92,7 @@ static int open_metrics(struct store *s, const struct store_opts *o, struct err 
     char *dir CLEANUP(mem_free_ptr) = vfs_join(s->dir, "metrics");
     struct tsdb_opts t = {.dir = dir,
                           .wal_sync = o->wal_sync,
-                          .retention_ms = o->retention_ms,
+                          .retention_ms = s->signals[STORE_METRICS].retention_ms,
                           .rollups = o->rollups,
                           .rollup_quiet_ms = o->rollup_quiet_ms,
                           .max_exemplars = o->max_exemplars,
@@ -107,10 +108,11 @@ static int open_columns(struct store *s, const struct store_opts *o, enum column
                         struct columns **ret, struct err *reterr)
 {
     char *dir CLEANUP(mem_free_ptr) = vfs_join(s->dir, kind == COLUMNS_SPANS ? "spans" : "logs");
+    enum store_signal which = kind == COLUMNS_SPANS ? STORE_TRACES : STORE_LOGS;
     struct columns_opts c = {.kind = kind,
                              .dir = dir,
                              .wal_sync = o->wal_sync,
-                             .retention_ms = o->retention_ms,
+                             .retention_ms = s->signals[which].retention_ms,
                              .stats = o->stats,
                              .budget = &s->memory};
 
@@ -185,9 +187,7 @@ static void make_stats(struct store *s, struct stats *stats)
 static const struct {
     const char *name;
     unsigned share;
-} SIGNALS[] = {{"metrics", 50}, {"traces", 30}, {"logs", 20}};
-
-enum { SIGNAL_METRICS, SIGNAL_TRACES, SIGNAL_LOGS, SIGNALS_N };
+} SIGNALS[STORE_SIGNALS] = {{"metrics", 50}, {"traces", 30}, {"logs", 20}};
 
 uint64_t store_min_free(const struct store *s)
 {
@@ -197,26 +197,26 @@ uint64_t store_min_free(const struct store *s)
 /* What each signal would give next. */
 struct offers {
     struct tsdb_shrink metrics;
-    int64_t day[SIGNALS_N];
-    uint64_t gives[SIGNALS_N]; /* bytes; 0: nothing */
-    uint64_t has[SIGNALS_N];   /* bytes on disk */
+    int64_t day[STORE_SIGNALS];
+    uint64_t gives[STORE_SIGNALS]; /* bytes; 0: nothing */
+    uint64_t has[STORE_SIGNALS];   /* bytes on disk */
 };
 
 static void ask_engines(struct store *s, struct offers *o)
 {
-    struct columns *columns[SIGNALS_N] = {NULL, s->spans, s->logs};
+    struct columns *columns[STORE_SIGNALS] = {NULL, s->spans, s->logs};
     struct tsdb_tier tiers[TSDB_TIERS];
 
     *o = (struct offers){0};
     tsdb_tiers(s->metrics, tiers);
     for (int i = 0; i < TSDB_TIERS; i++) {
-        o->has[SIGNAL_METRICS] += tiers[i].bytes;
+        o->has[STORE_METRICS] += tiers[i].bytes;
     }
     if (tsdb_shrink_next(s->metrics, &o->metrics)) {
-        o->gives[SIGNAL_METRICS] = o->metrics.bytes;
-        o->day[SIGNAL_METRICS] = o->metrics.day;
+        o->gives[STORE_METRICS] = o->metrics.bytes;
+        o->day[STORE_METRICS] = o->metrics.day;
     }
-    for (int i = SIGNAL_TRACES; i < SIGNALS_N; i++) {
+    for (int i = STORE_TRACES; i < STORE_SIGNALS; i++) {
         struct columns_status st;
         int64_t newest_ns = columns_oldest_part_ns(columns[i], &o->gives[i]);
 
@@ -228,31 +228,32 @@ static void ask_engines(struct store *s, struct offers *o)
 
 /* The signal that is most above its share. Metrics of a day that still grows go only when metrics are above theirs,
  * or nothing else is left. @return -1: nothing is left */
-static int choose_signal(const struct offers *o)
+static int choose_signal(const struct offers *o, const struct store_signal_limits *limits)
 {
     uint64_t total = o->has[0] + o->has[1] + o->has[2];
     double most = 0;
     int chosen = -1;
 
-    for (int i = 0; i < SIGNALS_N; i++) {
-        double ratio = 100.0 * (double)o->has[i] / SIGNALS[i].share / (double)(total + 1);
-        bool last_resort = i == SIGNAL_METRICS && o->metrics.open_day && ratio <= 1;
+    for (int i = 0; i < STORE_SIGNALS; i++) {
+        double ratio = 100.0 * (double)o->has[i] / limits[i].share / (double)(total + 1);
+        bool last_resort = i == STORE_METRICS && o->metrics.open_day && ratio <= 1;
 
         if (o->gives[i] != 0 && !last_resort && ratio > most) {
             most = ratio;
             chosen = i;
         }
     }
-    return chosen < 0 && o->gives[SIGNAL_METRICS] != 0 ? SIGNAL_METRICS : chosen;
+    return chosen < 0 && o->gives[STORE_METRICS] != 0 ? STORE_METRICS : chosen;
 }
 
-int store_signal_to_give(const uint64_t bytes[3])
+int store_signal_to_give(const uint64_t bytes[STORE_SIGNALS],
+                         const struct store_signal_limits limits[STORE_SIGNALS])
 {
     struct offers o = {0};
 
     memcpy(o.has, bytes, sizeof(o.has));
     memcpy(o.gives, bytes, sizeof(o.gives));
-    return choose_signal(&o);
+    return choose_signal(&o, limits);
 }
 
 void store_next_victim(struct store *s, struct storage_victim *ret)
@@ -263,19 +264,19 @@ void store_next_victim(struct store *s, struct storage_victim *ret)
     int which;
 
     ask_engines(s, &o);
-    which = choose_signal(&o);
+    which = choose_signal(&o, s->signals);
     if (which >= 0) {
         uint64_t total = o.has[0] + o.has[1] + o.has[2];
 
         tsdb_tiers(s->metrics, tiers);
         v.signal = SIGNALS[which].name;
-        v.tier = which == SIGNAL_METRICS ? tiers[o.metrics.tier].name : "";
+        v.tier = which == STORE_METRICS ? tiers[o.metrics.tier].name : "";
         v.day = o.day[which];
         v.bytes = o.gives[which];
         snprintf(
             v.reason, sizeof(v.reason), "%s take %.0f %% of the data, their share is %u %%%s%s",
-            v.signal, 100.0 * (double)o.has[which] / (double)(total + 1), SIGNALS[which].share,
-            which == SIGNAL_METRICS ? "; " : "", which == SIGNAL_METRICS ? o.metrics.reason : "");
+            v.signal, 100.0 * (double)o.has[which] / (double)(total + 1), s->signals[which].share,
+            which == STORE_METRICS ? "; " : "", which == STORE_METRICS ? o.metrics.reason : "");
     }
     *ret = v;
 }
@@ -287,41 +288,84 @@ static bool logs_are_large(const struct store_usage *u)
     return u->wal_bytes > u->total_bytes / 4;
 }
 
-/* Most above its share gives first. @return bytes freed, 0 when nothing is left or it failed */
-static uint64_t drop_something(struct store *s, const struct store_usage *u)
+static bool closing(struct store *s)
+{
+    bool yes;
+
+    mutex_lock(&s->lock);
+    yes = s->closing;
+    mutex_unlock(&s->lock);
+    return yes;
+}
+
+static uint64_t signal_bytes(const struct store_usage *u, int signal)
+{
+    return signal == STORE_METRICS  ? u->metrics_bytes
+           : signal == STORE_TRACES ? u->spans_bytes
+                                    : u->logs_bytes;
+}
+
+/* @return bytes freed of the signal, 0 when it has nothing to give or it failed */
+static uint64_t drop_of(struct store *s, const struct offers *o, int which, const char *why)
 {
     struct err e = {0};
     struct tsdb_shrink shrunk = {0};
-    struct offers o;
     uint64_t bytes = 0;
-    int which;
     int rc = 0;
 
-    ask_engines(s, &o);
-    which = choose_signal(&o);
-    if (which < 0) {
+    if (o->gives[which] == 0) {
         return 0;
     }
-    if (which == SIGNAL_METRICS && o.metrics.open_day && logs_are_large(u) &&
-        s->stuck < STUCK_ROUNDS) {
-        return 0;
-    }
-    if (which == SIGNAL_METRICS) {
+    if (which == STORE_METRICS) {
         bytes = tsdb_shrink(s->metrics, s->stuck >= STUCK_ROUNDS, &shrunk, &e);
         rc = bytes == 0 && e.code != 0 ? -1 : 0;
     } else {
-        rc = columns_drop_oldest_part(which == SIGNAL_TRACES ? s->spans : s->logs, &e);
-        bytes = rc < 0 ? 0 : o.gives[which];
+        rc = columns_drop_oldest_part(which == STORE_TRACES ? s->spans : s->logs, &e);
+        bytes = rc < 0 ? 0 : o->gives[which];
     }
     if (rc < 0) {
         log_error("store", "making room failed, will be tried again", L_CSTR("error", e.msg));
         return 0;
     }
-    log_info("store", "data dropped to stay inside the disk budget",
-             L_CSTR("signal", SIGNALS[which].name), L_INT("bytes", bytes),
-             L_INT("day", o.day[which]));
+    log_info("store", why, L_CSTR("signal", SIGNALS[which].name), L_INT("bytes", bytes),
+             L_INT("day", o->day[which]));
     counter_add(s->dropped_bytes, bytes);
     return bytes;
+}
+
+/* Most above its share gives first. @return bytes freed, 0 when nothing is left or it failed */
+static uint64_t drop_something(struct store *s, const struct store_usage *u)
+{
+    struct offers o;
+    int which;
+
+    ask_engines(s, &o);
+    which = choose_signal(&o, s->signals);
+    if (which < 0) {
+        return 0;
+    }
+    if (which == STORE_METRICS && o.metrics.open_day && logs_are_large(u) &&
+        s->stuck < STUCK_ROUNDS) {
+        return 0;
+    }
+    return drop_of(s, &o, which, "data dropped to stay inside the disk budget");
+}
+
+/* Signals above a limit of their own give, whatever the others have. */
+static void enforce_signals(struct store *s, struct store_usage *u)
+{
+    for (int i = 0; i < STORE_SIGNALS; i++) {
+        while (s->signals[i].max_bytes != 0 && signal_bytes(u, i) > s->signals[i].max_bytes &&
+               !closing(s)) {
+            struct offers o;
+
+            ask_engines(s, &o);
+            if (drop_of(s, &o, i, "data dropped to stay inside the limit of its signal") == 0) {
+                break;
+            }
+            measure(s, u);
+        }
+    }
 }
 
 static bool over_budget(const struct store *s, const struct store_usage *u)
@@ -342,16 +386,6 @@ static void flush_engines(struct store *s)
         log_error("store", "writing out the logs to stay inside the disk budget failed",
                   L_CSTR("error", e.msg));
     }
-}
-
-static bool closing(struct store *s)
-{
-    bool yes;
-
-    mutex_lock(&s->lock);
-    yes = s->closing;
-    mutex_unlock(&s->lock);
-    return yes;
 }
 
 /* Logs cannot be dropped. Where they are a large share, their rows become parts first: smaller, and in line
@@ -406,6 +440,7 @@ static void maintain(void *arg)
 
         mutex_unlock(&s->lock);
         measure(s, &u);
+        enforce_signals(s, &u);
         enforce_budget(s, &u);
         trim_memory(s, &peak);
         mutex_lock(&s->lock);
@@ -418,6 +453,18 @@ static void maintain(void *arg)
     mutex_unlock(&s->lock);
 }
 
+static void set_signals(struct store *s, const struct store_opts *o)
+{
+    for (int i = 0; i < STORE_SIGNALS; i++) {
+        struct store_signal_limits *l = &s->signals[i];
+
+        *l = o->signals[i];
+        l->retention_ms = l->retention_ms != 0 ? l->retention_ms : o->retention_ms;
+        l->share = l->share != 0 ? l->share : SIGNALS[i].share;
+        s->usage.signals[i] = *l;
+    }
+}
+
 int store_open(const struct store_opts *opts, struct store **ret, struct err *reterr)
 {
     struct store *s = mem_xcalloc(1, sizeof(*s));
@@ -428,6 +475,7 @@ int store_open(const struct store_opts *opts, struct store **ret, struct err *re
     s->min_free_bytes = opts->min_free_bytes != 0 ? opts->min_free_bytes : DEFAULT_MIN_FREE;
     s->usage.budget_bytes = opts->max_disk_bytes;
     s->usage.retention_ms = opts->retention_ms;
+    set_signals(s, opts);
     budget_init(&s->memory, opts->max_memory_bytes != 0 ? opts->max_memory_bytes : DEFAULT_MEMORY,
                 NULL);
     make_stats(s, opts->stats);

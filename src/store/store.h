@@ -19,10 +19,20 @@ struct err;
 
 #define STORE_TEMPLATES_FILE "log-templates"
 
+enum store_signal { STORE_METRICS, STORE_TRACES, STORE_LOGS, STORE_SIGNALS };
+
+/** What one signal may keep. */
+struct store_signal_limits {
+    int64_t retention_ms; /* of raw metrics; 0: no limit by age. In options 0: as the whole store */
+    uint64_t max_bytes;   /* on disk, without WAL; 0: none of its own */
+    unsigned share;       /* percent of the disk budget. In options 0: 50, 30, 20 */
+};
+
 struct store_opts {
     const char *dir; /* made when missing, mode 0700 */
     enum wal_sync wal_sync;
     int64_t retention_ms; /* of raw metrics, traces, logs; 0: no limit by age */
+    struct store_signal_limits signals[STORE_SIGNALS];
     enum tsdb_rollups rollups;
     int64_t rollup_retention_ms[3]; /* of metrics at 1m, 5m, 1h; 0: no limit by age */
     int64_t rollup_quiet_ms;        /* as tsdb_opts */
@@ -64,6 +74,7 @@ struct store_usage {
     uint64_t free_bytes;
     uint64_t budget_bytes; /* 0: none */
     int64_t retention_ms;
+    struct store_signal_limits signals[STORE_SIGNALS];
 };
 
 /** As of the last maintenance round (every few seconds): no disk access. */
@@ -72,8 +83,9 @@ uint64_t store_min_free(const struct store *s);
 struct storage_victim;
 /** What would go first if the budget were reached now (storage.h). */
 void store_next_victim(struct store *s, struct storage_victim *ret);
-/** The signal that gives when there is too much: 0 metrics, 1 traces, 2 logs; -1: none has bytes. */
-int store_signal_to_give(const uint64_t bytes[3]);
+/** The signal that gives when there is too much: enum store_signal; -1: none has bytes. */
+int store_signal_to_give(const uint64_t bytes[STORE_SIGNALS],
+                         const struct store_signal_limits limits[STORE_SIGNALS]);
 /** New limits without a restart (config reload). */
 void store_set_limits(struct store *s, uint64_t max_disk_bytes);
 

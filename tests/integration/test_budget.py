@@ -124,3 +124,28 @@ def test_retention_drops_parts(start):
     old_s = now_ms / 1000 - 3 * 24 * 3600
     wait_for('the old samples to go', lambda: again.query('kept', old_s + 1) == [], 90 / SLOW)
     assert again.value('kept') == 1.0
+
+
+def test_signals_have_limits_of_their_own(start):
+    cap = MB
+    s = start.server(args=['--logs-retention', '20d', '--traces-retention', '1d', '--logs-max-size', str(cap), '--logs-share', '60'])
+    limits = {x['signal']: x for x in s.json('/api/v1/storage')['limits']}
+    day_ms = 24 * HOUR_MS
+    assert limits == {'metrics': {'signal': 'metrics', 'retention_ms': 30 * day_ms, 'share_percent': 50},
+                      'traces': {'signal': 'traces', 'retention_ms': day_ms, 'share_percent': 30},
+                      'logs': {'signal': 'logs', 'retention_ms': 20 * day_ms, 'share_percent': 60, 'max_bytes': cap}}
+    now_ms = int(time.time() * 1000)
+    old_ns = (now_ms - 2 * day_ms) * 1000000
+    r = s.otlp('traces', wire.traces([wire.span(b'a' * 16, b'b' * 8, 'old', old_ns, old_ns + 1000)]))
+    assert b'retention' in r.content  # older than traces are kept, but not than logs
+    for day in range(6, 0, -1):
+        for i in range(2):
+            r = s.otlp('logs', log_batch((now_ms - day * day_ms) * 1000000 + i * 1000, f'day{day}', 100))
+            assert r.status_code == 200 and not r.content, r.content
+    assert s.session.post(s.url + '/api/v1/admin/tsdb/snapshot', timeout=60).status_code == 200  # writes parts
+
+    def logs_bytes():
+        return next(x['bytes'] for x in s.json('/api/v1/storage')['signals'] if x['signal'] == 'logs')
+    wait_for('logs inside their own limit', lambda: logs_bytes() <= cap, 12 * ROUND_S)
+    left = [day for day in range(1, 7) if count_logs(s, f'day{day}', now_ms - 7 * day_ms, now_ms)]
+    assert left and left == list(range(1, len(left) + 1)), left  # the newest, without a gap

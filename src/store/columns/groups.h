@@ -13,8 +13,7 @@ struct groups {
     struct arena *a; /* borrowed */
     size_t buckets;
     VEC(struct columns_group) list;
-    VEC(uint64_t) hashes; /* of the list's values */
-    uint32_t *slots;      /* index + 1 by hash of the value; power of two */
+    uint32_t *slots; /* index + 1 by hash of the value; power of two */
     size_t slots_n;
 };
 

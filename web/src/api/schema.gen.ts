@@ -1124,6 +1124,127 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/logs/patterns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Patterns of the matching records: what is equal in all lines of one statement, with counts over time, levels, trend against the equal range before, and the newest line. Records without a pattern are counted in without_pattern */
+        get: operations["logPatterns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/logs/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Delete the records stored now that match, for ever; answers when it is done (role admin). query must be one that the store decides by itself: a selector with =, != and =~, line filters, filters on stored labels. Without a filter all=true must be said */
+        post: operations["deleteLogs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Delete the spans stored now that match, for ever; answers when it is done (role admin). Without a filter all=true must be said */
+        post: operations["deleteSpans"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deletions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was deleted by filter, the newest first (role admin). Progress of one at work is among the jobs */
+        get: operations["deletions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deletions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Stop a deletion at work; it has then deleted nothing (role admin) */
+        delete: operations["cancelDeletion"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/loki/api/v1/patterns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Patterns of the streams of a selector, as Loki's API has it: [{pattern, samples: [[seconds, count]]}] */
+        get: operations["lokiPatterns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/loki/api/v1/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Deletions of log records, as Loki's API has it (role admin) */
+        get: operations["lokiDeletions"];
+        put?: never;
+        /** Delete log records, as Loki's API has it; done when it is answered (role admin). PUT is the same */
+        post: operations["lokiDelete"];
+        /** Stop a deletion at work (role admin) */
+        delete: operations["lokiCancelDeletion"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/logs/fields": {
         parameters: {
             query?: never;
@@ -1701,306 +1822,6 @@ export interface paths {
         };
         /** The InfluxQL statements writers send first (CREATE DATABASE, SHOW DATABASES; also POST) */
         get: operations["influxQuery"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/logs/import": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Log events as JSON objects, one a line (Content-Encoding gzip, deflate, zstd, snappy). Without parameters the usual field names are known; see docs/logs.md */
-        post: {
-            parameters: {
-                query?: {
-                    /** @description Names of the field with the time, comma-separated (header VL-Time-Field) */
-                    _time_field?: string;
-                    /** @description Of the field with the text (header VL-Msg-Field) */
-                    _msg_field?: string;
-                    /** @description Of the field with the level (header VL-Level-Field) */
-                    _level_field?: string;
-                    /** @description Fields that become attributes of the resource (header VL-Stream-Fields) */
-                    _stream_fields?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Every line is stored */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["LogImport"];
-                    };
-                };
-                /** @description Some lines were refused, the first 20 are named; the others are stored */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["LogImport"];
-                    };
-                };
-                /** @description Try again after Retry-After seconds */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                /** @description Try again after Retry-After seconds */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/insert/jsonline": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Log events as JSON objects, one a line (Content-Encoding gzip, deflate, zstd, snappy). Without parameters the usual field names are known; see docs/logs.md */
-        post: {
-            parameters: {
-                query?: {
-                    /** @description Names of the field with the time, comma-separated (header VL-Time-Field) */
-                    _time_field?: string;
-                    /** @description Of the field with the text (header VL-Msg-Field) */
-                    _msg_field?: string;
-                    /** @description Of the field with the level (header VL-Level-Field) */
-                    _level_field?: string;
-                    /** @description Fields that become attributes of the resource (header VL-Stream-Fields) */
-                    _stream_fields?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Every line is stored */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["LogImport"];
-                    };
-                };
-                /** @description Some lines were refused, the first 20 are named; the others are stored */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["LogImport"];
-                    };
-                };
-                /** @description Try again after Retry-After seconds */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                /** @description Try again after Retry-After seconds */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/elasticsearch/_bulk": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Elasticsearch's bulk API for logs: actions create and index. Also /_bulk, /{index}/_bulk, and PUT */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description An item for each action, with status 201 or an error */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            took: number;
-                            errors: boolean;
-                            items: Record<string, never>[];
-                        };
-                    };
-                };
-                /** @description Not a bulk request, in Elasticsearch's form; nothing is stored */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                /** @description Try again after Retry-After seconds */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                /** @description Try again after Retry-After seconds */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/elasticsearch/{index}/_bulk": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                index: string;
-            };
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Elasticsearch's bulk API for logs: actions create and index. Also /_bulk, /{index}/_bulk, and PUT */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    index: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description An item for each action, with status 201 or an error */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            took: number;
-                            errors: boolean;
-                            items: Record<string, never>[];
-                        };
-                    };
-                };
-                /** @description Not a bulk request, in Elasticsearch's form; nothing is stored */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                /** @description Try again after Retry-After seconds */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                /** @description Try again after Retry-After seconds */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/elasticsearch": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What clients ask first: a version. Also _license, _xpack, _cluster/health, _nodes; templates, policies, pipelines and data streams are acknowledged and not kept */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Elasticsearch's form */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            version: Record<string, never>;
-                        };
-                    };
-                };
-            };
-        };
         put?: never;
         post?: never;
         delete?: never;
@@ -2628,17 +2449,66 @@ export interface components {
                 errors: number;
             }[];
         };
-        LogImport: {
+        LogPattern: {
+            /** @description 16 hex digits, the same for ever */
+            pattern_id: string;
+            /** @description All ids that records of the range carry for it: templates that this one came to cover kept theirs */
+            ids: string[];
+            /** @description What is equal in its lines; <_> is what varies. Of a stack trace the type and first frames follow, a line each */
+            template: string;
+            service: string;
+            /** Format: int64 */
+            count: number;
+            /** @description Of all matching records, 0 to 1 */
+            share: number;
+            /**
+             * Format: int64
+             * @description In the equal range before
+             */
+            previous_count: number;
+            /** @description count / previous_count - 1; absent without records before */
+            trend?: number;
+            /**
+             * Format: int64
+             * @description Of all time; absent when not known
+             */
+            first_seen_ms?: number;
+            /** @description First seen within the range */
+            new?: boolean;
+            /**
+             * Format: int64
+             * @description Of the newest record of the range
+             */
+            last_seen_ms?: number;
+            /** @description Its line, at most 2 KiB */
+            sample?: string;
+            /** @description Records by severity */
+            levels: {
+                [key: string]: number;
+            };
+            /** @description Per step */
+            counts: number[];
+        };
+        Deletion: {
+            id: string;
             /** @enum {string} */
-            status: "success" | "error";
-            errorType?: string;
-            error?: string;
-            accepted: number;
-            rejected: number;
-            errors: {
-                line: number;
-                error: string;
-            }[];
+            signal: "logs" | "traces";
+            /** @description As it was asked for */
+            query: string;
+            /** Format: int64 */
+            start_ms: number;
+            /**
+             * Format: int64
+             * @description Exclusive
+             */
+            end_ms: number;
+            /** Format: int64 */
+            created_ms: number;
+            actor: string;
+            /** @enum {string} */
+            state: "running" | "done";
+            /** Format: int64 */
+            rows: number;
         };
         LogRecord: {
             /** @description Stable within the store; for keys and links */
@@ -2654,6 +2524,8 @@ export interface components {
             /** @description String */
             body: unknown;
             event_name?: string;
+            /** @description Of its pattern, 16 hex digits; absent: none */
+            pattern_id?: string;
             service: string;
             trace_id?: string;
             span_id?: string;
@@ -3010,6 +2882,23 @@ export interface components {
             /** Format: int64 */
             now_ms: number;
             path: string;
+            /** @description What each signal may keep */
+            limits?: {
+                /** @enum {string} */
+                signal: "metrics" | "traces" | "logs";
+                /**
+                 * Format: int64
+                 * @description 0: no limit by age
+                 */
+                retention_ms: number;
+                /** @description Of the disk budget */
+                share_percent: number;
+                /**
+                 * Format: int64
+                 * @description Of its own; absent: none
+                 */
+                max_bytes?: number;
+            }[];
             /** Format: int64 */
             used_bytes: number;
             /**
@@ -3029,7 +2918,7 @@ export interface components {
             budget_bytes: number;
             /**
              * Format: int64
-             * @description Of traces and logs; tiers have their own
+             * @description storage.retention; limits say what holds for each signal
              */
             retention_ms: number;
             signals: {
@@ -3237,6 +3126,10 @@ export interface components {
         /** @description Repeat to allow several */
         severity: ("trace" | "debug" | "info" | "warn" | "error" | "fatal" | "unset")[];
         trace_id: string;
+        /** @description Repeatable: records of any of these patterns; give all `ids` of a pattern. Beside a query too */
+        pattern_id: string[];
+        /** @description Only count */
+        dryRun: boolean;
         /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). resource.KEY, scope.KEY and attr.KEY name one place; a key without prefix looks in attributes, then resource */
         attr: string[];
     };
@@ -5386,6 +5279,8 @@ export interface operations {
                 /** @description service.name */
                 service?: components["parameters"]["service"];
                 trace_id?: components["parameters"]["trace_id"];
+                /** @description Repeatable: records of any of these patterns; give all `ids` of a pattern. Beside a query too */
+                pattern_id?: components["parameters"]["pattern_id"];
                 /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). resource.KEY, scope.KEY and attr.KEY name one place; a key without prefix looks in attributes, then resource */
                 attr?: components["parameters"]["attr"];
                 limit?: number;
@@ -5422,6 +5317,8 @@ export interface operations {
                 /** @description Unix ms */
                 end_ms?: components["parameters"]["end_ms"];
                 buckets?: number;
+                /** @description Repeatable: records of any of these patterns; give all `ids` of a pattern. Beside a query too */
+                pattern_id?: components["parameters"]["pattern_id"];
                 /** @description Words that must all occur in the body (case-insensitive); "quoted phrase", -word excludes */
                 text?: components["parameters"]["text"];
                 /** @description Repeat to allow several */
@@ -5446,6 +5343,319 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Histogram"];
                 };
+            };
+        };
+    };
+    logPatterns: {
+        parameters: {
+            query?: {
+                /** @description Unix ms */
+                start_ms?: components["parameters"]["start_ms"];
+                /** @description Unix ms */
+                end_ms?: components["parameters"]["end_ms"];
+                buckets?: number;
+                limit?: number;
+                /** @description LogQL log query, in place of text, severity, service, trace_id and attr */
+                query?: components["parameters"]["logQuery"];
+                /** @description Words that must all occur in the body (case-insensitive); "quoted phrase", -word excludes */
+                text?: components["parameters"]["text"];
+                /** @description Repeat to allow several */
+                severity?: components["parameters"]["severity"];
+                /** @description service.name */
+                service?: components["parameters"]["service"];
+                trace_id?: components["parameters"]["trace_id"];
+                /** @description Repeatable: records of any of these patterns; give all `ids` of a pattern. Beside a query too */
+                pattern_id?: components["parameters"]["pattern_id"];
+                /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). resource.KEY, scope.KEY and attr.KEY name one place; a key without prefix looks in attributes, then resource */
+                attr?: components["parameters"]["attr"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Patterns, the most frequent first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** Format: int64 */
+                        start_ms: number;
+                        /** Format: int64 */
+                        step_ms: number;
+                        patterns: components["schemas"]["LogPattern"][];
+                        total_patterns: number;
+                        /**
+                         * Format: int64
+                         * @description Matching records
+                         */
+                        total: number;
+                        /** Format: int64 */
+                        without_pattern: number;
+                        stats: components["schemas"]["ScanStats"];
+                    };
+                };
+            };
+        };
+    };
+    deleteLogs: {
+        parameters: {
+            query: {
+                start_ms: number;
+                end_ms: number;
+                /** @description Only count */
+                dry_run?: components["parameters"]["dryRun"];
+                all?: boolean;
+                /** @description LogQL log query, in place of text, severity, service, trace_id and attr */
+                query?: components["parameters"]["logQuery"];
+                /** @description Words that must all occur in the body (case-insensitive); "quoted phrase", -word excludes */
+                text?: components["parameters"]["text"];
+                /** @description Repeat to allow several */
+                severity?: components["parameters"]["severity"];
+                /** @description service.name */
+                service?: components["parameters"]["service"];
+                trace_id?: components["parameters"]["trace_id"];
+                /** @description Repeatable: records of any of these patterns; give all `ids` of a pattern. Beside a query too */
+                pattern_id?: components["parameters"]["pattern_id"];
+                /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). resource.KEY, scope.KEY and attr.KEY name one place; a key without prefix looks in attributes, then resource */
+                attr?: components["parameters"]["attr"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many rows, or with dry_run how many it would be */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        id?: string;
+                        /** Format: int64 */
+                        deleted?: number;
+                        /**
+                         * Format: int64
+                         * @description With dry_run
+                         */
+                        matched?: number;
+                    };
+                };
+            };
+            /** @description No range, no filter, or a query that cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    deleteSpans: {
+        parameters: {
+            query: {
+                start_ms: number;
+                end_ms: number;
+                /** @description Only count */
+                dry_run?: components["parameters"]["dryRun"];
+                all?: boolean;
+                /** @description service.name */
+                service?: components["parameters"]["service"];
+                /** @description Repeatable: key=value, key!=value, key=~regex, key!~regex, key>number, key>=number, key<number, key<=number, or key (exists). resource.KEY, scope.KEY and attr.KEY name one place; a key without prefix looks in attributes, then resource */
+                attr?: components["parameters"]["attr"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many rows, or with dry_run how many it would be */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        id?: string;
+                        /** Format: int64 */
+                        deleted?: number;
+                        /**
+                         * Format: int64
+                         * @description With dry_run
+                         */
+                        matched?: number;
+                    };
+                };
+            };
+            /** @description No range, no filter, or a query that cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    deletions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 1000 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        deletions: components["schemas"]["Deletion"][];
+                    };
+                };
+            };
+        };
+    };
+    cancelDeletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It stops */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description None at work has this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    lokiPatterns: {
+        parameters: {
+            query: {
+                query: string;
+                start?: string;
+                end?: string;
+                step?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Patterns */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    lokiDeletions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description [{request_id, start_time, end_time, query, status, created_at}] */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    lokiDelete: {
+        parameters: {
+            query: {
+                query: string;
+                start: string;
+                end?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong, as text */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    lokiCancelDeletion: {
+        parameters: {
+            query: {
+                request_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It stops */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is done */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unknown */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
