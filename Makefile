@@ -30,8 +30,8 @@ lint: ## format check, layers, banned words, sizes, docs, clang-tidy
 fuzz: ## build the fuzz targets and run each for 60 s (SECONDS_EACH=n changes that)
 	@tools/fuzz
 
-bench: ## what spans and logs cost to take in, on this machine
-	@tools/bench
+bench: ## what spans and logs cost to take in, on this machine; BESIDE=logs, traces or metrics: beside peers
+	@tools/bench $(BESIDE)
 
 clean: ## remove everything that was built (data/ stays)
 	@rm -rf build web/dist

@@ -131,6 +131,19 @@ def otel_proto():
 
 
 @pytest.fixture(scope='session')
+def log_clients():
+    """A Python with the clients of Fluent and Elasticsearch from PyPI, in a folder of its own that is made once."""
+    folder = HERE.parent / 'build/venv-logs'
+    python = folder / 'bin/python'
+    have = python.exists() and subprocess.run([python, '-c', 'import elasticsearch, fluent.sender']).returncode == 0
+    if not have:
+        subprocess.run(['/usr/bin/python3', '-m', 'venv', folder], check=True, timeout=120)
+        subprocess.run([folder / 'bin/pip', 'install', '--quiet', 'fluent-logger==0.11.1', 'elasticsearch==8.17.0'], check=True,
+                       timeout=300)
+    return str(python)
+
+
+@pytest.fixture(scope='session')
 def telegraf():
     """The path of a Telegraf, built once from the Go module proxy (minutes) and cached."""
     run = subprocess.run([HERE.parent / 'tools/telegraf'], timeout=1100, capture_output=True, text=True)

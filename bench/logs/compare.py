@@ -21,7 +21,7 @@ import servers
 from servers import GEN, WORK
 import measure
 from measure import cell
-from queries import Window, differs, queries
+from queries import Window, differs, own_queries, queries
 
 SIZES = {"full": 7500000, "half": 3750000, "small": 500000, "tiny": 50000}  # records
 LOKI_MOST = 500000  # records: it reads every line of the day for most of the queries, at 2 GB for a minute each
@@ -44,9 +44,12 @@ def some_trace(srv, w):
 
 
 def ask_all(srv, w):
+    form = "logsql" if srv.name == "victorialogs" else "logql"
+    asked = {name: forms[form] for name, forms in queries(w, some_trace(srv, w)).items()}
+    if srv.name == "bongsu":
+        asked.update(own_queries(w))
     out = {}
-    for name, forms in queries(w, some_trace(srv, w)).items():
-        path, params, read = forms["logsql" if srv.name == "victorialogs" else "logql"]
+    for name, (path, params, read) in asked.items():
         body, out[name] = measure.time_request(srv, path, params, RUNS, WARM, BUDGET, 3)
         if body is not None:
             try:
@@ -118,10 +121,14 @@ def query_table(mine, size):
     ref_run = next((r for r in mine if r["server"] == "victorialogs"), mine[0])
     out = ["", f"## Queries, {size}: median ms (first; CPU ms); 'differs' is from {ref_run['server']}", "",
            "| query | " + " | ".join(have) + " | answer | differs |", "|---|" + "--:|" * len(have) + "---|---|"]
-    for q, ref in ref_run["queries"].items():
+    for q in mine[0]["queries"]:
+        ref = ref_run["queries"].get(q, mine[0]["queries"][q])
         row, diff = [], []
         for r in mine:
-            got = r["queries"].get(q, {"error": "not asked"})
+            got = r["queries"].get(q)
+            if not got:
+                row.append("")
+                continue
             if "error" in got:
                 row.append("error")
                 diff.append(f"{r['server']}: {got['error'][:120]}")
@@ -131,7 +138,7 @@ def query_table(mine, size):
             if text:
                 diff.append(f"{r['server']}: {text}")
         a = ref.get("answer", {})
-        said = f"{sum(a.values()):,.0f}" if len(a) == 1 else f"{a['lines']:,.0f} lines" if "lines" in a else f"{len(a)} values"
+        said = f"{a['lines']:,.0f} lines" if "lines" in a else f"{sum(a.values()):,.0f}" if len(a) == 1 else f"{len(a)} values"
         out.append(f"| {q} | " + " | ".join(row) + f" | {said} | {'; '.join(diff)} |")
     return out
 

@@ -133,6 +133,27 @@ def queries(w, trace_id):
     }
 
 
+def own_queries(w):
+    """What the console asks our server: its own API."""
+    span = {"start_ms": w.start * 1000, "end_ms": w.end * 1000}
+
+    def rows(**more):
+        return "/api/v1/logs", {"limit": 100, **span, **more}, lambda b: {"lines": len(json.loads(b)["logs"])}
+
+    def histogram(**more):
+        def read(body):
+            return {"records": sum(sum(g["counts"]) for g in json.loads(body)["series"])}
+        return "/api/v1/logs/histogram", {"buckets": 96, **span, **more}, read
+
+    return {
+        "own: newest 100": rows(),
+        "own: rare word": rows(text="quokkamarker01"),
+        "own: count by level over the day": histogram(),
+        "own: status=500, count by level over the day": histogram(attr="status=500"),
+        "own: fields": ("/api/v1/logs/fields", span, lambda b: {"n": len(json.loads(b)["fields"])}),
+    }
+
+
 def differs(ref, got):
     """'' when the answers agree, else what differs first."""
     if set(ref) != set(got):

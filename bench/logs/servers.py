@@ -51,6 +51,7 @@ memberlist: {{bind_addr: [127.0.0.1], bind_port: 0}}
 pattern_ingester: {{enabled: false}}
 query_range: {{cache_results: false}}
 ingester: {{max_chunk_age: 48h}}
+querier: {{query_ingesters_within: 0}}
 limits_config: {{ingestion_rate_mb: 1000, ingestion_burst_size_mb: 1000, per_stream_rate_limit: 1GB, per_stream_rate_limit_burst: 1GB,
   max_query_series: 5000000, query_timeout: 4m, reject_old_samples: false}}
 """

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "ingest/fluent.h"
 #include "ingest/syslog.h"
 #include "ingest/time_zone.h"
 #include "net/datagram_server.h"
@@ -17,7 +18,7 @@
 
 static const int64_t UNFINISHED_MEMORY = 128ll << 20;
 
-enum { STREAMS = 2 };
+enum { STREAMS = 4, FLUENT_MESSAGE_MAX = 64 << 20 };
 
 struct log_doors {
     const struct settings *settings;
@@ -29,8 +30,10 @@ struct log_doors {
     struct datagram_server *udp;
     struct stream_server *streams[STREAMS];
     size_t streams_n;
-    struct syslog_door *syslog[STREAMS + 1];
+    struct syslog_door *syslog[STREAMS];
     size_t syslog_n;
+    struct fluent_door *fluent[STREAMS];
+    size_t fluent_n;
 };
 
 static void opened(struct log_doors *d, const char *name, const char *address)
@@ -150,12 +153,63 @@ static int open_syslog(struct log_doors *d, struct err *e)
     return rc < 0 ? rc : open_syslog_stream(d, "syslog_tls", c->syslog_tls, true, e);
 }
 
+/* ---- Fluent forward ---- */
+
+static void *forward_open(void *arg, struct buf *out)
+{
+    return fluent_conn_new(arg, out);
+}
+
+static void forward_close(void *arg, void *conn)
+{
+    (void)arg;
+    fluent_conn_free(conn);
+}
+
+static int64_t forward_take(void *arg, void *conn, const struct stream_input *in)
+{
+    (void)arg;
+    return fluent_take(conn, in->data, in->out);
+}
+
+static int open_forward(struct log_doors *d, const char *name, const char *address, bool tls,
+                        struct err *e)
+{
+    const struct settings *c = d->settings;
+    const struct fluent_opts f = {
+        .door = name, .sink = d->sink, .stats = d->stats, .shared_key = str_cstr(c->fluent_key)};
+    struct stream_server_opts o = {.name = name,
+                                   .address = address,
+                                   .tls_cert = tls ? c->tls_cert : NULL,
+                                   .tls_key = tls ? c->tls_key : NULL,
+                                   .max_connections = (unsigned)c->fluent_connections,
+                                   .idle_timeout_s = (unsigned)(c->fluent_idle_ms / 1000),
+                                   .buffer_max = FLUENT_MESSAGE_MAX,
+                                   .budget = &d->budget,
+                                   .stats = d->stats};
+
+    if (address[0] == '\0') {
+        opened(d, name, "");
+        return 0;
+    }
+    if (tls && c->fluent_client_ca[0] != '\0') {
+        o.tls_client_ca = c->fluent_client_ca;
+    }
+    o.protocol = (struct stream_protocol){.open = forward_open,
+                                          .close = forward_close,
+                                          .take = forward_take,
+                                          .arg = fluent_door_new(&f)};
+    d->fluent[d->fluent_n++] = o.protocol.arg;
+    return open_stream(d, &o, e);
+}
+
 /* ---- all ---- */
 
 int log_doors_open(const struct settings *c, struct sink *sink, struct stats *stats,
                    struct api *api, struct log_doors **ret, struct err *reterr)
 {
     struct log_doors *d = mem_xcalloc(1, sizeof(*d));
+    int rc;
 
     *ret = d;
     d->settings = c;
@@ -163,7 +217,9 @@ int log_doors_open(const struct settings *c, struct sink *sink, struct stats *st
     d->stats = stats;
     d->api = api;
     budget_init(&d->budget, UNFINISHED_MEMORY, NULL);
-    return open_syslog(d, reterr);
+    rc = open_syslog(d, reterr);
+    rc = rc < 0 ? rc : open_forward(d, "fluent", c->fluent, false, reterr);
+    return rc < 0 ? rc : open_forward(d, "fluent_tls", c->fluent_tls, true, reterr);
 }
 
 void log_doors_stop(struct log_doors *d, int64_t grace_ms)
@@ -191,6 +247,9 @@ void log_doors_free(struct log_doors *d)
     }
     for (size_t i = 0; i < d->syslog_n; i++) {
         syslog_door_free(d->syslog[i]);
+    }
+    for (size_t i = 0; i < d->fluent_n; i++) {
+        fluent_door_free(d->fluent[i]);
     }
     time_zone_free(d->zone);
     mem_free(d);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The doors for log senders that do not speak HTTP, from the settings: syslog.
+ * The doors for log senders that do not speak HTTP, from the settings: syslog, Fluent forward.
  */
 #ifndef BONGSU_LOG_DOORS_H
 #define BONGSU_LOG_DOORS_H

@@ -152,6 +152,57 @@ static const struct conf_key SYSLOG[] = {
      .help = "A connection that says nothing for so long is closed."},
 };
 
+static const struct conf_key FLUENT[] = {
+    {.key = "fluent.listen",
+     .flag = "fluent-listen",
+     .type = CONF_STRING,
+     .offset = AT(fluent),
+     .default_value = "",
+     .placeholder = "ADDR:PORT",
+     .help = "Forward protocol of Fluentd and Fluent Bit over TCP, for example 127.0.0.1:24224; "
+             "empty turns the door off."},
+    {.key = "fluent.listen_tls",
+     .flag = "fluent-listen-tls",
+     .type = CONF_STRING,
+     .offset = AT(fluent_tls),
+     .default_value = "",
+     .placeholder = "ADDR:PORT",
+     .help = "The same over TLS with the certificate of tls.cert."},
+    {.key = "fluent.tls_client_ca",
+     .flag = "fluent-tls-client-ca",
+     .type = CONF_STRING,
+     .offset = AT(fluent_client_ca),
+     .default_value = "",
+     .placeholder = "FILE",
+     .help = "PEM authorities; senders over TLS must show a certificate signed by one of them."},
+    {.key = "fluent.shared_key",
+     .flag = "fluent-shared-key",
+     .type = CONF_STRING,
+     .secret = true,
+     .offset = AT(fluent_key),
+     .default_value = "",
+     .placeholder = "KEY",
+     .help =
+         "Key senders must know (shared_key, Shared_Key); needed unless the address is loopback "
+         "or client certificates are asked for."},
+    {.key = "fluent.max_connections",
+     .flag = "fluent-max-connections",
+     .type = CONF_INT,
+     .offset = AT(fluent_connections),
+     .default_value = "1024",
+     .placeholder = "N",
+     .min = 1,
+     .max = 100000,
+     .help = "Open connections of each of the two doors; more are closed."},
+    {.key = "fluent.idle_timeout",
+     .flag = "fluent-idle-timeout",
+     .type = CONF_DURATION_MS,
+     .offset = AT(fluent_idle_ms),
+     .default_value = "1h",
+     .placeholder = "DURATION",
+     .help = "A connection that says nothing for so long is closed."},
+};
+
 static const struct conf_key STORAGE[] = {
     {.key = "storage.retention",
      .flag = "retention",
@@ -597,6 +648,7 @@ static const struct conf_table TABLES[] = {
     {"Server", SERVER, ARRAY_LEN(SERVER)},
     {"OTLP", OTLP, ARRAY_LEN(OTLP)},
     {"Syslog", SYSLOG, ARRAY_LEN(SYSLOG)},
+    {"Fluent forward", FLUENT, ARRAY_LEN(FLUENT)},
     {"Storage", STORAGE, ARRAY_LEN(STORAGE)},
     {"Limits on series", LIMITS, ARRAY_LEN(LIMITS)},
     {"Metrics", METRICS, ARRAY_LEN(METRICS)},
@@ -634,7 +686,9 @@ int settings_check(const struct settings *s, struct err *reterr)
                  {"otlp-http", s->otlp_http},
                  {"syslog-listen-udp", s->syslog_udp},
                  {"syslog-listen-tcp", s->syslog_tcp},
-                 {"syslog-listen-tls", s->syslog_tls}};
+                 {"syslog-listen-tls", s->syslog_tls},
+                 {"fluent-listen", s->fluent},
+                 {"fluent-listen-tls", s->fluent_tls}};
 
     if (s->http[0] == '\0') {
         return err_set(reterr, ERR_INVALID, "--http: an address is needed");
@@ -645,6 +699,14 @@ int settings_check(const struct settings *s, struct err *reterr)
     }
     if (s->syslog_tls[0] != '\0' && s->tls_cert[0] == '\0') {
         return err_set(reterr, ERR_INVALID, "--syslog-listen-tls needs --tls-cert and --tls-key");
+    }
+    if (s->fluent_tls[0] != '\0' && s->tls_cert[0] == '\0') {
+        return err_set(reterr, ERR_INVALID, "--fluent-listen-tls needs --tls-cert and --tls-key");
+    }
+    if (s->fluent_key[0] == '\0' && (!is_loopback(s->fluent) || (!is_loopback(s->fluent_tls) &&
+                                                                 s->fluent_client_ca[0] == '\0'))) {
+        return err_set(reterr, ERR_INVALID,
+                       "a Fluent door that is not on a loopback address needs --fluent-shared-key");
     }
     for (size_t i = 0; s->no_auth && i < ARRAY_LEN(doors); i++) {
         if (!is_loopback(doors[i].address)) {

@@ -27,6 +27,13 @@ struct settings {
     uint64_t syslog_max_message;
     int64_t syslog_connections;
     int64_t syslog_idle_ms;
+    /* fluent */
+    char *fluent;
+    char *fluent_tls;
+    char *fluent_client_ca;
+    char *fluent_key;
+    int64_t fluent_connections;
+    int64_t fluent_idle_ms;
     /* storage */
     int64_t retention_ms;
     int64_t signal_retention_ms[3]; /* metrics, traces, logs */

@@ -56,6 +56,8 @@ void api_routes(struct api *a, struct http_server *s)
     log_patterns_routes(a, s);
     deletions_routes(a, s);
     loki_routes(a, s);
+    elasticsearch_routes(a, s);
+    log_import_routes(a, s);
     hosts_routes(a, s);
     services_routes(a, s);
     session_routes(a, s);

@@ -78,6 +78,8 @@ void logs_routes(struct api *a, struct http_server *s);          /* logs.c */
 void deletions_routes(struct api *a, struct http_server *s);     /* deletions.c */
 void log_patterns_routes(struct api *a, struct http_server *s);  /* log_patterns.c */
 void loki_routes(struct api *a, struct http_server *s);          /* loki_*.c */
+void elasticsearch_routes(struct api *a, struct http_server *s); /* elasticsearch.c */
+void log_import_routes(struct api *a, struct http_server *s);    /* log_import.c */
 void tail_routes(struct api *a, struct http_server *s);          /* tail.c */
 void hosts_routes(struct api *a, struct http_server *s);         /* hosts.c */
 void services_routes(struct api *a, struct http_server *s);      /* services.c */

@@ -95,8 +95,12 @@ static struct str bearer_of(struct http_exchange *x)
     if (h.n > 6 && str_eq_nocase(str_take(h, 6), STR("Token "))) { /* InfluxDB 2 clients */
         return str_trim(str_drop(h, 6));
     }
-    if (h.n <= 6 || !str_eq_nocase(str_take(h, 6), STR("Basic ")) ||
-        !base64_decode(str_trim(str_drop(h, 6)), &b)) {
+    if (h.n > 7 && str_eq_nocase(str_take(h, 7), STR("ApiKey "))) { /* Elastic's clients: id:key */
+        h = str_drop(h, 1);
+    } else if (h.n <= 6 || !str_eq_nocase(str_take(h, 6), STR("Basic "))) {
+        return str_of(NULL, 0);
+    }
+    if (!base64_decode(str_trim(str_drop(h, 6)), &b)) {
         return str_of(NULL, 0);
     }
     plain = buf_str(&b);

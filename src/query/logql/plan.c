@@ -148,6 +148,13 @@ static struct condition field_matches(struct plan *p, struct field f, struct mat
 {
     enum match_op op = matcher_op(m);
 
+    if (op == MATCH_NEQ &&
+        matcher_value(m).n == 0) { /* the store's "!=" is true of what is not there */
+        return join(
+            p, true,
+            of(filter_pred(&p->arena, f, PRED_EXISTS, (struct value){.type = VALUE_NONE}), true),
+            of(filter_pred(&p->arena, f, PRED_NE, text_value(STR(""))), true));
+    }
     if (op == MATCH_EQ || op == MATCH_NEQ) {
         return of(filter_pred(&p->arena, f, op == MATCH_EQ ? PRED_EQ : PRED_NE,
                               text_value(matcher_value(m))),

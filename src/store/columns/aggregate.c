@@ -155,22 +155,60 @@ static ALWAYS_INLINE size_t bucket_near(const struct aggregate *g, struct bucket
     return r->bucket;
 }
 
+/* Times of the rows where their buckets differ; else *ret stays NULL and `near` has the one bucket. */
+static int block_times(const struct aggregate *g, struct block *b, struct bucket_range *near,
+                       const int64_t **ret)
+{
+    if (g->step_ns == 0) {
+        return 0;
+    }
+    near->bucket = bucket_of(g, b->entry->min_ns);
+    return near->bucket != bucket_of(g, b->entry->max_ns) ? block_ints(b, COL_TIME, ret) : 0;
+}
+
+/* Each row's text among the groups of the query. */
+static int count_texts(struct aggregate *g, struct block *b, const uint64_t *bits,
+                       const struct str *texts)
+{
+    struct bucket_range near = {0};
+    const int64_t *time = NULL;
+    int rc = block_times(g, b, &near, &time);
+
+    for (size_t w = 0; w < block_words(b) && rc == 0; w++) {
+        for (uint64_t left = bits[w]; left != 0 && rc == 0; left &= left - 1) {
+            uint32_t row = (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(left);
+            size_t bucket = time != NULL ? bucket_near(g, &near, time[row]) : near.bucket;
+            bool there = texts[row].p != NULL;
+            uint32_t index;
+
+            if (bucket >= g->buckets || (!there && g->skip_absent)) {
+                continue;
+            }
+            rc = groups_find(&g->groups, there ? texts[row] : STR(""), &index);
+            if (rc == 0) {
+                groups_add(&g->groups, index, bucket, 1);
+            }
+        }
+    }
+    return rc;
+}
+
 static int count_block(void *arg, const struct source *src, struct block *b, const uint64_t *bits)
 {
     struct aggregate *g = arg;
     struct block_groups bg = {0};
     struct bucket_range near = {0};
+    const struct str *texts = NULL;
     const int64_t *time = NULL;
     uint32_t *map = NULL;
-    int rc = map_groups(g, b, bits, &bg, &map);
+    int rc = g->by != NULL ? block_texts(b, g->by, bits, &texts) : 0;
 
     (void)src;
-    if (rc == 0 && g->step_ns != 0 &&
-        bucket_of(g, b->entry->min_ns) != bucket_of(g, b->entry->max_ns)) {
-        rc = block_ints(b, COL_TIME, &time);
-    } else if (g->step_ns != 0) {
-        near.bucket = bucket_of(g, b->entry->min_ns);
+    if (rc < 0 || texts != NULL) {
+        return rc < 0 ? rc : count_texts(g, b, bits, texts);
     }
+    rc = map_groups(g, b, bits, &bg, &map);
+    rc = rc < 0 ? rc : block_times(g, b, &near, &time);
     for (size_t w = 0; map != NULL && w < block_words(b) && rc == 0; w++) {
         for (uint64_t left = bits[w]; left != 0 && rc == 0; left &= left - 1) {
             uint32_t row = (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(left);

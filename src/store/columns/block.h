@@ -64,6 +64,7 @@ struct block {
     const struct block_shape *shapes; /* once decoded */
     const int64_t *shape_of;          /* per row; NULL: all rows have shape 0 */
     const uint64_t *deleted;          /* bits of rows that are gone; NULL: none */
+    const uint64_t *only;             /* while filtering: other rows do not matter; NULL: all do */
     uint64_t read_bytes;              /* of the columns decoded so far, as stored */
     uint32_t decoded_n;               /* columns decoded so far */
     uint32_t index;
@@ -129,6 +130,10 @@ struct block_groups {
     size_t texts_n;
 };
 
+/** Texts of an attribute whose column has one text per row, with few that are equal: not worth grouping within the
+ * block. texts[row] for each row with its bit set; p NULL: absent. *ret is NULL when the field is something else. */
+NODISCARD int block_texts(struct block *b, const struct field *f, const uint64_t *bits,
+                          const struct str **ret);
 NODISCARD int block_group(struct block *b, const struct field *f, const uint64_t *bits,
                           struct block_groups *ret);
 

@@ -129,7 +129,7 @@ static int attr_column_bits(struct block *b, struct block_col *c, const struct f
     if (hit == NULL) {
         return block_no_memory(b);
     }
-    rc = block_column_hits(b, f, col, hit);
+    rc = block_column_hits(b, f, col, rank == NULL ? b->only : NULL, hit);
     hits_to_bits(b, hit, rank, bits);
     return rc;
 }
@@ -309,7 +309,7 @@ static int present_bits(struct block *b, enum col_id id,
     if (rc < 0 || hit == NULL) {
         return rc < 0 ? rc : block_no_memory(b);
     }
-    rc = block_column_hits(b, f, col, hit);
+    rc = block_column_hits(b, f, col, b->only, hit);
     for (uint32_t row = 0; row < block_rows_n(b) && rc == 0; row++) {
         hit[row] = hit[row] && present(col, row);
     }
@@ -417,7 +417,7 @@ static int number_bits(struct block *b, enum col_id id, const struct filter *f, 
     if (rc < 0 || hit == NULL) {
         return rc < 0 ? rc : block_no_memory(b);
     }
-    rc = block_column_hits(b, f, &col, hit);
+    rc = block_column_hits(b, f, &col, NULL, hit);
     hits_to_bits(b, hit, NULL, bits);
     return rc;
 }
@@ -518,23 +518,76 @@ static int pred_bits(struct block *b, const struct filter *f, uint64_t *bits)
 
 static int filter_bits(struct block *b, const struct filter *f, uint64_t *bits);
 
+/* What it costs to ask, about: numbers and tables first, texts of rows last. */
+static int cost_of(const struct block *b, const struct filter *f)
+{
+    int cost = 0;
+
+    if (f->type != FILTER_PRED) {
+        for (size_t i = 0; i < f->kids_n; i++) {
+            int kid = cost_of(b, f->kids[i]);
+
+            cost = kid > cost ? kid : cost;
+        }
+        return cost;
+    }
+    if (f->field.scope == FIELD_RESOURCE) {
+        return 0;
+    }
+    if (f->field.scope != FIELD_INTRINSIC) {
+        return f->op == PRED_SEARCH_RE || f->op == PRED_RE || f->op == PRED_NRE ? 3 : 2;
+    }
+    if (intrinsic_of(part_kind(b->part), f->field.name) == INTRINSIC_BODY) {
+        return f->op == PRED_SEARCH_RE || f->op == PRED_RE || f->op == PRED_NRE ? 5 : 4;
+    }
+    return 1;
+}
+
+enum { COST_MAX = 5 };
+
+static int and_bits(struct block *b, const struct filter *f, uint64_t *bits, uint64_t *kid)
+{
+    const uint64_t *outer = b->only;
+    int rc = 0;
+
+    bits_all(b, bits);
+    for (int cost = 0; cost <= COST_MAX && rc == 0; cost++) {
+        for (size_t i = 0; i < f->kids_n && rc == 0; i++) {
+            if (cost_of(b, f->kids[i]) != cost) {
+                continue;
+            }
+            b->only = bits;
+            rc = filter_bits(b, f->kids[i], kid);
+            b->only = outer;
+            for (size_t w = 0; w < block_words(b) && rc == 0; w++) {
+                bits[w] &= kid[w];
+            }
+            if (rc == 0 && !bits_any(b, bits)) {
+                return 0;
+            }
+        }
+    }
+    return rc;
+}
+
 /* AND stops at nothing, OR at everything. */
 static int list_bits(struct block *b, const struct filter *f, uint64_t *bits)
 {
     uint64_t *kid = arena_array(b->a, uint64_t, block_words(b));
-    bool and = f->type == FILTER_AND;
-    int rc = kid != NULL ? filter_bits(b, f->kids[0], bits) : block_no_memory(b);
+    int rc = kid == NULL             ? block_no_memory(b)
+             : f->type == FILTER_AND ? and_bits(b, f, bits, kid)
+                                     : filter_bits(b, f->kids[0], bits);
 
+    if (rc < 0 || f->type == FILTER_AND) {
+        return rc;
+    }
     for (size_t i = 1; i < f->kids_n && rc == 0; i++) {
-        if (and&&!bits_any(b, bits)) {
-            break;
-        }
-        if (!and&&block_count(b, bits) == block_rows_n(b)) {
+        if (block_count(b, bits) == block_rows_n(b)) {
             break;
         }
         rc = filter_bits(b, f->kids[i], kid);
         for (size_t w = 0; w < block_words(b) && rc == 0; w++) {
-            bits[w] = and? bits[w] & kid[w] : bits[w] | kid[w];
+            bits[w] |= kid[w];
         }
     }
     return rc;

@@ -16,8 +16,8 @@ enum verdict block_range_verdict(const struct block_col *c, const struct filter 
 /** The same with the bloom filter. */
 NODISCARD int block_col_verdict(struct block *b, struct block_col *c, const struct filter *f,
                                 enum verdict *ret);
-/** hit[i] (0 or 1) for every value of the column. */
+/** hit[i] (0 or 1) for every value of the column. `only`: bits of the values that matter, others may be 0; NULL: all. */
 NODISCARD int block_column_hits(struct block *b, const struct filter *f, const struct column *col,
-                                uint8_t *hit);
+                                const uint64_t *only, uint8_t *hit);
 
 #endif

@@ -350,6 +350,45 @@ static int group_intrinsic(struct grouper *g, const struct field *f, const uint6
     return 0;
 }
 
+int block_texts(struct block *b, const struct field *f, const uint64_t *bits,
+                const struct str **ret)
+{
+    struct block_col *c = f->scope == FIELD_ATTR ? block_attr(b, f->name) : NULL;
+    const struct column *col;
+    const uint32_t *rank;
+    uint32_t number = 0;
+    struct str *texts;
+    int rc;
+
+    *ret = NULL;
+    if (c == NULL || c->type != COLTYPE_STR) {
+        return 0;
+    }
+    rc = block_column(b, c, &col);
+    if (rc < 0 || !strs_is_plain(&col->strs)) {
+        return rc;
+    }
+    while (b->attrs[number] != c) {
+        number++;
+    }
+    rc = block_rank(b, number, &rank);
+    texts = arena_calloc(b->a, block_rows_n(b), sizeof(*texts));
+    if (rc < 0 || texts == NULL) {
+        return rc < 0 ? rc : block_no_memory(b);
+    }
+    for (uint32_t row = 0; row < block_rows_n(b); row++) {
+        uint32_t at = rank != NULL ? rank[row] : row;
+
+        if (wanted(bits, row) && at != UINT32_MAX) {
+            struct str s = strs_at(&col->strs, at);
+
+            texts[row] = s.n != 0 ? s : STR("");
+        }
+    }
+    *ret = texts;
+    return block_check(b);
+}
+
 int block_group(struct block *b, const struct field *f, const uint64_t *bits,
                 struct block_groups *ret)
 {

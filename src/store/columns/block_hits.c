@@ -61,6 +61,11 @@ static int string_hit(struct block *b, const struct filter *f, enum col_type typ
     return 0;
 }
 
+static bool matters(const uint64_t *only, size_t row)
+{
+    return only == NULL || (only[row / 64] >> (row % 64) & 1) != 0;
+}
+
 /* What a template says of a predicate on text. */
 static enum templates_hit template_hit(const struct filter *f, const struct templates *t,
                                        size_t template)
@@ -93,7 +98,7 @@ static enum templates_hit template_hit(const struct filter *f, const struct temp
 
 /* Once per template where that decides, else row by row. */
 static int template_hits(struct block *b, const struct filter *f, const struct column *col,
-                         uint8_t *hit)
+                         const uint64_t *only, uint8_t *hit)
 {
     enum { NO, YES, LOOK, CONSTANT };
 
@@ -116,7 +121,9 @@ static int template_hits(struct block *b, const struct filter *f, const struct c
     for (size_t i = 0; i < col->n && rc == 0; i++) {
         uint8_t *decided = &of[codes[i]];
 
-        if (*decided >= LOOK) {
+        if (!matters(only, i)) {
+            hit[i] = 0;
+        } else if (*decided >= LOOK) {
             rc = string_hit(b, f, col->type, templates_at(t, i), &hit[i]);
             *decided = *decided == CONSTANT ? hit[i] : *decided;
         } else {
@@ -127,7 +134,7 @@ static int template_hits(struct block *b, const struct filter *f, const struct c
 }
 
 static int strings_hits(struct block *b, const struct filter *f, const struct column *col,
-                        uint8_t *hit)
+                        const uint64_t *only, uint8_t *hit)
 {
     const struct strs *s = &col->strs;
     size_t distinct = s->form == STRS_FLAT ? s->n : s->dict_n;
@@ -135,7 +142,7 @@ static int strings_hits(struct block *b, const struct filter *f, const struct co
     int rc = 0;
 
     if (s->form == STRS_TEMPLATES) {
-        return template_hits(b, f, col, hit);
+        return template_hits(b, f, col, only, hit);
     }
     if (s->form != STRS_FLAT) {
         of = arena_alloc(b->a, distinct, 1);
@@ -144,7 +151,10 @@ static int strings_hits(struct block *b, const struct filter *f, const struct co
         }
     }
     for (size_t i = 0; i < distinct && rc == 0; i++) {
-        rc = string_hit(b, f, col->type, s->v[i], &of[i]);
+        of[i] = 0;
+        if (s->form != STRS_FLAT || matters(only, i)) {
+            rc = string_hit(b, f, col->type, s->v[i], &of[i]);
+        }
     }
     if (s->form == STRS_DICT) {
         for (size_t i = 0; i < s->n; i++) {
@@ -157,14 +167,14 @@ static int strings_hits(struct block *b, const struct filter *f, const struct co
 }
 
 int block_column_hits(struct block *b, const struct filter *f, const struct column *col,
-                      uint8_t *hit)
+                      const uint64_t *only, uint8_t *hit)
 {
     if (f->op == PRED_EXISTS) {
         memset(hit, 1, col->n);
         return 0;
     }
     if (col->type == COLTYPE_STR || col->type == COLTYPE_MIXED) {
-        return strings_hits(b, f, col, hit);
+        return strings_hits(b, f, col, only, hit);
     }
     if (col->type == COLTYPE_I64 && is_comparison(f->op) && f->value.type == VALUE_I64) {
         compare_ints(col->ints, col->n, f->op, f->value.u.i, hit);

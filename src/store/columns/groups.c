@@ -15,6 +15,7 @@ void groups_init(struct groups *g, struct arena *a, size_t buckets)
 void groups_done(struct groups *g)
 {
     vec_done(&g->list);
+    vec_done(&g->hashes);
     mem_free(g->slots);
     g->slots = NULL;
 }
@@ -28,7 +29,7 @@ static bool groups_grow(struct groups *g)
         return false;
     }
     for (size_t i = 0; i < g->list.n; i++) {
-        size_t at = hash64(g->list.v[i].value.p, g->list.v[i].value.n) & (n - 1);
+        size_t at = g->hashes.v[i] & (n - 1);
 
         while (slots[at] != 0) {
             at = (at + 1) & (n - 1);
@@ -44,23 +45,28 @@ static bool groups_grow(struct groups *g)
 int groups_find(struct groups *g, struct str value, uint32_t *ret_index)
 {
     struct columns_group e = {0};
+    uint64_t hash;
     size_t at;
 
     if ((g->list.n + 1) * 2 > g->slots_n && !groups_grow(g)) {
         return -ERR_NOMEM;
     }
-    at = hash64(value.p, value.n) & (g->slots_n - 1);
+    hash = hash64(value.p, value.n);
+    at = hash & (g->slots_n - 1);
     for (; g->slots[at] != 0; at = (at + 1) & (g->slots_n - 1)) {
-        if (str_eq(g->list.v[g->slots[at] - 1].value, value)) {
+        if (g->hashes.v[g->slots[at] - 1] == hash &&
+            str_eq(g->list.v[g->slots[at] - 1].value, value)) {
             *ret_index = g->slots[at] - 1;
             return 0;
         }
     }
     e.value = value.n != 0 ? arena_str_dup(g->a, value) : STR("");
     e.counts = arena_calloc(g->a, g->buckets, sizeof(*e.counts));
-    if (e.counts == NULL || e.value.p == NULL || !vec_push(&g->list, e)) {
+    if (e.counts == NULL || e.value.p == NULL || !vec_reserve(&g->hashes, 1) ||
+        !vec_push(&g->list, e)) {
         return -ERR_NOMEM;
     }
+    g->hashes.v[g->hashes.n++] = hash;
     g->slots[at] = (uint32_t)g->list.n;
     *ret_index = (uint32_t)g->list.n - 1;
     return 0;

@@ -13,7 +13,8 @@ struct groups {
     struct arena *a; /* borrowed */
     size_t buckets;
     VEC(struct columns_group) list;
-    uint32_t *slots; /* index + 1 by hash of the value; power of two */
+    VEC(uint64_t) hashes; /* of the list's values */
+    uint32_t *slots;      /* index + 1 by hash of the value; power of two */
     size_t slots_n;
 };
 

@@ -22,6 +22,7 @@ enum {
     MERGE_MIN = 4,  /* parts of one tier */
     MERGE_MAX = 16, /* parts at once */
     MERGE_MAX_ROWS = 8000000,
+    UNLOAD_BLOCKS = 64,   /* after as many of a part their pages are given back */
     TIER_BYTES = 1 << 20, /* tier 0 ends here, each next one is four times as large */
     PACE_MS = 20,         /* of work, then as long a rest: background merges take half a core */
 };
@@ -187,6 +188,10 @@ static int cursor_next(struct merge *m, struct cursor *cu)
     cu->n = 0;
     for (; cu->block < part_blocks(cu->part); cu->block++) {
         int rc = breathe(m);
+
+        if (cu->block % UNLOAD_BLOCKS == UNLOAD_BLOCKS - 1) {
+            columns_part_unload(cu->part);
+        }
 
         if (rc < 0) {
             return rc;

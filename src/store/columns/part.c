@@ -329,6 +329,11 @@ const struct part_notes *part_keep_notes(const struct part *p, struct part_notes
     return there;
 }
 
+void columns_part_unload(const struct part *p)
+{
+    vfs_unload(&p->data);
+}
+
 uint64_t part_bytes(const struct part *p)
 {
     return p->data.n + p->index.n + p->traces.n;

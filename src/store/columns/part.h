@@ -50,6 +50,8 @@ const uint64_t *part_deleted(const struct part *p, uint32_t block);
 /** Are its bloom filters of the present kind? Those of version 1 are not looked at. */
 bool part_has_blooms(const struct part *p);
 uint64_t part_bytes(const struct part *p); /* of its files */
+/** Pages of its blocks that were read need not stay in memory; reading on takes them from the page cache again. */
+void columns_part_unload(const struct part *p);
 
 /** What a query found out of the whole part and the next one need not (names.c). It lives as long as the part. */
 struct part_notes {

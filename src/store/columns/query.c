@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+enum { UNLOAD_BYTES = 16 << 20 }; /* a query that read more gives the pages back */
+
 static int newest_first(const void *pa, const void *pb)
 {
     const struct source *a = pa;
@@ -156,6 +158,9 @@ void query_end(struct query *qu, struct scan_stats *ret_stats)
         mem_free(qu->decided[i]);
     }
     mem_free(qu->decided);
+    for (size_t i = 0; i < qu->snap.parts_n && qu->stats.bytes_read > UNLOAD_BYTES; i++) {
+        columns_part_unload(qu->snap.parts[i]);
+    }
     snapshot_done(&qu->snap);
     arena_done(&qu->scratch);
     arena_done(&qu->row);

@@ -1830,6 +1830,306 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/logs/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Log events as JSON objects, one a line (Content-Encoding gzip, deflate, zstd, snappy). Without parameters the usual field names are known; see docs/logs.md */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description Names of the field with the time, comma-separated (header VL-Time-Field) */
+                    _time_field?: string;
+                    /** @description Of the field with the text (header VL-Msg-Field) */
+                    _msg_field?: string;
+                    /** @description Of the field with the level (header VL-Level-Field) */
+                    _level_field?: string;
+                    /** @description Fields that become attributes of the resource (header VL-Stream-Fields) */
+                    _stream_fields?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Every line is stored */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["LogImport"];
+                    };
+                };
+                /** @description Some lines were refused, the first 20 are named; the others are stored */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["LogImport"];
+                    };
+                };
+                /** @description Try again after Retry-After seconds */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Try again after Retry-After seconds */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/insert/jsonline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Log events as JSON objects, one a line (Content-Encoding gzip, deflate, zstd, snappy). Without parameters the usual field names are known; see docs/logs.md */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description Names of the field with the time, comma-separated (header VL-Time-Field) */
+                    _time_field?: string;
+                    /** @description Of the field with the text (header VL-Msg-Field) */
+                    _msg_field?: string;
+                    /** @description Of the field with the level (header VL-Level-Field) */
+                    _level_field?: string;
+                    /** @description Fields that become attributes of the resource (header VL-Stream-Fields) */
+                    _stream_fields?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Every line is stored */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["LogImport"];
+                    };
+                };
+                /** @description Some lines were refused, the first 20 are named; the others are stored */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["LogImport"];
+                    };
+                };
+                /** @description Try again after Retry-After seconds */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Try again after Retry-After seconds */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/elasticsearch/_bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Elasticsearch's bulk API for logs: actions create and index. Also /_bulk, /{index}/_bulk, and PUT */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description An item for each action, with status 201 or an error */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            took: number;
+                            errors: boolean;
+                            items: Record<string, never>[];
+                        };
+                    };
+                };
+                /** @description Not a bulk request, in Elasticsearch's form; nothing is stored */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Try again after Retry-After seconds */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Try again after Retry-After seconds */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/elasticsearch/{index}/_bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                index: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Elasticsearch's bulk API for logs: actions create and index. Also /_bulk, /{index}/_bulk, and PUT */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    index: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description An item for each action, with status 201 or an error */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            took: number;
+                            errors: boolean;
+                            items: Record<string, never>[];
+                        };
+                    };
+                };
+                /** @description Not a bulk request, in Elasticsearch's form; nothing is stored */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Try again after Retry-After seconds */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Try again after Retry-After seconds */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/elasticsearch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What clients ask first: a version. Also _license, _xpack, _cluster/health, _nodes; templates, policies, pipelines and data streams are acknowledged and not kept */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Elasticsearch's form */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            version: Record<string, never>;
+                        };
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/loki/api/v1/push": {
         parameters: {
             query?: never;
@@ -2447,6 +2747,18 @@ export interface components {
                 name: string;
                 spans: number;
                 errors: number;
+            }[];
+        };
+        LogImport: {
+            /** @enum {string} */
+            status: "success" | "error";
+            errorType?: string;
+            error?: string;
+            accepted: number;
+            rejected: number;
+            errors: {
+                line: number;
+                error: string;
             }[];
         };
         LogPattern: {

@@ -354,6 +354,8 @@ static void test_selectors(void **state)
         {"{service_name=~\".+\"} | detected_level=\"unknown\"", "3"},
         {"{service_name=~\".+\"} | user=\"u1\"", "2"},
         {"{service_name=~\".+\"} | user!=\"u1\"", "13"},
+        {"{service_name=~\".+\"} | user!=\"\"", "2"},
+        {"{service_name=~\".+\"} | user=\"\"", "13"},
         {"{service_name=~\".+\"} | http_status >= 500", "3"},
         {"{service_name=~\".+\"} | http_status=\"500\"", "3"},
         {"{service_name=~\".+\"} | app=\"b\" or http_status=\"500\"", "23"},

@@ -10,6 +10,7 @@
 #include "store/columns/block_build.h"
 #include "store/columns/part_write.h"
 #include "store/columns/rowcodec.h"
+#include "store/columns/strs.h"
 #include "store/columns/tests/gen.h"
 
 static void save(const char *dir, const char *target, int n, struct str content)
@@ -80,6 +81,41 @@ static void part_seeds(const char *dir)
     gen_rmdir(tmp);
 }
 
+/* A column of texts that become templates, and one of few distinct ones. */
+static void strs_seed(const char *dir, int n)
+{
+    enum { ROWS = 128 };
+
+    static char text[ROWS][64];
+    struct str v[ROWS];
+    struct strs_encoder e = {0};
+    struct strs_text how = {.templates = true};
+    struct buf b;
+
+    for (int i = 0; i < ROWS; i++) {
+        int len;
+
+        if (n != 0) {
+            len = snprintf(text[i], sizeof(text[i]), "c%d", i % 5);
+        } else if (i % 3 == 0) {
+            len = snprintf(text[i], sizeof(text[i]), "id %08x%08x of x%dz",
+                           (unsigned)i * 2654435761u, (unsigned)i * 40503u, i * 7919);
+        } else {
+            len = snprintf(text[i], sizeof(text[i]), "GET /a/%d by user%d in 0.%03d", i * 7, i % 6,
+                           i * 31 % 1000);
+        }
+        v[i] = str_of(text[i], (size_t)len);
+    }
+    buf_init(&b, 1 << 20);
+    buf_add_byte(&b, ROWS / 4);
+    if (strs_encode(&e, v, ROWS, &how, &b) < 0) {
+        abort();
+    }
+    save(dir, "fuzz_strs", n, buf_str(&b));
+    buf_done(&b);
+    strs_encoder_done(&e);
+}
+
 int main(int argc, char **argv)
 {
     const struct row_limits all = {INT64_MIN, INT64_MAX};
@@ -127,6 +163,8 @@ int main(int argc, char **argv)
     }
     if (argc == 2) {
         part_seeds(argv[1]);
+        strs_seed(argv[1], 0);
+        strs_seed(argv[1], 1);
     }
     return argc == 2 ? 0 : 2;
 }
