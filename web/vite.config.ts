@@ -19,5 +19,5 @@ export default defineConfig({
     chunkSizeWarningLimit: 700,
     assetsInlineLimit: 0,
   },
-  server: { proxy: { '/api': server, '/metrics': server } },
+  server: { proxy: { '/api': server, '/loki': server, '/metrics': server } },
 })

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'tests'))
 from harness import wire  # noqa: E402
 from harness.server import Agent, Bongsu, wait_for  # noqa: E402
+import shop_logs  # noqa: E402
 
 RNG = random.Random(1)
 SERVICES = ('checkout', 'inventory', 'payment')
@@ -147,6 +148,7 @@ def main():
         token = (server.data / 'agent.token').read_text().strip()
         agent = Agent(folder, server.url, ('--interval', '1s'), env={'BONGSU_AGENT_TOKEN': token})
         fill(server, token)
+        shop_logs.fill(server, {'Authorization': f'Bearer {token}'})
         fill_metrics(server, token)
         wait_for('some seconds of host metrics', lambda: time.monotonic() - agent.started > 6, 20, 0.2)
         agent.must_live()

@@ -422,13 +422,17 @@ describe('logged in', () => {
     await row.click()
     expect(await row.getAttribute('aria-expanded')).toBe('true')
     await page
+      .getByRole('region', { name: 'Log records' })
       .getByRole('button', { name: /^Only this value of / })
       .first()
       .click()
-    await page.waitForURL(u => u.searchParams.getAll('attr').length === 1)
+    await page.waitForURL(u => (u.searchParams.get('q') ?? '').startsWith('{'))
     await page.locator('[data-log-row]').first().waitFor()
-    await page.getByRole('button', { name: /^Remove filter / }).click()
-    await page.waitForURL(u => u.searchParams.getAll('attr').length === 0)
+    await page
+      .getByRole('button', { name: /^Remove filter / })
+      .first()
+      .click()
+    await page.waitForURL(u => !u.searchParams.has('q'))
   })
 
   test('logs: a word that nothing has', async () => {
@@ -436,6 +440,98 @@ describe('logged in', () => {
     await page.getByRole('textbox', { name: 'Search logs' }).fill('zzqqzz-nothing-has-this')
     await page.keyboard.press('Enter')
     await page.getByText('No record matches').waitFor()
+  })
+
+  const logql = (q: string) => `/logs?live=0&mode=code&q=${encodeURIComponent(q)}`
+
+  test('logs: a stack trace is folded, its own frames are not', async () => {
+    await shell.open('/logs?live=0&text=Reservation')
+    await page.locator('[data-log-row]').first().click()
+    const body = page.getByTestId('log-body')
+    await body.getByText('com.shop.stock.StockService.reserve').waitFor()
+    expect(await body.getByText('CglibAopProxy.intercept').count()).toBe(0)
+    await body
+      .getByRole('button', { name: /library frames/ })
+      .first()
+      .click()
+    await body.getByText('CglibAopProxy.intercept').waitFor()
+  })
+
+  test('logs: the lines around a record, and the way back', async () => {
+    await shell.open('/logs?live=0&text=Reservation')
+    await page.locator('[data-log-row]').first().click()
+    await page.getByRole('button', { name: 'Lines around' }).click()
+    const drawer = page.getByRole('dialog', { name: 'Lines around this record' })
+    await drawer.getByText('service_name="stock"').waitFor()
+    await drawer
+      .getByText(/^Reserved sku/)
+      .first()
+      .waitFor()
+    expect(new URL(page.url()).searchParams.get('around')).toMatch(/^\d+-\d+$/)
+    // the link alone finds the record again
+    await page.reload()
+    await drawer.getByText('service_name="stock"').waitFor()
+    await page.keyboard.press('Escape')
+    await page.waitForURL(u => !u.searchParams.has('around'))
+  })
+
+  test('logs: JSON lines become columns and filters', async () => {
+    await shell.open(`${logql('{service_name="gateway"} | json | status >= 404')}&col=status&col=user_id`)
+    await page.locator('[data-log-row]').first().waitFor()
+    expect(await page.locator('[data-log-row]').first().innerText()).toMatch(/404|500/)
+    await page.getByText('Simple', { exact: true }).click()
+    await page.getByRole('button', { name: 'Remove filter status >= 404' }).waitFor()
+    await page.getByRole('button', { name: 'Remove the column status' }).focus()
+    await page.keyboard.press('Enter')
+    await page.waitForURL(u => u.searchParams.getAll('col').join() === 'user_id')
+  })
+
+  test('logs: an error is underlined where it is', async () => {
+    await shell.open(logql('{service_name="gateway"} | jsn | x > 1'))
+    await page
+      .getByText(/parse error at line 1, col 32/)
+      .first()
+      .waitFor()
+    await page.locator('.cm-lintRange-error').waitFor()
+  })
+
+  test('logs: a metric query draws a chart with figures', async () => {
+    await shell.open(logql('sum by (service_name) (rate({service_name=~".+"}[1m]))'))
+    await page.getByRole('img', { name: /Result of the LogQL query/ }).waitFor()
+    await page.getByText('{service_name="gateway"}').waitFor()
+  })
+
+  test('logs: values of a field are counted when it is opened', async () => {
+    await shell.open('/logs?live=0')
+    const streams = page.getByRole('group', { name: 'Streams' })
+    await streams.getByRole('button', { name: 'host_name', exact: false }).first().click()
+    await streams.getByRole('button', { name: 'Only this value of host_name' }).first().waitFor()
+  })
+
+  test('logs: the keyboard walks, opens and copies nothing by accident', async () => {
+    await shell.open('/logs?live=0')
+    await page.locator('[data-log-row]').first().waitFor()
+    await page.keyboard.press('j')
+    await page.keyboard.press('j')
+    expect(await page.locator('[data-active]').count()).toBe(1)
+    await page.keyboard.press('Enter')
+    await page.getByTestId('log-body').waitFor()
+    await page.keyboard.press('Escape')
+    await page.getByTestId('log-body').waitFor({ state: 'detached' })
+    await page.keyboard.press('/')
+    expect(await page.evaluate(() => document.activeElement?.getAttribute('aria-label'))).toBe('Search logs')
+  })
+
+  test('logs: export gives a file of the whole result', async () => {
+    await shell.open('/logs?live=0&service=gateway')
+    await page.locator('[data-log-row]').first().waitFor()
+    await page.getByRole('button', { name: 'Export' }).click()
+    const download = page.waitForEvent('download')
+    await page.getByRole('button', { name: 'Download' }).click()
+    const path = await (await download).path()
+    const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
+    expect(lines.length).toBeGreaterThan(300)
+    expect(lines.every(l => (JSON.parse(l) as { service: string }).service === 'gateway')).toBe(true)
   })
 
   test('logs: live tail connects', async () => {

@@ -7,6 +7,7 @@ import { TokensTab } from '@/features/admin/TokensTab'
 import { LoginPage } from '@/features/auth/LoginPage'
 import { SetupPage } from '@/features/auth/SetupPage'
 import { HostsPage } from '@/features/hosts/HostsPage'
+import { logsCodec } from '@/features/logs/codec'
 import { LogsPage } from '@/features/logs/LogsPage'
 import { OverviewPage } from '@/features/overview/OverviewPage'
 import { StatusPage } from '@/features/status/StatusPage'
@@ -172,11 +173,15 @@ describe('traces', () => {
 })
 
 describe('logs', () => {
+  const fields = [
+    http.get('*/loki/api/v1/detected_fields', () => HttpResponse.json({ fields: [], limit: 1 })),
+    http.get('*/loki/api/v1/detected_labels', () => HttpResponse.json({ detectedLabels: [] })),
+  ]
+
   test('severity buttons change the link and the request', async () => {
     const asked: URLSearchParams[] = []
     server.use(
-      http.get('*/api/v1/logs/histogram', () => HttpResponse.json(empty)),
-      http.get('*/api/v1/logs/fields', () => HttpResponse.json({ sampled: 0, fields: [] })),
+      ...fields,
       http.get('*/api/v1/logs', ({ request }) => {
         asked.push(new URL(request.url).searchParams)
         return HttpResponse.json({ logs: [] })
@@ -187,9 +192,50 @@ describe('logs', () => {
     const error = await screen.findByRole('button', { name: 'error' })
     expect(error).toHaveAttribute('aria-pressed', 'false')
     await user.click(error)
-    await waitFor(() => expect(asked.at(-1)?.getAll('severity')).toEqual(['error']))
-    expect(router.state.location.searchStr).toContain('severity=error')
+    const want = '{service_name=~".+"} | detected_level=~"error|critical"'
+    await waitFor(() => expect(asked.at(-1)?.get('query')).toBe(want))
+    expect(logsCodec.decode(router.state.location.search as Record<string, unknown>).q).toBe(want)
     expect(await screen.findByText('No record matches')).toBeInTheDocument()
+    expect(screen.getByRole('button', { name: 'error' })).toHaveAttribute('aria-pressed', 'true')
+    await user.click(screen.getByRole('button', { name: 'Clear' }))
+    await waitFor(() => expect(asked.at(-1)?.get('query')).toBe('{service_name=~".+"}'))
+  })
+
+  test('words of another page become a query, and leave the old words', async () => {
+    const asked: string[] = []
+    server.use(
+      ...fields,
+      http.get('*/api/v1/logs', ({ request }) => {
+        asked.push(new URL(request.url).searchParams.get('query') ?? '')
+        return HttpResponse.json({ logs: [] })
+      }),
+    )
+    renderAt('/logs?live=0&text=declined&service=pay', <LogsPage />)
+    expect(await screen.findByRole('textbox', { name: 'Search logs' })).toHaveValue('declined')
+    expect(screen.getByText('{service_name="pay"} |~ "(?i)declined"')).toBeInTheDocument()
+    await waitFor(() => expect(asked).toContain('{service_name="pay"} |~ "(?i)declined"'))
+  })
+
+  test('what the server cannot read is said where it was written', async () => {
+    server.use(
+      ...fields,
+      http.get('*/api/v1/logs', () =>
+        HttpResponse.json(
+          { status: 'error', errorType: 'bad_data', error: 'parse error at line 1, col 9: syntax error' },
+          { status: 400 },
+        ),
+      ),
+    )
+    renderAt('/logs?live=0&mode=code&q=%7Ba%3D%22b%22%7D%20%7C%20x', <LogsPage />)
+    expect(await screen.findAllByText(/line 1, col 9/)).not.toHaveLength(0)
+    expect(screen.queryByRole('region', { name: 'Records over time' })).not.toBeInTheDocument()
+  })
+
+  test('a query that counts draws no list', async () => {
+    server.use(...fields)
+    renderAt('/logs?live=0&q=rate(%7Ba%3D%22b%22%7D%5B1m%5D)', <LogsPage />)
+    expect(await screen.findByRole('region', { name: 'Result' })).toBeInTheDocument()
+    expect(screen.getByRole('button', { name: 'Live tail' })).toBeDisabled()
   })
 })
 

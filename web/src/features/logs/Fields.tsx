@@ -1,46 +1,202 @@
-// Attribute names among the matching records with their most frequent values; each value can be asked
-// for or left out.
-import { TextInput } from '@mantine/core'
+// The explorer at the left: streams and fields of what was found. Values are counted over the whole range, and
+// only when a field is opened.
+import { Button, TextInput, Tooltip } from '@mantine/core'
 import { IconChevronDown, IconChevronRight, IconSearch } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { type LogFilter, logFieldsQuery } from '@/api/queries'
-import { type AddFilter, PlusMinus } from '@/features/logs/LogRow'
+import { detectedFieldsQuery, detectedLabelsQuery, fieldValuesQuery } from '@/api/logs'
+import type { FieldOrigin } from '@/features/logs/builder'
+import type { LogColumn } from '@/features/logs/codec'
+import { EVERYTHING, selectorSpan } from '@/features/logs/logql'
 import classes from '@/features/logs/logs.module.css'
+import { type FieldActions, PinColumn, PlusMinus } from '@/features/logs/PlusMinus'
 import { formatPercent, formatShort } from '@/lib/format'
 import type { ResolvedRange } from '@/lib/time'
 import { Panel } from '@/ui/Page'
-import { Empty, Failure, Loading } from '@/ui/States'
+import { Empty, errorText, Failure, Loading } from '@/ui/States'
 
-interface FieldsProps {
-  filter: LogFilter
-  range: ResolvedRange
-  height: number
-  onFilter: AddFilter
+interface Entry {
+  name: string
+  type: string
+  cardinality: number
+  origin: FieldOrigin
 }
 
-export function Fields({ filter, range, height, onFilter }: FieldsProps) {
+const FEW = 8
+const MANY = 50
+
+interface ValuesProps {
+  query: string
+  range: ResolvedRange
+  entry: Entry
+  total: number
+  actions: FieldActions
+}
+
+/** A field that the query does not parse yet is looked for with its parser. */
+function queryFor(query: string, entry: Entry): string {
+  return entry.origin === 'json' || entry.origin === 'logfmt'
+    ? `${query} | ${entry.origin} | ${entry.name}!=""`
+    : query
+}
+
+function Values({ query, range, entry, total, actions }: ValuesProps) {
   const { t, i18n } = useTranslation()
-  const { data, isPending, isError, error, refetch } = useQuery(logFieldsQuery(filter, range))
-  const [text, setText] = useState('')
-  const [open, setOpen] = useState<ReadonlySet<string>>(new Set())
   const lang = i18n.language
-  const fields = (data?.fields ?? []).filter(f => f.name.toLowerCase().includes(text.toLowerCase()))
-  const toggle = (name: string) => {
+  const [limit, setLimit] = useState(FEW)
+  const { data, isPending, isError, error, isFetching } = useQuery(
+    fieldValuesQuery(queryFor(query, entry), entry.name, range, limit + 1),
+  )
+  if (isPending) {
+    return <Loading rows={3} height={14} />
+  }
+  if (isError && data === undefined) {
+    return <div className={classes.fieldNote}>{errorText(error)}</div>
+  }
+  const values = (data ?? []).slice(0, limit)
+  const top = values[0]?.count ?? 1
+  return (
+    <div className={classes.values} aria-busy={isFetching}>
+      {values.map(v => (
+        <div key={v.value} className={classes.value}>
+          <div className={classes.valueBar} style={{ width: `${(v.count / top) * 100}%` }} />
+          <span className={classes.valueText} title={v.value}>
+            {v.value === '' ? <i>{t('logs.absent')}</i> : v.value}
+          </span>
+          <span className={classes.valueTools}>
+            <PlusMinus name={entry.name} value={v.value} origin={entry.origin} onFilter={actions.filter} />
+          </span>
+          <Tooltip label={formatShort(v.count, lang)}>
+            <span className={classes.fieldCount}>
+              {total > 0 ? formatPercent(Math.min(1, v.count / total), lang) : formatShort(v.count, lang)}
+            </span>
+          </Tooltip>
+        </div>
+      ))}
+      {values.length === 0 && <div className={classes.fieldNote}>{t('logs.noValues')}</div>}
+      {(data?.length ?? 0) > limit && limit < MANY && (
+        <Button size="compact-xs" variant="subtle" color="gray" onClick={() => setLimit(MANY)}>
+          {t('logs.moreValues')}
+        </Button>
+      )}
+    </div>
+  )
+}
+
+const TYPE_MARK: Record<string, string> = {
+  stream: 'S',
+  string: 'T',
+  int: '#',
+  float: '#',
+  boolean: '?',
+  duration: '⏱',
+  bytes: 'B',
+}
+
+interface FieldsProps {
+  query: string
+  range: ResolvedRange
+  height: number
+  total: number
+  columns: LogColumn[]
+  actions: FieldActions
+}
+
+export function Fields({ query, range, height, total, columns, actions }: FieldsProps) {
+  const { t, i18n } = useTranslation()
+  const span = selectorSpan(query)
+  const selector = span === null ? EVERYTHING : query.slice(span.from, span.to)
+  const labels = useQuery(detectedLabelsQuery(selector, range))
+  const fields = useQuery(detectedFieldsQuery(query, range))
+  const [text, setText] = useState('')
+  const [open, setOpen] = useState<ReadonlySet<string>>(new Set(['record|detected_level']))
+  const matches = (name: string) => name.toLowerCase().includes(text.trim().toLowerCase())
+  const streams: Entry[] = (labels.data ?? [])
+    .filter(l => l.label !== 'detected_level')
+    .map(l => ({ name: l.label, type: 'stream', cardinality: l.cardinality, origin: 'stream' as const }))
+    .sort((a, b) => Number(b.cardinality > 1) - Number(a.cardinality > 1) || a.name.localeCompare(b.name))
+  const known = new Set(streams.map(s => s.name))
+  const parsers = new Set(['json', 'logfmt'].filter(p => query.includes(`| ${p}`)))
+  const record: Entry[] = (fields.data ?? [])
+    .filter(f => !known.has(f.label))
+    .map((f): Entry => {
+      const parser = f.parsers?.[0]
+      return {
+        name: f.label,
+        type: f.type,
+        cardinality: f.cardinality,
+        origin:
+          parser === 'json' || parser === 'logfmt' ? (parsers.has(parser) ? 'record' : parser) : 'record',
+      }
+    })
+    .sort(
+      (a, b) =>
+        Number(b.name === 'detected_level') - Number(a.name === 'detected_level') ||
+        a.name.localeCompare(b.name),
+    )
+  const toggle = (key: string) => {
     const next = new Set(open)
-    if (!next.delete(name)) {
-      next.add(name)
+    if (!next.delete(key)) {
+      next.add(key)
     }
     setOpen(next)
   }
+  const section = (title: string, entries: Entry[]) => {
+    const shown = entries.filter(e => matches(e.name))
+    return shown.length === 0 ? null : (
+      <div role="group" aria-label={title}>
+        <div className={classes.fieldsTitle}>
+          {title}
+          <span className={classes.fieldCount}>{shown.length}</span>
+        </div>
+        {shown.map(e => {
+          const key = `${e.origin}|${e.name}`
+          const on = open.has(key)
+          return (
+            <div key={key}>
+              <div className={classes.fieldItem}>
+                <button
+                  type="button"
+                  className={classes.fieldButton}
+                  aria-expanded={on}
+                  onClick={() => toggle(key)}
+                >
+                  {on ? <IconChevronDown size={12} /> : <IconChevronRight size={12} />}
+                  <Tooltip label={t(`logs.type_${e.type}` as 'logs.type_string', { defaultValue: e.type })}>
+                    <span className={classes.fieldType}>{TYPE_MARK[e.type] ?? 'T'}</span>
+                  </Tooltip>
+                  <span className={classes.fieldName} title={e.name}>
+                    {e.name}
+                  </span>
+                  {(e.origin === 'json' || e.origin === 'logfmt') && (
+                    <span className={classes.parserTag}>{e.origin}</span>
+                  )}
+                </button>
+                <span className={classes.fieldPin}>
+                  <PinColumn
+                    name={e.name}
+                    pinned={columns.some(c => c.name === e.name)}
+                    onPin={actions.pin}
+                  />
+                </span>
+                <Tooltip label={t('logs.cardinality', { count: e.cardinality })}>
+                  <span className={classes.fieldCount}>{formatShort(e.cardinality, i18n.language)}</span>
+                </Tooltip>
+              </div>
+              {on && <Values query={query} range={range} entry={e} total={total} actions={actions} />}
+            </div>
+          )
+        })}
+      </div>
+    )
+  }
+  const pending = labels.isPending && fields.isPending
+  const failed = fields.isError && fields.data === undefined && labels.data === undefined
+  const none = [...streams, ...record].filter(e => matches(e.name)).length === 0
   return (
-    <Panel
-      flush
-      title={t('logs.fields')}
-      note={data === undefined ? undefined : t('logs.sampled', { count: data.sampled })}
-    >
-      <div style={{ padding: '4px 12px 8px' }}>
+    <Panel flush label={t('logs.fields')}>
+      <div className={classes.fieldsHead}>
         <TextInput
           value={text}
           placeholder={t('logs.findField')}
@@ -50,50 +206,17 @@ export function Fields({ filter, range, height, onFilter }: FieldsProps) {
         />
       </div>
       <div className={classes.fields} style={{ height }}>
-        {isPending ? (
+        {pending ? (
           <Loading rows={8} height={16} />
-        ) : isError && data === undefined ? (
-          <Failure compact error={error} onRetry={() => void refetch()} />
-        ) : fields.length === 0 ? (
+        ) : failed ? (
+          <Failure compact error={fields.error} onRetry={() => void fields.refetch()} />
+        ) : none ? (
           <Empty compact title={t('logs.noFields')} />
         ) : (
-          fields.map(f => {
-            const top = f.values[0]?.count ?? 1
-            return (
-              <div key={f.name}>
-                <button
-                  type="button"
-                  className={classes.fieldItem}
-                  aria-expanded={open.has(f.name)}
-                  onClick={() => toggle(f.name)}
-                >
-                  {open.has(f.name) ? <IconChevronDown size={12} /> : <IconChevronRight size={12} />}
-                  <span className={classes.fieldName} title={f.name}>
-                    {f.name}
-                  </span>
-                  <span className={classes.fieldCount}>
-                    {data === undefined || data.sampled === 0
-                      ? formatShort(f.count, lang)
-                      : formatPercent(f.count / data.sampled, lang)}
-                  </span>
-                </button>
-                {open.has(f.name) && (
-                  <div className={classes.values}>
-                    {f.values.map(v => (
-                      <div key={v.value} className={classes.value}>
-                        <div className={classes.valueBar} style={{ width: `${(v.count / top) * 100}%` }} />
-                        <span className={classes.valueText} title={v.value}>
-                          {v.value === '' ? '""' : v.value}
-                        </span>
-                        <span className={classes.fieldCount}>{formatShort(v.count, lang)}</span>
-                        <PlusMinus name={f.name} value={v.value} onFilter={onFilter} />
-                      </div>
-                    ))}
-                  </div>
-                )}
-              </div>
-            )
-          })
+          <>
+            {section(t('logs.streams'), streams)}
+            {section(t('logs.fields'), record)}
+          </>
         )}
       </div>
     </Panel>

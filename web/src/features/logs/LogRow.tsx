@@ -1,134 +1,98 @@
-import { ActionIcon, Button, Tooltip } from '@mantine/core'
-import { IconBinaryTree2, IconChevronDown, IconChevronRight, IconMinus, IconPlus } from '@tabler/icons-react'
-import { Link } from '@tanstack/react-router'
+import { IconChevronDown, IconChevronRight } from '@tabler/icons-react'
 import { memo } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { LogRecord } from '@/api/queries'
-import { bodyText, markWords } from '@/features/logs/codec'
+import { Marked } from '@/features/logs/Body'
+import { LEVEL_COLUMN, type LogColumn, SERVICE_COLUMN } from '@/features/logs/codec'
 import classes from '@/features/logs/logs.module.css'
-import { formatDurationNs, formatStamp } from '@/lib/format'
-import { nsDiff, nsToMs } from '@/lib/ns'
-import { CopyButton } from '@/ui/CopyButton'
-import { KeyValues } from '@/ui/KeyValues'
+import type { FieldActions } from '@/features/logs/PlusMinus'
+import { RecordDetail } from '@/features/logs/RecordDetail'
+import { fieldValue, lineOf } from '@/features/logs/record'
+import { exactTime, logTime, type TimeLook } from '@/features/logs/when'
 import { SeverityTag } from '@/ui/Severity'
 
-export type AddFilter = (key: string, value: unknown, negated: boolean) => void
-
-export function PlusMinus({ name, value, onFilter }: { name: string; value: unknown; onFilter: AddFilter }) {
-  const { t } = useTranslation()
-  return (
-    <>
-      <Tooltip label={t('logs.only')}>
-        <ActionIcon
-          size="xs"
-          variant="subtle"
-          color="gray"
-          aria-label={t('logs.onlyOf', { key: name })}
-          onClick={() => onFilter(name, value, false)}
-        >
-          <IconPlus size={13} />
-        </ActionIcon>
-      </Tooltip>
-      <Tooltip label={t('logs.without')}>
-        <ActionIcon
-          size="xs"
-          variant="subtle"
-          color="gray"
-          aria-label={t('logs.withoutOf', { key: name })}
-          onClick={() => onFilter(name, value, true)}
-        >
-          <IconMinus size={13} />
-        </ActionIcon>
-      </Tooltip>
-    </>
-  )
-}
-
-function Marked({ text, words }: { text: string; words: string[] }) {
-  return markWords(text, words).map((p, i) =>
-    p.marked ? <mark key={i}>{p.text}</mark> : <span key={i}>{p.text}</span>,
-  )
-}
-
-function prettyBody(log: LogRecord): string {
-  return typeof log.body === 'string' ? log.body : JSON.stringify(log.body, null, 2)
-}
-
-function Opened({ log, words, onFilter }: { log: LogRecord; words: string[]; onFilter: AddFilter }) {
-  const { t, i18n } = useTranslation()
-  const late = log.arrival_ns === undefined ? null : nsDiff(log.time_ns, log.arrival_ns)
-  const resource = Object.fromEntries(Object.entries(log.resource).map(([k, v]) => [`resource.${k}`, v]))
-  const attributes = { ...log.attributes, ...(log.event_name ? { 'event.name': log.event_name } : {}) }
-  return (
-    <div className={classes.open}>
-      <div className={classes.openTools}>
-        {log.trace_id !== undefined && log.trace_id !== '' && (
-          <Button
-            component={Link}
-            to="/traces/$traceId"
-            params={{ traceId: log.trace_id } as never}
-            search={{ span: log.span_id } as never}
-            size="compact-xs"
-            variant="default"
-            leftSection={<IconBinaryTree2 size={13} />}
-          >
-            {t('logs.openTrace')}
-          </Button>
-        )}
-        <span className="mono">{log.trace_id}</span>
-        {late !== null && late > 0 && (
-          <span>{t('logs.arrived', { time: formatDurationNs(late, i18n.language) })}</span>
-        )}
-        <CopyButton value={JSON.stringify(log, null, 2)} label={t('logs.copyJson')} />
-      </div>
-      <pre className={classes.full}>
-        <Marked text={prettyBody(log)} words={words} />
-      </pre>
-      {Object.keys(attributes).length > 0 && <div className={classes.group}>{t('logs.attributes')}</div>}
-      <KeyValues
-        entries={attributes}
-        actions={(k, v) => <PlusMinus name={k} value={v} onFilter={onFilter} />}
-      />
-      {Object.keys(resource).length > 0 && <div className={classes.group}>{t('logs.resource')}</div>}
-      <KeyValues
-        entries={resource}
-        actions={(k, v) => <PlusMinus name={k} value={v} onFilter={onFilter} />}
-      />
-    </div>
-  )
+export interface RowLook extends TimeLook {
+  wrap: boolean
+  ansi: boolean
+  nowMs: number
 }
 
 interface LogRowProps {
   log: LogRecord
   open: boolean
-  words: string[]
+  active: boolean
+  columns: LogColumn[]
+  grid: string
+  look: RowLook
+  marks: RegExp[]
+  actions: FieldActions
   onToggle: (id: string) => void
-  onFilter: AddFilter
+  onAround: (log: LogRecord) => void
 }
 
-export const LogRow = memo(function LogRow({ log, open, words, onToggle, onFilter }: LogRowProps) {
-  const { i18n } = useTranslation()
+function Cell({ log, name }: { log: LogRecord; name: string }) {
+  if (name === LEVEL_COLUMN) {
+    return <SeverityTag severity={log.severity} />
+  }
+  const service = name === SERVICE_COLUMN
+  const value = service ? log.service : fieldValue(log, name)
+  return (
+    <span className={service ? classes.service : classes.cell} title={value}>
+      {value ?? <span className={classes.none}>–</span>}
+    </span>
+  )
+}
+
+/** In one row a trace is its first line, and how much more there is. */
+const ROW_MAX = 1_200
+
+export const LogRow = memo(function LogRow(props: LogRowProps) {
+  const { log, open, active, columns, grid, look, marks, actions, onToggle, onAround } = props
+  const { t, i18n } = useTranslation()
   const Twist = open ? IconChevronDown : IconChevronRight
+  const whole = lineOf(log)
+  const cut = look.wrap ? -1 : whole.indexOf('\n')
+  const first = cut < 0 ? whole : whole.slice(0, cut)
+  const more = cut < 0 ? 0 : whole.slice(cut).trimEnd().split('\n').length - 1
   return (
     <>
       <button
         type="button"
         className={classes.line}
+        style={{ gridTemplateColumns: grid }}
         aria-expanded={open}
+        data-active={active || undefined}
+        data-severity={log.severity}
         data-log-row=""
-        onClick={() => onToggle(log.id)}
+        onClick={() => {
+          // selecting text in a line is no click on it
+          if ((window.getSelection()?.toString() ?? '') === '') {
+            onToggle(log.id)
+          }
+        }}
       >
         <Twist size={13} className={classes.twist} />
-        <span className={classes.when}>{formatStamp(nsToMs(log.time_ns), i18n.language)}</span>
-        <SeverityTag severity={log.severity} />
-        <span className={classes.service} title={log.service}>
-          {log.service}
+        <span className={classes.when} title={exactTime(log.time_ns)}>
+          {logTime(log.time_ns, look, look.nowMs, i18n.language)}
         </span>
-        <span className={classes.body}>
-          <Marked text={bodyText(log).replaceAll('\n', ' ⏎ ').slice(0, 600)} words={words} />
+        {columns.map(c => (
+          <Cell key={c.name} log={log} name={c.name} />
+        ))}
+        <span className={look.wrap ? classes.bodyWrap : classes.body}>
+          <Marked text={first.slice(0, ROW_MAX)} marks={marks} ansi={look.ansi} />
+          {more > 0 && <span className={classes.more}>{t('logs.moreLines', { count: more })}</span>}
         </span>
       </button>
-      {open && <Opened log={log} words={words} onFilter={onFilter} />}
+      {open && (
+        <RecordDetail
+          log={log}
+          marks={marks}
+          columns={columns}
+          ansi={look.ansi}
+          actions={actions}
+          onAround={onAround}
+        />
+      )}
     </>
   )
 })
