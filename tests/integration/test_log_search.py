@@ -112,3 +112,24 @@ def test_live_tail_by_query(server):
         first = json.loads(event.split('data: ')[1])['logs'][0]
         assert first['labels'] == {'status': '404', 'word': 'status 404'} and first['service'] == 'live'
     assert server.get('/api/v1/logs/tail', query='{').status_code == 400
+
+
+def test_patterns_are_named_in_filters_and_groupings(server, base_ns):
+    """Each line got its pattern as it came in; the label is there for who names it and not among the labels of a row."""
+    rows = [wire.log_record(base_ns + i * MS, f'user u{i * 37} logged in' if i % 3 else f'cache of {i * 11} entries dropped') for i in range(60)]
+    assert server.otlp('logs', wire.logs(rows, {'service.name': 'patterned'})).status_code == 200
+    at = (base_ns // MS + 1000) // 1000
+    query = 'sum by (pattern_id) (count_over_time({service_name="patterned"}[10m]))'
+    found = server.json('/loki/api/v1/query', query=query, time=str(at))['data']['result']
+    by_id = {r['metric'].get('pattern_id'): int(r['value'][1]) for r in found}
+    assert sum(by_id.values()) == 60 and len(by_id) >= 2, by_id
+    pattern = max((p for p in by_id if p is not None), key=by_id.get)
+    assert len(pattern) == 16
+    only = search(server, base_ns, f'{{service_name="patterned"}} | pattern_id="{pattern}"', limit=1000)['logs']
+    rest = search(server, base_ns, f'{{service_name="patterned"}} | pattern_id!="{pattern}"', limit=1000)['logs']
+    assert len(only) == by_id[pattern] and len(only) + len(rest) == 60
+    assert len({x['body'].split()[0] for x in only}) == 1
+    either = search(server, base_ns, f'{{service_name="patterned"}} | pattern_id=~"{pattern}|0000000000000000"', limit=1000)['logs']
+    assert [x['id'] for x in either] == [x['id'] for x in only]
+    lines = server.json('/loki/api/v1/query_range', query='{service_name="patterned"}', start=str(base_ns), limit=5)
+    assert all('pattern_id' not in s['stream'] for s in lines['data']['result'])

@@ -14,6 +14,8 @@
 
 /** Label that carries the severity of a record, which Loki finds out at ingest. */
 #define LOGQL_LEVEL "detected_level"
+/** Names the pattern of a record in filters and groupings; not among the labels of a row. */
+#define LOGQL_PATTERN "pattern_id"
 
 struct logql_query;
 

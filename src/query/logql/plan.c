@@ -62,8 +62,8 @@ static bool may_contain(struct plan *p, const struct columns_name *n, struct str
 
 static void find_sources(struct plan *p, struct str label, bool metadata, struct sources *ret)
 {
-    static const char *const INTRINSICS[] = {"trace_id", "span_id", "severity_text", "event_name",
-                                             "scope_name"};
+    static const char *const INTRINSICS[] = {"trace_id",   "span_id",    "severity_text",
+                                             "event_name", "scope_name", LOGQL_PATTERN};
 
     *ret = (struct sources){0};
     for (size_t i = 0; i < p->names.n; i++) {
@@ -416,9 +416,10 @@ static void want_label(struct plan *p, struct wanted *w, struct str label)
             w->need |= COLUMNS_NEED_ATTRS;
             w->attrs[w->attrs_n++] = s.v[i].name;
         } else if (s.v[i].scope == FIELD_INTRINSIC) {
-            w->need |= str_eq(label, STR("scope_name")) ? COLUMNS_NEED_SCOPE
-                       : str_ends(label, STR("_id"))    ? COLUMNS_NEED_IDS
-                                                        : COLUMNS_NEED_TEXT;
+            w->need |= str_eq(label, STR("scope_name"))    ? COLUMNS_NEED_SCOPE
+                       : str_eq(label, STR(LOGQL_PATTERN)) ? COLUMNS_NEED_PATTERN
+                       : str_ends(label, STR("_id"))       ? COLUMNS_NEED_IDS
+                                                           : COLUMNS_NEED_TEXT;
         }
     }
 }

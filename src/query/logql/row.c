@@ -439,6 +439,18 @@ static void load_meta(struct row *r)
     add_meta(r, STR(LOGQL_LEVEL), str_cstr(logql_level_name(rec->severity)));
 }
 
+/* It is there for filters and groupings that name it, and not among the labels of a row: Loki's clients show all of
+ * those. */
+static struct str pattern_text(struct row *r)
+{
+    uint8_t raw[PATTERN_ID_SIZE];
+    char hex[2 * PATTERN_ID_SIZE + 1];
+
+    pattern_id_bytes(r->record->pattern, raw);
+    hex_encode(raw, sizeof(raw), hex);
+    return lq_row_dup(r, str_of(hex, sizeof(hex) - 1));
+}
+
 bool lq_row_get(struct row *r, struct str name, struct str *ret, enum label_category *ret_category)
 {
     const struct row_label *l;
@@ -459,8 +471,14 @@ bool lq_row_get(struct row *r, struct str name, struct str *ret, enum label_cate
     if (l != NULL) {
         *ret = l->value;
         *ret_category = l->category;
+        return true;
     }
-    return l != NULL;
+    if (r->record->pattern != 0 && str_eq(name, STR(LOGQL_PATTERN))) {
+        *ret = pattern_text(r);
+        *ret_category = LABEL_META;
+        return true;
+    }
+    return false;
 }
 
 void lq_row_set(struct row *r, enum label_category c, struct str name, struct str value)

@@ -1,6 +1,6 @@
 // Log search by LogQL, counts and fields through Loki's API, and live tail. Nothing else keeps log data.
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query'
-import { http, serverUrl, unwrap } from '@/api/client'
+import { http, type Schemas, serverUrl, unwrap } from '@/api/client'
 import type { PromAnswer, PromResult } from '@/api/prom'
 import type { LogRecord } from '@/api/queries'
 import type { ResolvedRange } from '@/lib/time'
@@ -258,6 +258,22 @@ export function fieldValuesQuery(
             .sort((a, b) => b.count - a.count)
     },
     enabled: on,
+    retry: false,
+    ...live,
+  })
+}
+
+/* ---- patterns ---- */
+
+export type LogPattern = Schemas['LogPattern']
+
+export function logPatternsQuery(query: string, range: ResolvedRange) {
+  return queryOptions({
+    queryKey: ['log_patterns', query, range],
+    queryFn: ({ signal }) => {
+      const params = { query, start_ms: range.startMs, end_ms: range.endMs, buckets: 40, limit: 300 }
+      return unwrap(http.GET('/api/v1/logs/patterns', { params: { query: params }, signal }))
+    },
     retry: false,
     ...live,
   })

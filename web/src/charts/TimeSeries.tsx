@@ -10,6 +10,7 @@ import {
   type ChartInput,
   type ChartKind,
   type ChartMark,
+  type ChartPoint,
   type ChartSeries,
   isolate,
   type NullMode,
@@ -47,6 +48,8 @@ export interface TimeSeriesProps {
   nulls?: NullMode
   marks?: ChartMark[]
   onMark?: ((mark: ChartMark) => void) | undefined
+  /** A click beside the marks. */
+  onPoint?: ((point: ChartPoint) => void) | undefined
 }
 
 const NO_THRESHOLDS: Threshold[] = []
@@ -151,6 +154,7 @@ export function TimeSeries(props: TimeSeriesProps) {
     nulls = 'gap',
     marks = NO_MARKS,
     onMark,
+    onPoint,
   } = props
   const { t, i18n } = useTranslation()
   const scheme = useScheme()
@@ -227,7 +231,7 @@ export function TimeSeries(props: TimeSeriesProps) {
     body = (
       <Suspense fallback={<div style={{ height }} />}>
         <div role="img" aria-label={t('chart.summary', { label, count: series.length })}>
-          <UPlotView input={input} onZoom={onZoom} onMark={onMark} />
+          <UPlotView input={input} onZoom={onZoom} onMark={onMark} onPoint={onPoint} />
         </div>
       </Suspense>
     )

@@ -2,7 +2,15 @@
 import { useEffect, useMemo, useRef } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import { buildOptions, type ChartInput, type ChartMark, chartData, visibleSeries } from '@/charts/options'
+import {
+  buildOptions,
+  type ChartInput,
+  type ChartMark,
+  type ChartPoint,
+  type ChartSeries,
+  chartData,
+  visibleSeries,
+} from '@/charts/options'
 import { CHART_INK } from '@/charts/palette'
 import classes from '@/charts/TimeSeries.module.css'
 import { formatDateTime, formatUnit } from '@/lib/format'
@@ -11,6 +19,7 @@ export interface UPlotViewProps {
   input: ChartInput
   onZoom?: ((startMs: number, endMs: number) => void) | undefined
   onMark?: ((mark: ChartMark) => void) | undefined
+  onPoint?: ((point: ChartPoint) => void) | undefined
 }
 
 const TOOLTIP_ROWS = 12
@@ -68,6 +77,28 @@ function drawMarks(u: uPlot, input: ChartInput): void {
     ctx.stroke()
     ctx.restore()
   }
+}
+
+/** The drawn series nearest to the cursor, at the nearest time. */
+function pointAt(u: uPlot, input: ChartInput): Omit<ChartPoint, 'x' | 'y'> | undefined {
+  const { idx, top = 0 } = u.cursor
+  const time = idx === null || idx === undefined ? undefined : input.times[idx]
+  if (time === undefined || idx === null || idx === undefined) {
+    return undefined
+  }
+  const data = chartData(input)
+  let best: { series: ChartSeries; value: number; d: number } | undefined
+  visibleSeries(input).forEach((series, i) => {
+    const drawn = data[i + 1]?.[idx]
+    const value = series.values[idx]
+    if (typeof drawn === 'number' && typeof value === 'number') {
+      const d = Math.abs(u.valToPos(drawn, 'y') - top)
+      if (best === undefined || d < best.d) {
+        best = { series, value, d }
+      }
+    }
+  })
+  return best === undefined ? undefined : { time, value: best.value, series: best.series }
 }
 
 /** The mark under the cursor, within a few pixels. */
@@ -143,7 +174,7 @@ function markRows(m: ChartMark, input: ChartInput): HTMLElement[] {
   ]
 }
 
-export default function UPlotView({ input, onZoom, onMark }: UPlotViewProps) {
+export default function UPlotView({ input, onZoom, onMark, onPoint }: UPlotViewProps) {
   const host = useRef<HTMLDivElement>(null)
   const tip = useRef<HTMLDivElement>(null)
   const latest = useRef(input)
@@ -152,6 +183,8 @@ export default function UPlotView({ input, onZoom, onMark }: UPlotViewProps) {
   zoom.current = onZoom
   const open = useRef(onMark)
   open.current = onMark
+  const choose = useRef(onPoint)
+  choose.current = onPoint
   const plot = useRef<uPlot | null>(null)
   const { width, height } = input
   const data = useMemo(() => chartData(input), [input])
@@ -244,10 +277,15 @@ export default function UPlotView({ input, onZoom, onMark }: UPlotViewProps) {
         tip.current.hidden = true
       }
     }
-    const click = () => {
+    const click = (e: MouseEvent) => {
       const mark = markAt(u, latest.current)
       if (mark !== undefined) {
         open.current?.(mark)
+        return
+      }
+      const point = pointAt(u, latest.current)
+      if (point !== undefined) {
+        choose.current?.({ ...point, x: e.clientX, y: e.clientY })
       }
     }
     u.over.addEventListener('click', click)

@@ -10,6 +10,19 @@ export interface ChartSeries {
   /** One value for each time; null is a gap. */
   values: (number | null)[]
   dashed?: boolean
+  /** What is known of where it comes from; for the ways on from a point. */
+  labels?: Record<string, string>
+}
+
+/** A place on the chart that was clicked, and the series nearest to it. */
+export interface ChartPoint {
+  /** Unix seconds. */
+  time: number
+  value: number
+  series: ChartSeries
+  /** In the window, for a menu. */
+  x: number
+  y: number
 }
 
 export interface Threshold {

@@ -42,6 +42,7 @@ export function promChart(
       label: n === 0 ? text : `${text} (${n + 1})`,
       color: seriesColor(firstColor + i, scheme),
       values: onGrid(s.values, request.startMs, request.stepS, times.length),
+      labels: s.metric,
     }
   })
   return { times, series, omitted: Math.max(0, matrix.length - maxSeries) }

@@ -6,6 +6,7 @@ import {
   hostTarget,
   labelName,
   logsQuery,
+  matcherLabels,
   metricSelectors,
   metricsTarget,
   podLogsTarget,
@@ -90,6 +91,15 @@ describe('addresses', () => {
       '{k8s_pod_name="p"}',
     )
     expect(podLogsTarget({ service: 's' }, null)).toBeNull()
+  })
+
+  test('a query tells what its sums have lost', () => {
+    expect(
+      matcherLabels('sum(rate(x_total{job="shop/pay", code=~"5.."}[5m])) / sum(rate(y{job="shop/pay"}[5m]))'),
+    ).toEqual({
+      job: 'shop/pay',
+    })
+    expect(matcherLabels('a{pod="1"} / b{pod="2"}')).toEqual({})
   })
 
   test('all but the page that asks', () => {

@@ -204,6 +204,16 @@ export function escapeRegex(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }
 
+/** Labels that a query itself fixes, for series that were summed without them; two values of one are none. */
+export function matcherLabels(query: string): Record<string, string> {
+  const out = new Map<string, string | null>()
+  for (const m of query.matchAll(/([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"/g)) {
+    const [, name = '', value = ''] = m
+    out.set(name, out.has(name) && out.get(name) !== value ? null : value)
+  }
+  return Object.fromEntries([...out].flatMap(([k, v]) => (v === null ? [] : [[k, v]])))
+}
+
 export type Kind = 'logs' | 'traces' | 'metrics' | 'host'
 
 /** Every page about the origin at that time, but for the one that asks. */

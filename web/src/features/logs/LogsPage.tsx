@@ -1,5 +1,5 @@
 // Log search, counts, fields, live tail. The link holds everything; this page only puts the parts together.
-import { Button, Tooltip } from '@mantine/core'
+import { Button, SegmentedControl, Tooltip } from '@mantine/core'
 import { useElementSize, useViewportSize } from '@mantine/hooks'
 import { IconBroadcast, IconKeyboard, IconLayoutSidebar, IconShare3 } from '@tabler/icons-react'
 import { useInfiniteQuery, useQueryClient } from '@tanstack/react-query'
@@ -9,7 +9,7 @@ import { ApiError } from '@/api/client'
 import { logSearchQuery } from '@/api/logs'
 import type { LogRecord } from '@/api/queries'
 import { Around } from '@/features/logs/Around'
-import { markPatterns, withFilter } from '@/features/logs/builder'
+import { markPatterns, withFilter, withPattern } from '@/features/logs/builder'
 import { Counts, useCounts } from '@/features/logs/Counts'
 import { type LogsState, logsCodec } from '@/features/logs/codec'
 import { toggleColumn } from '@/features/logs/columns'
@@ -20,6 +20,7 @@ import type { RowLook } from '@/features/logs/LogRow'
 import { EVERYTHING, errorPlace, isMetricQuery } from '@/features/logs/logql'
 import classes from '@/features/logs/logs.module.css'
 import { MetricResult, useMetricAnswer } from '@/features/logs/MetricResult'
+import { Patterns } from '@/features/logs/Patterns'
 import type { FieldActions } from '@/features/logs/PlusMinus'
 import { QueryBar } from '@/features/logs/QueryBar'
 import { asText, cursorOf } from '@/features/logs/record'
@@ -124,13 +125,14 @@ export function LogsPage() {
   const query = state.q === '' ? EVERYTHING : state.q
   const metric = isMetricQuery(query)
   const tailing = state.tail && !metric
+  const patterned = state.tab === 'patterns' && !metric && !tailing
   const listed = !metric && !tailing
   const rangeKey = JSON.stringify([range.from, range.to, query, state.oldestFirst])
   // whoever has scrolled, opened or marked a record is reading: the list stays until the search changes
   const steady = useSteadyRange(resolved, rangeKey, away || opened.size > 0 || active >= 0)
   const list = useInfiniteQuery({
     ...logSearchQuery(query, steady, state.oldestFirst),
-    enabled: listed && !canceled,
+    enabled: listed && !patterned && !canceled,
   })
   const counts = useCounts(query, resolved, width, listed && !canceled)
   const metricAnswer = useMetricAnswer(query, resolved, width, metric && !canceled)
@@ -167,6 +169,11 @@ export function LogsPage() {
     (log: LogRecord) => change({ around: cursorOf(log) }, { push: true }),
     [change],
   )
+  const onPattern = (ids: string[], negated: boolean) =>
+    change(
+      { q: withPattern(query, ids, negated), ...(negated ? {} : { tab: 'logs' as const }) },
+      { push: true },
+    )
   const { hasNextPage, isFetchingNextPage, fetchNextPage } = list
   const onEnd = useCallback(() => {
     if (hasNextPage && !isFetchingNextPage) {
@@ -292,6 +299,19 @@ export function LogsPage() {
   return (
     <Page
       title={t('nav.logs')}
+      sub={
+        metric || tailing ? undefined : (
+          <SegmentedControl
+            value={state.tab}
+            aria-label={t('logs.tab')}
+            onChange={v => change({ tab: v as LogsState['tab'] }, { push: true })}
+            data={[
+              { value: 'logs', label: t('nav.logs') },
+              { value: 'patterns', label: t('logs.patterns') },
+            ]}
+          />
+        )
+      }
       actions={
         <>
           <Button
@@ -357,80 +377,87 @@ export function LogsPage() {
               <Counts counts={counts} range={resolved} height={92} onZoom={zoomTo} />
             </Panel>
           )}
-          <div className={`${classes.layout} ${fieldsOn && error === null ? classes.withFields : ''}`}>
-            {fieldsOn && error === null && (
-              <Fields
-                query={query}
-                range={steady}
-                height={height - 12}
-                total={counts.total}
-                columns={columns}
-                actions={actions}
-              />
-            )}
-            <Panel flush label={t('logs.list')}>
-              <div ref={listBox}>
-                {logs.length > 0 ? (
-                  <LogList
-                    logs={logs}
-                    opened={opened}
-                    active={active}
-                    marks={marks}
-                    columns={columns}
-                    look={rowLook}
-                    dense={look.dense}
-                    height={height}
-                    actions={actions}
-                    onColumns={onColumns}
-                    onToggle={toggle}
-                    onAround={onAround}
-                    onScrolled={onScrolled}
-                    onEnd={tailing ? undefined : onEnd}
-                  />
-                ) : tailing ? (
-                  <Empty title={t('logs.tailWaiting')} text={t('logs.tailWaitingText')} />
-                ) : canceled ? (
-                  <Empty title={t('logs.canceled')}>
-                    <Button size="xs" variant="default" onClick={run}>
-                      {t('common.retry')}
-                    </Button>
-                  </Empty>
-                ) : list.isPending ? (
-                  <Loading rows={12} />
-                ) : list.isError ? (
-                  <Failure error={list.error} onRetry={() => void list.refetch()} />
-                ) : state.q === '' ? (
-                  <NoTelemetry kind="logs" />
-                ) : (
-                  <Empty title={t('logs.noMatch')} text={t('filters.widen')} />
-                )}
-              </div>
-              {tailing ? (
-                <TailBar tail={tail} act={tailAct} onTop={toTop} />
-              ) : (
-                logs.length > 0 && (
-                  <div className={classes.foot}>
-                    <span>{t('logs.shown', { count: logs.length })}</span>
-                    {stats?.elapsed_ms !== undefined && (
-                      <span>
-                        {t('filters.scanned', {
-                          rows: formatInteger(stats.rows_scanned, lang),
-                          time: formatDurationMs(stats.elapsed_ms, lang),
-                        })}
-                      </span>
-                    )}
-                    {isFetchingNextPage && <span>{t('common.loading')}</span>}
-                    {list.isFetchNextPageError && (
-                      <Button size="compact-xs" variant="default" onClick={() => void fetchNextPage()}>
+          {patterned && (
+            <div ref={listBox}>
+              <Patterns query={query} range={steady} height={height} onFilter={onPattern} />
+            </div>
+          )}
+          {!patterned && (
+            <div className={`${classes.layout} ${fieldsOn && error === null ? classes.withFields : ''}`}>
+              {fieldsOn && error === null && (
+                <Fields
+                  query={query}
+                  range={steady}
+                  height={height - 12}
+                  total={counts.total}
+                  columns={columns}
+                  actions={actions}
+                />
+              )}
+              <Panel flush label={t('logs.list')}>
+                <div ref={listBox}>
+                  {logs.length > 0 ? (
+                    <LogList
+                      logs={logs}
+                      opened={opened}
+                      active={active}
+                      marks={marks}
+                      columns={columns}
+                      look={rowLook}
+                      dense={look.dense}
+                      height={height}
+                      actions={actions}
+                      onColumns={onColumns}
+                      onToggle={toggle}
+                      onAround={onAround}
+                      onScrolled={onScrolled}
+                      onEnd={tailing ? undefined : onEnd}
+                    />
+                  ) : tailing ? (
+                    <Empty title={t('logs.tailWaiting')} text={t('logs.tailWaitingText')} />
+                  ) : canceled ? (
+                    <Empty title={t('logs.canceled')}>
+                      <Button size="xs" variant="default" onClick={run}>
                         {t('common.retry')}
                       </Button>
-                    )}
-                    {!hasNextPage && <span>{t('logs.allShown')}</span>}
-                  </div>
-                )
-              )}
-            </Panel>
-          </div>
+                    </Empty>
+                  ) : list.isPending ? (
+                    <Loading rows={12} />
+                  ) : list.isError ? (
+                    <Failure error={list.error} onRetry={() => void list.refetch()} />
+                  ) : state.q === '' ? (
+                    <NoTelemetry kind="logs" />
+                  ) : (
+                    <Empty title={t('logs.noMatch')} text={t('filters.widen')} />
+                  )}
+                </div>
+                {tailing ? (
+                  <TailBar tail={tail} act={tailAct} onTop={toTop} />
+                ) : (
+                  logs.length > 0 && (
+                    <div className={classes.foot}>
+                      <span>{t('logs.shown', { count: logs.length })}</span>
+                      {stats?.elapsed_ms !== undefined && (
+                        <span>
+                          {t('filters.scanned', {
+                            rows: formatInteger(stats.rows_scanned, lang),
+                            time: formatDurationMs(stats.elapsed_ms, lang),
+                          })}
+                        </span>
+                      )}
+                      {isFetchingNextPage && <span>{t('common.loading')}</span>}
+                      {list.isFetchNextPageError && (
+                        <Button size="compact-xs" variant="default" onClick={() => void fetchNextPage()}>
+                          {t('common.retry')}
+                        </Button>
+                      )}
+                      {!hasNextPage && <span>{t('logs.allShown')}</span>}
+                    </div>
+                  )
+                )}
+              </Panel>
+            </div>
+          )}
         </>
       )}
       <Around

@@ -305,6 +305,20 @@ export function withFilter(text: string, f: FieldFilter, origin: FieldOrigin): s
   return text.slice(0, at) + stage + text.slice(at)
 }
 
+export const PATTERN = 'pattern_id'
+
+/** Only the records of a pattern, or none of them; a pattern may be known by several ids. */
+export function withPattern(text: string, ids: string[], negated: boolean): string {
+  if (!negated) {
+    const f: FieldFilter =
+      ids.length === 1
+        ? { name: PATTERN, op: '=', value: ids[0] ?? '' }
+        : { name: PATTERN, op: '=~', value: ids.join('|') }
+    return withFilter(text, f, 'record')
+  }
+  return ids.reduce((q, id) => withFilter(q, { name: PATTERN, op: '!=', value: id }, 'record'), text)
+}
+
 /** Levels asked for; empty means all. */
 export function levelsOf(q: SimpleQuery): string[] {
   const f = q.fields.find(x => x.name === LEVEL && (x.op === '=' || x.op === '=~'))

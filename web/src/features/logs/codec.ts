@@ -78,7 +78,7 @@ export function levelOf(loki: string): LevelName {
   return LEVEL_NAMES.find(l => LOKI_LEVELS[l].includes(loki)) ?? 'unset'
 }
 
-function isLevel(text: string): text is LevelName {
+export function isLevel(text: string): text is LevelName {
   return (LEVEL_NAMES as readonly string[]).includes(text)
 }
 

@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next'
 import { gridTimes, type PromAnswer, type RangeRequest, sampleNumber } from '@/api/prom'
 import { Heatmap } from '@/charts/Heatmap'
 import { heatOf } from '@/charts/heat'
-import type { ChartMark, ChartSeries, Threshold } from '@/charts/options'
+import type { ChartMark, ChartPoint, ChartSeries, Threshold } from '@/charts/options'
 import { seriesColor, toneColor } from '@/charts/palette'
 import { MAX_SERIES } from '@/charts/promChart'
 import { Sparkline } from '@/charts/Sparkline'
@@ -27,6 +27,7 @@ import { formatNumber, formatPercent, formatUnit, type Unit } from '@/lib/format
 import { useScheme } from '@/lib/scheme'
 import type { ResolvedRange } from '@/lib/time'
 import { CopyButton } from '@/ui/CopyButton'
+import { PointMenu } from '@/ui/PointMenu'
 import { Empty } from '@/ui/States'
 import uiClasses from '@/ui/ui.module.css'
 
@@ -53,6 +54,7 @@ export function ChartResult(props: ChartResultProps) {
   const { t } = useTranslation()
   const scheme = useScheme()
   const [all, setAll] = useState(false)
+  const [point, setPoint] = useState<ChartPoint | null>(null)
   const limit = all ? ALL_SERIES : MAX_SERIES
   const chart = useMemo(() => {
     const now = drawChart(active, answers, requests, scheme, limit)
@@ -104,6 +106,7 @@ export function ChartResult(props: ChartResultProps) {
         thresholds={thresholds}
         marks={marks}
         onMark={onMark}
+        onPoint={setPoint}
         range={range}
         loading={loading}
         legend="table"
@@ -115,6 +118,7 @@ export function ChartResult(props: ChartResultProps) {
         }
         onZoom={onZoom}
       />
+      <PointMenu point={point} onClose={() => setPoint(null)} />
     </div>
   )
 }

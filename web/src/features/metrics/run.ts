@@ -12,6 +12,7 @@ import { type ColorScheme, seriesColor } from '@/charts/palette'
 import { matrixOf, promChart } from '@/charts/promChart'
 import { letter, type MetricQuery } from '@/features/metrics/codec'
 import { type Expanded, expand } from '@/features/metrics/formula'
+import { matcherLabels } from '@/lib/correlate'
 import { alignRange, parseDuration, type ResolvedRange, stepFor } from '@/lib/time'
 
 export interface Active {
@@ -112,7 +113,8 @@ export function drawChart(
       const own = a.query.formula === true && s.label === '{}' ? a.query.expr : s.label
       const label = used.has(own) ? `${letter(a.index)}: ${own}` : own
       used.add(label)
-      out.series.push({ ...s, label, color: seriesColor(out.series.length, scheme) })
+      const labels = { ...matcherLabels(a.query.expr), ...s.labels }
+      out.series.push({ ...s, label, labels, color: seriesColor(out.series.length, scheme) })
     }
   })
   return out
