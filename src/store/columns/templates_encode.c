@@ -315,8 +315,8 @@ static void put_hex(const struct str *v, size_t n, struct buf *dst)
     }
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < v[i].n; k += 2) {
-            int hi = hex_digit(v[i].p[k]);
-            int lo = k + 1 < v[i].n ? hex_digit(v[i].p[k + 1]) : 0;
+            unsigned hi = (unsigned)hex_digit(v[i].p[k]) & 15; /* all are digits */
+            unsigned lo = k + 1 < v[i].n ? (unsigned)hex_digit(v[i].p[k + 1]) & 15 : 0;
 
             *p++ = (uint8_t)(hi << 4 | lo);
         }
