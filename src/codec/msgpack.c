@@ -40,7 +40,7 @@ static int fixed(struct msgpack *m, uint8_t c, struct msgpack_item *it, struct e
         it->u.i = c;
     } else if (c >= 0xe0) {
         it->type = MSGPACK_INT;
-        it->u.i = (int8_t)c;
+        it->u.i = (int64_t)c - 256;
     } else if (c <= 0x8f) {
         it->type = MSGPACK_MAP;
         it->n = c & 0x0f;

@@ -246,6 +246,9 @@ static bool number_time(double v, int64_t i, bool whole, int64_t *ret_ns)
 
     for (size_t k = 0; k < ARRAY_LEN(UNITS); k++) {
         if (v >= 0 && v < UNITS[k].below) {
+            if (v * (double)UNITS[k].ns > 9.2e18) {
+                return false; /* beyond the year 2261 */
+            }
             /* whole numbers exactly; of seconds with a fraction a double knows about 100 ns */
             *ret_ns = whole ? i * UNITS[k].ns
                             : (int64_t)v * UNITS[k].ns +

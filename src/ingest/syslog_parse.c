@@ -148,13 +148,10 @@ static bool parse_5424(struct str r, const struct syslog_clock *clock, struct sy
     }
     r = str_drop(r, n + 1);
     stamp = word_of(r);
-    if (str_eq(stamp, STR("-"))) {
-        take_word(&r);
-    } else if (syslog_iso_time(stamp, clock, &m->has_time, &m->time_ns)) {
-        take_word(&r);
-    } else {
+    if (!str_eq(stamp, STR("-")) && !syslog_iso_time(stamp, clock, &m->has_time, &m->time_ns)) {
         return false;
     }
+    take_word(&r);
     m->rfc5424 = true;
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
         *fields[i] = nil(take_word(&r));

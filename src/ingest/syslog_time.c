@@ -204,7 +204,7 @@ static bool take_epoch(struct str *s, int64_t *ret_ns)
     int64_t scale = S / 10;
     size_t at = number_at(*s, 10, 10, &seconds);
 
-    if (at == 0) {
+    if (at == 0 || seconds > 7258118400) { /* the year 2200 */
         return false;
     }
     *ret_ns = seconds * S;

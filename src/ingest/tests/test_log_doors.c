@@ -225,6 +225,9 @@ static void test_times(void **state)
         {{.type = VALUE_I64, .u.i = 1714557600123456789}, 1714557600123456789},
         {{.type = VALUE_F64, .u.f = 1714557600.5}, 1714557600500000000},
         {{.type = VALUE_I64, .u.i = -5}, 0},
+        {{.type = VALUE_I64, .u.i = 99999999999}, 0}, /* seconds beyond int64 of ns */
+        {{.type = VALUE_I64, .u.i = 28764404768885339}, 0},
+        {{.type = VALUE_I64, .u.i = INT64_MAX}, 0},
         {{.type = VALUE_STR, .u.s = {"", 0}}, 0},
         {{.type = VALUE_STR, .u.s = {"soon", 4}}, 0},
         {{.type = VALUE_BOOL}, 0},

@@ -98,6 +98,7 @@ static const struct {
     {"<13>Fri Oct 11 22:14:15 2024 h a: x", "13 2024-10-11T22:14:15.000Z h a - - - - |x|"},
     {"<134>1 1563249630.774247467 remote_appliance security_event ids",
      "134 2019-07-16T04:00:30.774Z remote_appliance - - - - - |security_event ids|"},
+    {"<134>1 9999999999 h x", "134 - - - - - - - |1 9999999999 h x|"},
     /* Cisco */
     {"<189>45: *Mar  1 18:46:11.123: %SYS-5-CONFIG_I: Configured from console",
      "189 2024-03-01T18:46:11.123Z - - - SYS-5-CONFIG_I 45 - |%SYS-5-CONFIG_I: Configured from "
