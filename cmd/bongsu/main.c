@@ -8,6 +8,7 @@
 #include "backup.h"
 #include "check_data.h"
 #include "client.h"
+#include "processing.h"
 #include "server.h"
 #include "settings.h"
 #include "version.h"
@@ -70,6 +71,22 @@ static int check_scrape(const char *path)
     return 0;
 }
 
+/* `bongsu check config --processing FILE`: reads rules of processing as the server would. */
+static int check_processing(const char *path)
+{
+    struct buf found CLEANUP(buf_done);
+    struct err e = {0};
+
+    buf_init(&found, 1 << 20);
+    if (processing_check(path, &found, &e) < 0) {
+        fprintf(stderr, "%s\n", e.msg);
+        return 1;
+    }
+    fwrite(found.data, 1, found.n, stdout);
+    printf("%s: ok\n", path);
+    return 0;
+}
+
 /* `bongsu check config FILE`: reads the file as the server would. */
 static int check_main(int argc, char **argv)
 {
@@ -88,8 +105,11 @@ static int check_main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[0], "config") == 0 && strcmp(argv[1], "--scrape") == 0) {
         return check_scrape(argv[2]);
     }
+    if (argc == 3 && strcmp(argv[0], "config") == 0 && strcmp(argv[1], "--processing") == 0) {
+        return check_processing(argv[2]);
+    }
     if (argc != 2 || strcmp(argv[0], "config") != 0) {
-        fprintf(stderr, "usage: bongsu check config [--scrape] FILE\n"
+        fprintf(stderr, "usage: bongsu check config [--scrape|--processing] FILE\n"
                         "       bongsu check rules FILE...\n"
                         "       bongsu check data DIR [--repair]\n");
         return 2;
@@ -97,6 +117,12 @@ static int check_main(int argc, char **argv)
     args[1] = argv[1];
     rc = conf_load(&SETTINGS_SPEC, 2, args, "config", &s, &conf, &e);
     rc = rc < 0 ? rc : settings_check(&s, &e);
+    if (rc == 0 && s.processing_config[0] != '\0') {
+        struct buf found CLEANUP(buf_done);
+
+        buf_init(&found, 1 << 20);
+        rc = processing_check(s.processing_config, &found, &e);
+    }
     conf_free(conf, &s);
     if (rc < 0) {
         fprintf(stderr, "%s\n", e.msg);
@@ -131,7 +157,7 @@ static const struct verb {
     {"export", "write raw samples of series (bongsu export --help)", client_export_main},
     {"backup", "make, check, restore backups (bongsu backup --help)", backup_main},
     {"check",
-     "check config [--scrape] FILE, check rules FILE...: report errors with file, line and key",
+     "check config [--scrape|--processing] FILE, check rules FILE...: report errors with file, line and key",
      check_main},
     {"docs", "print the configuration reference as Markdown", docs_main},
     {"version", "print the version", version_main},

@@ -29,6 +29,7 @@
 #include "ingest/starts.h"
 #include "io/vfs.h"
 #include "log_doors.h"
+#include "processing.h"
 #include "settings.h"
 #include "version.h"
 #include "web/web_assets.h"
@@ -62,6 +63,7 @@ struct server {
     struct push_door *push;
     struct ha *ha;
     struct patterns *patterns;
+    struct process *process;
     struct self_monitor *self;
     struct scrape *scrape;
     struct rules *rules;
@@ -292,6 +294,16 @@ static int start_rules(struct server *s, struct err *e)
     return rules_open(&o, &s->rules, e);
 }
 
+static int start_processing(struct server *s, struct err *e)
+{
+    int rc = processing_open(s->settings.data, s->stats, &s->process, e);
+
+    s->sink.process = s->process;
+    return rc < 0 ? rc
+                  : processing_load(s->process, s->settings.processing_config, store_meta(s->store),
+                                    e);
+}
+
 static int start_scrape(struct server *s, struct err *e)
 {
     const struct scrape_opts o = {.sink = &s->sink,
@@ -442,7 +454,8 @@ static int start(struct server *s, struct err *e)
         return rc;
     }
     make_engines(s);
-    rc = start_scrape(s, e);
+    rc = start_processing(s, e);
+    rc = rc < 0 ? rc : start_scrape(s, e);
     rc = rc < 0 ? rc : start_rules(s, e);
     if (rc < 0) {
         return rc;
@@ -487,6 +500,7 @@ static void stop(struct server *s)
     otlp_free(s->otlp);
     patterns_free(s->patterns);
     ha_free(s->ha);
+    process_free(s->process);
     ingest_stats_free(s->ingest_stats);
     promql_engine_free(s->promql);
     auth_close(s->auth);
@@ -539,6 +553,8 @@ static int reload(struct server *s, const char *cause, struct err *e)
     rc = conf_reload(s->conf, &fresh, &conf, e);
     rc = rc < 0 ? rc : rules_reload(s->rules, fresh.rules_files.v, fresh.rules_files.n, e);
     rc = rc < 0 ? rc : scrape_load(s->scrape, fresh.scrape_config, e);
+    rc =
+        rc < 0 ? rc : processing_load(s->process, fresh.processing_config, store_meta(s->store), e);
     if (rc == 0) {
         conf_apply_reloadable(s->conf, &s->settings, conf, &fresh, &ignored);
     }

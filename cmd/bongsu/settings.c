@@ -608,6 +608,19 @@ static const struct conf_key RULES[] = {
      .help = "Least time alerts are pending after a restart; a shorter `for` begins anew."},
 };
 
+static const struct conf_key PROCESSING[] = {
+    {.key = "processing.config",
+     .flag = "processing-config",
+     .type = CONF_STRING,
+     .reloadable = true,
+     .offset = AT(processing_config),
+     .default_value = "",
+     .placeholder = "FILE",
+     .help =
+         "Rules for logs and traces on their way in: redaction, attributes, dropped rows, derived fields, "
+         "sampling; read again on SIGHUP and POST /-/reload. Empty: the rules made in the console."},
+};
+
 static const struct conf_key AUTH[] = {
     {.key = "auth.off",
      .flag = "no-auth",
@@ -655,6 +668,7 @@ static const struct conf_table TABLES[] = {
     {"Logs", LOGS, ARRAY_LEN(LOGS)},
     {"Query", QUERY, ARRAY_LEN(QUERY)},
     {"Rules", RULES, ARRAY_LEN(RULES)},
+    {"Processing", PROCESSING, ARRAY_LEN(PROCESSING)},
     {"Scraping", SCRAPE, ARRAY_LEN(SCRAPE)},
     {"Authentication", AUTH, ARRAY_LEN(AUTH)},
     {"Log", LOG, ARRAY_LEN(LOG)},

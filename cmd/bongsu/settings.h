@@ -76,6 +76,8 @@ struct settings {
     int64_t rules_interval_ms;
     int64_t rules_outage_tolerance_ms;
     int64_t rules_for_grace_ms;
+    /* processing */
+    char *processing_config;
     /* auth */
     bool no_auth;
     int64_t session_ms;

@@ -7,10 +7,17 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "ingest/patterns/patterns.h"
+#include "ingest/process/process.h"
 
 int log_sink_append(struct sink *s, struct log_batch *b, struct columns_commit *ret,
                     struct err *reterr)
 {
+    int rc = s->process != NULL ? process_logs(s->process, b->v, &b->n, b->arena, reterr) : 0;
+
+    if (rc < 0 || b->n == 0) {
+        *ret = (struct columns_commit){0};
+        return rc;
+    }
     if (s->patterns != NULL) { /* behind everything that changes bodies */
         patterns_mine(s->patterns, b->v, b->n, clock_wall_ns());
     }

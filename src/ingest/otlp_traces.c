@@ -4,6 +4,7 @@
  * twice itself: scalars and counts first, then its attributes, events and links into exact arrays.
  */
 #include "ingest/otlp_internal.h"
+#include "ingest/span_sink.h"
 
 /* What the first pass over a Span found. */
 struct span_raw {
@@ -319,6 +320,7 @@ static int decode_item(struct otlp_ctx *c, void *arg, struct pb item,
 int otlp_traces(struct otlp_ctx *c, struct str body, struct err *reterr)
 {
     struct columns_commit done = {0};
+    struct span_batch batch;
     struct decode d = {0};
     size_t n;
     int rc = otlp_count_items(c, body, &n, reterr);
@@ -334,7 +336,8 @@ int otlp_traces(struct otlp_ctx *c, struct str body, struct err *reterr)
     if (rc < 0 || d.n == 0) {
         return rc;
     }
-    rc = columns_append_spans(c->o->sink->spans, d.v, d.n, &done, reterr);
+    batch = (struct span_batch){d.v, d.n, c->arena};
+    rc = span_sink_append(c->o->sink, &batch, &done, reterr);
     if (rc < 0) {
         return rc;
     }

@@ -32,6 +32,7 @@ void ingest_limits_default(struct ingest_limits *l);
 
 struct ha;       /* ha.h */
 struct patterns; /* patterns/patterns.h */
+struct process;  /* process/process.h */
 struct starts;
 struct ingest_stats; /* counters by signal and reason */
 
@@ -47,6 +48,7 @@ struct sink {
     struct starts *starts;     /* starts.h; NULL: start timestamps are not stored */
     struct ha *ha;             /* NULL: no deduplication of replicas */
     struct patterns *patterns; /* of log lines; NULL: none are mined */
+    struct process *process;   /* process/process.h; NULL: rows are stored as they come */
 };
 
 /** bongsu_ingest_{samples,spans,log_records}_total{door}, bongsu_ingest_rejected_total{signal,reason},

@@ -26,6 +26,8 @@ static const char *const STEPS[] = {
     " start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
     " actor TEXT NOT NULL, rows INTEGER NOT NULL DEFAULT 0, done INTEGER NOT NULL DEFAULT 0)"
     " WITHOUT ROWID;",
+    "CREATE TABLE docs (name TEXT PRIMARY KEY, text TEXT NOT NULL, updated_ms INTEGER NOT NULL)"
+    " WITHOUT ROWID;",
 };
 
 static int sqlite_error(sqlite3 *db, int rc, struct err *reterr)

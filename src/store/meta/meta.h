@@ -84,6 +84,12 @@ NODISCARD int meta_token_get(struct meta *m, const uint8_t hash[META_HASH_SIZE],
 NODISCARD int meta_token_delete(struct meta *m, struct str id, struct err *reterr);
 NODISCARD int meta_token_touch(struct meta *m, struct str id, int64_t now_ms, struct err *reterr);
 
+/** Small documents by name; put replaces. get: -ERR_NOT_FOUND. */
+NODISCARD int meta_doc_put(struct meta *m, struct str name, struct str text, int64_t now_ms,
+                           struct err *reterr);
+NODISCARD int meta_doc_get(struct meta *m, struct str name, struct arena *a, struct str *ret,
+                           struct err *reterr);
+
 struct meta_audit {
     int64_t id;
     int64_t time_ms;
