@@ -177,18 +177,12 @@ static bool is_local(char c)
     return is_alnum(c) || c == '.' || c == '_' || c == '%' || c == '+' || c == '-';
 }
 
-static void email(struct detect_ctx *c, size_t at)
+/* End of the host name behind the '@' and its last dot; *ret_dot 0: there is none. */
+static size_t domain_end(const struct detect_ctx *c, size_t at, size_t *ret_dot)
 {
-    size_t start = at;
     size_t end = at + 1;
     size_t dot = 0;
 
-    while (start > 0 && at - start < 64 && is_local(c->p[start - 1])) {
-        start--;
-    }
-    while (start < at && (c->p[start] == '.' || c->p[start] == '-' || c->p[start] == '+')) {
-        start++;
-    }
     while (end < c->n && end - at < 254 &&
            (is_alnum(c->p[end]) || c->p[end] == '-' || c->p[end] == '.')) {
         if (c->p[end] == '.') {
@@ -204,6 +198,22 @@ static void email(struct detect_ctx *c, size_t at)
         do {
             dot--;
         } while (dot > at && c->p[dot] != '.');
+    }
+    *ret_dot = dot > at ? dot : 0;
+    return end;
+}
+
+static void email(struct detect_ctx *c, size_t at)
+{
+    size_t start = at;
+    size_t dot;
+    size_t end = domain_end(c, at, &dot);
+
+    while (start > 0 && at - start < 64 && is_local(c->p[start - 1])) {
+        start--;
+    }
+    while (start < at && (c->p[start] == '.' || c->p[start] == '-' || c->p[start] == '+')) {
+        start++;
     }
     if (start == at || dot <= at + 1 || end - dot < 3 || c->p[at + 1] == '-' ||
         str_eq(str_of(c->p + start, at - start), STR("git"))) {
