@@ -24,6 +24,7 @@
 #include "base/str.h"
 #include "ingest/ha.h"
 #include "ingest/patterns/patterns.h"
+#include "ingest/process/stage.h"
 #include "ingest/scrape/scrape.h"
 #include "ingest/self.h"
 #include "ingest/starts.h"
@@ -64,6 +65,7 @@ struct server {
     struct ha *ha;
     struct patterns *patterns;
     struct process *process;
+    struct span_stage *span_stage;
     struct self_monitor *self;
     struct scrape *scrape;
     struct rules *rules;
@@ -296,12 +298,21 @@ static int start_rules(struct server *s, struct err *e)
 
 static int start_processing(struct server *s, struct err *e)
 {
-    int rc = processing_open(s->settings.data, s->stats, &s->process, e);
+    const struct settings *c = &s->settings;
+    char *dir CLEANUP(mem_free_ptr) = vfs_join(c->data, "sampling");
+    struct span_stage_opts o = {.spans = store_spans(s->store),
+                                .metrics = store_metrics(s->store),
+                                .dir = dir,
+                                .wal_sync = c->fsync == 1 ? WAL_SYNC_ALWAYS : WAL_SYNC_INTERVAL,
+                                .stats = s->stats};
+    int rc = processing_open(c->data, s->stats, &s->process, e);
 
     s->sink.process = s->process;
-    return rc < 0 ? rc
-                  : processing_load(s->process, s->settings.processing_config, store_meta(s->store),
-                                    e);
+    o.process = s->process;
+    rc = rc < 0 ? rc : processing_load(s->process, c->processing_config, store_meta(s->store), e);
+    rc = rc < 0 ? rc : span_stage_new(&o, &s->span_stage, e);
+    s->sink.span_stage = s->span_stage;
+    return rc;
 }
 
 static int start_scrape(struct server *s, struct err *e)
@@ -500,6 +511,7 @@ static void stop(struct server *s)
     otlp_free(s->otlp);
     patterns_free(s->patterns);
     ha_free(s->ha);
+    span_stage_free(s->span_stage);
     process_free(s->process);
     ingest_stats_free(s->ingest_stats);
     promql_engine_free(s->promql);

@@ -30,9 +30,10 @@ struct ingest_limits {
 
 void ingest_limits_default(struct ingest_limits *l);
 
-struct ha;       /* ha.h */
-struct patterns; /* patterns/patterns.h */
-struct process;  /* process/process.h */
+struct ha;         /* ha.h */
+struct patterns;   /* patterns/patterns.h */
+struct process;    /* process/process.h */
+struct span_stage; /* process/stage.h */
 struct starts;
 struct ingest_stats; /* counters by signal and reason */
 
@@ -45,10 +46,11 @@ struct sink {
         otlp_nhcb; /* OTLP histograms with explicit buckets become native ones with custom bounds */
     struct budget *budget; /* memory of requests being decoded */
     struct ingest_stats *stats;
-    struct starts *starts;     /* starts.h; NULL: start timestamps are not stored */
-    struct ha *ha;             /* NULL: no deduplication of replicas */
-    struct patterns *patterns; /* of log lines; NULL: none are mined */
-    struct process *process;   /* process/process.h; NULL: rows are stored as they come */
+    struct starts *starts;         /* starts.h; NULL: start timestamps are not stored */
+    struct ha *ha;                 /* NULL: no deduplication of replicas */
+    struct patterns *patterns;     /* of log lines; NULL: none are mined */
+    struct process *process;       /* process/process.h; NULL: rows are stored as they come */
+    struct span_stage *span_stage; /* NULL: spans are stored as they come */
 };
 
 /** bongsu_ingest_{samples,spans,log_records}_total{door}, bongsu_ingest_rejected_total{signal,reason},

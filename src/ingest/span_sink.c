@@ -5,16 +5,12 @@
 #include "ingest/span_sink.h"
 
 #include "base/err.h"
-#include "ingest/process/process.h"
+#include "ingest/process/stage.h"
 
 int span_sink_append(struct sink *s, struct span_batch *b, struct columns_commit *ret,
                      struct err *reterr)
 {
-    int rc = s->process != NULL ? process_spans(s->process, b->v, &b->n, b->arena, reterr) : 0;
-
-    if (rc < 0 || b->n == 0) {
-        *ret = (struct columns_commit){0};
-        return rc;
-    }
-    return columns_append_spans(s->spans, b->v, b->n, ret, reterr);
+    return s->span_stage != NULL
+               ? span_stage_append(s->span_stage, b->v, b->n, b->arena, ret, reterr)
+               : columns_append_spans(s->spans, b->v, b->n, ret, reterr);
 }

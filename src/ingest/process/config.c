@@ -293,7 +293,7 @@ int cfg_rule(struct cfg *c, const struct yaml_node *map, enum process_section se
     c->rule = name;
     snprintf(labels, sizeof(labels), "section=\"%s\",rule=\"%.*s\"", process_section_name(section),
              STR_ARG(name));
-    p->rules[p->rules_n] = (struct rule){
+    p->rules[p->rules_n] = (struct process_rule){
         .section = section,
         .name = name,
         .line = map->line,

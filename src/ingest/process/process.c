@@ -158,6 +158,11 @@ int process_check(const char *name, struct str yaml, struct buf *dst, struct err
     return rc;
 }
 
+const uint8_t *process_hash_key(const struct process *p)
+{
+    return p->hash_key;
+}
+
 /* ---- batches ---- */
 
 static int done(struct run *r, int rc, struct err *reterr)
@@ -216,13 +221,23 @@ int process_spans(struct process *p, struct span *rows, size_t *n, struct arena 
     return rc;
 }
 
+enum process_source process_source(struct process *p)
+{
+    enum process_source source;
+
+    mutex_lock(&p->lock);
+    source = p->source;
+    mutex_unlock(&p->lock);
+    return source;
+}
+
 /* ---- what is shown ---- */
 
 static void write_rules(struct json_writer *w, const struct program *p)
 {
     json_array_begin(w);
     for (size_t i = 0; i < p->rules_n; i++) {
-        const struct rule *r = &p->rules[i];
+        const struct process_rule *r = &p->rules[i];
 
         json_object_begin(w);
         json_key(w, "section");

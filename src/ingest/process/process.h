@@ -53,6 +53,8 @@ NODISCARD int process_logs(struct process *p, struct log_record *rows, size_t *n
 NODISCARD int process_spans(struct process *p, struct span *rows, size_t *n, struct arena *arena,
                             struct err *reterr);
 
+enum process_source process_source(struct process *p);
+
 /** The rules in force, held until program_give(). */
 const struct program *process_take(struct process *p);
 void process_give(struct process *p, const struct program *program);

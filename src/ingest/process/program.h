@@ -41,7 +41,7 @@ const char *process_section_name(enum process_section s);
 enum { SIGNAL_LOGS = 1, SIGNAL_TRACES = 2, SIGNAL_BOTH = 3 };
 
 /** What every rule of any section has; its place in program.rules is its id. */
-struct rule {
+struct process_rule {
     enum process_section section;
     struct str name; /* unique in its section */
     struct str what; /* for people: "detector email, mask" */
@@ -190,7 +190,7 @@ struct span_metrics_opts {
 struct program {
     struct arena arena;
     struct str text; /* the configuration, for people */
-    struct rule *rules;
+    struct process_rule *rules;
     size_t rules_n;
     struct redact_rule *redact;
     size_t redact_n;

@@ -23,7 +23,7 @@ struct row {
 struct run_watch {
     void *arg;
     /** A rule had an effect, `n` times. */
-    void (*matched)(void *arg, const struct rule *rule, size_t n);
+    void (*matched)(void *arg, const struct process_rule *rule, size_t n);
     /** The text of the body (or status message) after redaction with what was replaced. */
     void (*redacted)(void *arg, struct str text, const struct redact_note *notes, size_t n);
 };
@@ -75,5 +75,9 @@ NODISCARD int run_redact_span(struct run *r, struct span *row);
 NODISCARD int run_redact_attrs(struct run *r, enum redact_field field, struct attrs *as);
 /** A list with room for `more`. @return NULL without memory */
 struct attr *attrs_copy(struct arena *a, struct attrs as, size_t more);
+
+struct process;
+/** The key of hashes; lives as long as `p`. */
+const uint8_t *process_hash_key(const struct process *p);
 
 #endif
