@@ -69,6 +69,7 @@ void api_routes(struct api *a, struct http_server *s)
     status_routes(a, s);
     server_status_routes(a, s);
     targets_routes(a, s);
+    processing_routes(a, s);
     snapshots_routes(a, s);
     storage_routes(a, s);
     assets_routes(a, s);

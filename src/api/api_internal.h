@@ -92,6 +92,7 @@ void exemplars_routes(struct api *a, struct http_server *s);     /* exemplars.c 
 void status_routes(struct api *a, struct http_server *s);        /* status.c */
 void server_status_routes(struct api *a, struct http_server *s); /* server_status.c */
 void targets_routes(struct api *a, struct http_server *s);       /* targets.c */
+void processing_routes(struct api *a, struct http_server *s);    /* processing.c */
 void snapshots_routes(struct api *a, struct http_server *s);     /* snapshots.c */
 void storage_routes(struct api *a, struct http_server *s);       /* storage.c */
 void assets_routes(struct api *a, struct http_server *s);        /* assets.c */
