@@ -1,6 +1,7 @@
 // Requests that change something. Each returns what the server answered or throws ApiError.
 import { http, type Schemas, setCsrfToken, unwrap } from '@/api/client'
 import type { Role, Scope, Session } from '@/api/queries'
+import type { operations } from '@/api/schema.gen'
 
 function remember(session: Session): Session {
   setCsrfToken(session.csrf_token)
@@ -45,4 +46,16 @@ export function createToken(
 
 export async function deleteToken(id: string): Promise<void> {
   await unwrap(http.DELETE('/api/v1/tokens/{id}', { params: { path: { id } }, parseAs: 'text' }))
+}
+
+export function replaceProcessing(config: string): Promise<Schemas['Processing']> {
+  return unwrap(http.PUT('/api/v1/processing', { body: { config } }))
+}
+
+export type ProcessingSample = NonNullable<
+  operations['testProcessing']['requestBody']
+>['content']['application/json']
+
+export function tryProcessing(sample: ProcessingSample): Promise<Schemas['ProcessingResult']> {
+  return unwrap(http.POST('/api/v1/processing/test', { body: sample }))
 }

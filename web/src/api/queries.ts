@@ -14,6 +14,8 @@ export type TraceSummary = Schemas['TraceSummary']
 export type LogRecord = Schemas['LogRecord']
 export type Histogram = Schemas['Histogram']
 export type ServerStatus = Schemas['ServerStatus']
+export type Processing = Schemas['Processing']
+export type ProcessingResult = Schemas['ProcessingResult']
 export type Role = Schemas['Role']
 export type Scope = Schemas['Scope']
 export type SpanKind = Span['kind']
@@ -64,6 +66,12 @@ export const serverStatusQuery = queryOptions({
 export const configQuery = queryOptions({
   queryKey: ['config'],
   queryFn: async ({ signal }) => (await unwrap(http.GET('/api/v1/status/config', { signal }))).data,
+})
+
+export const processingQuery = queryOptions({
+  queryKey: ['processing'],
+  queryFn: ({ signal }) => unwrap(http.GET('/api/v1/processing', { signal })),
+  refetchInterval: 5_000,
 })
 
 export const buildInfoQuery = queryOptions({

@@ -596,6 +596,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/processing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rules for log records and spans on their way in, with counts */
+        get: operations["processing"];
+        /** Replace the rules (admin); refused with 409 when they come from a file */
+        put: operations["replaceProcessing"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/processing/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What the rules do to a log record or span, without storing or counting it (admin) */
+        post: operations["testProcessing"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/tsdb/snapshot": {
         parameters: {
             query?: never;
@@ -2460,6 +2495,69 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        Processing: {
+            rules: {
+                /** @enum {string} */
+                source: "none" | "file" | "console";
+                file: string;
+                /** Format: int64 */
+                loaded_at_ms: number;
+                /** @description Of the last load, empty: none */
+                error: string;
+                /** @description YAML in force */
+                config: string;
+                sampling_enabled: boolean;
+                span_metrics_enabled: boolean;
+                rules: components["schemas"]["ProcessingRule"][];
+            };
+            spans: {
+                waiting_traces: number;
+                waiting_bytes: number;
+                kept_traces: number;
+                dropped_traces: number;
+                kept_spans: number;
+                dropped_spans: number;
+                late_spans: number;
+                early_traces: number;
+                span_metric_label_sets: number;
+            };
+        };
+        ProcessingRule: {
+            /** @enum {string} */
+            section: "derive" | "attributes" | "drop" | "redaction" | "sampling";
+            name: string;
+            what: string;
+            line: number;
+            matches: number;
+            rows: number;
+        };
+        ProcessingResult: {
+            /** @description Body of the log record or status message of the span */
+            text: string;
+            segments: {
+                text: string;
+                /** @description That replaced it; empty: left as it was */
+                rule: string;
+            }[];
+            attributes: {
+                [key: string]: unknown;
+            };
+            resource: {
+                [key: string]: unknown;
+            };
+            trace_id?: string;
+            span_id?: string;
+            severity?: string;
+            /** @description Policy that would keep a trace of this span alone; empty: none. Only with sampling on */
+            kept_by?: string;
+            dropped_by: string;
+            rules: {
+                /** @enum {string} */
+                section: "derive" | "attributes" | "drop" | "redaction" | "sampling";
+                name: string;
+                matches: number;
+            }[];
+        };
         JaegerAnswer: {
             data: unknown;
             total: number;
@@ -2644,7 +2742,7 @@ export interface components {
             time_ms: number;
             actor: string;
             ip?: string;
-            /** @description login, login_failed, logout, user_created, user_changed, user_deleted, token_created, token_revoked, setup, config_reloaded */
+            /** @description login, login_failed, logout, user_created, user_changed, user_deleted, token_created, token_revoked, setup, config_reloaded, processing_changed */
             action: string;
             target?: string;
             detail?: string;
@@ -4511,6 +4609,108 @@ export interface operations {
                     "application/json": components["schemas"]["ServerStatus"];
                 };
             };
+        };
+    };
+    processing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Rules */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Processing"];
+                };
+            };
+        };
+    };
+    replaceProcessing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description YAML */
+                    config: string;
+                };
+            };
+        };
+        responses: {
+            /** @description In force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Processing"];
+                };
+            };
+            400: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+        };
+    };
+    testProcessing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @default logs
+                     * @enum {string}
+                     */
+                    signal?: "logs" | "traces";
+                    /** @description Body of a log record */
+                    line?: string;
+                    /** @enum {string} */
+                    severity?: "trace" | "debug" | "info" | "warn" | "error" | "fatal";
+                    /** @description Name of a span */
+                    span?: string;
+                    /** @enum {string} */
+                    kind?: "unspecified" | "internal" | "server" | "client" | "producer" | "consumer";
+                    /** @enum {string} */
+                    status?: "unset" | "ok" | "error";
+                    /** @description Status message of a span */
+                    message?: string;
+                    duration_ms?: number;
+                    service?: string;
+                    attributes?: {
+                        [key: string]: string | number | boolean;
+                    };
+                    resource?: {
+                        [key: string]: string | number | boolean;
+                    };
+                    /** @description YAML to try instead of the rules in force */
+                    config?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description What came of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProcessingResult"];
+                };
+            };
+            400: components["responses"]["Error"];
         };
     };
     createSnapshotPut: {

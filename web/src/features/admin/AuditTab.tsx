@@ -19,6 +19,7 @@ const KNOWN = [
   'token_revoked',
   'setup',
   'config_reloaded',
+  'processing_changed',
 ] as const
 type Action = (typeof KNOWN)[number]
 

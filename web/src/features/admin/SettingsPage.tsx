@@ -6,6 +6,7 @@ import { AccountTab } from '@/features/admin/AccountTab'
 import { AuditTab } from '@/features/admin/AuditTab'
 import { ConfigTab } from '@/features/admin/ConfigTab'
 import { allowedTabs, type SettingsTab, settingsCodec } from '@/features/admin/codec'
+import { ProcessingTab } from '@/features/admin/ProcessingTab'
 import { TokensTab } from '@/features/admin/TokensTab'
 import { UsersTab } from '@/features/admin/UsersTab'
 import { usePageState } from '@/lib/pageState'
@@ -43,6 +44,9 @@ export function SettingsPage() {
           </Tabs.Panel>
           <Tabs.Panel value="audit">
             <AuditTab />
+          </Tabs.Panel>
+          <Tabs.Panel value="processing">
+            <ProcessingTab />
           </Tabs.Panel>
           <Tabs.Panel value="config">
             <ConfigTab />

@@ -1,6 +1,6 @@
 import { type Codec, oneOf } from '@/lib/search'
 
-export const TABS = ['account', 'users', 'tokens', 'audit', 'config'] as const
+export const TABS = ['account', 'users', 'tokens', 'audit', 'processing', 'config'] as const
 export type SettingsTab = (typeof TABS)[number]
 
 export interface SettingsState {
