@@ -62,7 +62,6 @@ enum { QUOTE_MAX = 256, NONE = -1 };
 struct masker {
     const uint8_t *p; /* next byte */
     const uint8_t *end;
-    const uint8_t *start;
     char *out;
     int64_t n;    /* written */
     int64_t last; /* where the last value ends; NONE: more than connectors came since */
@@ -248,6 +247,13 @@ static void mixed_wide(struct masker *m, const uint8_t *p, const uint8_t *end)
     }
 }
 
+/* Hex, or the end of a pod's name: drawn at random whatever else it looks like. */
+static bool is_drawn(const struct masker *m, size_t n, unsigned all)
+{
+    return ((all & HEX) != 0 && (m->last != NONE || n >= 8)) ||
+           (n == 5 && m->last != NONE && m->n != m->last && m->out[m->n - 1] == '-');
+}
+
 /* A run that begins with a letter and holds digits: a name with a number, or drawn at random? */
 static void mixed(struct masker *m, const uint8_t *p, const uint8_t *end, unsigned all,
                   unsigned any)
@@ -268,20 +274,15 @@ static void mixed(struct masker *m, const uint8_t *p, const uint8_t *end, unsign
         changes += i != 0 && digit != ((CLASS[p[i - 1]] & DIGIT) != 0);
         first = digit && first == n ? i : first;
     }
-    if ((all & HEX) != 0 && (m->last != NONE || n >= 8)) {
-        put_value(m);
-    } else if (m->last != NONE && m->n != m->last && m->out[m->n - 1] == '-' && n == 5) {
-        put_value(m); /* the end of a pod's name */
-    } else if (n <= 4 || (digits == 1 && n <= 6)) {
-        put_text(m, p, end); /* v1, eth0, log4j, x86 */
-    } else if (changes == 1) {
-        put_text(m, p, p + first); /* node12, I0115 */
-        put_value(m);
-    } else if (changes == 2 && n - digits >= 3 * digits) {
-        put_text(m, p, end); /* Http11NioProtocol */
-    } else {
-        put_value(m);
+    if (!is_drawn(m, n, all) &&
+        (n <= 4 || (digits == 1 && n <= 6) || (changes == 2 && n - digits >= 3 * digits))) {
+        put_text(m, p, end); /* v1, eth0, log4j, x86; Http11NioProtocol */
+        return;
     }
+    if (changes == 1 && !is_drawn(m, n, all)) {
+        put_text(m, p, p + first); /* node12, I0115 */
+    }
+    put_value(m);
 }
 
 static void number(struct masker *m)
@@ -487,11 +488,10 @@ static void other(struct masker *m)
 /* @return bytes in out after it */
 static int64_t mask(struct str line, char *out, int64_t n)
 {
-    struct masker m = {.p = (const uint8_t *)line.p, .out = out, .n = 0, .last = NONE};
+    struct masker m = {.p = (const uint8_t *)line.p, .last = NONE};
 
-    m.start = m.p;
     m.end = m.p + line.n;
-    m.out += n;
+    m.out = &out[n];
     while (m.p < m.end) {
         unsigned k = CLASS[*m.p];
 
