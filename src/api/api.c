@@ -45,6 +45,7 @@ void api_routes(struct api *a, struct http_server *s)
     cardinality_routes(a, s);
     prom_admin_routes(a, s);
     traces_routes(a, s);
+    trace_query_routes(a, s);
     tempo_trace_routes(a, s);
     tempo_search_routes(a, s);
     tempo_tags_routes(a, s);

@@ -74,6 +74,7 @@ void prom_labels_routes(struct api *a, struct http_server *s);   /* prom_labels.
 void prom_admin_routes(struct api *a, struct http_server *s);    /* prom_admin.c */
 void cardinality_routes(struct api *a, struct http_server *s);   /* cardinality.c */
 void traces_routes(struct api *a, struct http_server *s);        /* traces.c */
+void trace_query_routes(struct api *a, struct http_server *s);   /* trace_query.c */
 void logs_routes(struct api *a, struct http_server *s);          /* logs.c */
 void deletions_routes(struct api *a, struct http_server *s);     /* deletions.c */
 void log_patterns_routes(struct api *a, struct http_server *s);  /* log_patterns.c */

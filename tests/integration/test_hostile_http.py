@@ -313,6 +313,7 @@ def test_bad_range(server, params):
     ('/api/v1/traces', {'attr': 'a=~('}), ('/api/v1/logs', {'severity': 'x'}), ('/api/v1/logs', {'cursor': '!!'}),
     ('/api/v1/logs', {'start_ms': '5', 'end_ms': '1'}), ('/api/v1/logs/histogram', {'buckets': '0'}),
     ('/api/v1/series', {}), ('/api/v1/series', {'match[]': '{}'}),
+    ('/api/v1/traces/query', {'q': '{'}), ('/api/v1/traces/query', {'limit': '10001'}), ('/api/v1/traces/query', {'q': '{} | rate()'}),
 ], ids=str)
 def test_bad_parameters(server, path, params):
     r = server.get(path, **params)

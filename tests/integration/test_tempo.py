@@ -336,3 +336,19 @@ def test_bombs_end(server):
               '{ .a =~ "(a+)+$" }', '{' + ' || '.join(f'.a{i} =~ ".*x.*"' for i in range(300)) + '}'):
         assert server.session.get(server.url + '/api/search', params={'q': q[:30000], **RANGE}, timeout=60).status_code in (200, 400, 414, 422, 431)
     assert len(search(server, '{}')) == 3
+
+
+# ---- the console's search ----
+
+def test_console_search_gives_exact_durations_and_matches(server):
+    window = {'start_ms': T0 // 10**6, 'end_ms': T0 // 10**6 + 240000}
+    r = server.json('/api/v1/traces/query', q='{ .rows > 5 }', limit=2, spans=1, **window)
+    assert [IDS.index(bytes.fromhex(t['trace_id'])) for t in r['traces']] == [2, 1] and r['more'] is True
+    newest, second = r['traces']
+    assert newest['root_missing'] is True and newest['error_count'] == 1 and 'root_missing' not in second
+    assert (second['root_service'], second['root_name'], second['duration_ns']) == ('front', 'GET /', str(S))
+    assert second['span_count'] == 3 and {s['name']: s['spans'] for s in second['services']} == {'front': 1, 'db': 2}
+    one = second['spansets'][0]
+    assert one['matched'] == 2 and len(one['spans']) == 1 and one['spans'][0]['attributes'] == {'rows': 10}
+    everything = server.json('/api/v1/traces/query', **window)
+    assert len(everything['traces']) == 3 and everything['more'] is False and everything['stats']['elapsed_ms'] > 0

@@ -785,6 +785,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/traces/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Traces that satisfy a TraceQL query, newest first, with the spans that matched */
+        get: operations["queryTraces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/traces/{trace_id}": {
         parameters: {
             query?: never;
@@ -2828,6 +2845,17 @@ export interface components {
             scopes: components["schemas"]["ScopeInfo"][];
             /** @description More spans exist than the limit (100000) */
             truncated?: boolean;
+        };
+        MatchedSpans: {
+            matched: number;
+            attributes: components["schemas"]["Attributes"];
+            spans: {
+                span_id: string;
+                name: string;
+                start_ns: string;
+                duration_ns: string;
+                attributes: components["schemas"]["Attributes"];
+            }[];
         };
         TraceSummary: {
             trace_id: string;
@@ -4982,6 +5010,44 @@ export interface operations {
                     "application/json": components["schemas"]["Histogram"];
                 };
             };
+        };
+    };
+    queryTraces: {
+        parameters: {
+            query?: {
+                /** @description TraceQL that gives spansets; missing: every trace */
+                q?: string;
+                /** @description Unix ms */
+                start_ms?: components["parameters"]["start_ms"];
+                /** @description Unix ms */
+                end_ms?: components["parameters"]["end_ms"];
+                limit?: number;
+                /** @description Matching spans given per spanset */
+                spans?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Traces */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        traces: (components["schemas"]["TraceSummary"] & {
+                            spansets: components["schemas"]["MatchedSpans"][];
+                        })[];
+                        /** @description A bigger limit would give more */
+                        more: boolean;
+                        stats: components["schemas"]["ScanStats"];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
         };
     };
     getTrace: {
