@@ -369,7 +369,7 @@ describe('logged in', () => {
 
   test('traces: search, open, keyboard through the waterfall, link to a span', async () => {
     await shell.open('/traces?live=0')
-    const first = page.getByRole('table', { name: 'Traces' }).getByRole('link').first()
+    const first = page.getByRole('grid', { name: 'Traces found' }).getByRole('link').first()
     await first.click()
     const tree = page.getByRole('tree')
     await tree.waitFor()
@@ -386,17 +386,39 @@ describe('logged in', () => {
     await page.goBack()
   })
 
-  test('traces: a filter narrows list and histogram request', async () => {
+  test('traces: builder, facets and TraceQL are one query; the list follows', async () => {
     const { services } = await api<{ services: { service: string }[] }>('/api/v1/services')
     const service = services[0]?.service ?? ''
     await shell.open('/traces?live=0')
-    const asked = page.waitForRequest(
-      r => r.url().includes('/traces/histogram') && r.url().includes(`service=${service}`),
-    )
     await page.getByRole('combobox', { name: 'Service' }).click()
     await page.getByRole('option', { name: service, exact: true }).click()
-    await asked
-    expect(new URL(page.url()).searchParams.get('service')).toBe(service)
+    await page.waitForURL(u => u.searchParams.get('q') === `{ resource.service.name = "${service}" }`)
+    const facet = page.getByRole('region', { name: 'Facets' }).getByRole('list', { name: 'kind' })
+    await facet.getByRole('button', { name: 'server', exact: true }).click()
+    const q = `{ resource.service.name = "${service}" && kind = server }`
+    await page.waitForURL(u => u.searchParams.get('q') === q)
+    const end = Date.now()
+    const want = await api<{ traces: unknown[] }>(
+      `/api/v1/traces/query?limit=200&start_ms=${end - 3_600_000}&end_ms=${end}&q=${encodeURIComponent(q)}`,
+    )
+    await page.getByText(new RegExp(`^${want.traces.length} traces?`)).waitFor()
+    await page.getByText('TraceQL', { exact: true }).click()
+    const editor = page.getByRole('textbox', { name: 'TraceQL' })
+    await editor.waitFor()
+    expect((await editor.textContent())?.replace(/\s+/g, ' ')).toBe(q)
+    await editor.click()
+    await page.keyboard.press('Control+A')
+    await page.keyboard.insertText('{ kind = servr }')
+    await page.keyboard.press('Control+Enter')
+    await page
+      .getByRole('alert')
+      .getByText(/line 1, col 10/)
+      .waitFor()
+    await page.locator('.cm-lintRange-error').waitFor()
+    await page.keyboard.press('Control+A')
+    await page.keyboard.insertText('{ kind = server } | rate() by (resource.service.name)')
+    await page.keyboard.press('Control+Enter')
+    await page.getByRole('img', { name: /Metrics of spans: chart/ }).waitFor()
   })
 
   test('ten thousand spans stay quick', async () => {

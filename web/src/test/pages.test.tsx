@@ -2,7 +2,7 @@
 import { screen, waitFor, within } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { HttpResponse, http } from 'msw'
-import { describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { TokensTab } from '@/features/admin/TokensTab'
 import { LoginPage } from '@/features/auth/LoginPage'
 import { SetupPage } from '@/features/auth/SetupPage'
@@ -146,29 +146,65 @@ describe('traces', () => {
     services: [{ name: 'gateway', spans: 3, errors: 1 }],
   }
 
-  test('filters of the link are sent; rows lead to the trace', async () => {
+  // jsdom lays nothing out: the list would have no height and no rows
+  beforeEach(() => {
+    vi.spyOn(Element.prototype, 'clientHeight', 'get').mockReturnValue(600)
+    vi.spyOn(Element.prototype, 'clientWidth', 'get').mockReturnValue(900)
+  })
+  afterEach(() => vi.restoreAllMocks())
+
+  const found = { ...trace, spansets: [{ matched: 2, attributes: {}, spans: [] }] }
+
+  test('filters of the link are asked for as TraceQL; rows lead to the trace', async () => {
     const asked: string[] = []
     server.use(
-      http.get('*/api/v1/traces/histogram', () => HttpResponse.json(empty)),
-      http.get('*/api/v1/traces', ({ request }) => {
-        asked.push(new URL(request.url).search)
-        return HttpResponse.json({ traces: [trace] })
+      http.get('*/api/v1/traces/query', ({ request }) => {
+        asked.push(new URL(request.url).searchParams.get('q') ?? '')
+        return HttpResponse.json({ traces: [found], more: false, stats: { rows_scanned: 9, elapsed_ms: 1 } })
       }),
     )
     renderAt('/traces?status=error&attr=a%3D1&attr=b%3E2&min=5&live=0', <TracesPage />)
     const link = await screen.findByRole('link', { name: 'gateway · POST /orders' })
     expect(link).toHaveAttribute('href', expect.stringContaining(`/traces/${trace.trace_id}`))
-    const sent = new URLSearchParams(asked[0])
-    expect(sent.get('status')).toBe('error')
-    expect(sent.getAll('attr')).toEqual(['a=1', 'b>2'])
-    expect(sent.get('min_duration')).toBe('5ms')
+    expect(asked[0]).toBe('{ status = error && duration >= 5ms && .a = 1 && .b > 2 }')
     expect(screen.getByText('25 ms')).toBeInTheDocument()
   })
 
   test('nothing found with filters is not "nothing stored"', async () => {
-    server.use(http.get('*/api/v1/traces/histogram', () => HttpResponse.json(empty)))
     renderAt('/traces?service=x&live=0', <TracesPage />)
     expect(await screen.findByText('No trace matches')).toBeInTheDocument()
+  })
+
+  test('a facet narrows the query and says so', async () => {
+    const user = userEvent.setup()
+    server.use(
+      http.get('*/api/metrics/query', ({ request }) =>
+        HttpResponse.json({
+          series: new URL(request.url).searchParams.get('q')?.includes('by (status)')
+            ? [{ labels: [{ key: 'status', value: { stringValue: 'error' } }], value: 7 }]
+            : [],
+          metrics: { inspectedTraces: 0, inspectedBytes: '0' },
+        }),
+      ),
+    )
+    const { router } = renderAt('/traces?live=0', <TracesPage />)
+    await user.click(await screen.findByRole('button', { name: 'Without error' }))
+    await waitFor(() => expect(router.state.location.search).toMatchObject({ q: '{ status != error }' }))
+    await user.click(await screen.findByRole('button', { name: 'Only error' }))
+    await waitFor(() => expect(router.state.location.search).toMatchObject({ q: '{ status = error }' }))
+  })
+
+  test('what the server refuses stands where the results would be', async () => {
+    server.use(
+      http.get('*/api/v1/traces/query', () =>
+        HttpResponse.json(
+          { status: 'error', errorType: 'bad_data', error: 'parse error at line 1, col 3: unexpected x' },
+          { status: 400 },
+        ),
+      ),
+    )
+    renderAt('/traces?q=%7B+x&live=0', <TracesPage />)
+    expect(await screen.findByRole('alert')).toHaveTextContent('col 3: unexpected x')
   })
 })
 

@@ -45,6 +45,13 @@ export const server = setupServer(
   http.get('*/api/v1/status/server', () => HttpResponse.json({ ...serverStatus, now_ms: Date.now() })),
   http.get('*/api/v1/hosts', () => HttpResponse.json({ hosts: [] })),
   http.get('*/api/v1/services', () => HttpResponse.json({ services: [] })),
+  http.get('*/api/v1/traces/query', () =>
+    HttpResponse.json({ traces: [], more: false, stats: { rows_scanned: 0, elapsed_ms: 1 } }),
+  ),
+  http.get('*/api/metrics/query', () => HttpResponse.json({ series: [], metrics: {} })),
+  http.get('*/api/metrics/query_range', () => HttpResponse.json({ series: [], metrics: {} })),
+  http.get('*/api/v2/search/tags', () => HttpResponse.json({ scopes: [] })),
+  http.get('*/api/v2/search/tag/:name/values', () => HttpResponse.json({ tagValues: [] })),
   http.get('*/api/v1/traces', () => HttpResponse.json({ traces: [] })),
   http.get('*/api/v1/logs', () => HttpResponse.json({ logs: [] })),
   http.get('*/api/v1/spans/names', () => HttpResponse.json({ names: [] })),

@@ -12,11 +12,10 @@ import {
   startCompletion,
 } from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands'
-import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from '@codemirror/language'
+import { bracketMatching, indentOnInput, syntaxHighlighting } from '@codemirror/language'
 import { type Diagnostic, linter, lintKeymap } from '@codemirror/lint'
 import { EditorState, Prec, StateEffect } from '@codemirror/state'
 import { EditorView, hoverTooltip, keymap, placeholder, type Tooltip } from '@codemirror/view'
-import { tags } from '@lezer/highlight'
 import { PromQLExtension } from '@prometheus-io/codemirror-promql'
 import { useEffect, useRef } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -24,56 +23,7 @@ import { completionClient } from '@/features/metrics/completion'
 import { findings, offsetAt } from '@/features/metrics/fixes'
 import { FUNCTION_NAMES, functionDoc } from '@/features/metrics/functions'
 import { type Metadata, metadataOf } from '@/features/metrics/metricInfo'
-
-const highlight = HighlightStyle.define([
-  { tag: tags.keyword, color: 'var(--code-keyword)' },
-  { tag: tags.function(tags.variableName), color: 'var(--code-function)' },
-  { tag: tags.string, color: 'var(--code-string)' },
-  { tag: tags.number, color: 'var(--code-number)' },
-  { tag: tags.labelName, color: 'var(--code-label)' },
-  { tag: tags.modifier, color: 'var(--code-keyword)' },
-  { tag: tags.comment, color: 'var(--ink-3)', fontStyle: 'italic' },
-  { tag: tags.invalid, color: 'var(--code-bad)' },
-])
-
-const look = EditorView.theme({
-  '&': { fontSize: '13px', backgroundColor: 'transparent' },
-  '&.cm-focused': { outline: 'none' },
-  '.cm-content': { fontFamily: 'var(--mono)', padding: '6px 0', caretColor: 'var(--ink-1)' },
-  '.cm-line': { padding: '0 10px' },
-  '.cm-cursor': { borderLeftColor: 'var(--ink-1)' },
-  '&.cm-focused .cm-selectionBackground, .cm-selectionBackground': {
-    backgroundColor: 'color-mix(in srgb, var(--accent) 28%, transparent) !important',
-  },
-  '.cm-matchingBracket': { backgroundColor: 'color-mix(in srgb, var(--accent) 25%, transparent) !important' },
-  '.cm-placeholder': { color: 'var(--ink-3)' },
-  '.cm-tooltip': {
-    backgroundColor: 'var(--surface-float)',
-    border: '1px solid var(--line)',
-    borderRadius: '6px',
-    boxShadow: 'var(--shadow-float)',
-    color: 'var(--ink-1)',
-    fontSize: '12px',
-  },
-  '.cm-tooltip-autocomplete ul li': { padding: '3px 8px !important' },
-  '.cm-tooltip-autocomplete ul li[aria-selected]': {
-    backgroundColor: 'color-mix(in srgb, var(--accent) 22%, transparent) !important',
-    color: 'var(--ink-1) !important',
-  },
-  '.cm-tooltip.cm-tooltip-hover, .cm-tooltip-lint': { padding: '6px 10px', maxWidth: '460px' },
-  '.cm-diagnostic': { padding: '4px 8px' },
-  '.cm-diagnosticAction': {
-    border: '1px solid var(--line)',
-    backgroundColor: 'var(--surface-2)',
-    color: 'var(--ink-1)',
-    borderRadius: '4px',
-    padding: '1px 6px',
-    fontFamily: 'var(--mono)',
-    cursor: 'pointer',
-  },
-  '.cm-completionDetail': { color: 'var(--ink-3)', fontStyle: 'normal', marginLeft: '10px' },
-  '.cm-tooltip.cm-completionInfo': { padding: '8px 10px', maxWidth: '360px' },
-})
+import { editorHighlight, editorLook } from '@/ui/editorLook'
 
 /** Something the server said about the text that was sent. */
 export interface Note {
@@ -257,11 +207,11 @@ export default function PromEditor(props: PromEditorProps) {
             ...(formula ? { override: [] } : { override: [complete] }),
           }),
           keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap, ...lintKeymap]),
-          syntaxHighlighting(highlight),
+          syntaxHighlighting(editorHighlight),
           EditorView.lineWrapping,
           EditorView.contentAttributes.of({ 'aria-label': label }),
           placeholder(hint),
-          look,
+          editorLook,
           promql.asExtension(),
           linter(lint, {
             delay: 350,

@@ -1,206 +1,369 @@
-// Trace search: filters, spans over time, traces newest first.
-import { Button } from '@mantine/core'
-import { useElementSize } from '@mantine/hooks'
-import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
-import { useCallback, useMemo, useState } from 'react'
+// Traces: the question on top, facets left, figures of what matches, and the traces found. The link holds
+// the query; charts, facets and list are all derived from it.
+import { ActionIcon, Button, Menu, SegmentedControl, Tooltip } from '@mantine/core'
+import { useViewportSize } from '@mantine/hooks'
+import { IconDownload, IconFilterFilled, IconLayoutSidebar, IconLink, IconX } from '@tabler/icons-react'
+import { useQuery } from '@tanstack/react-query'
+import { useCallback, useEffect, useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { type TraceSummary, traceHistogramQuery, tracesQuery } from '@/api/queries'
-import { CountHistogram } from '@/charts/CountHistogram'
-import { assignColors, toneColor } from '@/charts/palette'
-import { filterOf, tracesCodec } from '@/features/traces/codec'
-import { TraceFilters } from '@/features/traces/TraceFilters'
-import classes from '@/features/traces/traces.module.css'
-import { formatDurationMs, formatDurationNs, formatInteger, formatStamp } from '@/lib/format'
-import { nsToMs } from '@/lib/ns'
+import { ApiError } from '@/api/client'
+import { foundTracesQuery, traceSeriesQuery } from '@/api/traceql'
+import { Heatmap } from '@/charts/Heatmap'
+import {
+  RESULT_VIEWS,
+  SPAN_CONDITION,
+  SPAN_SETS,
+  type TracesState,
+  tracesCodec,
+} from '@/features/traces/codec'
+import { Facets } from '@/features/traces/Facets'
+import { readColumns, sortTraces, tracesCsv, writeColumns } from '@/features/traces/found'
+import { MetricsResult } from '@/features/traces/MetricsResult'
+import {
+  compileConditions,
+  durationLiteral,
+  isMetrics,
+  measured,
+  narrowed,
+  parseConditions,
+  toggleChoice,
+  withRange,
+} from '@/features/traces/query'
+import { RedCharts } from '@/features/traces/RedCharts'
+import { SavedMenu } from '@/features/traces/SavedMenu'
+import { Scatter } from '@/features/traces/Scatter'
+import { SearchBar } from '@/features/traces/SearchBar'
+import { addHistory } from '@/features/traces/saved'
+import classes from '@/features/traces/search.module.css'
+import { chartStep, heatOfBuckets, stepTimes } from '@/features/traces/series'
+import { ColumnMenu, TraceTable } from '@/features/traces/TraceTable'
+import { copyText, csv, download } from '@/lib/export'
+import { formatDurationMs, formatInteger, formatShort } from '@/lib/format'
 import { usePageState } from '@/lib/pageState'
-import { useScheme } from '@/lib/scheme'
 import { useSteadyRange } from '@/lib/steady'
+import { readPreference, writePreference } from '@/lib/storage'
+import type { ResolvedRange } from '@/lib/time'
 import { useTimeRange } from '@/lib/timeRange'
-import { Dot, Toned } from '@/ui/Figures'
+import { toast } from '@/lib/toast'
 import { NoTelemetry } from '@/ui/Onboarding'
 import { Page, Panel } from '@/ui/Page'
 import { Empty, Failure, Loading } from '@/ui/States'
-import ui from '@/ui/ui.module.css'
 
-const ORDER = ['ok', 'error'] as const
-const SHOWN_SERVICES = 4
+const FIRST = 200
+const MOST = 10_000
 
-function TraceRow({
-  trace,
-  longest,
-  colors,
+function HeatView({
+  q,
+  spans,
+  range,
+  onZoom,
 }: {
-  trace: TraceSummary
-  longest: number
-  colors: Map<string, string>
+  q: string
+  spans: TracesState['spans']
+  range: ResolvedRange
+  onZoom: (a: number, b: number) => void
 }) {
-  const { t, i18n } = useTranslation()
-  const scheme = useScheme()
-  const lang = i18n.language
-  const ns = Number(trace.duration_ns)
-  return (
-    <tr>
-      <td className="num">{formatStamp(nsToMs(trace.start_ns), lang)}</td>
-      <td>
-        <div className={classes.op}>
-          <Link to="/traces/$traceId" params={{ traceId: trace.trace_id }} className={ui.link}>
-            {trace.root_service} · {trace.root_name}
-          </Link>
-          {trace.root_missing === true && <span className={ui.panelNote}> {t('traces.rootMissing')}</span>}
-        </div>
-      </td>
-      <td>
-        <div className={classes.bar}>
-          <div className={classes.barTrack}>
-            <div
-              className={classes.barFill}
-              style={{
-                width: `${longest === 0 ? 0 : (ns / longest) * 100}%`,
-                background: trace.error_count > 0 ? toneColor('bad', scheme) : undefined,
-              }}
-            />
-          </div>
-          <span className={classes.barText}>{formatDurationNs(ns, lang)}</span>
-        </div>
-      </td>
-      <td className={ui.right}>{formatInteger(trace.span_count, lang)}</td>
-      <td className={ui.right}>
-        {trace.error_count > 0 ? <Toned tone="bad">{formatInteger(trace.error_count, lang)}</Toned> : '0'}
-      </td>
-      <td>
-        <div className={classes.services}>
-          {trace.services.slice(0, SHOWN_SERVICES).map(s => (
-            <span key={s.name} title={t('traces.spansOf', { service: s.name, count: s.spans })}>
-              <Dot color={colors.get(s.name) ?? ''} />
-              {s.name}
-            </span>
-          ))}
-          {trace.services.length > SHOWN_SERVICES && <span>+{trace.services.length - SHOWN_SERVICES}</span>}
-        </div>
-      </td>
-    </tr>
-  )
-}
-
-function TraceTable({ traces }: { traces: TraceSummary[] }) {
   const { t } = useTranslation()
-  const scheme = useScheme()
-  const longest = Math.max(0, ...traces.map(x => Number(x.duration_ns)))
-  const colors = useMemo(
-    () =>
-      assignColors(
-        traces.flatMap(x => x.services.map(s => s.name)),
-        scheme,
-      ),
-    [traces, scheme],
+  const { width } = useViewportSize()
+  const stepS = chartStep(range, Math.max(400, width - 500))
+  const query = useQuery(
+    traceSeriesQuery(measured(q, SPAN_CONDITION[spans], 'histogram_over_time(duration)'), range, stepS),
   )
-  return (
-    <div className={ui.scroll}>
-      <table className={`${ui.table} ${classes.table}`} aria-label={t('nav.traces')}>
-        <thead>
-          <tr>
-            <th style={{ width: 150 }}>{t('traces.start')}</th>
-            <th>{t('traces.root')}</th>
-            <th style={{ width: 220 }}>{t('traces.duration')}</th>
-            <th className={ui.right}>{t('traces.spans')}</th>
-            <th className={ui.right}>{t('traces.errors')}</th>
-            <th>{t('traces.services')}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {traces.map(x => (
-            <TraceRow key={x.trace_id} trace={x} longest={longest} colors={colors} />
-          ))}
-        </tbody>
-      </table>
+  const data = useMemo(
+    () => heatOfBuckets(query.data?.series ?? [], stepTimes(range, stepS), stepS),
+    [query.data, range, stepS],
+  )
+  return query.isPending ? (
+    <Loading rows={6} />
+  ) : query.isError && query.data === undefined ? (
+    <Failure compact error={query.error} onRetry={() => void query.refetch()} />
+  ) : data.rows.length === 0 ? (
+    <Empty compact title={t('traces.noneInRange')} />
+  ) : (
+    <div style={{ padding: '8px 12px' }}>
+      <Heatmap
+        label={t('traces.view_heatmap')}
+        data={data}
+        unit="s"
+        range={range}
+        height={240}
+        onZoom={onZoom}
+      />
     </div>
   )
 }
 
-export function TracesPage() {
+interface ResultsProps {
+  state: TracesState
+  range: ResolvedRange
+  /** Of the charts: moves on in live mode while the list stands still. */
+  live: ResolvedRange
+  onChange: (patch: Partial<TracesState>) => void
+  onRead: () => void
+  onZoom: (startMs: number, endMs: number) => void
+}
+
+function Results({ state, range, live, onChange, onRead, onZoom }: ResultsProps) {
   const { t, i18n } = useTranslation()
-  const scheme = useScheme()
-  const [state, change] = usePageState(tracesCodec)
-  const { range, resolved, zoomTo } = useTimeRange()
-  const filter = useMemo(() => filterOf(state), [state])
-  const { ref, width } = useElementSize()
-  const buckets = Math.min(120, Math.max(30, Math.round((width || 1_000) / 12)))
-  const histogram = useQuery(traceHistogramQuery(filter, resolved, buckets))
-  const rangeKey = JSON.stringify([range.from, range.to, filter])
-  // who has asked for more is reading further down: the list stays until the search changes
-  const [paged, setPaged] = useState('')
-  const listRange = useSteadyRange(resolved, rangeKey, paged === rangeKey)
-  const list = useInfiniteQuery(tracesQuery(filter, listRange))
-  const traces = useMemo(() => list.data?.pages.flatMap(p => p.traces) ?? [], [list.data])
-  const stats = list.data?.pages.at(-1)?.stats
-  const unfiltered = Object.keys(filter).length === 0
-  const color = useCallback((n: string) => toneColor(n === 'error' ? 'bad' : 'info', scheme), [scheme])
-  const name = useCallback((n: string) => t(n === 'error' ? 'traces.failed' : 'traces.fine'), [t])
+  const lang = i18n.language
+  const { height: view } = useViewportSize()
+  const [limit, setLimit] = useState(FIRST)
+  const [columns, setColumns] = useState(readColumns)
+  const [chosen, setChosen] = useState<ReadonlySet<string> | null>(null)
+  const { q } = state
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another question starts from the top
+  useEffect(() => {
+    setLimit(FIRST)
+    setChosen(null)
+  }, [q])
+  const asked =
+    columns.fields.length === 0 ? q : `${q === '' ? '{ }' : q} | select(${columns.fields.join(', ')})`
+  const list = useQuery(foundTracesQuery(asked, range, limit))
+  const found = useMemo(() => list.data?.traces ?? [], [list.data])
+  const rows = useMemo(
+    () =>
+      sortTraces(chosen === null ? found : found.filter(x => chosen.has(x.trace_id)), state.sort, state.up),
+    [found, chosen, state.sort, state.up],
+  )
+  const stats = list.data?.stats
+  const export_ = (kind: 'csv' | 'json') =>
+    kind === 'csv'
+      ? download('traces.csv', 'text/csv', csv(tracesCsv(rows, columns.fields)))
+      : download('traces.json', 'application/json', JSON.stringify({ q, traces: rows }, null, 1))
   return (
-    <Page title={t('nav.traces')}>
-      <Panel flush label={t('traces.search')}>
-        <TraceFilters state={state} range={listRange} onChange={patch => change(patch, { push: true })} />
-      </Panel>
-      <Panel title={t('traces.histogram')}>
-        <div ref={ref}>
-          {histogram.isError && histogram.data === undefined ? (
-            <Failure compact error={histogram.error} onRetry={() => void histogram.refetch()} />
-          ) : (
-            <CountHistogram
-              label={t('traces.histogram')}
-              data={histogram.data}
-              order={ORDER}
-              color={color}
-              name={name}
-              range={resolved}
-              loading={histogram.isPending}
-              empty={t('traces.noneInRange')}
-              onZoom={zoomTo}
-            />
-          )}
-        </div>
-      </Panel>
-      <Panel flush label={t('traces.list')}>
-        {list.isPending ? (
-          <Loading rows={10} />
-        ) : list.isError && list.data === undefined ? (
-          <Failure error={list.error} onRetry={() => void list.refetch()} />
-        ) : traces.length === 0 ? (
-          unfiltered ? (
-            <NoTelemetry kind="traces" />
-          ) : (
-            <Empty title={t('traces.noMatch')} text={t('filters.widen')} />
-          )
+    <Panel flush label={t('traces.results')}>
+      <div className={classes.resultHead}>
+        <h2>{t('traces.list')}</h2>
+        <span className={classes.figure}>
+          {t('traces.shown', { count: rows.length })}
+          {list.data?.more === true && '+'}
+          {stats?.elapsed_ms !== undefined &&
+            ` · ${t('filters.scanned', {
+              rows: formatShort(stats.rows_scanned, lang),
+              time: formatDurationMs(stats.elapsed_ms, lang),
+            })}`}
+        </span>
+        {chosen !== null && (
+          <Button
+            size="compact-xs"
+            variant="light"
+            leftSection={<IconFilterFilled size={11} />}
+            rightSection={<IconX size={12} />}
+            onClick={() => setChosen(null)}
+          >
+            {t('traces.chosen', { count: rows.length })}
+          </Button>
+        )}
+        <div className="grow" />
+        <SegmentedControl
+          size="xs"
+          aria-label={t('traces.view')}
+          value={state.view}
+          onChange={v => onChange({ view: v as TracesState['view'] })}
+          data={RESULT_VIEWS.map(v => ({ value: v, label: t(`traces.view_${v}`) }))}
+        />
+        <ColumnMenu
+          value={columns}
+          range={range}
+          onChange={c => {
+            setColumns(c)
+            writeColumns(c)
+          }}
+        />
+        <Menu position="bottom-end">
+          <Menu.Target>
+            <Tooltip label={t('traces.export')}>
+              <ActionIcon
+                variant="default"
+                size={30}
+                aria-label={t('traces.export')}
+                disabled={rows.length === 0}
+              >
+                <IconDownload size={15} />
+              </ActionIcon>
+            </Tooltip>
+          </Menu.Target>
+          <Menu.Dropdown>
+            <Menu.Item onClick={() => export_('csv')}>CSV</Menu.Item>
+            <Menu.Item onClick={() => export_('json')}>JSON</Menu.Item>
+          </Menu.Dropdown>
+        </Menu>
+      </div>
+      {state.view === 'scatter' && found.length > 0 && (
+        <Scatter traces={found} range={range} chosen={chosen} onChoose={setChosen} />
+      )}
+      {state.view === 'heatmap' && <HeatView q={q} spans={state.spans} range={live} onZoom={onZoom} />}
+      {list.isPending ? (
+        <Loading rows={10} />
+      ) : list.isError && list.data === undefined ? (
+        <Failure error={list.error} onRetry={() => void list.refetch()} />
+      ) : rows.length === 0 ? (
+        q === '' ? (
+          <NoTelemetry kind="traces" />
         ) : (
-          <>
-            <TraceTable traces={traces} />
+          <Empty title={t('traces.noMatch')} text={t('filters.widen')} />
+        )
+      ) : (
+        <>
+          <TraceTable
+            traces={rows}
+            columns={columns}
+            sort={state.sort}
+            up={state.up}
+            height={Math.max(380, view - 260)}
+            onSort={(sort, up) => onChange({ sort, up })}
+            onRead={onRead}
+          />
+          {list.data?.more === true && (
             <div className={classes.more}>
-              <span>
-                {t('traces.shown', { count: traces.length })}
-                {stats?.elapsed_ms !== undefined &&
-                  ` · ${t('filters.scanned', {
-                    rows: formatInteger(stats.rows_scanned, i18n.language),
-                    time: formatDurationMs(stats.elapsed_ms, i18n.language),
-                  })}`}
-              </span>
-              {list.hasNextPage && (
+              {limit < MOST ? (
                 <Button
                   variant="default"
                   size="compact-sm"
-                  loading={list.isFetchingNextPage}
+                  loading={list.isFetching}
                   onClick={() => {
-                    setPaged(rangeKey)
-                    void list.fetchNextPage()
+                    onRead()
+                    setLimit(Math.min(MOST, limit * 3))
                   }}
                 >
                   {t('filters.more')}
                 </Button>
+              ) : (
+                t('traces.most', { count: formatInteger(MOST, lang) })
               )}
             </div>
-          </>
-        )}
+          )}
+        </>
+      )}
+    </Panel>
+  )
+}
+
+export function TracesPage() {
+  const { t } = useTranslation()
+  const [state, change] = usePageState(tracesCodec)
+  const { range, resolved, zoomTo } = useTimeRange()
+  const [mode, setMode] = useState<'builder' | 'text'>(() =>
+    readPreference('trace-search') === 'text' || parseConditions(state.q) === null ? 'text' : 'builder',
+  )
+  const [facets, setFacets] = useState(() => readPreference('trace-facets-shown') !== 'off')
+  const rangeKey = JSON.stringify([range.from, range.to, state.q])
+  // who reads further down keeps the list in place until the question changes
+  const [read, setRead] = useState('')
+  const steady = useSteadyRange(resolved, rangeKey, read === rangeKey)
+  const onRead = useCallback(() => setRead(rangeKey), [rangeKey])
+  const metrics = isMetrics(state.q)
+  // the first request that fails tells what is wrong with the text
+  const check = useQuery(foundTracesQuery(state.q, steady, FIRST, !metrics))
+  const asSeries = useQuery(traceSeriesQuery(state.q, resolved, chartStep(resolved, 1_000), metrics))
+  const failure = metrics ? asSeries.error : check.error
+  const broken = failure instanceof ApiError && failure.status === 400
+  const run = (q: string) => {
+    addHistory(q)
+    change({ q }, { push: true })
+  }
+  const choose = (field: string, literal: string, choice: 'include' | 'exclude') =>
+    run(toggleChoice(state.q, field, literal, choice))
+  const onDuration = (loNs: number, hiNs: number) => {
+    const q = withRange(state.q, 'duration', durationLiteral(loNs), durationLiteral(hiNs))
+    const condition = SPAN_CONDITION[state.spans]
+    // the durations were those of the chosen kind of span, so the filter is about them too
+    const known = parseConditions(q)?.some(c => compileConditions([c]) === `{ ${condition} }`) === true
+    run(condition === '' || known ? q : narrowed(q, condition))
+  }
+  const pickMode = (m: 'builder' | 'text') => {
+    setMode(m)
+    writePreference('trace-search', m)
+  }
+  return (
+    <Page
+      title={t('nav.traces')}
+      actions={
+        <>
+          <Button
+            variant={facets ? 'light' : 'default'}
+            aria-pressed={facets}
+            leftSection={<IconLayoutSidebar size={14} />}
+            onClick={() => {
+              writePreference('trace-facets-shown', facets ? 'off' : 'on')
+              setFacets(!facets)
+            }}
+          >
+            {t('traces.facets')}
+          </Button>
+          <SavedMenu
+            q={state.q}
+            onPick={q => {
+              if (parseConditions(q) === null) {
+                setMode('text')
+              }
+              run(q)
+            }}
+          />
+          <Button
+            variant="default"
+            leftSection={<IconLink size={14} />}
+            onClick={async () => {
+              const done = await copyText(window.location.href)
+              void toast(done ? t('common.linkCopied') : t('common.copyFailed'), done ? 'good' : 'bad')
+            }}
+          >
+            {t('common.share')}
+          </Button>
+        </>
+      }
+    >
+      <Panel flush label={t('traces.search')}>
+        <SearchBar
+          q={state.q}
+          range={steady}
+          mode={mode}
+          error={broken ? failure.message : ''}
+          onMode={pickMode}
+          onRun={run}
+        />
       </Panel>
+      {broken ? (
+        <Panel>
+          <Failure error={failure} />
+        </Panel>
+      ) : (
+        <div className={`${classes.layout} ${facets ? classes.withFacets : ''}`}>
+          {facets && <Facets q={state.q} range={resolved} onChoice={choose} />}
+          <div className={classes.main}>
+            {metrics ? (
+              <MetricsResult q={state.q} range={resolved} onZoom={zoomTo} onChoice={choose} />
+            ) : (
+              <>
+                <div className={classes.scopeRow}>
+                  <span>{t('traces.chartsOf')}</span>
+                  <SegmentedControl
+                    size="xs"
+                    value={state.spans}
+                    onChange={v => change({ spans: v as TracesState['spans'] })}
+                    data={SPAN_SETS.map(s => ({ value: s, label: t(`traces.spans_${s}`) }))}
+                  />
+                </div>
+                <RedCharts
+                  q={state.q}
+                  spans={state.spans}
+                  range={resolved}
+                  onZoom={zoomTo}
+                  onDuration={onDuration}
+                />
+                <Results
+                  state={state}
+                  range={steady}
+                  live={resolved}
+                  onChange={patch => change(patch)}
+                  onRead={onRead}
+                  onZoom={zoomTo}
+                />
+              </>
+            )}
+          </div>
+        </div>
+      )}
     </Page>
   )
 }

@@ -1,74 +1,101 @@
-// Links of the trace search and of one trace.
-import type { SpanKind, SpanStatus, TraceFilter } from '@/api/queries'
+// Links of the trace search and of one trace. The search is one TraceQL text; links that name service,
+// operation, status, kind, min, max and attr (other pages, bookmarks) are read into it.
+import { type Condition, compileConditions, literalOf, type Operator, quoted } from '@/features/traces/query'
+import { parseAttrFilter } from '@/lib/attributes'
 import { type Codec, many, one, oneOf } from '@/lib/search'
 
-export const STATUSES = ['', 'unset', 'ok', 'error'] as const
-export const KINDS = ['', 'server', 'client', 'internal', 'producer', 'consumer', 'unspecified'] as const
+/** Which spans the charts tell of: the first of a trace, those that entered a service, or all. */
+export const SPAN_SETS = ['root', 'entry', 'all'] as const
+export const RESULT_VIEWS = ['table', 'scatter', 'heatmap'] as const
+export const SORTS = ['start', 'duration', 'spans', 'errors', 'root'] as const
 
 export interface TracesState {
-  service: string
-  operation: string
-  status: (typeof STATUSES)[number]
-  kind: (typeof KINDS)[number]
-  min: string
-  max: string
-  attrs: string[]
-}
-
-export const tracesCodec: Codec<TracesState> = {
-  decode: raw => ({
-    service: one(raw, 'service'),
-    operation: one(raw, 'operation'),
-    status: oneOf(raw, 'status', STATUSES, ''),
-    kind: oneOf(raw, 'kind', KINDS, ''),
-    min: one(raw, 'min'),
-    max: one(raw, 'max'),
-    attrs: many(raw, 'attr').filter(a => a !== ''),
-  }),
-  encode: s => ({
-    service: s.service || undefined,
-    operation: s.operation || undefined,
-    status: s.status || undefined,
-    kind: s.kind || undefined,
-    min: s.min || undefined,
-    max: s.max || undefined,
-    attr: s.attrs.length === 0 ? undefined : s.attrs,
-  }),
+  q: string
+  spans: (typeof SPAN_SETS)[number]
+  view: (typeof RESULT_VIEWS)[number]
+  sort: (typeof SORTS)[number]
+  up: boolean
 }
 
 /** "100ms", "1.5s", or a bare number, which means milliseconds; "" when it cannot be read. */
 export function durationParam(text: string): string {
-  const t = text.trim()
-  if (/^\d+(\.\d+)?$/.test(t)) {
-    return `${t}ms`
-  }
-  return /^\d+(\.\d+)?(ns|us|µs|ms|s|m|h)$/.test(t) ? t : ''
+  return literalOf('duration', '>=', text) ?? ''
 }
 
-export function filterOf(s: TracesState): TraceFilter {
-  const filter: TraceFilter = {}
-  if (s.service !== '') {
-    filter.service = s.service
+function attrCondition(text: string): Condition | null {
+  const f = parseAttrFilter(text)
+  if (f === null) {
+    return null
   }
-  if (s.operation !== '') {
-    filter.operation = s.operation
+  const field = /^(span|resource|event|link|instrumentation)\./.test(f.key) ? f.key : `.${f.key}`
+  if (f.op === 'exists') {
+    return { field, op: '!=', literals: ['nil'] }
   }
-  if (s.status !== '') {
-    filter.status = s.status as SpanStatus
+  const literal = literalOf(field, f.op as Operator, f.value)
+  return literal === null ? null : { field, op: f.op as Operator, literals: [literal] }
+}
+
+/** What links of other pages ask for, as TraceQL. */
+export function legacyQuery(raw: Record<string, unknown>): string {
+  const out: Condition[] = []
+  const add = (field: string, op: Operator, literal: string) => out.push({ field, op, literals: [literal] })
+  const service = one(raw, 'service')
+  const operation = one(raw, 'operation')
+  if (service !== '') {
+    add('resource.service.name', '=', quoted(service))
   }
-  if (s.kind !== '') {
-    filter.kind = s.kind as SpanKind
+  if (operation !== '') {
+    add('name', '=', quoted(operation))
   }
-  if (durationParam(s.min) !== '') {
-    filter.min_duration = durationParam(s.min)
+  for (const [key, words] of [
+    ['status', /^(unset|ok|error)$/],
+    ['kind', /^(server|client|internal|producer|consumer|unspecified)$/],
+  ] as const) {
+    const v = one(raw, key)
+    if (words.test(v)) {
+      add(key, '=', v)
+    }
   }
-  if (durationParam(s.max) !== '') {
-    filter.max_duration = durationParam(s.max)
+  const [min, max] = [durationParam(one(raw, 'min')), durationParam(one(raw, 'max'))]
+  if (min !== '') {
+    add('duration', '>=', min)
   }
-  if (s.attrs.length > 0) {
-    filter.attr = s.attrs
+  if (max !== '') {
+    add('duration', '<=', max)
   }
-  return filter
+  for (const text of many(raw, 'attr')) {
+    const c = attrCondition(text)
+    if (c !== null) {
+      out.push(c)
+    }
+  }
+  return compileConditions(out)
+}
+
+export const tracesCodec: Codec<TracesState> = {
+  decode: raw => ({
+    q: one(raw, 'q') || legacyQuery(raw),
+    spans: oneOf(raw, 'spans', SPAN_SETS, 'root'),
+    view: oneOf(raw, 'view', RESULT_VIEWS, 'table'),
+    sort: oneOf(raw, 'sort', SORTS, 'start'),
+    up: one(raw, 'up') === '1',
+  }),
+  encode: s => ({
+    q: s.q.trim() || undefined,
+    spans: s.spans === 'root' ? undefined : s.spans,
+    view: s.view === 'table' ? undefined : s.view,
+    sort: s.sort === 'start' ? undefined : s.sort,
+    up: s.up ? '1' : undefined,
+    ...Object.fromEntries(
+      ['service', 'operation', 'status', 'kind', 'min', 'max', 'attr'].map(k => [k, undefined]),
+    ),
+  }),
+}
+
+export const SPAN_CONDITION: Record<TracesState['spans'], string> = {
+  root: 'nestedSetParent < 0',
+  entry: '(kind = server || kind = consumer)',
+  all: '',
 }
 
 export const TRACE_TABS = ['waterfall', 'operations', 'logs'] as const
