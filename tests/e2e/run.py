@@ -15,7 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / 'tests'))
+sys.path[:0] = [str(ROOT / 'tests'), str(ROOT / 'tests/e2e')]
+import trace_data  # noqa: E402
 from harness import wire  # noqa: E402
 from harness.server import Agent, Bongsu, wait_for  # noqa: E402
 import shop_logs  # noqa: E402
@@ -149,6 +150,7 @@ def main():
         agent = Agent(folder, server.url, ('--interval', '1s'), env={'BONGSU_AGENT_TOKEN': token})
         fill(server, token)
         shop_logs.fill(server, {'Authorization': f'Bearer {token}'})
+        trace_data.fill(server, token)
         fill_metrics(server, token)
         wait_for('some seconds of host metrics', lambda: time.monotonic() - agent.started > 6, 20, 0.2)
         agent.must_live()

@@ -9,6 +9,7 @@ import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { operations } from './mock-operations.mjs'
+import { traceql } from './mock-traceql.mjs'
 
 const port = Number(process.env.PORT ?? 7800)
 const mode = process.env.MOCK_AUTH ?? 'on'
@@ -1232,6 +1233,16 @@ async function route(req, res, url, body) {
       stats: { rows_scanned: 48_210, blocks_read: 12, blocks_pruned: 88, elapsed_ms: 14.2 },
     }
   }
+  const asked = traceql(p, q, {
+    summary,
+    traces: (fromMs, toMs) => {
+      const out = []
+      const last = Math.max(traceAt(fromMs), traceAt(toMs) - 1_000)
+      for (let n = traceAt(Math.min(toMs, Date.now())) - 1; n > last && !empty; n--) out.push(buildTrace(n))
+      return out
+    },
+  })
+  if (asked !== undefined) return asked
   const tr = /^\/api\/v1\/traces\/([0-9a-f]{32})$/.exec(p)
   if (tr) {
     if (tr[1] === 'f'.repeat(32)) return bigTrace()

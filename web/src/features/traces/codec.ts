@@ -98,23 +98,32 @@ export const SPAN_CONDITION: Record<TracesState['spans'], string> = {
   all: '',
 }
 
-export const TRACE_TABS = ['waterfall', 'operations', 'logs'] as const
+export const TRACE_TABS = ['waterfall', 'flame', 'spans', 'services', 'compare', 'logs'] as const
 
 export interface TraceState {
   tab: (typeof TRACE_TABS)[number]
   span: string
   find: string
+  /** Show times as they were sent, without moving spans whose clock was wrong. */
+  rawClock: boolean
+  /** The trace this one is compared with. */
+  other: string
 }
 
 export const traceCodec: Codec<TraceState> = {
   decode: raw => ({
-    tab: oneOf(raw, 'tab', TRACE_TABS, 'waterfall'),
+    // "operations" was the name of the span table
+    tab: one(raw, 'tab') === 'operations' ? 'spans' : oneOf(raw, 'tab', TRACE_TABS, 'waterfall'),
     span: one(raw, 'span'),
     find: one(raw, 'find'),
+    rawClock: one(raw, 'clock') === 'raw',
+    other: one(raw, 'other'),
   }),
   encode: s => ({
     tab: s.tab === 'waterfall' ? undefined : s.tab,
     span: s.span || undefined,
     find: s.find || undefined,
+    clock: s.rawClock ? 'raw' : undefined,
+    other: s.other || undefined,
   }),
 }
