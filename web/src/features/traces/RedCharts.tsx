@@ -6,7 +6,7 @@ import { type KeyboardEvent, useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { traceSeriesQuery } from '@/api/traceql'
 import { TimeSeries } from '@/charts/TimeSeries'
-import { SPAN_CONDITION, type TracesState } from '@/features/traces/codec'
+import { SPAN_CONDITION, type SpanSet } from '@/features/traces/codec'
 import { measured } from '@/features/traces/query'
 import classes from '@/features/traces/search.module.css'
 import {
@@ -104,7 +104,7 @@ export function Distribution({ buckets, onPick }: DistributionProps) {
 
 interface RedChartsProps {
   q: string
-  spans: TracesState['spans']
+  spans: SpanSet
   range: ResolvedRange
   onZoom: (startMs: number, endMs: number) => void
   onDuration: (loNs: number, hiNs: number) => void

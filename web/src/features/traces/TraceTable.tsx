@@ -274,7 +274,8 @@ export function TraceTable({ traces, columns, sort, up, height, onSort, onRead }
         }),
     }
     const move = moves[e.key]
-    if (move !== undefined && e.target === e.currentTarget) {
+    const inControl = e.target instanceof Element && e.target.closest('a, button, input') !== null
+    if (move !== undefined && !inControl) {
       e.preventDefault()
       onRead()
       move()

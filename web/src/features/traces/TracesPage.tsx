@@ -13,6 +13,8 @@ import {
   RESULT_VIEWS,
   SPAN_CONDITION,
   SPAN_SETS,
+  type SpanSet,
+  spanSetOf,
   type TracesState,
   tracesCodec,
 } from '@/features/traces/codec'
@@ -59,7 +61,7 @@ function HeatView({
   onZoom,
 }: {
   q: string
-  spans: TracesState['spans']
+  spans: SpanSet
   range: ResolvedRange
   onZoom: (a: number, b: number) => void
 }) {
@@ -192,7 +194,7 @@ function Results({ state, range, live, onChange, onRead, onZoom }: ResultsProps)
       {state.view === 'scatter' && found.length > 0 && (
         <Scatter traces={found} range={range} chosen={chosen} onChoose={setChosen} />
       )}
-      {state.view === 'heatmap' && <HeatView q={q} spans={state.spans} range={live} onZoom={onZoom} />}
+      {state.view === 'heatmap' && <HeatView q={q} spans={spanSetOf(state)} range={live} onZoom={onZoom} />}
       {list.isPending ? (
         <Loading rows={10} />
       ) : list.isError && list.data === undefined ? (
@@ -266,7 +268,7 @@ export function TracesPage() {
     run(toggleChoice(state.q, field, literal, choice))
   const onDuration = (loNs: number, hiNs: number) => {
     const q = withRange(state.q, 'duration', durationLiteral(loNs), durationLiteral(hiNs))
-    const condition = SPAN_CONDITION[state.spans]
+    const condition = SPAN_CONDITION[spanSetOf(state)]
     // the durations were those of the chosen kind of span, so the filter is about them too
     const known = parseConditions(q)?.some(c => compileConditions([c]) === `{ ${condition} }`) === true
     run(condition === '' || known ? q : narrowed(q, condition))
@@ -339,14 +341,14 @@ export function TracesPage() {
                   <span>{t('traces.chartsOf')}</span>
                   <SegmentedControl
                     size="xs"
-                    value={state.spans}
+                    value={spanSetOf(state)}
                     onChange={v => change({ spans: v as TracesState['spans'] })}
                     data={SPAN_SETS.map(s => ({ value: s, label: t(`traces.spans_${s}`) }))}
                   />
                 </div>
                 <RedCharts
                   q={state.q}
-                  spans={state.spans}
+                  spans={spanSetOf(state)}
                   range={resolved}
                   onZoom={zoomTo}
                   onDuration={onDuration}

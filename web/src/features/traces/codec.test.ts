@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { durationParam, legacyQuery, traceCodec, tracesCodec } from '@/features/traces/codec'
+import { durationParam, legacyQuery, spanSetOf, traceCodec, tracesCodec } from '@/features/traces/codec'
 import { parseConditions } from '@/features/traces/query'
 import { parseSearch, stringifySearch } from '@/lib/search'
 
@@ -40,7 +40,7 @@ test('links that name filters are read into TraceQL, and leave the link with the
 test('unknown words in a link fall back', () => {
   expect(tracesCodec.decode({ status: 'bad', kind: 'x', spans: 'y', view: 'z', sort: 'w' })).toEqual({
     q: '',
-    spans: 'root',
+    spans: '',
     view: 'table',
     sort: 'start',
     up: false,
@@ -60,3 +60,13 @@ test.each([
   ['fast', ''],
   ['', ''],
 ])('duration %s', (text, want) => expect(durationParam(text)).toBe(want))
+
+test('charts are of root spans until something is asked', () => {
+  const of = (raw: Record<string, string>) => spanSetOf(tracesCodec.decode(raw))
+  expect([of({}), of({ q: '{ }' }), of({ service: 'db' }), of({ service: 'db', spans: 'root' })]).toEqual([
+    'root',
+    'root',
+    'all',
+    'root',
+  ])
+})

@@ -6,12 +6,14 @@ import { type Codec, many, one, oneOf } from '@/lib/search'
 
 /** Which spans the charts tell of: the first of a trace, those that entered a service, or all. */
 export const SPAN_SETS = ['root', 'entry', 'all'] as const
+export type SpanSet = (typeof SPAN_SETS)[number]
 export const RESULT_VIEWS = ['table', 'scatter', 'heatmap'] as const
 export const SORTS = ['start', 'duration', 'spans', 'errors', 'root'] as const
 
 export interface TracesState {
   q: string
-  spans: (typeof SPAN_SETS)[number]
+  /** '' is the one that fits the query. */
+  spans: SpanSet | ''
   view: (typeof RESULT_VIEWS)[number]
   sort: (typeof SORTS)[number]
   up: boolean
@@ -75,14 +77,14 @@ export function legacyQuery(raw: Record<string, unknown>): string {
 export const tracesCodec: Codec<TracesState> = {
   decode: raw => ({
     q: one(raw, 'q') || legacyQuery(raw),
-    spans: oneOf(raw, 'spans', SPAN_SETS, 'root'),
+    spans: oneOf(raw, 'spans', ['', ...SPAN_SETS], ''),
     view: oneOf(raw, 'view', RESULT_VIEWS, 'table'),
     sort: oneOf(raw, 'sort', SORTS, 'start'),
     up: one(raw, 'up') === '1',
   }),
   encode: s => ({
     q: s.q.trim() || undefined,
-    spans: s.spans === 'root' ? undefined : s.spans,
+    spans: s.spans || undefined,
     view: s.view === 'table' ? undefined : s.view,
     sort: s.sort === 'start' ? undefined : s.sort,
     up: s.up ? '1' : undefined,
@@ -92,7 +94,12 @@ export const tracesCodec: Codec<TracesState> = {
   }),
 }
 
-export const SPAN_CONDITION: Record<TracesState['spans'], string> = {
+/** Without a question the first spans of traces; a question about other spans would find none among those. */
+export function spanSetOf(s: TracesState): SpanSet {
+  return s.spans !== '' ? s.spans : s.q.replace(/[\s{}]/g, '') === '' ? 'root' : 'all'
+}
+
+export const SPAN_CONDITION: Record<SpanSet, string> = {
   root: 'nestedSetParent < 0',
   entry: '(kind = server || kind = consumer)',
   all: '',
