@@ -173,7 +173,7 @@ describe('one trace', () => {
     const tree = page.getByRole('tree')
     await tree.getByText('⇄ +500 ms').first().waitFor()
     await page.getByText('40 ms', { exact: true }).first().waitFor()
-    await note.getByText('Adjust clocks').click()
+    await note.getByRole('switch', { name: 'Adjust clocks' }).click()
     await page.waitForURL(u => u.searchParams.get('clock') === 'raw')
     await tree.getByText('⇄').waitFor({ state: 'detached' })
   })
