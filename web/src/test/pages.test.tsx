@@ -16,7 +16,6 @@ import { setLanguage } from '@/i18n'
 import { renderAt } from '@/test/render'
 import { server, serverStatus, session } from '@/test/server'
 
-const empty = { start_ms: 0, step_ms: 1000, series: [] }
 const noMatrix = { status: 'success', data: { resultType: 'matrix', result: [] } }
 
 describe('login', () => {
