@@ -290,6 +290,9 @@ static int make_row_attrs(struct maker *m, struct attr_cache *cache, const struc
         int rc;
 
         if (s->items[i] == SHAPE_REST) {
+            if (rd.p == NULL) {
+                return block_corrupt(b, "rest column");
+            }
             rc = rest_attr(m, &rd, &v[n]);
             n += rc == 0 && wants_attr(m, v[n].key) ? 1 : 0;
         } else {
