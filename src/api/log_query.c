@@ -99,7 +99,7 @@ void log_query_search(struct api *a, struct http_exchange *x, struct logql_query
     struct mono since = clock_mono();
     struct page p = {.limit = (size_t)limit};
     struct logql_ask ask;
-    struct cursor from;
+    struct cursor from = {0};
     struct err e = {0};
     int rc;
 

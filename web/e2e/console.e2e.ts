@@ -464,13 +464,42 @@ describe('logged in', () => {
     await page.locator('[data-log-row]').first().waitFor()
     await page.keyboard.press('j')
     await page.keyboard.press('j')
-    expect(await page.locator('[data-active]').count()).toBe(1)
+    await page.locator('[data-log-row][data-active]').waitFor()
     await page.keyboard.press('Enter')
     await page.getByTestId('log-body').waitFor()
     await page.keyboard.press('Escape')
     await page.getByTestId('log-body').waitFor({ state: 'detached' })
     await page.keyboard.press('/')
     expect(await page.evaluate(() => document.activeElement?.getAttribute('aria-label'))).toBe('Search logs')
+  })
+
+  test('logs: a pattern becomes a filter', async () => {
+    await shell.open('/logs?live=0&tab=patterns')
+    const row = page
+      .getByRole('table', { name: 'Patterns' })
+      .getByRole('row')
+      .filter({ hasText: 'Reserved' })
+      .first()
+    await row.getByRole('button', { name: 'Only this pattern' }).click()
+    await page.waitForURL(u => (u.searchParams.get('q') ?? '').includes('pattern_id'))
+    await page.locator('[data-log-row]').first().waitFor()
+    for (const text of await page.locator('[data-log-row]').allInnerTexts()) {
+      expect(text).toContain('Reserved')
+    }
+  })
+
+  test('a point of a chart leads to the logs of that time', async () => {
+    await shell.open(
+      `/explore?live=0&q=${encodeURIComponent('sum(rate(http_requests_total{job="shop"}[5m]))')}`,
+    )
+    const over = page.locator('.u-over').first()
+    await over.waitFor()
+    const box = await over.boundingBox()
+    await over.click({ position: { x: (box?.width ?? 200) * 0.9, y: (box?.height ?? 100) / 2 } })
+    await page.getByRole('menuitem', { name: 'Its logs at this time' }).click()
+    await page.waitForURL(
+      u => u.searchParams.get('q') === '{service_name="shop"}' && u.searchParams.has('from'),
+    )
   })
 
   test('logs: export gives a file of the whole result', async () => {

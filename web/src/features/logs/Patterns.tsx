@@ -95,6 +95,7 @@ function Mix({ p }: { p: LogPattern }) {
   const { t, i18n } = useTranslation()
   const scheme = useScheme()
   const mix = levelMix(p.levels)
+  const most = [...mix].sort((a, b) => b[1] - a[1])[0]
   const text = mix
     .map(([l, n]) => `${t(`severity.${l}`)} ${formatPercent(n / Math.max(1, p.count), i18n.language)}`)
     .join(', ')
@@ -109,7 +110,7 @@ function Mix({ p }: { p: LogPattern }) {
             />
           ))}
         </span>
-        <span className={classes.mixName}>{mix[0] === undefined ? '' : t(`severity.${mix[0][0]}`)}</span>
+        <span className={classes.mixName}>{most === undefined ? '' : t(`severity.${most[0]}`)}</span>
       </span>
     </Tooltip>
   )
