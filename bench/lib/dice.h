@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Draws of the load generators. Integers only, so that the same seed gives the same bytes on every machine.
+ * Draws of the load generators. Integers only, so that the same seed gives the same bytes on every machine;
+ * for that an expression holds one draw, since compilers choose in which order they come.
  */
 #ifndef BENCH_LIB_DICE_H
 #define BENCH_LIB_DICE_H

@@ -150,9 +150,12 @@ static struct str warning(struct line *l)
 /* The rare word of the queries: about once in 300,000 lines of this kind. */
 static struct str rare_event(struct line *l)
 {
+    unsigned which = (unsigned)dice_below(l->dice, 3);
+    unsigned long long account = dice_below(l->dice, 1000000);
+
     return arena_printf(
         l->arena, "Reconciliation found an orphaned ledger entry: quokkamarker%02u account=%llu",
-        (unsigned)dice_below(l->dice, 3), (unsigned long long)dice_below(l->dice, 1000000));
+        which, account);
 }
 
 static void put(struct line *l, const char *logger, unsigned thread, struct str said)

@@ -28,6 +28,8 @@ void line_json(struct line *l)
     int status = failed ? LINE_PICK(l, bad) : 200;
     int64_t ms = (int64_t)dice_lognormal(d, 9, 28);
     uint64_t request = random_next(&d->state);
+    unsigned user = (unsigned)dice_zipf(d, 200000);
+    unsigned bytes = (unsigned)dice_lognormal(d, 900, 22);
 
     line_level(l, failed && status >= 500 ? LEVEL_ERROR
                   : failed                ? LEVEL_WARN
@@ -41,9 +43,8 @@ void line_json(struct line *l)
             "\"route\":\"%s\",\"status\":%d,\"duration_ms\":%lld,\"user_id\":%u,\"region\":\"%s\",\"bytes_out\":%u}",
             l->tm.tm_year + 1900, l->tm.tm_mon + 1, l->tm.tm_mday, l->tm.tm_hour, l->tm.tm_min,
             l->tm.tm_sec, (long long)l->us, line_level_name(l), message,
-            (unsigned long long)request, method, route, status, (long long)ms,
-            (unsigned)dice_zipf(d, 200000), request % 3 ? "ap-northeast-2" : "ap-northeast-1",
-            (unsigned)dice_lognormal(d, 900, 22)));
+            (unsigned long long)request, method, route, status, (long long)ms, user,
+            request % 3 ? "ap-northeast-2" : "ap-northeast-1", bytes));
     line_attr(l, "method", str_cstr(method));
     line_attr(l, "path", str_cstr(route));
     line_attr_int(l, "status", status);
@@ -127,6 +128,7 @@ void line_postgres(struct line *l)
     struct dice *d = l->dice;
     unsigned pid = 1000 + (unsigned)dice_below(d, 400);
     unsigned n = (unsigned)dice_below(d, 1000000);
+    unsigned ms = (unsigned)dice_lognormal(d, 30, 28);
     const char *word = "LOG";
     struct str said;
 
@@ -158,8 +160,7 @@ void line_postgres(struct line *l)
             n % 5000, n);
         break;
     default:
-        said = arena_printf(l->arena, "duration: %u.%03u ms  execute <unnamed>: %s",
-                            (unsigned)dice_lognormal(d, 30, 28), n % 1000,
+        said = arena_printf(l->arena, "duration: %u.%03u ms  execute <unnamed>: %s", ms, n % 1000,
                             LINE_PICK_ZIPF(l, statements));
     }
     line_body(

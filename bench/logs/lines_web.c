@@ -102,6 +102,9 @@ void line_nginx(struct line *l)
     struct str client = line_client(l);
     const char *method = dice_once_in(d, 5) ? methods[dice_zipf(d, 5)] : "GET";
     int status = make_status(d);
+    const char *version = dice_once_in(d, 6) ? "1.1" : "2.0";
+    const char *referer = LINE_PICK_ZIPF(l, referers);
+    const char *agent = LINE_PICK_ZIPF(l, agents);
     int64_t bytes = status == 304 ? 0 : (int64_t)dice_lognormal(d, 4200, 24);
     int64_t ms = (int64_t)dice_lognormal(d, status >= 500 ? 900 : 18, 26);
 
@@ -112,9 +115,8 @@ void line_nginx(struct line *l)
             l->arena,
             "%.*s - - [%02d/%s/%d:%02d:%02d:%02d +0000] \"%s %.*s HTTP/%s\" %d %lld \"%s\" \"%s\"",
             STR_ARG(client), l->tm.tm_mday, months[l->tm.tm_mon], l->tm.tm_year + 1900,
-            l->tm.tm_hour, l->tm.tm_min, l->tm.tm_sec, method, STR_ARG(path),
-            dice_once_in(d, 6) ? "1.1" : "2.0", status, (long long)bytes,
-            LINE_PICK_ZIPF(l, referers), LINE_PICK_ZIPF(l, agents)));
+            l->tm.tm_hour, l->tm.tm_min, l->tm.tm_sec, method, STR_ARG(path), version, status,
+            (long long)bytes, referer, agent));
     line_attr(l, "client_ip", client);
     line_attr(l, "method", str_cstr(method));
     line_attr(l, "path", path);

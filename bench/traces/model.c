@@ -88,9 +88,9 @@ static void describe_server(struct tree *t, struct span *s, const struct node *k
     put_int(s, "server.port", 8080);
     put(s, "network.protocol.version", STR("1.1"));
     if (k->parent < 0) {
-        put(s, "client.address",
-            arena_printf(t->arena, "100.64.%u.%u", (unsigned)dice_below(&t->dice, 64),
-                         (unsigned)dice_below(&t->dice, 256)));
+        unsigned client = (unsigned)dice_below(&t->dice, 64 << 8);
+
+        put(s, "client.address", arena_printf(t->arena, "100.64.%u.%u", client >> 8, client & 255));
         put(s, "user_agent.original", str_cstr(agents[dice_zipf(&t->dice, ARRAY_LEN(agents))]));
     }
 }
@@ -201,11 +201,12 @@ static int add_span(struct tree *t, struct node k, uint8_t kind, const struct sc
 
 static struct node node_in(struct tree *t, const struct service *s, int parent, uint64_t median_ns)
 {
-    return (struct node){.service = s,
-                         .op = &s->operations[dice_zipf(&t->dice, (uint64_t)s->operations_n)],
-                         .replica = (int)dice_below(&t->dice, (uint64_t)s->replicas_n),
-                         .parent = parent,
-                         .self_ns = (int64_t)dice_lognormal(&t->dice, median_ns, 16)};
+    struct node k = {.service = s, .parent = parent};
+
+    k.op = &s->operations[dice_zipf(&t->dice, (uint64_t)s->operations_n)];
+    k.replica = (int)dice_below(&t->dice, (uint64_t)s->replicas_n);
+    k.self_ns = (int64_t)dice_lognormal(&t->dice, median_ns, 16);
+    return k;
 }
 
 static void add_server(struct tree *t, struct node k)
