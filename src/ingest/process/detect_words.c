@@ -358,12 +358,11 @@ static size_t korean_name(const struct detect_ctx *c, size_t i, bool strict)
     if (n > 2) {
         struct str tail = str_drop(word, word.n - 3);
 
-        if (str_eq(tail, STR("님")) || str_eq(tail, STR("씨"))) {
-            n--;
-        } else if (n > 3 && (str_eq(tail, STR("은")) || str_eq(tail, STR("는")) ||
-                             str_eq(tail, STR("이")) || str_eq(tail, STR("가")))) {
-            n--;
-        }
+        bool title = str_eq(tail, STR("님")) || str_eq(tail, STR("씨"));
+        bool particle = n > 3 && (str_eq(tail, STR("은")) || str_eq(tail, STR("는")) ||
+                                  str_eq(tail, STR("이")) || str_eq(tail, STR("가")));
+
+        n -= title || particle ? 1 : 0;
     }
     if (strict ? n != 3 : (n < 2 || n > 4)) {
         return 0;

@@ -563,7 +563,7 @@ int sampler_add(struct sampler *s, const struct program *p, const struct span *s
         return 0;
     }
     rc = encode(waiting, left, &b, reterr);
-    if (rc < 0) {
+    if (rc < 0 || b == NULL) {
         return rc;
     }
     rc = make_room(s, p, b->payload.cap + b->tables.used + left * 256, now_ns, reterr);
