@@ -30,7 +30,14 @@ describe('hosts', () => {
 
 describe('settings', () => {
   test('who sees what', () => {
-    expect(allowedTabs('admin', true)).toEqual(['account', 'users', 'tokens', 'audit', 'config'])
+    expect(allowedTabs('admin', true)).toEqual([
+      'account',
+      'users',
+      'tokens',
+      'audit',
+      'processing',
+      'config',
+    ])
     expect(allowedTabs('viewer', true)).toEqual(['account', 'config'])
     expect(allowedTabs('admin', false)).not.toContain('account')
   })
