@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "codec/utf8.h"
 #include "ingest/process/config_internal.h"
 
 static const char *const SECTIONS[SECTION_COUNT] = {"derive", "attributes", "drop", "redaction",
@@ -18,17 +19,20 @@ const char *process_section_name(enum process_section s)
 int cfg_fail(struct cfg *c, uint32_t line, const char *key, const char *fmt, ...)
 {
     char text[200];
+    struct str cut;
     va_list args;
 
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
+    cut = utf8_cut(str_cstr(text),
+                   sizeof(text) - 4); /* what was cut off may end inside a character */
     if (c->rule.n != 0) {
-        return err_set(c->e, ERR_INVALID, "%s:%u: %s \"%.*s\": %s: %s", c->file, line, c->section,
-                       STR_ARG(c->rule), key, text);
+        return err_set(c->e, ERR_INVALID, "%s:%u: %s \"%.*s\": %s: %.*s", c->file, line, c->section,
+                       STR_ARG(c->rule), key, STR_ARG(cut));
     }
-    return err_set(c->e, ERR_INVALID, "%s:%u: %s%s%s: %s", c->file, line, c->section,
-                   c->section[0] != '\0' && key[0] != '\0' ? "." : "", key, text);
+    return err_set(c->e, ERR_INVALID, "%s:%u: %s%s%s: %.*s", c->file, line, c->section,
+                   c->section[0] != '\0' && key[0] != '\0' ? "." : "", key, STR_ARG(cut));
 }
 
 int cfg_nomem(struct cfg *c)
@@ -49,7 +53,7 @@ int cfg_map(struct cfg *c, const struct yaml_node *node, const char *what, const
         }
         if (!known) {
             return cfg_fail(c, node->map[i].line, what, "unknown key \"%.*s\"",
-                            STR_ARG(str_take(node->map[i].key, 60)));
+                            STR_ARG(utf8_cut(node->map[i].key, 60)));
         }
     }
     return 0;
@@ -222,7 +226,7 @@ int cfg_signals(struct cfg *c, const struct yaml_node *map, unsigned *ret)
             *ret |= SIGNAL_TRACES;
         } else {
             rc = cfg_fail(c, v->line, "signals", "must be logs or traces, not \"%.*s\"",
-                          STR_ARG(str_take(names.v[i], 40)));
+                          STR_ARG(utf8_cut(names.v[i], 40)));
         }
     }
     return rc;

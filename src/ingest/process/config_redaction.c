@@ -2,6 +2,7 @@
  *
  * The section "redaction", and the plans made of it: which detector and which expressions are for what part of a row.
  */
+#include "codec/utf8.h"
 #include "ingest/process/config_internal.h"
 
 static const char *const FIELDS[REDACT_FIELD_COUNT] = {"body", "attributes", "events", "resource",
@@ -28,7 +29,7 @@ static int read_fields(struct cfg *c, const struct yaml_node *map, struct redact
         if (f == REDACT_FIELD_COUNT) {
             return cfg_fail(c, at->line, "in",
                             "must be of body, attributes, events, resource, scope, not \"%.*s\"",
-                            STR_ARG(str_take(names.v[i], 40)));
+                            STR_ARG(utf8_cut(names.v[i], 40)));
         }
         r->fields |= 1u << f;
     }
@@ -46,7 +47,7 @@ static int read_keep(struct cfg *c, const struct yaml_node *map, struct redact_r
 
         if (group < 1) {
             return cfg_fail(c, at->line, "keep", "\"%.*s\" is no group of regex",
-                            STR_ARG(str_take(names.v[i], 40)));
+                            STR_ARG(utf8_cut(names.v[i], 40)));
         }
         r->keep |= 1u << (unsigned)group;
     }
@@ -105,7 +106,7 @@ static int read_kind(struct cfg *c, const struct yaml_node *map, struct redact_r
     }
     if (detector->kind != YAML_SCALAR || !detector_parse(detector->text, &r->detector)) {
         return cfg_fail(c, detector->line, "detector", "unknown detector \"%.*s\"",
-                        STR_ARG(str_take(detector->text, 40)));
+                        STR_ARG(utf8_cut(detector->text, 40)));
     }
     return 0;
 }

@@ -2,6 +2,7 @@
  *
  * Conditions, and the sections "attributes", "drop" and "derive".
  */
+#include "codec/utf8.h"
 #include "ingest/process/config_internal.h"
 
 static int read_when_attrs(struct cfg *c, const struct yaml_node *map, const char *key,
@@ -285,7 +286,7 @@ static int read_fields(struct cfg *c, const struct yaml_node *v, const char *key
         }
         if (r->source == DERIVE_REGEX && pattern_group_index(r->pattern, v->map[i].key) < 0) {
             return cfg_fail(c, v->map[i].line, key, "\"%.*s\" is no group of regex",
-                            STR_ARG(str_take(v->map[i].key, 40)));
+                            STR_ARG(utf8_cut(v->map[i].key, 40)));
         }
         r->fields[i] = (struct derive_field){v->map[i].key, to->text};
     }

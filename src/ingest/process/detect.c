@@ -34,7 +34,7 @@ bool detector_parse(struct str name, enum detector *ret)
 
 void detect_add(struct detect_ctx *c, enum detector d, size_t start, size_t end)
 {
-    if (end > start && !vec_push(c->dst, (struct hit){(uint32_t)start, (uint32_t)end, d})) {
+    if (end > start && !vec_push(c->dst, (struct hit){(uint32_t)start, (uint32_t)end, d, false})) {
         c->failed = true;
     }
 }

@@ -23,8 +23,8 @@
     X(DETECT_KR_PHONE, "kr_phone")                \
     X(DETECT_EMAIL, "email")                      \
     X(DETECT_NAME, "person_name")                 \
-    X(DETECT_IPV4, "ipv4")                        \
-    X(DETECT_IPV6, "ipv6")
+    X(DETECT_IPV6, "ipv6")                        \
+    X(DETECT_IPV4, "ipv4")
 
 enum detector {
 
@@ -43,6 +43,7 @@ struct hit {
     uint32_t start;
     uint32_t end;
     uint32_t rank; /* enum detector; custom expressions follow */
+    bool merged;   /* made of overlapping ones: it has no form of its own */
 };
 
 typedef VEC(struct hit) hits;

@@ -81,13 +81,14 @@ static size_t skip_scheme(const struct detect_ctx *c, size_t i)
 /* How a value is quoted. */
 struct quoting {
     char quote;   /* that opened it, 0: none */
+    bool whole;   /* nothing ends it: all of the text */
     bool escaped; /* \" opened it, as in JSON inside JSON, and \" ends it */
 };
 
 /* Where the value that starts at i ends. */
 static size_t value_end(const struct detect_ctx *c, size_t i, struct quoting q)
 {
-    for (; i < c->n; i++) {
+    for (; i < c->n && !q.whole; i++) {
         char v = c->p[i];
 
         if (q.quote == 0) {
@@ -523,7 +524,7 @@ static bool is_hex(char c)
     return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
-/* RFC 4291 section 2.2 without the IPv4 tail. @return the end of the address that starts at i, 0: none */
+/* RFC 4291 section 2.2. @return the end of the address that starts at i, 0: none */
 static size_t ipv6_end(const struct detect_ctx *c, size_t i)
 {
     unsigned groups = 0;
@@ -560,6 +561,11 @@ static size_t ipv6_end(const struct detect_ctx *c, size_t i)
     if (!digits || (gap ? groups > 7 || groups == 0 : groups != 8)) {
         return 0;
     }
+    /* The dotted tail of RFC 4291 section 2.2.3 goes with it. */
+    while (i + 1 < c->n && (is_digit(c->p[i]) || (c->p[i] == '.' && is_digit(c->p[i + 1])))) {
+        i++;
+    }
+    i += i + 1 == c->n && is_digit(c->p[i]) ? 1 : 0;
     if (i < c->n && (is_alnum(c->p[i]) || c->p[i] == '_' || c->p[i] == '*')) {
         return 0;
     }
@@ -587,7 +593,8 @@ static void ipv6(struct detect_ctx *c, size_t colon)
 
 /* ---- key, separator, value ---- */
 
-/* The name that ends right before i; quotes, blanks and brackets between are skipped. */
+/* The name that ends right before i; quotes and blanks between are skipped, and of ["name"] the bracket: without
+ * quotes it is a label that redaction wrote. */
 static struct str key_before(const struct detect_ctx *c, size_t i)
 {
     size_t skipped = 0;
@@ -595,7 +602,7 @@ static struct str key_before(const struct detect_ctx *c, size_t i)
 
     while (i > 0 && skipped < 4 &&
            (c->p[i - 1] == ' ' || is_quote(c->p[i - 1]) || c->p[i - 1] == '\\' ||
-            c->p[i - 1] == ']')) {
+            (c->p[i - 1] == ']' && i > 1 && is_quote(c->p[i - 2])))) {
         i--;
         skipped++;
     }
@@ -658,7 +665,7 @@ void detect_by_key(struct detect_ctx *c)
     enum name_key kind;
 
     if (wants(c, DETECT_SECRET) && detect_secret_key(c->key) && c->n != 0) {
-        secret_value(c, 0, (struct quoting){.quote = '\x01'}); /* all of the value */
+        secret_value(c, 0, (struct quoting){.whole = true}); /* all of the value */
     }
     if (wants(c, DETECT_NAME)) {
         kind = name_key(c->key);
@@ -690,7 +697,7 @@ static bool is_filler(struct str s)
     while (s.n != 0) {
         size_t before = s.n;
 
-        if ((s.p[0] & 0x80) != 0 || strchr(" \t:=\"'#.()[]>-", s.p[0]) != NULL) {
+        if ((s.p[0] & 0x80) != 0 || strchr(" \t:=\"'#.()[>-", s.p[0]) != NULL) {
             s = str_drop(s, 1);
             continue;
         }

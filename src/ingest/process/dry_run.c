@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/random.h"
 #include "codec/json_read.h"
+#include "codec/utf8.h"
 #include "ingest/process/policy.h"
 #include "ingest/process/process.h"
 #include "ingest/process/row.h"
@@ -129,7 +130,7 @@ static int read_member(struct json_reader *j, struct arena *a, struct str key, s
         s->duration_ms = v.type == VALUE_I64 ? (double)v.u.i : v.type == VALUE_F64 ? v.u.f : 0;
         return rc;
     }
-    return err_set(e, ERR_INVALID, "unknown member \"%.*s\"", STR_ARG(str_take(key, 60)));
+    return err_set(e, ERR_INVALID, "unknown member \"%.*s\"", STR_ARG(utf8_cut(key, 60)));
 }
 
 static int read_sample(struct str body, struct arena *a, struct sample *ret, struct err *e)

@@ -106,13 +106,16 @@ static void mask_phone(struct str s, struct buf *dst)
 
 static void mask_email(struct str s, struct buf *dst)
 {
-    int64_t at = str_find_byte(s, '@');
+    size_t at = s.n; /* the last '@': overlapping addresses are one */
 
-    if (at > 1) {
+    while (at > 0 && s.p[at - 1] != '@') {
+        at--;
+    }
+    if (at > 2) {
         buf_add_byte(dst, s.p[0]);
     }
     buf_add_cstr(dst, "***");
-    buf_add_str(dst, at < 0 ? str_of("", 0) : str_drop(s, (size_t)at));
+    buf_add_str(dst, at == 0 ? str_of("", 0) : str_drop(s, at - 1));
 }
 
 /* The first and, of three and more, the last syllable stay; of English words the first letter. */
@@ -215,7 +218,7 @@ static void hash_of(struct redactor *r, const struct redact_rule *rule, struct s
     size_t n = 0;
 
     if (rule->custom || s.n > sizeof(flat) || rule->detector <= DETECT_TOKEN ||
-        rule->detector == DETECT_NAME || rule->detector >= DETECT_IPV4) {
+        rule->detector == DETECT_NAME || rule->detector >= DETECT_IPV6) {
         redact_hash(r->key, s, dst);
         return;
     }
@@ -293,6 +296,8 @@ static void replace(struct redactor *r, const struct redact_rule *rule, struct s
         buf_add_str(dst, rule->label);
     } else if (rule->mode == REDACT_HASH) {
         hash_of(r, rule, s, dst);
+    } else if (h->merged && s.n != 0) {
+        buf_add_cstr(dst, "***");
     } else {
         mask(rule->detector, s, dst);
     }
@@ -312,7 +317,7 @@ static bool find_custom(struct redactor *r, const struct redact_plan *plan, stru
                pattern_find(rule->pattern, text, from, spans) > 0) {
             if (spans[0].end > spans[0].start) {
                 struct hit h = {(uint32_t)spans[0].start, (uint32_t)spans[0].end,
-                                DETECTOR_COUNT + plan->custom[i]};
+                                DETECTOR_COUNT + plan->custom[i], false};
 
                 if (!vec_push(&r->found, h)) {
                     return false;
@@ -337,7 +342,8 @@ static int by_start(const void *a, const void *b)
     return (x->rank > y->rank) - (x->rank < y->rank);
 }
 
-/* Sorted; what touches a replaced range is out; what overlaps becomes one, of the first kind. */
+/* Sorted; what lies in a replaced range is out, what goes beyond takes it along; what overlaps becomes one, of the
+ * first kind. */
 static void settle(struct redactor *r)
 {
     hits *f = &r->found;
@@ -353,12 +359,20 @@ static void settle(struct redactor *r)
         while (d < r->done.n && r->done.v[d].end <= h.start) {
             d++;
         }
-        if (d < r->done.n && r->done.v[d].start < h.end) {
+        if (d < r->done.n && r->done.v[d].start <= h.start && r->done.v[d].end >= h.end) {
             continue;
+        }
+        for (size_t k = d; k < r->done.n && r->done.v[k].start < h.end; k++) {
+            const struct redact_note *note = &r->done.v[k];
+
+            h.start = note->start < h.start ? (uint32_t)note->start : h.start;
+            h.end = note->end > h.end ? (uint32_t)note->end : h.end;
+            h.merged = true;
         }
         if (n != 0 && h.start < f->v[n - 1].end) {
             struct hit *last = &f->v[n - 1];
 
+            last->merged |= h.start != last->start || h.end != last->end;
             last->end = h.end > last->end ? h.end : last->end;
             last->rank = h.rank < last->rank ? h.rank : last->rank;
         } else {
@@ -410,6 +424,9 @@ static bool write_out(struct redactor *r, const struct redact_plan *plan, struct
         replace(r, rule, text, h, dst);
         note.end = dst->n;
         at = h->end;
+        while (d < r->done.n && r->done.v[d].start < at) { /* taken along */
+            d++;
+        }
         if (!vec_push(&r->next, note)) {
             return false;
         }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One text through the redaction rules. What was replaced is not looked at again, so the text does not grow beyond
+ * One text through the redaction rules. What lies in a replacement is not looked at again, so the text does not grow beyond
  * its limit; what is left afterwards has no hit any more, so redacting twice gives the same (built-in detectors).
  */
 #ifndef INGEST_PROCESS_REDACT_H
