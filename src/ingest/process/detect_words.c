@@ -524,6 +524,20 @@ static bool is_hex(char c)
     return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
+/* Behind the groups: the dotted tail of RFC 4291 section 2.2.3 goes with them; what continues in another way is no
+ * address. @return the end, 0: none */
+static size_t ipv6_tail(const struct detect_ctx *c, size_t i)
+{
+    while (i < c->n &&
+           (is_digit(c->p[i]) || (c->p[i] == '.' && i + 1 < c->n && is_digit(c->p[i + 1])))) {
+        i++;
+    }
+    if (i < c->n && (is_alnum(c->p[i]) || c->p[i] == '_' || c->p[i] == '*')) {
+        return 0;
+    }
+    return i + 1 < c->n && c->p[i] == ':' && is_hex(c->p[i + 1]) ? 0 : i;
+}
+
 /* RFC 4291 section 2.2. @return the end of the address that starts at i, 0: none */
 static size_t ipv6_end(const struct detect_ctx *c, size_t i)
 {
@@ -561,15 +575,7 @@ static size_t ipv6_end(const struct detect_ctx *c, size_t i)
     if (!digits || (gap ? groups > 7 || groups == 0 : groups != 8)) {
         return 0;
     }
-    /* The dotted tail of RFC 4291 section 2.2.3 goes with it. */
-    while (i + 1 < c->n && (is_digit(c->p[i]) || (c->p[i] == '.' && is_digit(c->p[i + 1])))) {
-        i++;
-    }
-    i += i + 1 == c->n && is_digit(c->p[i]) ? 1 : 0;
-    if (i < c->n && (is_alnum(c->p[i]) || c->p[i] == '_' || c->p[i] == '*')) {
-        return 0;
-    }
-    return i + 1 < c->n && c->p[i] == ':' && is_hex(c->p[i + 1]) ? 0 : i;
+    return ipv6_tail(c, i);
 }
 
 static void ipv6(struct detect_ctx *c, size_t colon)
