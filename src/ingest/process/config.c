@@ -31,6 +31,9 @@ int cfg_fail(struct cfg *c, uint32_t line, const char *key, const char *fmt, ...
         return err_set(c->e, ERR_INVALID, "%s:%u: %s \"%.*s\": %s: %.*s", c->file, line, c->section,
                        STR_ARG(c->rule), key, STR_ARG(cut));
     }
+    if (c->section[0] == '\0' && key[0] == '\0') {
+        return err_set(c->e, ERR_INVALID, "%s:%u: %.*s", c->file, line, STR_ARG(cut));
+    }
     return err_set(c->e, ERR_INVALID, "%s:%u: %s%s%s: %.*s", c->file, line, c->section,
                    c->section[0] != '\0' && key[0] != '\0' ? "." : "", key, STR_ARG(cut));
 }

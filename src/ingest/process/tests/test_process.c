@@ -345,7 +345,7 @@ static void test_config_errors(void **state)
         const char *yaml;
         const char *error;
     } CASES[] = {
-        {"x: 1", "t.yaml:1: : unknown key \"x\""},
+        {"x: 1", "t.yaml:1: unknown key \"x\""},
         {"redaction: 5", "t.yaml:1: redaction: must be a list"},
         {"redaction:\n  - {detector: emial}",
          "t.yaml:2: redaction.detector: unknown detector \"emial\""},
