@@ -77,11 +77,11 @@ static void add_escape(struct buf *dst, char c)
     }
 }
 
-static void add_quoted(struct buf *dst, struct str s)
+/* What is left of a string from its first byte that is not plain. */
+static void add_rest(struct buf *dst, struct str s)
 {
     size_t i = 0;
 
-    buf_add_byte(dst, '"');
     while (i < s.n) {
         size_t start = i;
         size_t len;
@@ -106,6 +106,29 @@ static void add_quoted(struct buf *dst, struct str s)
         }
     }
     buf_add_byte(dst, '"');
+}
+
+/* Most strings are plain: room is made once for them. */
+static void add_quoted(struct buf *dst, struct str s)
+{
+    char *to = s.n < SIZE_MAX - 2 ? buf_reserve(dst, s.n + 2) : NULL;
+    size_t i = 0;
+
+    if (to == NULL) {
+        dst->failed = true;
+        return;
+    }
+    *to++ = '"';
+    for (; i < s.n && is_plain(s.p[i]); i++) {
+        to[i] = s.p[i];
+    }
+    dst->n += i + 1;
+    if (i < s.n) {
+        add_rest(dst, str_drop(s, i));
+        return;
+    }
+    to[i] = '"';
+    dst->n++;
 }
 
 static void after_key(struct json_writer *w)
