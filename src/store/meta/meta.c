@@ -22,12 +22,12 @@ static const char *const STEPS[] = {
     "CREATE TABLE audit (id INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL,"
     " actor TEXT NOT NULL, ip TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL,"
     " detail TEXT NOT NULL);",
-    "CREATE TABLE deletions (id TEXT PRIMARY KEY, signal TEXT NOT NULL, query TEXT NOT NULL,"
-    " start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
-    " actor TEXT NOT NULL, rows INTEGER NOT NULL DEFAULT 0, done INTEGER NOT NULL DEFAULT 0)"
-    " WITHOUT ROWID;",
-    "CREATE TABLE docs (name TEXT PRIMARY KEY, text TEXT NOT NULL, updated_ms INTEGER NOT NULL)"
-    " WITHOUT ROWID;",
+    ("CREATE TABLE deletions (id TEXT PRIMARY KEY, signal TEXT NOT NULL, query TEXT NOT NULL,"
+     " start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
+     " actor TEXT NOT NULL, rows INTEGER NOT NULL DEFAULT 0, done INTEGER NOT NULL DEFAULT 0)"
+     " WITHOUT ROWID;"),
+    ("CREATE TABLE docs (name TEXT PRIMARY KEY, text TEXT NOT NULL, updated_ms INTEGER NOT NULL)"
+     " WITHOUT ROWID;"),
 };
 
 static int sqlite_error(sqlite3 *db, int rc, struct err *reterr)
