@@ -99,6 +99,16 @@ void buf_add_percent(struct buf *b, struct str s, const char *plain)
     }
 }
 
+void buf_add_byte(struct buf *b, char c)
+{
+    char *dst = buf_reserve(b, 1);
+
+    if (dst != NULL) {
+        *dst = c;
+        b->n++;
+    }
+}
+
 void buf_add_u64(struct buf *b, uint64_t v)
 {
     char text[20];

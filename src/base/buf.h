@@ -34,6 +34,7 @@ char *buf_reserve(struct buf *b, size_t more);
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_add_str(struct buf *b, struct str s);
 void buf_add_cstr(struct buf *b, const char *s);
+void buf_add_byte(struct buf *b, char c);
 void buf_add_u64(struct buf *b, uint64_t v); /* decimal */
 void buf_add_i64(struct buf *b, int64_t v);  /* decimal */
 /** Percent-encoded for a URL or a form: letters and digits stay, and the bytes in `plain` (a space there becomes '+'). */
@@ -43,16 +44,6 @@ void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_add_f64(struct buf *b, double v);
 /** The same with the choice of form: an exponent ("1e+21") when the decimal exponent is < low or >= high. */
 void buf_add_f64_form(struct buf *b, double v, int low, int high);
-
-static inline void buf_add_byte(struct buf *b, char c)
-{
-    char *dst = LIKELY(!b->failed && b->n < b->cap) ? b->data + b->n : buf_reserve(b, 1);
-
-    if (LIKELY(dst != NULL)) {
-        *dst = c;
-        b->n++;
-    }
-}
 
 /** Borrow the content; valid until the next append. */
 static inline struct str buf_str(const struct buf *b)

@@ -112,7 +112,7 @@ static bool take_template(struct templates_encoder *t, size_t at, size_t slots, 
         .at = (uint32_t)at, .len = (uint32_t)(t->keys.n - at), .slots = (uint32_t)slots};
     size_t pos;
 
-    if ((t->list.n + 1) * 2 > t->map_n && !map_grow(t)) {
+    if ((t->map == NULL || (t->list.n + 1) * 2 > t->map_n) && !map_grow(t)) {
         return false;
     }
     one.hash = hash64(t->keys.data + at, one.len);
