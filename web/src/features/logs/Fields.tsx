@@ -119,7 +119,7 @@ export function Fields({ query, range, height, total, columns, actions }: Fields
   const known = new Set(streams.map(s => s.name))
   const parsers = new Set(['json', 'logfmt'].filter(p => query.includes(`| ${p}`)))
   const record: Entry[] = (fields.data ?? [])
-    .filter(f => !known.has(f.label))
+    .filter(f => !known.has(f.label) && /\p{L}/u.test(f.label)) // "__" of a text with "=" in it is no field
     .map((f): Entry => {
       const parser = f.parsers?.[0]
       return {

@@ -180,7 +180,7 @@ export function Patterns({ query, range, height, onFilter }: PatternsProps) {
         <Empty title={t('logs.noPatterns')} text={t('logs.noPatternsText')} />
       ) : (
         <div className={ui.scroll} style={{ maxHeight: height }}>
-          <table className={ui.table} aria-label={t('logs.patterns')}>
+          <table className={`${ui.table} ${classes.patternTable}`} aria-label={t('logs.patterns')}>
             <thead>
               <tr>
                 <th className={ui.right} style={{ width: 150 }}>
@@ -190,7 +190,7 @@ export function Patterns({ query, range, height, onFilter }: PatternsProps) {
                 <th style={{ width: 84 }}>{t('logs.trend')}</th>
                 <th style={{ width: 110 }}>{t('logs.severity')}</th>
                 <th style={{ width: 110 }}>{t('traces.service')}</th>
-                <th>{t('logs.pattern')}</th>
+                <th style={{ minWidth: 240 }}>{t('logs.pattern')}</th>
                 <th style={{ width: 110 }}>{t('logs.lastSeen')}</th>
                 <th style={{ width: 66 }} aria-label={t('logs.actions')} />
               </tr>
