@@ -8,7 +8,7 @@ import {
   startCompletion,
 } from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands'
-import { bracketMatching, HighlightStyle, StreamLanguage, syntaxHighlighting } from '@codemirror/language'
+import { bracketMatching, StreamLanguage, syntaxHighlighting } from '@codemirror/language'
 import { type Diagnostic, linter, lintKeymap } from '@codemirror/lint'
 import { EditorState, Prec, StateEffect } from '@codemirror/state'
 import { EditorView, keymap, placeholder } from '@codemirror/view'
@@ -20,44 +20,7 @@ import { logqlCompletion } from '@/features/logs/complete'
 import { logqlStream } from '@/features/logs/language'
 import { placeOffset } from '@/features/logs/logql'
 import type { ResolvedRange } from '@/lib/time'
-
-const highlight = HighlightStyle.define([
-  { tag: tags.keyword, color: 'var(--code-keyword)' },
-  { tag: tags.function(tags.variableName), color: 'var(--code-function)' },
-  { tag: tags.string, color: 'var(--code-string)' },
-  { tag: tags.number, color: 'var(--code-number)' },
-  { tag: tags.labelName, color: 'var(--code-label)' },
-  { tag: tags.comment, color: 'var(--ink-3)', fontStyle: 'italic' },
-  { tag: tags.invalid, color: 'var(--code-bad)' },
-])
-
-const look = EditorView.theme({
-  '&': { fontSize: '13px', backgroundColor: 'transparent' },
-  '&.cm-focused': { outline: 'none' },
-  '.cm-content': { fontFamily: 'var(--mono)', padding: '6px 0', caretColor: 'var(--ink-1)' },
-  '.cm-line': { padding: '0 10px' },
-  '.cm-cursor': { borderLeftColor: 'var(--ink-1)' },
-  '&.cm-focused .cm-selectionBackground, .cm-selectionBackground': {
-    backgroundColor: 'color-mix(in srgb, var(--accent) 28%, transparent) !important',
-  },
-  '.cm-matchingBracket': { backgroundColor: 'color-mix(in srgb, var(--accent) 25%, transparent) !important' },
-  '.cm-placeholder': { color: 'var(--ink-3)' },
-  '.cm-tooltip': {
-    backgroundColor: 'var(--surface-float)',
-    border: '1px solid var(--line)',
-    borderRadius: '6px',
-    boxShadow: 'var(--shadow-float)',
-    color: 'var(--ink-1)',
-    fontSize: '12px',
-  },
-  '.cm-tooltip-autocomplete ul li': { padding: '3px 8px !important' },
-  '.cm-tooltip-autocomplete ul li[aria-selected]': {
-    backgroundColor: 'color-mix(in srgb, var(--accent) 22%, transparent) !important',
-    color: 'var(--ink-1) !important',
-  },
-  '.cm-completionDetail': { color: 'var(--ink-3)', fontStyle: 'normal', marginLeft: '10px' },
-  '.cm-diagnostic': { padding: '4px 8px' },
-})
+import { editorHighlight, editorLook } from '@/ui/editorLook'
 
 export interface Problem {
   message: string
@@ -140,11 +103,11 @@ export default function LogEditor(props: LogEditorProps) {
             ...logqlStream,
             tokenTable: { function: tags.function(tags.variableName) },
           }),
-          syntaxHighlighting(highlight),
+          syntaxHighlighting(editorHighlight),
           EditorView.lineWrapping,
           EditorView.contentAttributes.of({ 'aria-label': label }),
           placeholder(hint),
-          look,
+          editorLook,
           linter(lint, {
             delay: 200,
             needsRefresh: u => u.transactions.some(x => x.effects.some(e => e.is(lookAgain))),
