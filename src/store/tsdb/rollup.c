@@ -371,8 +371,39 @@ static void join_bucket(struct rollup_bucket *a, const struct rollup_bucket *b)
     }
 }
 
+/** The latest value known; not of stale markers. NULL: none */
+static const double *last_value(const struct rollup *r)
+{
+    const struct rollup_bucket *b = r->buckets.n != 0 ? &r->buckets.v[r->buckets.n - 1] : NULL;
+
+    for (size_t i = r->points.n; i-- > 0 && (b == NULL || r->points.v[i].t_ms > b->t_ms);) {
+        if (!sample_is_stale(r->points.v[i].v)) {
+            return &r->points.v[i].v;
+        }
+    }
+    return b != NULL ? &b->last : NULL;
+}
+
+/** A fold keeps a counter's first value, for nobody knows what came before. Is it needless behind `before`? */
+static bool first_is_needless(const double *before, const struct rollup *src)
+{
+    const struct rollup_point *p = src->points.v;
+    double next;
+
+    if (before == NULL || !src->known_counter || src->points.n == 0 || src->buckets.n == 0 ||
+        sample_is_stale(p[0].v) || p[0].t_ms >= src->buckets.v[0].t_ms) {
+        return false;
+    }
+    next =
+        src->points.n > 1 && p[1].t_ms < src->buckets.v[0].t_ms ? p[1].v : src->buckets.v[0].last;
+    return *before <= p[0].v && p[0].v <= next;
+}
+
+/** Where `src` comes after all of `dst`. */
 static int append(struct rollup *dst, const struct rollup *src)
 {
+    size_t skip = first_is_needless(last_value(dst), src) ? 1 : 0;
+
     if (!vec_reserve(&dst->buckets, src->buckets.n) || !vec_reserve(&dst->points, src->points.n)) {
         return -ERR_NOMEM;
     }
@@ -382,9 +413,9 @@ static int append(struct rollup *dst, const struct rollup *src)
         dst->buckets.n += src->buckets.n;
     }
     if (src->points.n != 0) {
-        memcpy(dst->points.v + dst->points.n, src->points.v,
-               src->points.n * sizeof(*src->points.v));
-        dst->points.n += src->points.n;
+        memcpy(dst->points.v + dst->points.n, src->points.v + skip,
+               (src->points.n - skip) * sizeof(*src->points.v));
+        dst->points.n += src->points.n - skip;
     }
     return 0;
 }

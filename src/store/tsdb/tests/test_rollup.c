@@ -719,6 +719,46 @@ static void test_a_counter_that_is_none(void **state)
     samples_done(&s);
 }
 
+/** A fold keeps a counter's first value as a point; behind earlier buckets it says nothing unless something fell. */
+static void test_a_first_value_behind_others(void **state)
+{
+    static const struct {
+        double before, first, next;
+        size_t points;
+    } CASES[] = {
+        {5, 7, 9, 0}, /* it goes up all the way: as if it had been one fold */
+        {5, 5, 5, 0},
+        {8, 7, 9, 1}, /* a reset between the two */
+        {5, 7, 6, 1}, /* a reset behind it */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        struct rollup a = {0};
+        struct rollup b = {0};
+        struct samples s = {0};
+
+        assert_true(samples_reserve(&s, 2));
+        s.n = 1;
+        s.t_ms[0] = 1000;
+        s.v[0] = CASES[i].before;
+        assert_int_equal(rollup_fold(&s, MINUTE, true, &a), 0);
+        s.n = 2;
+        s.t_ms[0] = MINUTE + 1000;
+        s.v[0] = CASES[i].first;
+        s.t_ms[1] = MINUTE + 2000;
+        s.v[1] = CASES[i].next;
+        assert_int_equal(rollup_fold(&s, MINUTE, true, &b), 0);
+        assert_int_equal(b.points.n, 1);
+        assert_int_equal(rollup_combine(&a, &b), 0);
+        assert_int_equal(a.buckets.n, 2);
+        assert_int_equal(a.points.n, CASES[i].points);
+        samples_done(&s);
+        rollup_done(&a);
+        rollup_done(&b);
+    }
+}
+
 static void test_bytes_give_every_bit_back(void **state)
 {
     struct fixture *f = *state;
@@ -773,6 +813,7 @@ static void test_bytes_give_every_bit_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_first_value_behind_others),
         cmocka_unit_test_setup_teardown(test_a_counter_that_is_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bytes_give_every_bit_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_every_tier_is_what_the_samples_give, set_up,
