@@ -88,8 +88,7 @@ static void json_metric(struct labels ls, struct buf *dst)
     json_key(&w, "metric");
     json_object_begin(&w);
     for (size_t i = 0; i < ls.n; i++) {
-        json_key_str(&w, ls.v[i].name);
-        json_str(&w, ls.v[i].value);
+        json_member(&w, ls.v[i].name, ls.v[i].value);
     }
     json_object_end(&w);
 }
@@ -120,7 +119,7 @@ static void json_line(const struct export *x, struct labels ls, size_t from, siz
     json_times(x->samples.t_ms, from, to, dst);
 }
 
-static void json_member(struct buf *dst, const char *name, double v)
+static void json_number(struct buf *dst, const char *name, double v)
 {
     buf_printf(dst, ",\"%s\":", name);
     json_value(dst, v);
@@ -148,10 +147,10 @@ static void json_native(struct buf *dst, const struct native_histogram *h)
         return;
     }
     buf_printf(dst, "{\"schema\":%d,\"hint\":%d", (int)h->schema, (int)h->hint);
-    json_member(dst, "count", h->count);
-    json_member(dst, "sum", h->sum);
-    json_member(dst, "zero_threshold", h->zero_threshold);
-    json_member(dst, "zero_count", h->zero_count);
+    json_number(dst, "count", h->count);
+    json_number(dst, "sum", h->sum);
+    json_number(dst, "zero_threshold", h->zero_threshold);
+    json_number(dst, "zero_count", h->zero_count);
     json_buckets(dst, "positive", &h->positive);
     json_buckets(dst, "negative", &h->negative);
     for (size_t i = 0; i < h->bounds_n; i++) {

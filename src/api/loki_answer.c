@@ -10,8 +10,7 @@ void loki_write_labels(struct json_writer *w, struct labels ls)
 {
     json_object_begin(w);
     for (size_t i = 0; i < ls.n; i++) {
-        json_key_str(w, ls.v[i].name);
-        json_str(w, ls.v[i].value);
+        json_member(w, ls.v[i].name, ls.v[i].value);
     }
     json_object_end(w);
 }

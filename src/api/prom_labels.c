@@ -37,8 +37,7 @@ static void write_labels(struct json_writer *w, struct labels ls)
 {
     json_object_begin(w);
     for (size_t k = 0; k < ls.n; k++) {
-        json_key_str(w, ls.v[k].name);
-        json_str(w, ls.v[k].value);
+        json_member(w, ls.v[k].name, ls.v[k].value);
     }
     json_object_end(w);
 }

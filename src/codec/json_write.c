@@ -108,26 +108,54 @@ static void add_rest(struct buf *dst, struct str s)
     buf_add_byte(dst, '"');
 }
 
+/* Bytes of a word that are not plain have their highest bit set in the result, and perhaps bytes behind them. */
+static uint64_t not_plain(uint64_t w)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t quote = w ^ ones * '"';
+    uint64_t backslash = w ^ ones * '\\';
+
+    return (w | (w - ones * 0x20) | (quote - ones) | (backslash - ones)) & ones * 0x80;
+}
+
+/* Copies until the first byte that is not plain. @return how many were */
+static size_t copy_plain(char *to, struct str s)
+{
+    size_t i = 0;
+
+    for (; s.n - i >= 8; i += 8) {
+        uint64_t w;
+
+        memcpy(&w, s.p + i, 8);
+        if (not_plain(w) != 0) {
+            break;
+        }
+        memcpy(to + i, &w, 8);
+    }
+    for (; i < s.n && is_plain(s.p[i]); i++) {
+        to[i] = s.p[i];
+    }
+    return i;
+}
+
 /* Most strings are plain: room is made once for them. */
 static void add_quoted(struct buf *dst, struct str s)
 {
     char *to = s.n < SIZE_MAX - 2 ? buf_reserve(dst, s.n + 2) : NULL;
-    size_t i = 0;
+    size_t n;
 
     if (to == NULL) {
         dst->failed = true;
         return;
     }
     *to++ = '"';
-    for (; i < s.n && is_plain(s.p[i]); i++) {
-        to[i] = s.p[i];
-    }
-    dst->n += i + 1;
-    if (i < s.n) {
-        add_rest(dst, str_drop(s, i));
+    n = copy_plain(to, s);
+    dst->n += n + 1;
+    if (n < s.n) {
+        add_rest(dst, str_drop(s, n));
         return;
     }
-    to[i] = '"';
+    to[n] = '"';
     dst->n++;
 }
 
@@ -151,6 +179,35 @@ void json_key_str(struct json_writer *w, struct str key)
     before_value(w);
     add_quoted(w->dst, key);
     after_key(w);
+}
+
+void json_member(struct json_writer *w, struct str key, struct str value)
+{
+    char *to = key.n < SIZE_MAX / 4 && value.n < SIZE_MAX / 4
+                   ? buf_reserve(w->dst, key.n + value.n + 6)
+                   : NULL;
+    char *at = to;
+
+    if (to != NULL) { /* room for all of it; what turns out not to be plain is written anew */
+        if (w->comma) {
+            *at++ = ',';
+        }
+        *at++ = '"';
+        if (copy_plain(at, key) == key.n) {
+            at += key.n;
+            memcpy(at, "\":\"", 3);
+            at += 3;
+            if (copy_plain(at, value) == value.n) {
+                at += value.n;
+                *at++ = '"';
+                w->dst->n += (size_t)(at - to);
+                w->comma = true;
+                return;
+            }
+        }
+    }
+    json_key_str(w, key);
+    json_str(w, value);
 }
 
 void json_str(struct json_writer *w, struct str s)

@@ -21,6 +21,8 @@ void json_array_end(struct json_writer *w);
 void json_key(struct json_writer *w, const char *key); /* constant, needs no escape */
 void json_key_str(struct json_writer *w, struct str key);
 void json_str(struct json_writer *w, struct str s);
+/** A key with a text: what labels are made of. */
+void json_member(struct json_writer *w, struct str key, struct str value);
 void json_cstr(struct json_writer *w, const char *s);
 void json_i64(struct json_writer *w, int64_t v);
 void json_u64(struct json_writer *w, uint64_t v);

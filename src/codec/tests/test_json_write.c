@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -114,6 +115,49 @@ static void test_strings(void **state)
     }
 }
 
+/** Eight bytes are looked at in one go: what is not plain is seen wherever it stands, in keys and in values. */
+static void test_every_byte_everywhere(void **state)
+{
+    struct buf b CLEANUP(buf_done);
+    struct buf want CLEANUP(buf_done);
+
+    (void)state;
+    buf_init(&b, 4096);
+    buf_init(&want, 4096);
+    for (unsigned c = 0; c < 0x80; c++) {
+        for (size_t at = 0; at < 19; at++) {
+            char text[20] = "abcdefghijklmnopqrs";
+            const char *escape = c == '"' ? "\\\"" : c == '\\' ? "\\\\" : NULL;
+            struct json_writer w;
+
+            text[at] = (char)c;
+            if (c < 0x20 || (escape == NULL && c != 'z' && c % 16 != 0)) {
+                continue; /* other escapes are in the table above */
+            }
+            buf_clear(&want);
+            buf_printf(&want, "%.*s", (int)at, text);
+            if (escape != NULL) {
+                buf_add_cstr(&want, escape);
+            } else {
+                buf_add_byte(&want, (char)c);
+            }
+            buf_printf(&want, "%s", text + at + 1);
+            json_init(&w, &b);
+            json_object_begin(&w);
+            json_member(&w, STR("k"), (struct str){text, 19});
+            json_member(&w, (struct str){text, 19}, STR("v"));
+            json_object_end(&w);
+            {
+                char expected[64];
+
+                snprintf(expected, sizeof(expected), "{\"k\":\"%.*s\",\"%.*s\":\"v\"}", (int)want.n,
+                         want.data, (int)want.n, want.data);
+                expect(&b, expected);
+            }
+        }
+    }
+}
+
 static void test_limit(void **state)
 {
     struct buf b CLEANUP(buf_done);
@@ -173,9 +217,13 @@ static void test_utf8_cut_encode(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_structure),  cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_strings),    cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_utf8_clean), cmocka_unit_test(test_utf8_cut_encode),
+        cmocka_unit_test(test_structure),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_every_byte_everywhere),
+        cmocka_unit_test(test_utf8_clean),
+        cmocka_unit_test(test_utf8_cut_encode),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

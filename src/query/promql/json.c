@@ -6,14 +6,32 @@
 #include "query/promql/hist.h"
 #include "query/promql/promql.h"
 
+/** How many bytes from the start go out as they are. */
+static size_t plain_prefix(struct str s)
+{
+    size_t n = 0;
+
+    while (n < s.n && (signed char)s.p[n] >= 0x20 && s.p[n] != '"' && s.p[n] != '\\' &&
+           s.p[n] != '<' && s.p[n] != '>' && s.p[n] != '&') {
+        n++;
+    }
+    return n;
+}
+
 /** A JSON string with the escapes of Go's encoder, which also escapes what HTML minds. */
 static void add_string(struct str s, struct buf *dst)
 {
     buf_add_byte(dst, '"');
     while (s.n != 0) {
-        size_t n;
-        int32_t r = go_rune(s, &n);
+        size_t n = plain_prefix(s);
+        int32_t r;
 
+        buf_add(dst, s.p, n);
+        s = str_drop(s, n);
+        if (s.n == 0) {
+            break;
+        }
+        r = go_rune(s, &n);
         if (r == '"' || r == '\\') {
             buf_add_byte(dst, '\\');
             buf_add_byte(dst, (char)r);
