@@ -17,6 +17,7 @@
 
 #include "alert/rules.h"
 #include "api/api.h"
+#include "apm/apm.h"
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/lock.h"
@@ -65,6 +66,7 @@ struct server {
     struct ha *ha;
     struct patterns *patterns;
     struct process *process;
+    struct apm *apm;
     struct span_stage *span_stage;
     struct self_monitor *self;
     struct scrape *scrape;
@@ -296,6 +298,13 @@ static int start_rules(struct server *s, struct err *e)
     return rules_open(&o, &s->rules, e);
 }
 
+static int start_apm(struct server *s, struct err *e)
+{
+    const struct apm_opts o = {.store = s->store, .data = s->settings.data, .stats = s->stats};
+
+    return apm_open(&o, &s->apm, e);
+}
+
 static int start_processing(struct server *s, struct err *e)
 {
     const struct settings *c = &s->settings;
@@ -307,6 +316,7 @@ static int start_processing(struct server *s, struct err *e)
                                 .stats = s->stats};
     int rc = processing_open(c->data, s->stats, &s->process, e);
 
+    o.watches_n = apm_watches(s->apm, &o.watches);
     s->sink.process = s->process;
     o.process = s->process;
     rc = rc < 0 ? rc : processing_load(s->process, c->processing_config, store_meta(s->store), e);
@@ -349,6 +359,7 @@ static void set_backend(struct server *s)
                                   .reload_arg = s,
                                   .push = s->push,
                                   .ha = s->ha,
+                                  .apm = s->apm,
                                   .conf = s->conf};
 
     api_set_backend(s->api, &b);
@@ -465,7 +476,8 @@ static int start(struct server *s, struct err *e)
         return rc;
     }
     make_engines(s);
-    rc = start_processing(s, e);
+    rc = start_apm(s, e);
+    rc = rc < 0 ? rc : start_processing(s, e);
     rc = rc < 0 ? rc : start_scrape(s, e);
     rc = rc < 0 ? rc : start_rules(s, e);
     if (rc < 0) {
@@ -512,6 +524,7 @@ static void stop(struct server *s)
     patterns_free(s->patterns);
     ha_free(s->ha);
     span_stage_free(s->span_stage);
+    apm_close(s->apm);
     process_free(s->process);
     ingest_stats_free(s->ingest_stats);
     promql_engine_free(s->promql);

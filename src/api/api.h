@@ -8,6 +8,7 @@
 #define API_API_H
 
 #include "alert/rules.h"
+#include "apm/apm.h"
 #include "auth/auth.h"
 #include "conf/conf.h"
 #include "ingest/otlp.h"
@@ -66,6 +67,7 @@ struct api_backend {
     struct ha *ha;         /* NULL: no deduplication of replicas */
     struct scrape *scrape; /* NULL: nothing is scraped */
     struct rules *rules;
+    struct apm *apm;
     struct sink *sink;           /* for doors that keep nothing between requests */
     struct budget *query_budget; /* memory of queries; may be NULL */
     /** Read the settings and the files they name again; for POST /-/reload. Thread-safe. */

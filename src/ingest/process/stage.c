@@ -201,6 +201,19 @@ void span_stage_free(struct span_stage *s)
     mem_free(s);
 }
 
+/** What went in, whether sampling keeps it or not. A refused request comes again, so it is not told of. */
+static void tell(struct span_stage *s, const struct program *p, const struct span *spans, size_t n)
+{
+    int64_t now_ms = clock_wall_ms();
+
+    if (p->span_metrics.on) {
+        span_metrics_count(s->metrics, &p->span_metrics, spans, n, now_ms);
+    }
+    for (size_t i = 0; i < s->opts.watches_n; i++) {
+        s->opts.watches[i].seen(s->opts.watches[i].arg, spans, n, now_ms);
+    }
+}
+
 int span_stage_append(struct span_stage *s, struct span *spans, size_t n, struct arena *arena,
                       struct columns_commit *ret, struct err *reterr)
 {
@@ -218,8 +231,8 @@ int span_stage_append(struct span_stage *s, struct span *spans, size_t n, struct
     } else {
         rc = columns_append_spans(s->opts.spans, spans, n, ret, reterr);
     }
-    if (rc == 0 && p->span_metrics.on) { /* once: a refused request comes again */
-        span_metrics_count(s->metrics, &p->span_metrics, spans, n, clock_wall_ms());
+    if (rc == 0) {
+        tell(s, p, spans, n);
     }
     process_give(s->opts.process, p);
     return rc;

@@ -13,6 +13,14 @@
 
 struct span_stage;
 
+/** Told of every span that came in and passed the rules, before sampling, once. Called on the threads of doors, many
+ * at a time: quick, and without waiting for anything slower than memory. */
+struct span_watch {
+    void *arg;
+    /** `spans` are borrowed for the call. */
+    void (*seen)(void *arg, const struct span *spans, size_t n, int64_t wall_ms);
+};
+
 struct span_stage_opts {
     struct process *process; /* all borrowed */
     struct columns *spans;
@@ -20,6 +28,8 @@ struct span_stage_opts {
     const char *dir; /* of the sampler's log */
     enum wal_sync wal_sync;
     struct stats *stats;
+    const struct span_watch *watches; /* live as long as the stage */
+    size_t watches_n;
 };
 
 /** @return as sampler_open(); -ERR_UNAVAILABLE when the thread cannot start */
