@@ -10,7 +10,6 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
-#include "codec/compress.h"
 #include "codec/varint.h"
 
 enum {
@@ -20,11 +19,12 @@ enum {
     SPARSE_RANK_MAX = 64 - HLL_SPARSE_BITS + 1, /* 40 */
     FIRST_CAP = 8,
     SET_SLOTS = 4 * HLL_SPARSE_MAX,
+    BEYOND = 15, /* packed: the value follows behind */
     VERSION = 1,
     HEAD = 2,
 };
 
-enum form { FORM_EMPTY, FORM_SPARSE, FORM_REGISTERS, FORM_ZSTD };
+enum form { FORM_EMPTY, FORM_SPARSE, FORM_REGISTERS, FORM_PACKED };
 
 /* ---- entries ---- */
 
@@ -492,21 +492,39 @@ static void encode_list(const struct hll *h, struct buf *dst)
     dst->n += n;
 }
 
+/* Registers of one set lie within 15 of the smallest, but for a handful: half a byte each. */
 static void encode_registers(const struct hll *h, struct buf *dst)
 {
-    size_t start = dst->n;
+    const uint8_t *r = h->registers;
+    uint8_t *at = (uint8_t *)buf_reserve(dst, HEAD + 1 + (size_t)HLL_REGISTERS / 2 + HLL_REGISTERS);
+    uint8_t least = r[0];
+    size_t n = HEAD + 1 + HLL_REGISTERS / 2;
 
-    buf_add(dst, (const char[]){VERSION, FORM_ZSTD}, HEAD);
-    if (compress_to(COMPRESS_ZSTD, str_of((const char *)h->registers, HLL_REGISTERS), 0, dst,
-                    NULL) == 0 &&
-        dst->n - start < HLL_REGISTERS) {
+    if (at == NULL) {
         return;
     }
-    if (!dst->failed) {
-        dst->n = start;
+    for (size_t i = 1; i < HLL_REGISTERS; i++) {
+        least = r[i] < least ? r[i] : least;
     }
-    buf_add(dst, (const char[]){VERSION, FORM_REGISTERS}, HEAD);
-    buf_add(dst, h->registers, HLL_REGISTERS);
+    at[0] = VERSION;
+    at[1] = FORM_PACKED;
+    at[2] = least;
+    memset(at + HEAD + 1, 0, HLL_REGISTERS / 2);
+    for (size_t i = 0; i < HLL_REGISTERS; i++) {
+        uint32_t v = (uint32_t)(r[i] - least);
+
+        if (v >= BEYOND) {
+            at[n++] = r[i];
+            v = BEYOND;
+        }
+        at[HEAD + 1 + i / 2] = (uint8_t)(at[HEAD + 1 + i / 2] | v << (i % 2 * 4));
+    }
+    if (n > HEAD + HLL_REGISTERS) {
+        at[1] = FORM_REGISTERS;
+        memcpy(at + HEAD, r, HLL_REGISTERS);
+        n = HEAD + HLL_REGISTERS;
+    }
+    dst->n += n;
 }
 
 void hll_encode(const struct hll *h, struct buf *dst)
@@ -575,18 +593,28 @@ static int merge_registers(struct hll *dst, struct str bytes, struct err *reterr
     return hll_merge(dst, &src);
 }
 
-static int decode_zstd(struct hll *dst, struct str bytes, struct err *reterr)
+static int decode_packed(struct hll *dst, struct str bytes, struct err *reterr)
 {
-    struct buf plain CLEANUP(buf_done);
-    int rc;
+    uint8_t plain[HLL_REGISTERS];
+    const uint8_t *p = (const uint8_t *)bytes.p;
+    size_t at = 1 + HLL_REGISTERS / 2;
 
-    buf_init(&plain, HLL_REGISTERS);
-    rc = decompress(COMPRESS_ZSTD, bytes, &plain, NULL);
-    if (rc == -ERR_NOMEM) {
-        return err_set(reterr, ERR_NOMEM, "sketch: no memory");
+    if (bytes.n < at || p[0] >= HLL_RANKS) {
+        return corrupt(reterr, "too short");
     }
-    return rc < 0 ? corrupt(reterr, "its zstd cannot be read")
-                  : merge_registers(dst, buf_str(&plain), reterr);
+    for (size_t i = 0; i < HLL_REGISTERS; i++) {
+        uint8_t v = p[1 + i / 2] >> (i % 2 * 4) & BEYOND;
+
+        if (v < BEYOND) {
+            plain[i] = (uint8_t)(p[0] + v);
+        } else if (at < bytes.n) {
+            plain[i] = p[at++];
+        } else {
+            return corrupt(reterr, "ends within the registers");
+        }
+    }
+    return at != bytes.n ? corrupt(reterr, "bytes behind the registers")
+                         : merge_registers(dst, str_of((const char *)plain, sizeof(plain)), reterr);
 }
 
 int hll_decode_into(struct hll *dst, struct str bytes, struct err *reterr)
@@ -610,8 +638,8 @@ int hll_decode_into(struct hll *dst, struct str bytes, struct err *reterr)
     case FORM_REGISTERS:
         rc = merge_registers(dst, rest, reterr);
         break;
-    case FORM_ZSTD:
-        rc = decode_zstd(dst, rest, reterr);
+    case FORM_PACKED:
+        rc = decode_packed(dst, rest, reterr);
         break;
     default:
         return corrupt(reterr, "its form is not known");

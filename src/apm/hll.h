@@ -59,7 +59,8 @@ size_t hll_memory(const struct hll *h);
 /**
  * Bytes: u8 version (1), u8 form, then
  *   form 0: nothing (empty); 1: u16 entries, then each as the varint of its distance to the one before;
- *   2: 16384 registers; 3: the same in zstd. Little-endian.
+ *   2: 16384 registers; 3: u8 least register, 16384 half bytes above it (low half first), and for each that is 15 the
+ *   register itself. Little-endian.
  * Appended to dst; a failure is in buf_status().
  */
 void hll_encode(const struct hll *h, struct buf *dst);
