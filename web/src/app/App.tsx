@@ -1,10 +1,12 @@
 import { MantineProvider } from '@mantine/core'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { RouterProvider } from '@tanstack/react-router'
-import { lazy, Suspense } from 'react'
+import { lazy, Suspense, useSyncExternalStore } from 'react'
 import { ApiError, setUnauthorizedHandler } from '@/api/client'
+import { later } from '@/app/later'
 import { makeRouter } from '@/app/router'
 import { theme } from '@/app/theme'
+import { onFirstToast, toasted } from '@/lib/toast'
 
 export function makeQueryClient(): QueryClient {
   const client = new QueryClient({
@@ -22,7 +24,8 @@ export function makeQueryClient(): QueryClient {
   return client
 }
 
-const Notifications = lazy(async () => ({ default: (await import('@mantine/notifications')).Notifications }))
+const loadNotifications = later([], () => import('@mantine/notifications'))
+const Notifications = lazy(async () => ({ default: (await loadNotifications()).Notifications }))
 
 const queryClient = makeQueryClient()
 const router = makeRouter()
@@ -33,14 +36,22 @@ declare module '@tanstack/react-router' {
   }
 }
 
+/** The library of the messages comes with the first one. */
+function Toasts() {
+  const wanted = useSyncExternalStore(onFirstToast, toasted)
+  return wanted ? (
+    <Suspense>
+      <Notifications position="bottom-right" limit={4} />
+    </Suspense>
+  ) : null
+}
+
 export function App() {
   return (
     <MantineProvider theme={theme} defaultColorScheme="auto">
       <QueryClientProvider client={queryClient}>
         <RouterProvider router={router} />
-        <Suspense>
-          <Notifications position="bottom-right" limit={4} />
-        </Suspense>
+        <Toasts />
       </QueryClientProvider>
     </MantineProvider>
   )

@@ -1,24 +1,25 @@
 // One box for everything that has a name: a trace id opens the trace; hosts, services and metrics are
 // matched as one types. "/" moves the cursor here.
-import { Combobox, Loader, ScrollArea, TextInput, useCombobox } from '@mantine/core'
+import { Combobox, Loader, ScrollArea, useCombobox } from '@mantine/core'
 import { useHotkeys } from '@mantine/hooks'
-import { IconSearch } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
-import { useRef, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { hostsQuery, metricNamesQuery, servicesQuery } from '@/api/queries'
+import { SearchFrame } from '@/app/SearchBox'
 import classes from '@/app/Shell.module.css'
 import { type FoundKind, findAnything } from '@/app/search'
 import { useTimeRange } from '@/lib/timeRange'
 
 const KINDS: FoundKind[] = ['trace', 'host', 'service', 'metric', 'logs']
 
-export default function GlobalSearch() {
+/** Mounted when the box has got the focus, with what was typed until then. */
+export default function GlobalSearch({ typed }: { typed: string }) {
   const { t } = useTranslation()
   const navigate = useNavigate()
   const input = useRef<HTMLInputElement>(null)
-  const [text, setText] = useState('')
+  const [text, setText] = useState(typed)
   const [active, setActive] = useState(false)
   const combobox = useCombobox({ onDropdownClose: () => combobox.resetSelectedOption() })
   const { resolved } = useTimeRange()
@@ -28,6 +29,7 @@ export default function GlobalSearch() {
   const services = useQuery({ ...servicesQuery(range), enabled: active })
   const metrics = useQuery({ ...metricNamesQuery, enabled: active })
   useHotkeys([['/', () => input.current?.focus()]])
+  useEffect(() => input.current?.focus(), [])
 
   const found = findAnything(text, {
     hosts: hosts.data?.map(h => h.host) ?? [],
@@ -60,35 +62,35 @@ export default function GlobalSearch() {
         open(kind as FoundKind, rest.join(':'))
       }}
     >
-      <Combobox.Target>
-        <TextInput
-          ref={input}
-          className={classes.searchBox}
-          value={text}
-          placeholder={t('search.placeholder')}
-          aria-label={t('search.placeholder')}
-          leftSection={<IconSearch size={14} />}
-          rightSection={
-            active && hosts.isFetching ? <Loader size={12} /> : <span className={classes.searchHint}>/</span>
-          }
-          onChange={e => {
-            setText(e.currentTarget.value)
-            combobox.openDropdown()
-            combobox.selectFirstOption()
-          }}
-          onFocus={() => {
-            setRange(resolved)
-            setActive(true)
-            combobox.openDropdown()
-          }}
-          onBlur={() => combobox.closeDropdown()}
-          onKeyDown={e => {
-            if (e.key === 'Escape') {
-              input.current?.blur()
-            }
-          }}
-        />
-      </Combobox.Target>
+      <Combobox.DropdownTarget>
+        <SearchFrame busy={active && hosts.isFetching ? <Loader size={12} /> : undefined}>
+          <Combobox.EventsTarget>
+            <input
+              ref={input}
+              className={classes.searchInput}
+              value={text}
+              placeholder={t('search.placeholder')}
+              aria-label={t('search.placeholder')}
+              onChange={e => {
+                setText(e.currentTarget.value)
+                combobox.openDropdown()
+                combobox.selectFirstOption()
+              }}
+              onFocus={() => {
+                setRange(resolved)
+                setActive(true)
+                combobox.openDropdown()
+              }}
+              onBlur={() => combobox.closeDropdown()}
+              onKeyDown={e => {
+                if (e.key === 'Escape') {
+                  input.current?.blur()
+                }
+              }}
+            />
+          </Combobox.EventsTarget>
+        </SearchFrame>
+      </Combobox.DropdownTarget>
       <Combobox.Dropdown hidden={text.trim() === ''}>
         <Combobox.Options>
           <ScrollArea.Autosize mah={420} type="scroll">

@@ -4,11 +4,13 @@ import { useQuery } from '@tanstack/react-query'
 import { Navigate, Outlet, useLocation } from '@tanstack/react-router'
 import { lazy, Suspense } from 'react'
 import { sessionQuery } from '@/api/queries'
+import { later } from '@/app/later'
 import { Shell } from '@/app/Shell'
 import { TimeProvider } from '@/lib/timeRange'
 import { Failure } from '@/ui/States'
 
-const LoginPage = lazy(async () => ({ default: (await import('@/features/auth/LoginPage')).LoginPage }))
+const loadLogin = later(['auth'], () => import('@/features/auth/LoginPage'))
+const LoginPage = lazy(async () => ({ default: (await loadLogin()).LoginPage }))
 
 export function Root() {
   const session = useQuery(sessionQuery)

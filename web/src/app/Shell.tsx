@@ -18,13 +18,12 @@ import { Link } from '@tanstack/react-router'
 import { Fragment, lazy, type ReactNode, Suspense, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { Session } from '@/api/queries'
+import { SearchBox } from '@/app/SearchBox'
 import classes from '@/app/Shell.module.css'
 import { Banners, StatusStrip } from '@/app/StatusStrip'
 import { TimePicker } from '@/app/TimePicker'
 import { readPreference, writePreference } from '@/lib/storage'
 import { Logo } from '@/ui/Logo'
-
-const GlobalSearch = lazy(() => import('@/app/GlobalSearch'))
 
 const Menus = lazy(() => import('@/app/Menus'))
 
@@ -121,9 +120,7 @@ export function Shell({ session, children }: { session: Session; children: React
         }}
       />
       <header className={classes.top}>
-        <Suspense fallback={<div className={classes.searchBox} />}>
-          <GlobalSearch />
-        </Suspense>
+        <SearchBox />
         <StatusStrip />
         <TimePicker />
         <Suspense fallback={<div className={classes.menus} />}>

@@ -12,12 +12,13 @@ import {
 import { useIsFetching } from '@tanstack/react-query'
 import { lazy, Suspense, useState } from 'react'
 import { useTranslation } from 'react-i18next'
+import { later } from '@/app/later'
 import classes from '@/app/Shell.module.css'
 import { formatDateTime, formatSpan } from '@/lib/format'
 import { isRelative, moveRange, PRESETS, type TimeRange } from '@/lib/time'
 import { useTimeRange } from '@/lib/timeRange'
 
-const AbsoluteForm = lazy(() => import('@/app/AbsoluteForm'))
+const AbsoluteForm = lazy(later([], () => import('@/app/AbsoluteForm')))
 
 function useRangeLabel(range: TimeRange, startMs: number, endMs: number): string {
   const { t, i18n } = useTranslation()

@@ -1,5 +1,5 @@
-// Addresses of the console (/metrics belongs to the server's own measurements). Every page is a chunk of its own; the search part is plain text and the
-// time range stays in it from page to page.
+// Addresses of the console (/metrics belongs to the server's own measurements). Every page and its texts are chunks
+// of their own; the search part is plain text and the time range stays in it from page to page.
 import {
   createRootRoute,
   createRoute,
@@ -8,7 +8,9 @@ import {
   retainSearchParams,
 } from '@tanstack/react-router'
 import { NotFound, PageError, PagePending } from '@/app/fallbacks'
+import { later } from '@/app/later'
 import { Root } from '@/app/Root'
+import { withTexts } from '@/i18n'
 import { parseSearch, type RawSearch, stringifySearch } from '@/lib/search'
 
 const rootRoute = createRootRoute({
@@ -18,61 +20,78 @@ const rootRoute = createRootRoute({
   search: { middlewares: [retainSearchParams(['from', 'to', 'live'])] },
 })
 
-const page = <P extends string>(path: P, component: ReturnType<typeof lazyRouteComponent>) =>
-  createRoute({ getParentRoute: () => rootRoute, path, component })
+/** A page is fetched, with the parts of the texts it shows, when it is opened or pointed at. */
+const page = <P extends string, M extends Record<string, unknown>, N extends keyof M>(
+  path: P,
+  load: () => Promise<M>,
+  name: N,
+) => createRoute({ getParentRoute: () => rootRoute, path, component: lazyRouteComponent(load, name) })
 
 const routeTree = rootRoute.addChildren([
   page(
     '/',
-    lazyRouteComponent(() => import('@/features/overview/OverviewPage'), 'OverviewPage'),
+    withTexts(['overview'], () => import('@/features/overview/OverviewPage')),
+    'OverviewPage',
   ),
   page(
     '/hosts',
-    lazyRouteComponent(() => import('@/features/hosts/HostsPage'), 'HostsPage'),
+    later(['hosts'], () => import('@/features/hosts/HostsPage')),
+    'HostsPage',
   ),
   page(
     '/hosts/$host',
-    lazyRouteComponent(() => import('@/features/hosts/HostPage'), 'HostPage'),
+    later(['hosts'], () => import('@/features/hosts/HostPage')),
+    'HostPage',
   ),
   page(
     '/explore',
-    lazyRouteComponent(() => import('@/features/metrics/MetricsPage'), 'MetricsPage'),
+    later(['metrics'], () => import('@/features/metrics/MetricsPage')),
+    'MetricsPage',
   ),
   page(
     '/traces',
-    lazyRouteComponent(() => import('@/features/traces/TracesPage'), 'TracesPage'),
+    later(['traces'], () => import('@/features/traces/TracesPage')),
+    'TracesPage',
   ),
   page(
     '/traces/$traceId',
-    lazyRouteComponent(() => import('@/features/traces/TracePage'), 'TracePage'),
+    later(['traces'], () => import('@/features/traces/TracePage')),
+    'TracePage',
   ),
   page(
     '/logs',
-    lazyRouteComponent(() => import('@/features/logs/LogsPage'), 'LogsPage'),
+    later(['logs'], () => import('@/features/logs/LogsPage')),
+    'LogsPage',
   ),
   page(
     '/targets',
-    lazyRouteComponent(() => import('@/features/targets/TargetsPage'), 'TargetsPage'),
+    later(['targets'], () => import('@/features/targets/TargetsPage')),
+    'TargetsPage',
   ),
   page(
     '/cardinality',
-    lazyRouteComponent(() => import('@/features/cardinality/CardinalityPage'), 'CardinalityPage'),
+    later(['cardinality'], () => import('@/features/cardinality/CardinalityPage')),
+    'CardinalityPage',
   ),
   page(
     '/storage',
-    lazyRouteComponent(() => import('@/features/storage/StoragePage'), 'StoragePage'),
+    later(['storage', 'status'], () => import('@/features/storage/StoragePage')),
+    'StoragePage',
   ),
   page(
     '/status',
-    lazyRouteComponent(() => import('@/features/status/StatusPage'), 'StatusPage'),
+    later(['status'], () => import('@/features/status/StatusPage')),
+    'StatusPage',
   ),
   page(
     '/settings',
-    lazyRouteComponent(() => import('@/features/admin/SettingsPage'), 'SettingsPage'),
+    later(['settings', 'auth'], () => import('@/features/admin/SettingsPage')),
+    'SettingsPage',
   ),
   page(
     '/setup',
-    lazyRouteComponent(() => import('@/features/auth/SetupPage'), 'SetupPage'),
+    later(['auth'], () => import('@/features/auth/SetupPage')),
+    'SetupPage',
   ),
 ])
 

@@ -2,10 +2,15 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import en from '@/i18n/en.json'
-import ko from '@/i18n/ko.json'
 
 type Tree = { [key: string]: string | Tree }
+type Files = Record<string, Tree>
+
+/** Part name -> its tree. */
+const partsOf = (files: Files) =>
+  new Map(Object.entries(files).map(([path, tree]) => [path.replace(/.*\/|\.json$/g, ''), tree]))
+const en = partsOf(import.meta.glob('./en/*.json', { eager: true, import: 'default' }) as Files)
+const ko = partsOf(import.meta.glob('./ko/*.json', { eager: true, import: 'default' }) as Files)
 
 function flatten(tree: Tree, prefix = ''): Map<string, string> {
   const out = new Map<string, string>()
@@ -31,8 +36,8 @@ function sources(dir: string): string[] {
   )
 }
 
-const english = flatten(en)
-const korean = flatten(ko)
+const english = new Map([...en.values()].flatMap(tree => [...flatten(tree)]))
+const korean = new Map([...ko.values()].flatMap(tree => [...flatten(tree)]))
 const code = sources('src').join('\n')
 const base = (key: string) => key.replace(/_(one|other|zero|two|few|many)$/, '')
 const placeholders = (text: string) => [...text.matchAll(/\{\{(\w+)\}\}/g)].map(m => m[1]).sort()
@@ -41,7 +46,51 @@ const placeholders = (text: string) => [...text.matchAll(/\{\{(\w+)\}\}/g)].map(
 const literal = new Set([...code.matchAll(/['"]([a-z]\w*(?:\.\w+)+)['"]/gi)].map(m => m[1]))
 const templates = [...code.matchAll(/`([a-z]\w*\.[\w.]*)\$\{/gi)].map(m => m[1] ?? '')
 
+/** Feature folder -> the parts that the routes and lazy pieces of it fetch. */
+function fetchedParts(): Map<string, Set<string>> {
+  const out = new Map<string, Set<string>>()
+  for (const m of code.matchAll(/\(\[([^\]]*)\],\s*\(\) =>\s*import\('@\/features\/(\w+)\//g)) {
+    const parts = out.get(m[2] ?? '') ?? new Set(['base'])
+    for (const name of (m[1] ?? '').matchAll(/'([^']+)'/g)) {
+      parts.add(name[1] ?? '')
+    }
+    out.set(m[2] ?? '', parts)
+  }
+  return out
+}
+
 describe('catalogues', () => {
+  test('both languages have the same parts, and no text is in two of them', () => {
+    expect([...ko.keys()].sort()).toEqual([...en.keys()].sort())
+    const tops = [...en.values()].flatMap(tree => Object.keys(tree))
+    expect(tops.filter((k, i) => tops.indexOf(k) !== i)).toEqual([])
+    for (const [part, tree] of en) {
+      expect(Object.keys(ko.get(part) ?? {}).sort(), part).toEqual(Object.keys(tree).sort())
+    }
+  })
+
+  test('a page fetches every part it shows, and what all pages use is in "base"', () => {
+    const fetched = fetchedParts()
+    const top = new Map([...en].flatMap(([part, tree]) => Object.keys(tree).map(k => [k, part] as const)))
+    const missing: string[] = []
+    const folders = readdirSync('src', { withFileTypes: true })
+      .filter(e => e.isDirectory() && e.name !== 'test' && e.name !== 'features')
+      .map(e => ({ folder: `src/${e.name}`, name: '' }))
+    const features = readdirSync('src/features').map(name => ({ folder: `src/features/${name}`, name }))
+    for (const { folder, name } of [...folders, ...features]) {
+      const has = fetched.get(name) ?? new Set(['base'])
+      for (const m of sources(folder)
+        .join('\n')
+        .matchAll(/\bt\(\s*['`](\w+)\./g)) {
+        const part = top.get(m[1] ?? '')
+        if (part !== undefined && !has.has(part)) {
+          missing.push(`${folder}: ${m[1]}`)
+        }
+      }
+    }
+    expect([...new Set(missing)]).toEqual([])
+  })
+
   test('Korean has every English key and no other', () => {
     expect([...new Set([...korean.keys()].map(base))].sort()).toEqual(
       [...new Set([...english.keys()].map(base))].sort(),

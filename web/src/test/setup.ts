@@ -2,7 +2,8 @@
 import '@testing-library/jest-dom/vitest'
 import { cleanup, configure } from '@testing-library/react'
 import { afterAll, afterEach, beforeAll } from 'vitest'
-import { initI18n } from '@/i18n'
+import { initI18n, loadTexts } from '@/i18n'
+import type { Part } from '@/i18n/texts'
 import { server } from '@/test/server'
 
 class NoResize implements ResizeObserver {
@@ -26,6 +27,10 @@ configure({ asyncUtilTimeout: 20_000 })
 
 beforeAll(async () => {
   await initI18n('en')
+  const parts = Object.keys(import.meta.glob('@/i18n/en/*.json')).map(path =>
+    path.replace(/.*\/|\.json$/g, ''),
+  )
+  await loadTexts(...(parts as Part[]))
   server.listen({ onUnhandledRequest: 'error' })
 })
 afterEach(() => {

@@ -68,7 +68,7 @@ export function ExportMenu({ query, range, oldestFirst, columns, disabled }: Exp
           aria-expanded={open}
           onClick={() => setOpen(!open)}
         >
-          {t('metrics.export')}
+          {t('common.export')}
         </Button>
       </Popover.Target>
       <Popover.Dropdown className={classes.export}>

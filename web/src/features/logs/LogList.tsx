@@ -29,7 +29,7 @@ interface HeadProps {
 function Head({ columns, grid, onColumns }: HeadProps) {
   const { t } = useTranslation()
   const title = (name: string) =>
-    name === LEVEL_COLUMN ? t('logs.severity') : name === SERVICE_COLUMN ? t('traces.service') : name
+    name === LEVEL_COLUMN ? t('common.severity') : name === SERVICE_COLUMN ? t('common.service') : name
   const drag = (c: LogColumn) => (e: ReactPointerEvent<HTMLElement>) => {
     e.preventDefault()
     const handle = e.currentTarget
@@ -103,7 +103,7 @@ function Head({ columns, grid, onColumns }: HeadProps) {
           />
         </span>
       ))}
-      <span>{t('logs.message')}</span>
+      <span>{t('common.message')}</span>
     </div>
   )
 }

@@ -37,16 +37,16 @@ export function MetricResult({ query, range, metric, onZoom }: MetricResultProps
   )
   if (answer.isError && data === undefined) {
     return (
-      <Panel label={t('metrics.result')}>
+      <Panel label={t('chart.result')}>
         <Failure error={answer.error} onRetry={() => void answer.refetch()} />
       </Panel>
     )
   }
   return (
-    <Panel label={t('metrics.result')}>
+    <Panel label={t('chart.result')}>
       <div className={classes.countsHead}>
         <span>{t('logs.step', { span: formatSpan(durationText(stepS * 1_000), i18n.language) })}</span>
-        {chart.omitted > 0 && <span role="status">{t('metrics.omitted', { count: chart.omitted })}</span>}
+        {chart.omitted > 0 && <span role="status">{t('chart.omitted', { count: chart.omitted })}</span>}
       </div>
       <TimeSeries
         label={t('logs.metricChart')}
@@ -57,7 +57,7 @@ export function MetricResult({ query, range, metric, onZoom }: MetricResultProps
         range={range}
         loading={answer.isPending}
         legend="table"
-        empty={t('metrics.emptyResult')}
+        empty={t('chart.emptyResult')}
         onZoom={onZoom}
       />
     </Panel>

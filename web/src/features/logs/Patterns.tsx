@@ -188,8 +188,8 @@ export function Patterns({ query, range, height, onFilter }: PatternsProps) {
                 </th>
                 <th style={{ width: 120 }}>{t('logs.overTime')}</th>
                 <th style={{ width: 84 }}>{t('logs.trend')}</th>
-                <th style={{ width: 110 }}>{t('logs.severity')}</th>
-                <th style={{ width: 110 }}>{t('traces.service')}</th>
+                <th style={{ width: 110 }}>{t('common.severity')}</th>
+                <th style={{ width: 110 }}>{t('common.service')}</th>
                 <th style={{ minWidth: 240 }}>{t('logs.pattern')}</th>
                 <th style={{ width: 110 }}>{t('logs.lastSeen')}</th>
                 <th style={{ width: 66 }} aria-label={t('logs.actions')} />

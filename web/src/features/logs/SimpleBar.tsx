@@ -213,7 +213,7 @@ export function SimpleBar({ query, range, onChange }: SimpleBarProps) {
             </Tooltip>
           }
         />
-        <fieldset className={classes.levels} aria-label={t('logs.severity')}>
+        <fieldset className={classes.levels} aria-label={t('common.severity')}>
           {LEVEL_NAMES.map(s => (
             <button
               key={s}

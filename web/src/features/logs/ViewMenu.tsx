@@ -95,9 +95,9 @@ export function ViewMenu({ state, look, onChange, onLook }: ViewMenuProps) {
             size="xs"
             label={
               name === LEVEL_COLUMN
-                ? t('logs.severity')
+                ? t('common.severity')
                 : name === SERVICE_COLUMN
-                  ? t('traces.service')
+                  ? t('common.service')
                   : name
             }
             checked={state.columns.some(c => c.name === name)}

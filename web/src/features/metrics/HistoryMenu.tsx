@@ -43,7 +43,7 @@ function List({
               size="sm"
               variant="subtle"
               color="gray"
-              aria-label={t('metrics.forget', { name: s.name })}
+              aria-label={t('queryMenu.forget', { name: s.name })}
               onClick={() => onRemove(s)}
             >
               <IconTrash size={13} />
@@ -91,22 +91,22 @@ export function HistoryMenu({
             setOpen(!open)
           }}
         >
-          {t('metrics.history')}
+          {t('queryMenu.history')}
         </Button>
       </Popover.Target>
       <Popover.Dropdown p={0}>
         <Tabs defaultValue="recent">
           <Tabs.List>
             <Tabs.Tab value="recent" leftSection={<IconHistory size={13} />}>
-              {t('metrics.recent')}
+              {t('queryMenu.recent')}
             </Tabs.Tab>
             <Tabs.Tab value="saved" leftSection={<IconStar size={13} />}>
-              {t('metrics.saved')}
+              {t('queryMenu.saved')}
             </Tabs.Tab>
           </Tabs.List>
           <Tabs.Panel value="recent">
             {history.length === 0 ? (
-              <Empty compact title={t('metrics.historyEmpty')} />
+              <Empty compact title={t('queryMenu.historyEmpty')} />
             ) : (
               <>
                 <List items={history} onPick={pick} />
@@ -120,7 +120,7 @@ export function HistoryMenu({
                       setHistory([])
                     }}
                   >
-                    {t('metrics.clearHistory')}
+                    {t('queryMenu.clearHistory')}
                   </Button>
                 </div>
               </>
@@ -131,17 +131,17 @@ export function HistoryMenu({
               <TextInput
                 className="grow"
                 value={name}
-                placeholder={t('metrics.saveName')}
-                aria-label={t('metrics.saveName')}
+                placeholder={t('queryMenu.saveName')}
+                aria-label={t('queryMenu.saveName')}
                 onChange={e => setName(e.currentTarget.value)}
                 onKeyDown={e => e.key === 'Enter' && save()}
               />
               <Button disabled={name.trim() === '' || !some} onClick={save}>
-                {t('metrics.save')}
+                {t('queryMenu.save')}
               </Button>
             </div>
             {saved.length === 0 ? (
-              <Empty compact title={t('metrics.savedEmpty')} text={t('metrics.savedText')} />
+              <Empty compact title={t('queryMenu.savedEmpty')} text={t('queryMenu.savedText')} />
             ) : (
               <List items={saved} onPick={pick} onRemove={s => setSaved(removeSaved(s.name))} />
             )}

@@ -130,7 +130,7 @@ function Exports({
     <Menu position="bottom-end">
       <Menu.Target>
         <Button variant="default" leftSection={<IconDownload size={14} />} disabled={none}>
-          {t('metrics.export')}
+          {t('common.export')}
         </Button>
       </Menu.Target>
       <Menu.Dropdown>
@@ -355,11 +355,11 @@ export function MetricsPage() {
               </span>
             </div>
           </Panel>
-          <Panel label={t('metrics.result')}>
+          <Panel label={t('chart.result')}>
             <div className={classes.resultHead}>
               <SegmentedControl
                 value={state.view}
-                aria-label={t('metrics.result')}
+                aria-label={t('chart.result')}
                 onChange={v => change({ view: v as MetricsView })}
                 data={VIEWS.map(v => ({ value: v, label: t(`metrics.view_${v}`) }))}
               />

@@ -75,7 +75,7 @@ export function ChartResult(props: ChartResultProps) {
     <div ref={box}>
       {chart.omitted > 0 && (
         <div className={classes.omitted} role="status">
-          {t('metrics.omitted', { count: chart.omitted })}
+          {t('chart.omitted', { count: chart.omitted })}
           <Button size="compact-xs" variant="default" onClick={() => setAll(true)}>
             {t('metrics.showAll')}
           </Button>
@@ -114,7 +114,7 @@ export function ChartResult(props: ChartResultProps) {
         empty={
           histogramSeries(answers).some(s => (s.histograms?.length ?? 0) > 0)
             ? t('metrics.onlyHistograms')
-            : t('metrics.emptyResult')
+            : t('chart.emptyResult')
         }
         onZoom={onZoom}
       />
@@ -182,7 +182,7 @@ export function StatResult({
     [active, answers, requests, scheme],
   )
   if (rows.length === 0) {
-    return <Empty compact title={t('metrics.emptyResult')} />
+    return <Empty compact title={t('chart.emptyResult')} />
   }
   return (
     <>
@@ -208,7 +208,7 @@ export function StatResult({
         })}
       </div>
       {rows.length > MAX_STATS && (
-        <div className={classes.omitted}>{t('metrics.omitted', { count: rows.length - MAX_STATS })}</div>
+        <div className={classes.omitted}>{t('chart.omitted', { count: rows.length - MAX_STATS })}</div>
       )}
     </>
   )
@@ -254,7 +254,7 @@ export function TableResult({
     enabled: long,
   })
   if (rows.length === 0) {
-    return <Empty compact title={t('metrics.emptyResult')} />
+    return <Empty compact title={t('chart.emptyResult')} />
   }
   const several = active.length > 1
   const legend = active.some(a => a.query.legend !== '')
@@ -291,7 +291,7 @@ export function TableResult({
         </div>
       )}
       <div ref={scroll} className={uiClasses.scroll} style={{ maxHeight: '62vh' }}>
-        <table className={uiClasses.table} aria-label={t('metrics.result')}>
+        <table className={uiClasses.table} aria-label={t('chart.result')}>
           <thead>
             <tr>
               {several && head('query', t('metrics.query'))}

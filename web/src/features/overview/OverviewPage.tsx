@@ -1,5 +1,6 @@
 // The first screen: what arrives, what the services and hosts do, and what went wrong lately.
 import { useQuery } from '@tanstack/react-query'
+import { lazy, Suspense } from 'react'
 import { useTranslation } from 'react-i18next'
 import { hostsQuery, serverStatusQuery, servicesQuery } from '@/api/queries'
 import { HostsPanel } from '@/features/overview/HostsPanel'
@@ -7,9 +8,12 @@ import classes from '@/features/overview/overview.module.css'
 import { RecentErrors } from '@/features/overview/RecentErrors'
 import { ServicesPanel } from '@/features/overview/ServicesPanel'
 import { Signals } from '@/features/overview/Signals'
-import { Welcome } from '@/features/overview/Welcome'
+import { withTexts } from '@/i18n'
 import { useTimeRange } from '@/lib/timeRange'
 import { Page } from '@/ui/Page'
+
+const loadWelcome = withTexts(['welcome'], () => import('@/features/overview/Welcome'))
+const Welcome = lazy(async () => ({ default: (await loadWelcome()).Welcome }))
 
 export function OverviewPage() {
   const { t } = useTranslation()
@@ -25,7 +29,9 @@ export function OverviewPage() {
     <Page title={t('nav.overview')}>
       <Signals />
       {nothing ? (
-        <Welcome />
+        <Suspense>
+          <Welcome />
+        </Suspense>
       ) : (
         <>
           <div className={classes.columns}>

@@ -308,8 +308,8 @@ function Sources() {
               <tr>
                 <th>{t(metrics ? `storage.by_${state.by}` : 'storage.service')}</th>
                 <th className={ui.right}>{t('status.size')}</th>
-                <th className={ui.right}>{t('cardinality.share')}</th>
-                <th className={ui.right}>{t(metrics ? 'cardinality.series' : 'status.rows')}</th>
+                <th className={ui.right}>{t('storage.share')}</th>
+                <th className={ui.right}>{t(metrics ? 'storage.series' : 'status.rows')}</th>
               </tr>
             </thead>
             <tbody>

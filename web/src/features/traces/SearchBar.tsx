@@ -200,7 +200,7 @@ function Builder({ q, range, onCommit, onText }: BuilderProps) {
       <div className={filters.bar} role="search" aria-label={t('traces.search')}>
         <Select
           className={classes.field}
-          aria-label={t('traces.service')}
+          aria-label={t('common.service')}
           placeholder={t('traces.anyService')}
           searchable
           clearable

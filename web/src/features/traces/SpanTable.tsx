@@ -92,7 +92,7 @@ function Spans({ tree, colors, height, selected, find, onSelect }: SpanTableProp
   }
   const right = (k: Key) => (['offset', 'duration', 'self'].includes(k) ? searchClasses.numCell : undefined)
   const titles: Record<Key, string> = {
-    service: t('traces.service'),
+    service: t('common.service'),
     operation: t('traces.operation'),
     kind: t('trace.kind'),
     offset: t('trace.offset'),
@@ -217,7 +217,7 @@ export function GroupTable({
     return [
       {
         key: 'service',
-        title: t('traces.service'),
+        title: t('common.service'),
         sort: r => r.service,
         cell: r => (
           <span style={{ display: 'inline-flex', alignItems: 'center', gap: 8 }}>

@@ -52,9 +52,9 @@ export function LogLines({
         <thead>
           <tr>
             <th style={{ width: 100 }}>{t('trace.offset')}</th>
-            <th style={{ width: 80 }}>{t('logs.severity')}</th>
+            <th style={{ width: 80 }}>{t('common.severity')}</th>
             {onSpan !== undefined && <th style={{ width: 220 }}>{t('trace.span')}</th>}
-            <th>{t('logs.message')}</th>
+            <th>{t('common.message')}</th>
           </tr>
         </thead>
         <tbody>
