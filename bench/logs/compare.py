@@ -11,14 +11,11 @@ status is checked), wait until the server is idle, time the queries one after th
 then 15, fewer if the budget of seconds is not enough), bring the data to rest, read the size on disk. CPU is the server's
 own, from /proc/PID/stat. All servers of a run get the same bytes.
 """
-import argparse
 import json
-import os
-import sys
-import time
 
 import servers
 from servers import GEN, WORK
+import comparison
 import measure
 from measure import cell
 from queries import Window, differs, own_queries, queries
@@ -48,41 +45,25 @@ def ask_all(srv, w):
     asked = {name: forms[form] for name, forms in queries(w, some_trace(srv, w)).items()}
     if srv.name == "bongsu":
         asked.update(own_queries(w))
-    out = {}
-    for name, (path, params, read) in asked.items():
-        body, out[name] = measure.time_request(srv, path, params, RUNS, WARM, BUDGET, 3)
-        if body is not None:
-            try:
-                out[name]["answer"] = read(body)
-            except (KeyError, ValueError, TypeError, StopIteration) as e:
-                out[name] = {"error": f"answer not read: {e!r} {body[:100]!r}"}
-    return out
+    return comparison.answers(srv, asked, RUNS, WARM, BUDGET)
 
 
 def run_once(srv, size, end):
-    r = {"server": srv.name, "version": srv.version, "size": size, "time": time.strftime("%F %T")}
-    srv.start()
-    srv.sample()
-    try:
-        r.update(measure.ingest(srv, [GEN, "--url", srv.url + srv.push, "--records", str(SIZES[size]), "--end", str(end)]))
-        g = r["gen"]
+    if srv.name == "loki" and SIZES[size] > LOKI_MOST:
+        return None
+
+    def ask(srv, r):
         c0 = srv.cpu_s()
-        r["queries"] = ask_all(srv, Window(g["start"], g["end"]))
+        r["queries"] = ask_all(srv, Window(r["gen"]["start"], r["gen"]["end"]))
         r["queries_cpu_s"] = srv.cpu_s() - c0
-        r["rss_peak_mb"], r["anon_peak_mb"] = srv.status_mb("VmHWM"), srv.peak_anon
-        c0, t = srv.cpu_s(), time.time()
-        r["compact_bytes"], r["compact_how"] = srv.compact()
-        r["compact_s"] = time.time() - t
-        r["dir_peak_bytes"] = srv.peak_disk
-        gb = g["text_bytes"] * g["acked"] / max(1, g["items"]) / 1e9 or 1
-        r["per_gb"] = {"ingest_cpu_s": r["ingest_cpu_s"] / gb, "settled_cpu_s": r["settled_cpu_s"] / gb}
-        r["disk_share"] = {"settled": r["dir_bytes_settled"] / gb / 1e9, "compact": r["compact_bytes"] / gb / 1e9}
-        stored = r["queries"]["q01 count of all"].get("answer", {})
-        r["stored"] = int(sum(stored.values()))
-        r["stored_all"] = r["stored"] == g["acked"] == g["items"]
-    finally:
-        srv.sampling = False
-        srv.clean()
+
+    r = comparison.run_once(srv, size, [GEN, "--url", srv.url + srv.push, "--records", str(SIZES[size]), "--end", str(end)], ask)
+    g = r["gen"]
+    gb = g["text_bytes"] * g["acked"] / max(1, g["items"]) / 1e9 or 1
+    r["per_gb"] = comparison.per(gb, 1, r)
+    r["disk_share"] = {"settled": r["dir_bytes_settled"] / gb / 1e9, "compact": r["compact_bytes"] / gb / 1e9}
+    r["stored"] = int(sum(r["queries"]["q01 count of all"].get("answer", {}).values()))
+    r["stored_all"] = r["stored"] == g["acked"] == g["items"]
     return r
 
 
@@ -144,50 +125,13 @@ def query_table(mine, size):
     return out
 
 
-def verdicts(rs):
-    out = ["", "## Against the goals: ours, the best peer figure by figure", ""] + measure.VERDICT_HEAD
-    for size in SIZES:
-        runs = {r["server"]: r for r in rs if r["size"] == size}
-        ours = runs.pop("bongsu", None)
-        if not ours or not runs:
-            continue
-        for what, fn, goal in GOALS:
-            out.append(measure.verdict(size, what, fn(ours), {s: fn(r) for s, r in runs.items()}, goal))
-        out += measure.query_verdicts(size, ours, runs)
-    return out
-
-
 def tables():
-    rs = measure.newest_results(WORK, list(SIZES), list(servers.SERVERS))
-    out = ingest_table(rs)
-    for size in SIZES:
-        mine = [r for r in rs if r["size"] == size]
-        if mine:
-            out += query_table(mine, size)
-    out += verdicts(rs)
-    out += ["", "Versions: " + "; ".join(sorted({f"{r['server']} {r['version']}" for r in rs}))]
-    with open(WORK + "/results.md", "w", encoding="utf-8") as f:
-        f.write("\n".join(out) + "\n")
-    print(WORK + "/results.md written")
+    comparison.tables(WORK, SIZES, servers.SERVERS, GOALS, ingest_table, query_table)
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--servers", default=",".join(servers.SERVERS))
-    ap.add_argument("--sizes", default="full,small", help=", ".join(f"{k}: {v:,}" for k, v in SIZES.items()))
-    ap.add_argument("--tables", action="store_true", help="only write the tables")
-    a = ap.parse_args()
-    os.makedirs(WORK + "/results", exist_ok=True)
-    end = int(time.time()) - 60
-    end -= end % 300
-    for size in [] if a.tables else a.sizes.split(","):
-        for name in a.servers.split(","):
-            srv = servers.make(name)
-            if srv is None:
-                print(f"{name} left out: it cannot be built here", file=sys.stderr)
-            elif name != "loki" or SIZES[size] <= LOKI_MOST:
-                save(run_once(srv, size, end))
-    tables()
+    args = comparison.arguments(__doc__, servers.SERVERS, "full,small", sizes_help=", ".join(f"{k}: {v:,}" for k, v in SIZES.items())).parse_args()
+    comparison.main(args, WORK, servers.make, run_once, save, tables)
 
 
 if __name__ == "__main__":

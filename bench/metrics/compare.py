@@ -12,7 +12,6 @@ not enough), compact, read the size on disk. CPU is the server's own, from /proc
 machine's CPU that neither the server nor the generator used during ingest: where it is not near 0, wall times mean
 little. All shapes of a run end at the same time, so that all servers get the same bytes.
 """
-import argparse
 import json
 import math
 import os
@@ -20,8 +19,9 @@ import time
 
 import servers
 from servers import GEN, WORK
+import comparison
 import measure
-from measure import cell, ingest, query_verdicts, time_request, verdict
+from measure import cell, time_request
 
 RECORDING = os.path.join(WORK, "recording.txt.gz")  # by record.py
 SHAPES = {  # name: (arguments of the generator, seconds of data, run queries)
@@ -81,36 +81,27 @@ def time_query(srv, path, params, runs=RUNS):
     return t
 
 
+def ask_all(srv, r, span, do_queries):
+    end, t = r["gen"]["end"], time.time()
+    r["stored_samples"] = servers.stored_samples(srv.http, srv.query_extra, end, span + 60)
+    r["count_s"] = time.time() - t
+    if do_queries:
+        r["queries"], c0 = {}, srv.cpu_s()
+        for name, (path, params) in queries(end).items():
+            q = r["queries"][name] = time_query(srv, path, {**params, **srv.query_extra})
+            if srv.query_extra and path.endswith("query_range"):
+                q["with_cache_ms"] = time_query(srv, path, params, 5).get("median_ms")
+        r["queries_cpu_s"] = srv.cpu_s() - c0
+
+
 def run_once(srv, size, end):
     args, span, do_queries = SHAPES[size]
-    r = {"server": srv.name, "version": srv.version, "size": size, "time": time.strftime("%F %T")}
-    srv.start()
-    srv.sample()
-    try:
-        r.update(ingest(srv, [GEN, "--url", srv.url, "--end", str(end)] + args))
-        g = r["gen"]
-        n = g["acked_samples"] or 1
-        t = time.time()
-        r["stored_samples"] = servers.stored_samples(srv.http, srv.query_extra, g["end"], span + 60)
-        r["count_s"] = time.time() - t
-        if do_queries:
-            r["queries"], c0 = {}, srv.cpu_s()
-            for name, (path, params) in queries(g["end"]).items():
-                q = r["queries"][name] = time_query(srv, path, {**params, **srv.query_extra})
-                if srv.query_extra and path.endswith("query_range"):
-                    q["with_cache_ms"] = time_query(srv, path, params, 5).get("median_ms")
-            r["queries_cpu_s"] = srv.cpu_s() - c0
-        r["rss_peak_mb"], r["anon_peak_mb"] = srv.status_mb("VmHWM"), srv.peak_anon
-        c0, t = srv.cpu_s(), time.time()
-        r["compact_bytes"], r["compact_how"] = srv.compact()
-        r["compact_s"], r["parts"] = time.time() - t, getattr(srv, "parts", None)
-        r["dir_peak_bytes"], r["load_after"] = srv.peak_disk, servers.loadavg()
-        r["per_m"] = {"ingest_cpu_s": r["ingest_cpu_s"] * 1e6 / n, "settled_cpu_s": r["settled_cpu_s"] * 1e6 / n}
-        r["bytes_per_sample"] = {"settled": r["dir_bytes_settled"] / n, "compact": r["compact_bytes"] / n, "peak": r["dir_peak_bytes"] / n}
-        r["stored_all"] = r["stored_samples"] == n == g["samples"]
-    finally:
-        srv.sampling = False
-        srv.clean()
+    r = comparison.run_once(srv, size, [GEN, "--url", srv.url, "--end", str(end)] + args, lambda srv, r: ask_all(srv, r, span, do_queries))
+    n = r["gen"]["acked_samples"] or 1
+    r["parts"] = getattr(srv, "parts", None)
+    r["per_m"] = comparison.per(n, 1e6, r)
+    r["bytes_per_sample"] = {"settled": r["dir_bytes_settled"] / n, "compact": r["compact_bytes"] / n, "peak": r["dir_peak_bytes"] / n}
+    r["stored_all"] = r["stored_samples"] == n == r["gen"]["samples"]
     return r
 
 
@@ -151,9 +142,9 @@ def agrees(ref, got):
     return ""
 
 
-def query_table(mine, shape, reference):
+def query_table(mine, shape):
     have = [r["server"] for r in mine]
-    ref_run = next((r for r in mine if r["server"] == reference), mine[0])
+    ref_run = next((r for r in mine if r["server"] == "prometheus-new"), mine[0])
     out = ["", f"## Queries, {shape}: median ms (CPU ms); 'differs' is from {ref_run['server']}", "",
            "| query | " + " | ".join(have) + " | series (points) | differs |", "|---|" + "--:|" * len(have) + "---|---|"]
     for q, ref in ref_run["queries"].items():
@@ -172,50 +163,16 @@ def query_table(mine, shape, reference):
     return out
 
 
-def verdicts(rs):
-    out = ["", "## Against the goals: ours, the best peer figure by figure", ""] + measure.VERDICT_HEAD
-    for shape in SHAPES:
-        runs = {r["server"]: r for r in rs if r["size"] == shape}
-        ours = runs.pop("bongsu", None)
-        if not ours or not runs:
-            continue
-        for what, fn, goal in GOALS:
-            out.append(verdict(shape, what, fn(ours), {s: fn(r) for s, r in runs.items()}, goal))
-        out += query_verdicts(shape, ours, runs)
-    return out
-
-
 def tables():
-    rs = measure.newest_results(WORK, list(SHAPES), list(servers.SERVERS))
-    out = ingest_table(rs)
-    for shape in SHAPES:
-        mine = [r for r in rs if r["size"] == shape and "queries" in r]
-        if mine:
-            out += query_table(mine, shape, "prometheus-new")
-    out += verdicts(rs)
-    out += ["", "Versions: " + "; ".join(sorted({f"{r['server']} {r['version']}" for r in rs}))]
-    with open(WORK + "/results.md", "w", encoding="utf-8") as f:
-        f.write("\n".join(out) + "\n")
-    print(WORK + "/results.md written")
+    comparison.tables(WORK, SHAPES, servers.SERVERS, GOALS, ingest_table, query_table)
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--servers", default=",".join(servers.SERVERS))
-    ap.add_argument("--shapes", default=",".join(SHAPES))
-    ap.add_argument("--tables", action="store_true", help="only write the tables")
-    a = ap.parse_args()
-    os.makedirs(WORK + "/results", exist_ok=True)
-    end = int(time.time()) - 60
-    end -= end % 300
-    for shape in [] if a.tables else a.shapes.split(","):
-        if shape == "real" and not os.path.exists(RECORDING):
-            print(f"shape real left out: make {RECORDING} with record.py first")
-            continue
-        for name in a.servers.split(","):
-            if servers.available(name):
-                save(run_once(servers.make(name), shape, end))
-    tables()
+    args = comparison.arguments(__doc__, servers.SERVERS, ",".join(SHAPES), "shapes").parse_args()
+    if "real" in args.sizes.split(",") and not args.tables and not os.path.exists(RECORDING):
+        print(f"shape real left out: make {RECORDING} with record.py first")
+        args.sizes = ",".join(x for x in args.sizes.split(",") if x != "real")
+    comparison.main(args, WORK, lambda name: servers.make(name) if servers.available(name) else None, run_once, save, tables)
 
 
 if __name__ == "__main__":

@@ -11,16 +11,13 @@ wait until the server is idle, look 200 traces up by id, time the searches one a
 up, then 15, fewer if the budget of seconds is not enough), bring the data to rest, read the size on disk. Jaeger answers
 before it stores and drops what its queue does not hold, so it gets no more spans a second than --peer-rate.
 """
-import argparse
 import json
-import os
 import random
 import statistics
-import sys
-import time
 
 import servers
 from servers import GEN, WORK
+import comparison
 import measure
 from measure import cell
 
@@ -127,36 +124,20 @@ def tempo_sum(body):
 def ask_all(srv, g):
     start, end = g["start"] - 300, g["end"] + 300
     traces = g["bodies"] * (BATCH // MEAN_SPANS)
-    out = {"s00 trace by id, of 200": look_up(srv, traces)}
-    for name, (path, params, read) in searches(srv, start, end).items():
-        body, out[name] = measure.time_request(srv, path, params, RUNS, WARM, BUDGET, 3)
-        if body is not None:
-            try:
-                out[name]["answer"] = read(body)
-            except (KeyError, ValueError, TypeError) as e:
-                out[name] = {"error": f"answer not read: {e!r} {body[:100]!r}"}
-    return out
+    return {"s00 trace by id, of 200": look_up(srv, traces), **comparison.answers(srv, searches(srv, start, end), RUNS, WARM, BUDGET)}
 
 
 def run_once(srv, size, end, rate):
-    r = {"server": srv.name, "version": srv.version, "size": size, "time": time.strftime("%F %T"), "rate": rate}
-    srv.start()
-    srv.sample()
-    try:
-        command = [GEN, "--url", srv.push_url(), "--spans", str(SIZES[size]), "--batch", str(BATCH), "--end", str(end), "--rate", str(rate)]
-        r.update(measure.ingest(srv, command))
-        g, r["dropped"] = r["gen"], srv.dropped()
-        c0 = srv.cpu_s()
-        r["queries"] = ask_all(srv, g)
+    def ask(srv, r):
+        r["rate"], r["dropped"], c0 = rate, srv.dropped(), srv.cpu_s()
+        r["queries"] = ask_all(srv, r["gen"])
         r["queries_cpu_s"] = srv.cpu_s() - c0
-        r["rss_peak_mb"], r["anon_peak_mb"] = srv.status_mb("VmHWM"), srv.peak_anon
-        r["compact_bytes"], r["compact_how"] = srv.compact()
-        n = max(1, g["acked"] - r["dropped"])
-        r["per_m"] = {"ingest_cpu_s": r["ingest_cpu_s"] * 1e6 / n, "settled_cpu_s": r["settled_cpu_s"] * 1e6 / n}
-        r["bytes_per_span"] = r["compact_bytes"] / n
-    finally:
-        srv.sampling = False
-        srv.clean()
+
+    command = [GEN, "--url", srv.push_url(), "--spans", str(SIZES[size]), "--batch", str(BATCH), "--end", str(end), "--rate", str(rate)]
+    r = comparison.run_once(srv, size, command, ask)
+    n = max(1, r["gen"]["acked"] - r["dropped"])
+    r["per_m"] = comparison.per(n, 1e6, r)
+    r["bytes_per_span"] = r["compact_bytes"] / n
     return r
 
 
@@ -209,44 +190,18 @@ def query_table(mine, size):
 
 
 def tables():
-    rs = measure.newest_results(WORK, list(SIZES), servers.SERVERS)
-    out = ingest_table(rs)
-    for size in SIZES:
-        mine = [r for r in rs if r["size"] == size]
-        if mine:
-            out += query_table(mine, size)
-    out += ["", "## Against the goals: ours, the best peer figure by figure", ""] + measure.VERDICT_HEAD
-    for size in SIZES:
-        runs = {r["server"]: r for r in rs if r["size"] == size}
-        ours = runs.pop("bongsu", None)
-        if ours and runs:
-            for what, fn, goal in GOALS:
-                out.append(measure.verdict(size, what, fn(ours), {s: fn(r) for s, r in runs.items()}, goal))
-            out += measure.query_verdicts(size, ours, runs)
-    out += ["", "Versions: " + "; ".join(sorted({f"{r['server']} {r['version']}" for r in rs}))]
-    with open(WORK + "/results.md", "w", encoding="utf-8") as f:
-        f.write("\n".join(out) + "\n")
-    print(WORK + "/results.md written")
+    comparison.tables(WORK, SIZES, servers.SERVERS, GOALS, ingest_table, query_table)
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--servers", default=",".join(servers.SERVERS))
-    ap.add_argument("--sizes", default="full", help=", ".join(f"{k}: {v:,}" for k, v in SIZES.items()))
+    ap = comparison.arguments(__doc__, servers.SERVERS, "full", sizes_help=", ".join(f"{k}: {v:,}" for k, v in SIZES.items()))
     ap.add_argument("--peer-rate", type=int, default=12000, help="spans a second for Jaeger")
-    ap.add_argument("--tables", action="store_true", help="only write the tables")
-    a = ap.parse_args()
-    os.makedirs(WORK + "/results", exist_ok=True)
-    end = int(time.time()) - 60
-    end -= end % 300
-    for size in [] if a.tables else a.sizes.split(","):
-        for name in a.servers.split(","):
-            srv = servers.make(name)
-            if srv is None:
-                print(f"{name} left out: it cannot be built here", file=sys.stderr)
-            else:
-                save(run_once(srv, size, end, 0 if name == "bongsu" else a.peer_rate))
-    tables()
+    args = ap.parse_args()
+
+    def run(srv, size, end):
+        return run_once(srv, size, end, 0 if srv.name == "bongsu" else args.peer_rate)
+
+    comparison.main(args, WORK, servers.make, run, save, tables)
 
 
 if __name__ == "__main__":
