@@ -6,6 +6,7 @@
 #ifndef APM_APM_H
 #define APM_APM_H
 
+#include "apm/topology.h"
 #include "ingest/process/stage.h"
 #include "store/store.h"
 
@@ -26,5 +27,8 @@ enum { APM_WATCHES = 4 };
 
 /** What the span stage is to call; live as long as `a`. @return how many */
 size_t apm_watches(struct apm *a, const struct span_watch **ret);
+
+/** The engines, for who asks them. */
+struct topology *apm_topology(struct apm *a);
 
 #endif

@@ -76,8 +76,8 @@ static void prepare_locked(struct graph *g, const struct span *s, const struct s
 {
     struct topology_peer peer;
 
-    *ret = (struct pair_span){
-        .span = s, .node = self->node, .group = self->group, .peer = NODE_NONE};
+    *ret =
+        (struct pair_span){.span = s, .node = self->node, .group = self->group, .peer = NODE_NONE};
     if (s->kind == SPAN_SERVER) {
         return; /* its server.address is its own */
     }
@@ -253,8 +253,8 @@ static void make_stats(struct topology *t)
     static const char EDGES_HELP[] = "Edges of the topology in memory.";
     struct stats *s = t->opts.stats;
 
-    stats_gauge_fn(s, "bongsu_topology_waiting_spans", "",
-                   "Spans that wait for their other half.", waiting_spans, t);
+    stats_gauge_fn(s, "bongsu_topology_waiting_spans", "", "Spans that wait for their other half.",
+                   waiting_spans, t);
     stats_gauge_fn(s, EDGES, "level=\"group\"", EDGES_HELP, group_edges, t);
     stats_gauge_fn(s, EDGES, "level=\"instance\"", EDGES_HELP, instance_edges, t);
     stats_counter_fn(s, "bongsu_topology_unpaired_spans_total", "",
@@ -303,8 +303,12 @@ void topology_free(struct topology *t)
     cond_broadcast(&t->wake);
     mutex_unlock(&t->lock);
     if (t->thread.running) {
+        struct crossings out = {.graph = &t->graph, .wall_ms = clock_wall_ms()};
+
         thread_join(&t->thread);
-        write_series(t, clock_wall_ms());
+        pairs_expire(t->pairs, INT64_MAX, &out); /* no other half will come */
+        crossings_flush(&out);
+        write_series(t, out.wall_ms);
     }
     graph_done(&t->graph);
     pairs_free(t->pairs);
@@ -330,8 +334,7 @@ static void add_edge_locked(const struct graph *g, struct view_maker *m, const s
 {
     struct view_name client = name_of(&g->nodes[e->client]);
     struct view_name server = name_of(&g->nodes[e->server]);
-    struct made_edge *made =
-        view_edge(m, view_node(m, &client), view_node(m, &server), e->link);
+    struct made_edge *made = view_edge(m, view_node(m, &client), view_node(m, &server), e->link);
     int64_t slot = to_tick * TOPOLOGY_TICK_MS / SLOT_MS;
 
     for (size_t i = 0; made != NULL && i < TICKS; i++) {
@@ -382,8 +385,8 @@ int topology_live(struct topology *t, enum topology_level level, int64_t wall_ms
     struct graph *g = &t->graph;
     const struct edge_table *edges = &g->edges[level];
     int64_t to = wall_ms / TOPOLOGY_TICK_MS;
-    int64_t ticks = (window_s < TOPOLOGY_LIVE_MAX_S ? window_s : TOPOLOGY_LIVE_MAX_S) * 1000 /
-                    TOPOLOGY_TICK_MS;
+    int64_t ticks =
+        (window_s < TOPOLOGY_LIVE_MAX_S ? window_s : TOPOLOGY_LIVE_MAX_S) * 1000 / TOPOLOGY_TICK_MS;
     int rc;
 
     ticks = ticks > 0 ? ticks : 1;

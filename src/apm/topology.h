@@ -44,13 +44,13 @@ const char *topology_link_name(enum topology_link l);
 enum topology_level { TOPOLOGY_GROUPS, TOPOLOGY_INSTANCES, TOPOLOGY_LEVELS };
 
 struct topology_opts {
-    struct tsdb *db;      /* series are written there; NULL: none */
-    struct stats *stats;  /* may be NULL */
-    int64_t wait_ms;      /* a span waits so long for its other half; default 10 s */
-    int64_t write_ms;     /* between writes of the series; default 10 s */
-    size_t max_waiting;   /* spans that wait at once; default 400,000 (about 40 MB) */
-    size_t max_nodes;     /* groups, instances and what they use; default 20,000 */
-    size_t max_virtual;   /* of them what sends no spans; default 2,000 */
+    struct tsdb *db;                   /* series are written there; NULL: none */
+    struct stats *stats;               /* may be NULL */
+    int64_t wait_ms;                   /* a span waits so long for its other half; default 10 s */
+    int64_t write_ms;                  /* between writes of the series; default 10 s */
+    size_t max_waiting;                /* spans that wait at once; default 400,000 (about 40 MB) */
+    size_t max_nodes;                  /* groups, instances and what they use; default 20,000 */
+    size_t max_virtual;                /* of them what sends no spans; default 2,000 */
     size_t max_edges[TOPOLOGY_LEVELS]; /* default 2,000 and 20,000 */
     size_t max_histogram_bytes;        /* of live percentiles; default 64 MiB */
     bool no_thread;                    /* topology_tick() is called by the owner: tests */
@@ -83,8 +83,9 @@ struct topology_node {
     struct str name_space, name, instance;
     struct str system; /* "java", "nginx", "postgresql"; may be empty */
     enum topology_kind kind;
-    bool monitored;     /* sends spans itself */
-    uint32_t instances; /* that were seen at the end of the view (live: in the last minute); 0: not known */
+    bool monitored; /* sends spans itself */
+    uint32_t
+        instances; /* that were seen at the end of the view (live: in the last minute); 0: not known */
     struct topology_figures f;
 };
 
@@ -127,7 +128,7 @@ NODISCARD int topology_history(const struct topology_ask *ask, struct arena *a,
                                struct topology_view *ret, struct err *reterr);
 
 struct topology_counts {
-    uint64_t waiting;  /* spans */
+    uint64_t waiting; /* spans */
     uint64_t nodes;
     uint64_t edges[TOPOLOGY_LEVELS];
     uint64_t unpaired; /* callers' spans without a server's, that do not say whom they called */

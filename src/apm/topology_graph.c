@@ -325,8 +325,8 @@ static struct edge *edge_of(struct graph *g, enum topology_level level, const st
             t->other = find_edge(t, edge_key(NODE_OTHER, NODE_OTHER, TOPOLOGY_DIRECT));
         }
         if (t->other == NULL) {
-            t->other = make_edge(t, edge_key(NODE_OTHER, NODE_OTHER, TOPOLOGY_DIRECT), &other,
-                                 wall_ms);
+            t->other =
+                make_edge(t, edge_key(NODE_OTHER, NODE_OTHER, TOPOLOGY_DIRECT), &other, wall_ms);
         }
         e = t->other;
     }
@@ -452,13 +452,16 @@ double buckets_p95(const double counts[BOUNDS + 1])
     return TOPOLOGY_BOUNDS_S[BOUNDS - 1];
 }
 
-static void add_series(struct edge_series **at, int64_t ns)
+static void add_series(struct edge_series **at, int64_t ns, int64_t wall_ms)
 {
     double s = (double)ns / 1e9;
     size_t b = 0;
 
     if (*at == NULL) {
         *at = mem_try_calloc(1, sizeof(**at));
+        if (*at != NULL) {
+            (*at)->first_ms = wall_ms;
+        }
     }
     if (*at != NULL) {
         while (b < BOUNDS && s > TOPOLOGY_BOUNDS_S[b]) {
@@ -509,10 +512,10 @@ static void count_edge(struct graph *g, enum topology_level level, const struct 
     }
     (void)spread_add(spread, ns, &g->histogram_bytes, g->opts->max_histogram_bytes);
     if (level == TOPOLOGY_GROUPS && c->client_ns >= 0) {
-        add_series(&e->client_times, c->client_ns);
+        add_series(&e->client_times, c->client_ns, wall_ms);
     }
     if (level == TOPOLOGY_GROUPS && c->server_ns >= 0) {
-        add_series(&e->server_times, c->server_ns);
+        add_series(&e->server_times, c->server_ns, wall_ms);
     }
 }
 

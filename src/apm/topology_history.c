@@ -213,7 +213,7 @@ static int each_series(struct reader *r, const struct series_query *q,
 
     for (size_t i = 0; rc == 0 && i < ops->count(s); i++) {
         rc = cancel_check(r->ask->cancel);
-        rc = rc < 0 ? err_set(e, (enum err_code)-rc, "%s", err_text(rc))
+        rc = rc < 0 ? err_set(e, (enum err_code) - rc, "%s", err_text(rc))
                     : ops->read(s, i, &r->samples, e);
         if (rc == 0) {
             fn(r, ops->labels(s, i));
@@ -225,9 +225,8 @@ static int each_series(struct reader *r, const struct series_query *q,
     return rc < 0 ? rc : 0;
 }
 
-static int read_series(struct reader *r, enum match_op op, struct str names,
-                       struct series_query q, void (*fn)(struct reader *r, struct labels ls),
-                       struct err *e)
+static int read_series(struct reader *r, enum match_op op, struct str names, struct series_query q,
+                       void (*fn)(struct reader *r, struct labels ls), struct err *e)
 {
     struct matcher *by_name = NULL;
     int rc = matcher_new(op, STR("__name__"), names, &by_name, e);
@@ -259,10 +258,10 @@ static int read_counters(struct reader *r, struct err *e)
 {
     const struct topology_ask *a = r->ask;
     bool groups = a->level == TOPOLOGY_GROUPS;
-    struct series_query q = {.min_ms = a->from_ms - LOOKBACK_MS,
-                             .max_ms = a->to_ms,
-                             .hint = {.need = SERIES_NEED_COUNTER,
-                                      .range_ms = a->to_ms - a->from_ms}};
+    struct series_query q = {
+        .min_ms = a->from_ms - LOOKBACK_MS,
+        .max_ms = a->to_ms,
+        .hint = {.need = SERIES_NEED_COUNTER, .range_ms = a->to_ms - a->from_ms}};
     struct buf names;
     int rc;
 
@@ -290,8 +289,7 @@ static void choose_sides(struct reader *r)
     for (size_t i = 0; i < r->sides.n; i++) {
         struct made_edge *e = &r->m.edges.v[i];
         const struct sides *s = &r->sides.v[i];
-        bool server = s->server != NULL &&
-                      (s->client == NULL || e->e.link == TOPOLOGY_MESSAGING);
+        bool server = s->server != NULL && (s->client == NULL || e->e.link == TOPOLOGY_MESSAGING);
 
         if (r->ask->level == TOPOLOGY_INSTANCES) {
             continue;
@@ -299,7 +297,8 @@ static void choose_sides(struct reader *r)
         e->e.f.sum_s = server ? s->server_sum : s->client_sum;
         e->buckets = server ? s->server : s->client;
         for (size_t b = BOUNDS; e->buckets != NULL && b > 0; b--) {
-            e->buckets[b] = e->buckets[b] > e->buckets[b - 1] ? e->buckets[b] - e->buckets[b - 1] : 0;
+            e->buckets[b] =
+                e->buckets[b] > e->buckets[b - 1] ? e->buckets[b] - e->buckets[b - 1] : 0;
         }
     }
 }

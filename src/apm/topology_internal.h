@@ -90,8 +90,8 @@ struct edge {
     bool written; /* its series have begun */
     int64_t first_ms, last_ms;
     uint64_t requests, failed;
-    double sum_s;  /* as shown */
-    double max_s;  /* since the last write */
+    double sum_s;                                    /* as shown */
+    double max_s;                                    /* since the last write */
     struct edge_series *client_times, *server_times; /* owned; groups only; NULL: none seen */
     struct tick ticks[TICKS];
     struct spread slots[SLOTS];
@@ -155,7 +155,7 @@ void pairs_free(struct pairs *p);
 struct pair_span {
     const struct span *span;
     uint32_t node, group;
-    uint32_t peer; /* NODE_NONE: it says nothing */
+    uint32_t peer;           /* NODE_NONE: it says nothing */
     enum topology_link link; /* to the peer */
     bool receive;
 };

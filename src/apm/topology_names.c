@@ -26,7 +26,10 @@ enum known {
     KNOWN,
 };
 
-#define KEY(text, known) {{(text), sizeof(text) - 1}, (known)}
+#define KEY(text, known)                    \
+    {                                       \
+        {(text), sizeof(text) - 1}, (known) \
+    }
 
 static const struct {
     struct str key;
@@ -108,10 +111,9 @@ static bool is_one_of(struct str s, const char *const *v, size_t n)
 /** Is one of the words of a name, "shop-nginx-1", that of a web server? */
 static struct str web_word(struct str name)
 {
-    static const char *const WEB[] = {"nginx",   "apache", "httpd",     "haproxy",  "envoy",
-                                      "traefik", "caddy",  "webtob",    "ohs",      "openresty",
-                                      "varnish", "iis",    "ingress",   "lighttpd", "istio",
-                                      "angie",   "tengine"};
+    static const char *const WEB[] = {
+        "nginx",     "apache",  "httpd", "haproxy", "envoy",    "traefik", "caddy", "webtob", "ohs",
+        "openresty", "varnish", "iis",   "ingress", "lighttpd", "istio",   "angie", "tengine"};
     size_t at = 0;
 
     while (at < name.n) {
@@ -131,9 +133,8 @@ static struct str web_word(struct str name)
 /* A program in a language of applications is one, whatever its name says. */
 static bool is_application(struct str language)
 {
-    static const char *const LANGUAGES[] = {"java",   "dotnet", "nodejs", "python",
-                                            "ruby",   "php",    "webjs",  "erlang",
-                                            "elixir", "swift"};
+    static const char *const LANGUAGES[] = {"java", "dotnet", "nodejs", "python", "ruby",
+                                            "php",  "webjs",  "erlang", "elixir", "swift"};
 
     return is_one_of(language, LANGUAGES, ARRAY_LEN(LANGUAGES));
 }
@@ -186,8 +187,8 @@ static int64_t usual_port(struct str system)
 
 static bool is_cache(struct str system)
 {
-    static const char *const CACHES[] = {"redis",      "valkey",     "memcached", "hazelcast",
-                                         "infinispan", "dragonfly",  "keydb",     "ehcache",
+    static const char *const CACHES[] = {"redis",      "valkey",    "memcached", "hazelcast",
+                                         "infinispan", "dragonfly", "keydb",     "ehcache",
                                          "ignite",     "geode"};
 
     return is_one_of(system, CACHES, ARRAY_LEN(CACHES));
@@ -252,8 +253,8 @@ static void name_queue(const struct value *const v[KNOWN], const char *address,
     }
     ret->kind = TOPOLOGY_QUEUE;
     ret->link = TOPOLOGY_MESSAGING;
-    snprintf(ret->text, sizeof(ret->text), "%.*s%s%.*s", STR_ARG(ret->system),
-             to.n != 0 ? " " : "", STR_ARG(to));
+    snprintf(ret->text, sizeof(ret->text), "%.*s%s%.*s", STR_ARG(ret->system), to.n != 0 ? " " : "",
+             STR_ARG(to));
 }
 
 static void name_database(const struct value *const v[KNOWN], const char *address,

@@ -9,7 +9,13 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 
-enum { SHARDS = 16, LINKS_MAX = 128, NIL = UINT32_MAX, FLAG_HAS_REMOTE = 0x100, FLAG_REMOTE = 0x200 };
+enum {
+    SHARDS = 16,
+    LINKS_MAX = 128,
+    NIL = UINT32_MAX,
+    FLAG_HAS_REMOTE = 0x100,
+    FLAG_REMOTE = 0x200
+};
 
 enum role {
     CALLER, /* client or producer: becomes a request to its peer when nothing matches */

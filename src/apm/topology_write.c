@@ -27,9 +27,8 @@ static void add(struct writer *w, struct label *v, size_t n, int64_t first_ms, d
 {
     struct series_ref ref;
 
-    if (!labels_normalize(v, &n) ||
-        tsdb_intern(w->db, (struct labels){v, n}, NULL, &ref,
-                    w->failed == 0 ? &w->first : NULL) < 0) {
+    if (!labels_normalize(v, &n) || tsdb_intern(w->db, (struct labels){v, n}, NULL, &ref,
+                                                w->failed == 0 ? &w->first : NULL) < 0) {
         w->failed++;
         return;
     }
@@ -83,11 +82,11 @@ static void put_times(struct writer *w, const char *const names[3], const struct
     put(w, names[2], NULL, first_ms, (double)s->n);
 }
 
-#define TIMES(side)                                                 \
-    {                                                               \
-        TOPOLOGY_SERIES "request_" side "_seconds_bucket",          \
-            TOPOLOGY_SERIES "request_" side "_seconds_sum",         \
-            TOPOLOGY_SERIES "request_" side "_seconds_count",       \
+#define TIMES(side)                                           \
+    {                                                         \
+        TOPOLOGY_SERIES "request_" side "_seconds_bucket",    \
+            TOPOLOGY_SERIES "request_" side "_seconds_sum",   \
+            TOPOLOGY_SERIES "request_" side "_seconds_count", \
     }
 
 static const char *const CLIENT_TIMES[] = TIMES("client");
@@ -229,8 +228,10 @@ static void describe(struct tsdb *db)
         {"node_instances", "gauge", "", "Instances of a service seen in the last minute."},
         {"instance_request_total", "counter", "", "Requests between two instances."},
         {"instance_request_failed_total", "counter", "", "Failed requests between two instances."},
-        {"instance_request_seconds_sum", "counter", "seconds", "Time of them, as the map shows it."},
+        {"instance_request_seconds_sum", "counter", "seconds",
+         "Time of them, as the map shows it."},
     };
+
     char name[96];
 
     for (size_t i = 0; i < ARRAY_LEN(METRICS); i++) {
