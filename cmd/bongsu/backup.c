@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "remote.h"
@@ -304,6 +305,8 @@ int backup_main(int argc, char **argv)
     struct err e = {0};
     int used = 2;
     int rc;
+
+    umask(S_IRWXG | S_IRWXO); /* accounts and the key of redaction are in it */
 
     if (argc > 0 && strcmp(argv[0], "--help") == 0) {
         return usage(stdout);

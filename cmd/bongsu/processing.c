@@ -12,13 +12,17 @@
 #include "base/random.h"
 #include "io/vfs.h"
 #include "store/meta/meta.h"
+#include "store/store.h"
 
 enum { FILE_MAX = 1 << 20 };
+
+_Static_assert((int)PROCESS_KEY_SIZE == (int)STORE_REDACTION_KEY_SIZE,
+               "what checks of the directory expect");
 
 int processing_open(const char *dir, struct stats *stats, struct process **ret, struct err *reterr)
 {
     struct process_opts o = {.stats = stats};
-    char *path CLEANUP(mem_free_ptr) = vfs_join(dir, "redaction.key");
+    char *path CLEANUP(mem_free_ptr) = vfs_join(dir, STORE_REDACTION_KEY);
     char *key CLEANUP(mem_free_ptr) = NULL;
     size_t n = 0;
     int rc;

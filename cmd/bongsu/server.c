@@ -308,7 +308,7 @@ static int start_apm(struct server *s, struct err *e)
 static int start_processing(struct server *s, struct err *e)
 {
     const struct settings *c = &s->settings;
-    char *dir CLEANUP(mem_free_ptr) = vfs_join(c->data, "sampling");
+    char *dir CLEANUP(mem_free_ptr) = vfs_join(c->data, STORE_SAMPLING_DIR);
     struct span_stage_opts o = {.spans = store_spans(s->store),
                                 .metrics = store_metrics(s->store),
                                 .dir = dir,

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "store/meta/meta.h"
 #include "store/store.h"
 #include "store/tsdb/check.h"
+#include "store/wal/wal_check.h"
 
 static int take_lock(const char *dir, struct err *reterr)
 {
@@ -54,12 +56,34 @@ static int check_meta(const char *dir, const struct check_report *report, struct
     return 0;
 }
 
+static int check_redaction_key(const char *dir, const struct check_report *report,
+                               struct err *reterr)
+{
+    char *path CLEANUP(mem_free_ptr) = vfs_join(dir, STORE_REDACTION_KEY);
+    char detail[160] = "";
+    struct stat st;
+
+    if (lstat(path, &st) < 0) { /* made with the next start */
+        return errno == ENOENT ? 0 : err_set_errno(reterr, errno, "examining %s", path);
+    }
+    if (!S_ISREG(st.st_mode) || st.st_size != STORE_REDACTION_KEY_SIZE) {
+        snprintf(detail, sizeof(detail),
+                 "%lld bytes instead of %d; restore it from a backup: with a new key hashes of the "
+                 "same number differ",
+                 (long long)st.st_size, STORE_REDACTION_KEY_SIZE);
+    }
+    check_say(report, detail[0] == '\0' ? CHECK_WHOLE : CHECK_DAMAGED, path, detail,
+              (uint64_t)st.st_size, 0);
+    return 0;
+}
+
 int store_check(const char *dir, const struct check_report *report, struct err *reterr)
 {
     char *metrics CLEANUP(mem_free_ptr) = vfs_join(dir, "metrics");
     char *spans CLEANUP(mem_free_ptr) = vfs_join(dir, "spans");
     char *logs CLEANUP(mem_free_ptr) = vfs_join(dir, "logs");
     char *templates CLEANUP(mem_free_ptr) = vfs_join(dir, STORE_TEMPLATES_FILE);
+    char *sampling CLEANUP(mem_free_ptr) = vfs_join(dir, STORE_SAMPLING_DIR);
     int lock = take_lock(dir, reterr);
     int rc;
 
@@ -71,6 +95,8 @@ int store_check(const char *dir, const struct check_report *report, struct err *
     rc = rc < 0 ? rc : columns_check(spans, COLUMNS_SPANS, report, reterr);
     rc = rc < 0 ? rc : columns_check(logs, COLUMNS_LOGS, report, reterr);
     rc = rc < 0 ? rc : log_templates_check(templates, report, reterr);
+    rc = rc < 0 ? rc : check_redaction_key(dir, report, reterr);
+    rc = rc < 0 ? rc : wal_check(sampling, report, reterr);
     close(lock);
     return rc;
 }

@@ -5,8 +5,10 @@
  */
 #include "store/snapshots.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -15,6 +17,7 @@
 #include "base/random.h"
 #include "io/tree.h"
 #include "store/log_templates/log_templates.h"
+#include "store/wal/wal.h"
 
 static char *root_of(const struct store *s)
 {
@@ -49,6 +52,27 @@ static void make_name(int64_t now_ms, char dst[SNAPSHOT_NAME_MAX])
              text + 11, text + 14, text + 17, (unsigned long long)chance);
 }
 
+/* Without it the same number would be hashed to something else from then on. Written once, so it can be shared. */
+static int take_redaction_key(const struct store *s, const char *dst, struct err *reterr)
+{
+    char *from CLEANUP(mem_free_ptr) = vfs_join(store_dir(s), STORE_REDACTION_KEY);
+    char *to CLEANUP(mem_free_ptr) = vfs_join(dst, STORE_REDACTION_KEY);
+
+    if (link(from, to) < 0 && errno != ENOENT) {
+        return err_set_errno(reterr, errno, "linking %s to %s", from, to);
+    }
+    return 0;
+}
+
+/* Spans whose trace is not decided yet are acknowledged, and only there. */
+static int take_sampling(const struct store *s, const char *dst, struct err *reterr)
+{
+    char *from CLEANUP(mem_free_ptr) = vfs_join(store_dir(s), STORE_SAMPLING_DIR);
+    char *to CLEANUP(mem_free_ptr) = vfs_join(dst, STORE_SAMPLING_DIR);
+
+    return wal_snapshot(from, to, reterr);
+}
+
 static int fill(struct store *s, const char *dst, struct err *reterr)
 {
     char *metrics CLEANUP(mem_free_ptr) = vfs_join(dst, "metrics");
@@ -58,6 +82,9 @@ static int fill(struct store *s, const char *dst, struct err *reterr)
     char *meta CLEANUP(mem_free_ptr) = vfs_join(dst, "meta.sqlite");
     int rc = vfs_mkdirs(vfs_real(), dst, reterr);
 
+    rc = rc < 0 ? rc : take_redaction_key(s, dst, reterr);
+    /* Before the spans: a trace that is decided meanwhile is in both, and shown once; never in none. */
+    rc = rc < 0 ? rc : take_sampling(s, dst, reterr);
     rc = rc < 0 ? rc : tsdb_snapshot(store_metrics(s), metrics, reterr);
     rc = rc < 0 ? rc : columns_snapshot(store_spans(s), spans, reterr);
     rc = rc < 0 ? rc : columns_snapshot(store_logs(s), logs, reterr);

@@ -18,6 +18,11 @@ struct log_templates;
 struct err;
 
 #define STORE_TEMPLATES_FILE "log-templates"
+/* Of ingest/process, which makes them; here because snapshots and checks are of the whole directory. */
+#define STORE_SAMPLING_DIR  "sampling" /* a log of store/wal: spans that wait for a decision */
+#define STORE_REDACTION_KEY "redaction.key"
+
+enum { STORE_REDACTION_KEY_SIZE = 32 };
 
 enum store_signal { STORE_METRICS, STORE_TRACES, STORE_LOGS, STORE_SIGNALS };
 

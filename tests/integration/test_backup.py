@@ -6,7 +6,8 @@ import time
 
 import requests
 
-from harness.server import SERVER
+from harness import wire
+from harness.server import SERVER, SLOW, wait_for
 from harness.wire import remote_write_body, series
 
 
@@ -106,3 +107,65 @@ def test_backup_says_what_is_wrong(tmp_path):
     assert 'usage' in cli('backup', 'mend', tmp_path, code=2).lower()
     assert 'not a backup repository' in cli('backup', 'list', tmp_path, code=1)
     assert 'connect' in cli('backup', 'create', tmp_path / 'r', '--server', 'http://127.0.0.1:1', code=1)
+
+
+WAITING = '''
+redaction:
+  - {detector: kr_phone, mode: hash}
+sampling:
+  wait: 10m
+  policies:
+    - {name: errors, type: errors}
+'''
+
+
+def trace(i):
+    return i.to_bytes(16, 'big')
+
+
+def put_spans(server, first, n):
+    now = time.time_ns()
+    spans = [wire.span(trace(i), i.to_bytes(8, 'big'), 'GET /x', now, now + 1000, status=2 * (i % 2))
+             for i in range(first, first + n)]
+    assert server.otlp('traces', wire.traces(spans)).status_code == 200
+
+
+def hashed(server):
+    """What a phone number becomes; the key of the installation decides."""
+    now = time.time_ns()
+    record = wire.log_record(now, 'call 010-1234-5678')
+    assert server.otlp('logs', wire.logs([record])).status_code == 200
+    found = server.json('/api/v1/logs', start_ms=now // 1_000_000 - 60_000, end_ms=now // 1_000_000 + 60_000, limit=1)
+    assert 'hash:' in found['logs'][0]['body'], found
+    return found['logs'][0]['body']
+
+
+def kept(server, i):
+    return server.get(f'/api/v1/traces/{trace(i).hex()}').status_code == 200
+
+
+def test_what_waits_for_sampling_is_backed_up(tmp_path, start):
+    """Acknowledged spans lie in the sampler's log alone until their trace is decided; hashes stay the same."""
+    slow, fast = tmp_path / 'slow.yml', tmp_path / 'fast.yml'
+    slow.write_text(WAITING)
+    fast.write_text(WAITING.replace('10m', '500ms'))
+    first = start.server(args=['--processing-config', str(slow)])
+    repo = tmp_path / 'repo'
+    put_spans(first, 1, 10)
+    want = hashed(first)
+    cli('backup', 'create', repo, '--server', first.url)
+    put_spans(first, 101, 10)  # not in that backup
+    made = requests.post(first.url + '/api/v1/admin/tsdb/snapshot', timeout=30).json()['data']
+    assert 'whole and undamaged' in cli('backup', 'verify', repo)
+    target = tmp_path / 'restored'
+    cli('backup', 'restore', repo, '--data', target)
+    assert (target / 'redaction.key').stat().st_mode & 0o77 == 0
+    for data, more in ((target, False), (made['path'], True)):
+        server = start.server(data=data, args=['--processing-config', str(fast)])
+        assert hashed(server) == want
+        wait_for('the decisions', lambda s=server: s.json('/api/v1/processing')['spans']['waiting_traces'] == 0, 60 * SLOW)
+        assert [i for i in range(1, 11) if kept(server, i)] == [1, 3, 5, 7, 9]
+        assert [i for i in range(101, 111) if kept(server, i)] == ([101, 103, 105, 107, 109] if more else [])
+        assert server.stop() == 0
+        assert 'whole' in cli('check', 'data', data)
+    assert first.json('/api/v1/processing')['spans']['waiting_traces'] == 20  # nothing was taken from it

@@ -7,7 +7,7 @@ import time
 import requests
 
 from harness.server import SERVER
-from harness.wire import log_record, logs, remote_write_body, series
+from harness.wire import log_record, logs, remote_write_body, series, span, traces
 
 
 def check(*args, code=0):
@@ -114,3 +114,42 @@ def test_damaged_log_of_writes_is_named(start):
     assert str(segment) in said and 'damaged at byte' in said
     server = start.server(data=data)
     server.wait_log('damaged log')
+
+
+SAMPLING = '''
+sampling:
+  wait: 10m
+  policies:
+    - {name: errors, type: errors}
+'''
+
+
+def test_log_of_sampling_and_key_of_redaction(start, tmp_path):
+    rules = tmp_path / 'rules.yml'
+    rules.write_text(SAMPLING)
+    server = start.server(args=['--processing-config', str(rules)])
+    now = time.time_ns()
+    for i in range(1, 21):
+        body = traces([span(i.to_bytes(16, 'big'), i.to_bytes(8, 'big'), 'GET /x', now, now + 1000, status=2)])
+        assert server.otlp('traces', body).status_code == 200
+    server.kill()
+    data = server.data
+    said = check(data)
+    assert 'whole' in said
+    segment = max((data / 'sampling').iterdir(), key=lambda p: p.stat().st_size)
+    flip(segment, segment.stat().st_size // 2)
+    said = check(data, code=1)
+    assert str(segment) in said and 'damaged at byte' in said
+    key = data / 'redaction.key'
+    whole = key.read_bytes()
+    assert len(whole) == 32
+    key.write_bytes(whole[:31])
+    said = check(data, code=1)
+    assert str(key) in said and '31 bytes instead of 32' in said
+    key.write_bytes(whole)
+    again = start.server(data=data, args=['--processing-config', str(rules)])
+    again.wait_log('damaged log')
+    left = again.json('/api/v1/processing')['spans']['waiting_traces']
+    assert 0 < left < 20
+    again.stop()
+    assert 'whole' in check(data)

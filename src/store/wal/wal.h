@@ -63,4 +63,10 @@ NODISCARD int wal_rotate(struct wal *w, uint64_t *ret_segment, struct err *reter
 NODISCARD int wal_truncate(struct wal *w, uint64_t segment, struct err *reterr);
 uint64_t wal_bytes(struct wal *w);
 
+/** Make `to` (must not exist) a log with all that was acknowledged by the log in `dir` before the call; of what is
+ * appended or truncated meanwhile it may have a part. Segments that are done become hard links, the newest a copy. The
+ * log may be in use, by this process or another. @return 0 (also where there is no log: nothing is made), -ERR_IO,
+ * -ERR_NOSPACE, -ERR_EXISTS, -ERR_NOMEM */
+NODISCARD int wal_snapshot(const char *dir, const char *to, struct err *reterr);
+
 #endif

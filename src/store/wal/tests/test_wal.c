@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,7 +24,7 @@
 #include "store/wal/wal_internal.h"
 
 struct fixture {
-    char dir[64];
+    char dir[96];
     char path[160];
     struct vfs vfs;  /* real_ with faults */
     int64_t space;   /* bytes writev may still write; -1: no limit */
@@ -444,6 +445,83 @@ static void test_segments_by_size(void **state)
     wal_close(w);
 }
 
+static bool same_file(struct fixture *f, const char *copy, uint64_t n)
+{
+    char name[WAL_NAME_SIZE];
+    char path[160];
+    struct stat a;
+    struct stat b;
+
+    wal_segment_name(n, name);
+    snprintf(path, sizeof(path), "%s/%s", copy, name);
+    assert_int_equal(lstat(segment_path(f, n), &a), 0);
+    assert_int_equal(lstat(path, &b), 0);
+    assert_int_equal(a.st_size, b.st_size);
+    return a.st_ino == b.st_ino;
+}
+
+static void test_snapshot_of_a_log_in_use(void **state)
+{
+    struct fixture *f = *state;
+    struct fixture other = *f;
+    char copy[80];
+    char stray[160];
+    struct wal *w;
+    uint64_t s = 0;
+    struct err e = {0};
+
+    snprintf(copy, sizeof(copy), "%.60s.copy", f->dir);
+    assert_int_equal(wal_snapshot("/nonexistent/log", copy, &e), 0);
+    assert_int_equal(access(copy, F_OK), -1); /* no log, no copy */
+    w = open_with(f, WAL_SYNC_INTERVAL, 0);
+    snprintf(stray, sizeof(stray), "%s/0000000000000000.corrupt", f->dir);
+    assert_int_equal(vfs_write_atomic(vfs_real(), stray, STR("x"), NULL), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(put(w, 1, "done with"), 0);
+        assert_int_equal(wal_rotate(w, &s, NULL), 0);
+    }
+    assert_int_equal(put(w, 2, "newest"), 0);
+    assert_int_equal(wal_snapshot(f->dir, copy, &e), 0);
+    assert_true(same_file(f, copy, 1) && same_file(f, copy, 2));
+    assert_false(same_file(f, copy, 3)); /* goes on being written */
+    snprintf(stray, sizeof(stray), "%s/0000000000000000.corrupt", copy);
+    assert_int_equal(access(stray, F_OK), -1);
+    assert_int_equal(wal_snapshot(f->dir, copy, &e), -ERR_EXISTS);
+    assert_int_equal(put(w, 2, "later"), 0);
+    assert_int_equal(wal_truncate(w, 3, NULL), 0);
+    wal_close(w);
+    assert_seen(f, "2:newest\n2:later\n");
+    snprintf(other.dir, sizeof(other.dir), "%s", copy);
+    buf_init(&other.seen, 1 << 20);
+    assert_seen(&other, "1:done with\n1:done with\n2:newest\n");
+    buf_done(&other.seen);
+    assert_int_equal(vfs_remove_tree(vfs_real(), copy, NULL), 0);
+}
+
+/** Half a record at the end of the newest segment, as a copy made while it is written has it. */
+static void test_snapshot_amid_a_write(void **state)
+{
+    struct fixture *f = *state;
+    struct fixture other = *f;
+    struct wal *w = open_with(f, WAL_SYNC_INTERVAL, 0);
+    char copy[80];
+    int fd;
+
+    snprintf(copy, sizeof(copy), "%.60s.copy", f->dir);
+    assert_int_equal(put(w, 1, "whole"), 0);
+    fd = open(segment_path(f, 1), O_WRONLY | O_APPEND);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "\x05\0\0\0half", 8), 8);
+    close(fd);
+    assert_int_equal(wal_snapshot(f->dir, copy, NULL), 0);
+    wal_close(w);
+    snprintf(other.dir, sizeof(other.dir), "%s", copy);
+    buf_init(&other.seen, 1 << 20);
+    assert_seen(&other, "1:whole\n");
+    buf_done(&other.seen);
+    assert_int_equal(vfs_remove_tree(vfs_real(), copy, NULL), 0);
+}
+
 /** Three segments of a run; the second loses bytes from `cut` on, as after a power cut. */
 static void lose_end(struct fixture *f, uint64_t cut)
 {
@@ -602,6 +680,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_too_large, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rotate_and_truncate, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_segments_by_size, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_snapshot_of_a_log_in_use, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_snapshot_amid_a_write, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lost_end_of_a_segment, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_segments_without_start, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_group_commit, set_up, tear_down),
