@@ -82,8 +82,10 @@ static void print(struct log_templates *t, struct lines *l)
 
 static void mine(struct patterns *p, struct lines *l)
 {
+    struct patterns_tally tally;
+
     for (size_t i = 0; i < l->v.n; i += BATCH) {
-        patterns_mine(p, l->v.v + i, l->v.n - i < BATCH ? l->v.n - i : BATCH, (int64_t)i);
+        patterns_mine(p, l->v.v + i, l->v.n - i < BATCH ? l->v.n - i : BATCH, (int64_t)i, &tally);
     }
 }
 

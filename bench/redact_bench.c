@@ -100,6 +100,7 @@ static void measure(const char *name, const char *yaml, bool hits, int rounds)
     for (int i = 0; i < rounds; i++) {
         static struct log_record l[LINES];
         static struct span s[LINES];
+        struct process_tally tally;
         size_t n = LINES;
         int64_t t;
 
@@ -107,16 +108,18 @@ static void measure(const char *name, const char *yaml, bool hits, int rounds)
         memcpy(s, spans, sizeof(s));
         arena_reset(&work);
         t = clock_thread_cpu_ns();
-        if (process_logs(p, l, &n, &work, &e) < 0) {
+        if (process_logs(p, l, &n, &work, &tally, &e) < 0) {
             exit(1);
         }
+        process_settle(p, &tally, true);
         logs_ns += clock_thread_cpu_ns() - t;
         n = LINES;
         arena_reset(&work);
         t = clock_thread_cpu_ns();
-        if (process_spans(p, s, &n, &work, &e) < 0) {
+        if (process_spans(p, s, &n, &work, &tally, &e) < 0) {
             exit(1);
         }
+        process_settle(p, &tally, true);
         spans_ns += clock_thread_cpu_ns() - t;
     }
     printf("%-34s %8.1f ns/line %6.2f GB/s %8.1f ns/span\n", name, (double)logs_ns / rounds / LINES,

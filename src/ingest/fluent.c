@@ -61,6 +61,7 @@ struct fluent_door *fluent_door_new(const struct fluent_opts *opts)
     buf_init(&d->plain, opts->sink->limits.max_decompressed_bytes);
     buf_init(&d->whole, opts->sink->limits.max_body_bytes);
     log_input_init(&d->in, opts->sink, &d->arena, "fluent", 0);
+    d->in.keeps_trying = true;
     d->map = log_map_new(&d->in, &d->names);
     snprintf(labels, sizeof(labels), "door=\"%s\"", opts->door);
     d->messages =
@@ -496,6 +497,12 @@ static void complain(struct fluent_door *d, const char *what, const char *why)
     }
 }
 
+static void note_broken(struct fluent_door *d, int rc)
+{
+    counter_add(d->malformed, 1);
+    complain(d, "a Fluent message is broken", err_text(rc));
+}
+
 static int store_message(struct fluent_door *d, struct str message, struct buf *out)
 {
     struct options o = {.compression = COMPRESS_NONE};
@@ -517,17 +524,17 @@ static int store_message(struct fluent_door *d, struct str message, struct buf *
     if (rc == -ERR_NOMEM) {
         return -ERR_OVERLOAD;
     }
-    if (rc < 0) {
-        counter_add(d->malformed, 1);
-        d->in.tally.rejected[REJECT_MALFORMED]++;
-        complain(d, "a Fluent message is broken", err_text(rc));
-        if (d->in.records.n == 0 && o.chunk.n == 0) {
-            return rc;
-        }
+    if (rc < 0 && d->in.records.n == 0 && o.chunk.n == 0) {
+        note_broken(d, rc);
+        return rc;
     }
+    d->in.tally.rejected[REJECT_MALFORMED] += rc < 0;
     if (log_input_store(&d->in, &done, &e) < 0) {
         complain(d, "Fluent senders wait: the store does not take their records", e.msg);
-        return -ERR_OVERLOAD;
+        return -ERR_OVERLOAD; /* the same message comes again: nothing of it is counted yet */
+    }
+    if (rc < 0) {
+        note_broken(d, rc);
     }
     counter_add(d->messages, 1);
     if (o.chunk.n != 0) {

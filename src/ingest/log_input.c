@@ -144,6 +144,8 @@ int log_input_store(struct log_input *in, struct columns_commit *ret, struct err
             in->tally.newest_ns = t > in->tally.newest_ns ? t : in->tally.newest_ns;
         }
     }
-    log_tally_count(in->sink->stats, in->door, &in->tally, rc);
+    if (rc == 0 || !in->keeps_trying) {
+        log_tally_count(in->sink->stats, in->door, &in->tally, rc);
+    }
     return rc;
 }

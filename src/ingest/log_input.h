@@ -16,6 +16,7 @@ struct log_input {
     struct sink *sink;
     struct arena *arena; /* borrowed; everything of the batch is in it */
     const char *door;    /* one of sink.c's */
+    bool keeps_trying;   /* the door stores again what is refused: that is no rejection */
     int64_t arrival_ns;
     VEC(struct log_record) records;
     struct log_tally tally;

@@ -9,19 +9,38 @@
 #include "ingest/patterns/patterns.h"
 #include "ingest/process/process.h"
 
+/* Mined behind everything that changes bodies. */
+static int mine_and_store(struct sink *s, struct log_batch *b, struct columns_commit *ret,
+                          struct err *reterr)
+{
+    struct patterns_tally found = {0};
+    int rc;
+
+    if (s->patterns != NULL) {
+        patterns_mine(s->patterns, b->v, b->n, clock_wall_ns(), &found);
+    }
+    rc = columns_append_logs(s->logs, b->v, b->n, ret, reterr);
+    if (rc == 0 && s->patterns != NULL) {
+        patterns_count(s->patterns, &found);
+    }
+    return rc;
+}
+
 int log_sink_append(struct sink *s, struct log_batch *b, struct columns_commit *ret,
                     struct err *reterr)
 {
-    int rc = s->process != NULL ? process_logs(s->process, b->v, &b->n, b->arena, reterr) : 0;
+    struct process_tally tally = {0};
+    int rc =
+        s->process != NULL ? process_logs(s->process, b->v, &b->n, b->arena, &tally, reterr) : 0;
 
-    if (rc < 0 || b->n == 0) {
-        *ret = (struct columns_commit){0};
-        return rc;
+    *ret = (struct columns_commit){0};
+    if (rc == 0 && b->n != 0) {
+        rc = mine_and_store(s, b, ret, reterr);
     }
-    if (s->patterns != NULL) { /* behind everything that changes bodies */
-        patterns_mine(s->patterns, b->v, b->n, clock_wall_ns());
+    if (s->process != NULL) {
+        process_settle(s->process, &tally, rc == 0);
     }
-    return columns_append_logs(s->logs, b->v, b->n, ret, reterr);
+    return rc;
 }
 
 void log_tally_count(struct ingest_stats *s, const char *door, const struct log_tally *t, int rc)

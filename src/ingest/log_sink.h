@@ -20,7 +20,8 @@ struct log_batch {
     const char *door;    /* one of sink.c's */
 };
 
-/** Store a batch. It is visible and in the write-ahead log when this returns. Thread-safe.
+/** Store a batch. What is counted of it (rules, patterns) is counted when it is stored, so a batch that is refused and
+ * comes again counts once. It is visible and in the write-ahead log when this returns. Thread-safe.
  * @return 0; -ERR_NOSPACE, -ERR_IO, -ERR_NOMEM, -ERR_OVERLOAD: nothing was appended, try again */
 NODISCARD int log_sink_append(struct sink *s, struct log_batch *b, struct columns_commit *ret,
                               struct err *reterr);

@@ -25,6 +25,8 @@ struct syslog_door {
     struct syslog_opts opts;
     struct arena arena;
     struct log_input in;
+    uint64_t batch_malformed; /* of the batch at hand: counted when it is stored */
+    uint64_t batch_cut;
     struct counter *messages;
     struct counter *lost;
     struct counter *malformed;
@@ -252,8 +254,7 @@ static const struct resource *resource_of(struct making *mk, const struct syslog
     return log_input_resource(mk->in, v, m->app.n != 0 ? 2 : 1);
 }
 
-/* @return 0; -ERR_NOMEM: the batch is full */
-static int add(struct syslog_door *d, struct str text, struct str peer, bool cut)
+static int add_record(struct syslog_door *d, struct str text, struct str peer, bool cut)
 {
     const struct ingest_limits *lim = &d->opts.sink->limits;
     const struct syslog_clock clock = {.zone = d->opts.zone, .now_ns = d->in.arrival_ns};
@@ -291,16 +292,43 @@ static int add(struct syslog_door *d, struct str text, struct str peer, bool cut
     d->in.tally.altered[ALTER_BODY_CUT] += cut;
     rc = log_input_add(&d->in, &r);
     if (rc == 0) {
-        counter_add(d->malformed, m.broken);
-        counter_add(d->cut, cut);
+        d->batch_malformed += m.broken;
+        d->batch_cut += cut;
     }
     return rc < 0 ? rc : 0;
+}
+
+/* @return 0; -ERR_NOMEM: the batch is full, and the message left no trace in it */
+static int add(struct syslog_door *d, struct str text, struct str peer, bool cut)
+{
+    const struct log_tally before = d->in.tally;
+    int rc = add_record(d, text, peer, cut);
+
+    if (rc < 0) {
+        d->in.tally = before;
+    }
+    return rc;
 }
 
 static void begin(struct syslog_door *d)
 {
     arena_reset(&d->arena);
     log_input_reset(&d->in, clock_wall_ns());
+    d->batch_malformed = 0;
+    d->batch_cut = 0;
+}
+
+/* @return 0; below: refused, and nothing of it is counted */
+static int store(struct syslog_door *d, struct err *e)
+{
+    struct columns_commit done;
+    int rc = log_input_store(&d->in, &done, e);
+
+    if (rc == 0) {
+        counter_add(d->malformed, d->batch_malformed);
+        counter_add(d->cut, d->batch_cut);
+    }
+    return rc;
 }
 
 static void complain(struct syslog_door *d, const char *what, const struct err *e)
@@ -318,11 +346,10 @@ static void complain(struct syslog_door *d, const char *what, const struct err *
 
 static void store_packets(struct syslog_door *d, size_t n)
 {
-    struct columns_commit done;
     struct err e = {0};
 
     counter_add(d->messages, n);
-    if (log_input_store(&d->in, &done, &e) < 0) {
+    if (store(d, &e) < 0) {
         counter_add(d->lost, n);
         complain(d, "syslog datagrams are lost: the store does not take them", &e);
     }
@@ -333,6 +360,7 @@ void syslog_take_packets(struct syslog_door *d, const struct syslog_packet *v, s
 {
     size_t in_batch = 0;
 
+    d->in.keeps_trying = false;
     begin(d);
     for (size_t i = 0; i < n; i++) {
         bool cut = v[i].data.n > d->opts.max_message;
@@ -372,12 +400,12 @@ int64_t syslog_take_stream(struct syslog_stream *s, struct str data, struct str 
 {
     struct syslog_framing f = s->framing;
     struct syslog_door *d = s->d;
-    struct columns_commit done;
     struct err e = {0};
     size_t messages = 0;
     size_t at = 0;
     bool full = false;
 
+    d->in.keeps_trying = true;
     begin(d);
     while (messages < BATCH && at < data.n) {
         struct syslog_framing before = f;
@@ -400,7 +428,7 @@ int64_t syslog_take_stream(struct syslog_stream *s, struct str data, struct str 
     if (full && messages == 0) {
         return -ERR_OVERLOAD;
     }
-    if (log_input_store(&d->in, &done, &e) < 0) {
+    if (store(d, &e) < 0) {
         complain(d, "syslog senders wait: the store does not take their messages", &e);
         return -ERR_OVERLOAD;
     }

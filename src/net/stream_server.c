@@ -29,7 +29,8 @@ enum {
     SLOW_BYTES_PER_S = 16 << 10,
     KEEPALIVE_S = 60,
     TICK_MS = 1000,
-    RETRY_MS = 100, /* after the consumer or the budget was full */
+    RETRY_MS = 100,    /* after the consumer or the budget was full */
+    RETRY_REFUSED = 4, /* refusals of one round: what is full for these is full for the others */
     STOP_TICK_MS = 10,
 };
 
@@ -69,7 +70,8 @@ struct stream_server {
     uv_timer_t tick;
     uv_timer_t retry;
     /* Loop thread. */
-    struct link *links;
+    struct link *links; /* in the order they are asked again */
+    struct link *links_last;
     size_t links_n;
     bool draining;
     char read_buf[READ_SIZE];
@@ -113,11 +115,8 @@ static void settle(struct link *l, int64_t reserved)
 
 /* ---- end of a connection ---- */
 
-static void link_closed(uv_handle_t *h)
+static void list_remove(struct stream_server *s, struct link *l)
 {
-    struct link *l = (struct link *)h;
-    struct stream_server *s = l->s;
-
     if (l->prev != NULL) {
         l->prev->next = l->next;
     } else {
@@ -125,7 +124,29 @@ static void link_closed(uv_handle_t *h)
     }
     if (l->next != NULL) {
         l->next->prev = l->prev;
+    } else {
+        s->links_last = l->prev;
     }
+    l->prev = l->next = NULL;
+}
+
+static void list_add_last(struct stream_server *s, struct link *l)
+{
+    l->prev = s->links_last;
+    if (l->prev != NULL) {
+        l->prev->next = l;
+    } else {
+        s->links = l;
+    }
+    s->links_last = l;
+}
+
+static void link_closed(uv_handle_t *h)
+{
+    struct link *l = (struct link *)h;
+    struct stream_server *s = l->s;
+
+    list_remove(s, l);
     s->links_n--;
     gauge_add(s->connections, -1);
     if (l->conn != NULL) {
@@ -431,11 +452,7 @@ static struct link *link_new(struct stream_server *s)
     buf_init(&l->out, OUT_MAX + (64 << 10));
     buf_init(&l->flight, OUT_MAX + (64 << 10));
     l->started = l->last_read = l->part_since = clock_mono();
-    l->next = s->links;
-    if (l->next != NULL) {
-        l->next->prev = l;
-    }
-    s->links = l;
+    list_add_last(s, l);
     s->links_n++;
     gauge_add(s->connections, 1);
     uv_tcp_init(&s->loop, &l->tcp);
@@ -514,9 +531,6 @@ static void link_retry(struct link *l)
 {
     int64_t taken = 0;
 
-    if (!l->waiting || l->closing) {
-        return;
-    }
     l->waiting = false;
     if (l->ended) {
         link_end(l);
@@ -538,12 +552,25 @@ static void link_retry(struct link *l)
     link_read(l);
 }
 
+/* What is refused was decoded for nothing, so a round ends after a few refusals (each of which starts the timer again);
+ * those go to the end, so that every connection has its turn. */
 static void on_retry(uv_timer_t *h)
 {
     struct stream_server *s = h->data;
+    struct link *refused[RETRY_REFUSED];
+    size_t n = 0;
 
-    for (struct link *l = s->links; l != NULL; l = l->next) {
-        link_retry(l);
+    for (struct link *l = s->links; l != NULL && n < RETRY_REFUSED; l = l->next) {
+        if (l->waiting && !l->closing) {
+            link_retry(l);
+            if (l->waiting) {
+                refused[n++] = l;
+            }
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        list_remove(s, refused[i]);
+        list_add_last(s, refused[i]);
     }
 }
 

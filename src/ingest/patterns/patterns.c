@@ -21,6 +21,8 @@ struct cache_slot {
 
 enum outcome { OUT_KNOWN, OUT_MATCHED, OUT_CREATED, OUT_FULL, OUT_NO_TEXT, OUT_COUNT };
 
+_Static_assert((int)OUT_COUNT == PATTERNS_RESULTS, "a tally has them all");
+
 struct patterns {
     struct log_templates *templates;
     struct cache_slot *cache; /* CACHE_SLOTS */
@@ -73,7 +75,7 @@ int patterns_new(const struct patterns_opts *o, struct patterns **ret)
     drain_init(&p->drain, &limits);
     for (int i = 0; i < OUT_COUNT; i++) {
         p->lines[i] = stats_counter(o->stats, "bongsu_patterns_lines_total", LABELS[i],
-                                    "Log lines by how their pattern was found.");
+                                    "Stored log lines by how their pattern was found.");
     }
     p->clusters = stats_gauge(o->stats, "bongsu_patterns_templates", "",
                               "Templates log lines are matched against.");
@@ -195,7 +197,7 @@ struct run {
     uint64_t seed;
     int64_t now_ns;
     uint64_t at; /* of the line among all */
-    uint64_t counts[OUT_COUNT];
+    struct patterns_tally *tally;
 };
 
 static uint64_t mine_one(struct patterns *p, struct run *run, const struct log_record *l)
@@ -209,7 +211,7 @@ static uint64_t mine_one(struct patterns *p, struct run *run, const struct log_r
     uint64_t id;
 
     if (masked.n == 0) {
-        run->counts[OUT_NO_TEXT]++;
+        run->tally->lines[OUT_NO_TEXT]++;
         return 0;
     }
     if (l->resource != run->resource) {
@@ -228,21 +230,28 @@ static uint64_t mine_one(struct patterns *p, struct run *run, const struct log_r
             atomic_store_explicit(&slot->id, id, memory_order_relaxed);
         }
     }
-    run->counts[what]++;
+    run->tally->lines[what]++;
     return id;
 }
 
-void patterns_mine(struct patterns *p, struct log_record *v, size_t n, int64_t now_ns)
+void patterns_mine(struct patterns *p, struct log_record *v, size_t n, int64_t now_ns,
+                   struct patterns_tally *ret)
 {
     struct run run = {.now_ns = now_ns,
-                      .at = atomic_fetch_add_explicit(&p->seen, n, memory_order_relaxed)};
+                      .at = atomic_fetch_add_explicit(&p->seen, n, memory_order_relaxed),
+                      .tally = ret};
 
+    *ret = (struct patterns_tally){0};
     for (size_t i = 0; i < n; i++, run.at++) {
         v[i].pattern = mine_one(p, &run, &v[i]);
     }
+}
+
+void patterns_count(struct patterns *p, const struct patterns_tally *t)
+{
     for (int i = 0; i < OUT_COUNT; i++) {
-        if (run.counts[i] != 0) {
-            counter_add(p->lines[i], run.counts[i]);
+        if (t->lines[i] != 0) {
+            counter_add(p->lines[i], t->lines[i]);
         }
     }
 }

@@ -27,10 +27,20 @@ struct patterns_opts {
 NODISCARD int patterns_new(const struct patterns_opts *opts, struct patterns **ret);
 void patterns_free(struct patterns *p); /* NULL is fine */
 
+enum { PATTERNS_RESULTS = 5 };
+
+/** Lines of a batch by how their patterns were found, not counted yet. */
+struct patterns_tally {
+    uint64_t lines[PATTERNS_RESULTS];
+};
+
 /** Set the pattern of every record whose body is text (or a map with a message); 0 where there is no room for another
  * template. Never fails. Thread-safe; lines seen before take no lock.
  * @param now_ns  wall clock: for what goes first when there is no room */
-void patterns_mine(struct patterns *p, struct log_record *v, size_t n, int64_t now_ns);
+void patterns_mine(struct patterns *p, struct log_record *v, size_t n, int64_t now_ns,
+                   struct patterns_tally *ret);
+/** The batch was stored: it counts. */
+void patterns_count(struct patterns *p, const struct patterns_tally *t);
 
 /** A stored template as people read it, "<_>" for what varies. */
 void patterns_text(struct str text, struct buf *dst);

@@ -165,60 +165,83 @@ const uint8_t *process_hash_key(const struct process *p)
 
 /* ---- batches ---- */
 
-static int done(struct run *r, int rc, struct err *reterr)
+/* After the rows. @return rc with its message */
+static int done(struct process *p, struct run *r, int rc, struct process_tally *ret,
+                struct err *reterr)
 {
     run_done(r);
-    return rc < 0 ? err_set(reterr, ERR_NOMEM, "out of memory while rules were applied") : 0;
+    if (rc < 0) {
+        process_give(p, r->p);
+        return err_set(reterr, ERR_NOMEM, "out of memory while rules were applied");
+    }
+    *ret = (struct process_tally){r->p, r->matches, r->rows};
+    return 0;
 }
 
 int process_logs(struct process *p, struct log_record *rows, size_t *n, struct arena *arena,
-                 struct err *reterr)
+                 struct process_tally *ret, struct err *reterr)
 {
     const struct program *program = process_take(p);
     struct run r;
     size_t kept = 0;
-    int rc = 0;
+    int rc;
 
-    if (program->touches[0]) {
-        rc = run_init(&r, program, SIGNAL_LOGS, arena, p->hash_key);
-        for (size_t i = 0; rc >= 0 && i < *n; i++) {
-            struct log_record row = rows[i];
-
-            rc = run_log(&r, &row);
-            if (rc > 0) {
-                rows[kept++] = row;
-            }
-        }
-        rc = done(&r, rc, reterr);
-        *n = kept;
+    *ret = (struct process_tally){0};
+    if (!program->touches[0]) {
+        process_give(p, program);
+        return 0;
     }
-    process_give(p, program);
-    return rc;
+    rc = run_init(&r, program, SIGNAL_LOGS, arena, p->hash_key);
+    for (size_t i = 0; rc >= 0 && i < *n; i++) {
+        struct log_record row = rows[i];
+
+        rc = run_log(&r, &row);
+        if (rc > 0) {
+            rows[kept++] = row;
+        }
+    }
+    *n = kept;
+    return done(p, &r, rc, ret, reterr);
 }
 
 int process_spans(struct process *p, struct span *rows, size_t *n, struct arena *arena,
-                  struct err *reterr)
+                  struct process_tally *ret, struct err *reterr)
 {
     const struct program *program = process_take(p);
     struct run r;
     size_t kept = 0;
-    int rc = 0;
+    int rc;
 
-    if (program->touches[1]) {
-        rc = run_init(&r, program, SIGNAL_TRACES, arena, p->hash_key);
-        for (size_t i = 0; rc >= 0 && i < *n; i++) {
-            struct span row = rows[i];
-
-            rc = run_span(&r, &row);
-            if (rc > 0) {
-                rows[kept++] = row;
-            }
-        }
-        rc = done(&r, rc, reterr);
-        *n = kept;
+    *ret = (struct process_tally){0};
+    if (!program->touches[1]) {
+        process_give(p, program);
+        return 0;
     }
-    process_give(p, program);
-    return rc;
+    rc = run_init(&r, program, SIGNAL_TRACES, arena, p->hash_key);
+    for (size_t i = 0; rc >= 0 && i < *n; i++) {
+        struct span row = rows[i];
+
+        rc = run_span(&r, &row);
+        if (rc > 0) {
+            rows[kept++] = row;
+        }
+    }
+    *n = kept;
+    return done(p, &r, rc, ret, reterr);
+}
+
+void process_settle(struct process *p, const struct process_tally *t, bool stored)
+{
+    if (t->program == NULL) {
+        return;
+    }
+    for (size_t i = 0; stored && i < t->program->rules_n; i++) {
+        if (t->matches[i] != 0) {
+            counter_add(t->program->rules[i].matches, t->matches[i]);
+            counter_add(t->program->rules[i].rows, t->rows[i]);
+        }
+    }
+    process_give(p, t->program);
 }
 
 enum process_source process_source(struct process *p)

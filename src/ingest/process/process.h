@@ -44,14 +44,24 @@ NODISCARD int process_check(const char *name, struct str yaml, struct buf *dst, 
 /** An error of reading the file, for process_status(). */
 void process_note_error(struct process *p, const struct err *e);
 
+/** What the rules did to a batch, not counted yet: a batch that is refused comes again. Zero: nothing. */
+struct process_tally {
+    const struct program *program; /* held */
+    const uint64_t *matches;       /* by rule; in the batch's arena, as rows */
+    const uint64_t *rows;
+};
+
 /**
  * The rules on a batch, in place; *n falls by what is dropped. What is new lies in `arena`. Thread-safe.
+ * @param ret  to be settled, before the arena goes
  * @return 0; -ERR_NOMEM: the batch is not to be stored
  */
 NODISCARD int process_logs(struct process *p, struct log_record *rows, size_t *n,
-                           struct arena *arena, struct err *reterr);
+                           struct arena *arena, struct process_tally *ret, struct err *reterr);
 NODISCARD int process_spans(struct process *p, struct span *rows, size_t *n, struct arena *arena,
-                            struct err *reterr);
+                            struct process_tally *ret, struct err *reterr);
+/** The batch was stored (or nothing was left of it), so it counts; or it was refused. */
+void process_settle(struct process *p, const struct process_tally *t, bool stored);
 
 enum process_source process_source(struct process *p);
 

@@ -52,7 +52,7 @@ struct run {
 /** @return 0, -ERR_NOMEM */
 NODISCARD int run_init(struct run *r, const struct program *p, unsigned signal, struct arena *arena,
                        const uint8_t *hash_key);
-/** Counts go to the rules' counters. */
+/** What was counted stays in the arena. */
 void run_done(struct run *r);
 
 /** @return 1: the row stays; 0: a rule drops it; -ERR_NOMEM */

@@ -20,13 +20,6 @@ int run_init(struct run *r, const struct program *p, unsigned signal, struct are
 
 void run_done(struct run *r)
 {
-    for (size_t i = 0;
-         r->watch == NULL && r->matches != NULL && r->rows != NULL && i < r->p->rules_n; i++) {
-        if (r->matches[i] != 0) {
-            counter_add(r->p->rules[i].matches, r->matches[i]);
-            counter_add(r->p->rules[i].rows, r->rows[i]);
-        }
-    }
     redactor_done(&r->red);
 }
 

@@ -218,10 +218,12 @@ int span_stage_append(struct span_stage *s, struct span *spans, size_t n, struct
                       struct columns_commit *ret, struct err *reterr)
 {
     const struct program *p;
-    int rc = process_spans(s->opts.process, spans, &n, arena, reterr);
+    struct process_tally tally = {0};
+    int rc = process_spans(s->opts.process, spans, &n, arena, &tally, reterr);
 
     if (rc < 0 || n == 0) {
         *ret = (struct columns_commit){0};
+        process_settle(s->opts.process, &tally, rc == 0);
         return rc;
     }
     p = process_take(s->opts.process);
@@ -234,6 +236,7 @@ int span_stage_append(struct span_stage *s, struct span *spans, size_t n, struct
     if (rc == 0) {
         tell(s, p, spans, n);
     }
+    process_settle(s->opts.process, &tally, rc == 0);
     process_give(s->opts.process, p);
     return rc;
 }

@@ -473,6 +473,13 @@ static void test_forward_broken(void **state)
     rig_stop(&r);
 }
 
+#define MALFORMED "bongsu_log_input_rejected_total", "door=\"fluent\",reason=\"malformed\""
+
+static uint64_t counted(struct rig *r, const char *name, const char *labels)
+{
+    return counter_get(stats_counter(r->stats, name, labels, ""));
+}
+
 /* Nothing is acknowledged that was not stored; the same bytes are taken when the store has room again. */
 static void test_forward_full(void **state)
 {
@@ -480,6 +487,9 @@ static void test_forward_full(void **state)
                                "a.b" EVENT_TIME RECORD "\x81\xa5"
                                "chunk\xa2"
                                "c1");
+    /* a list of entries whose second is none */
+    const struct str broken = BYTES("\x92\xa3"
+                                    "a.b\x92\x92" EVENT_TIME RECORD "\x05");
     struct fluent_door *d;
     struct fluent_conn *c;
     struct buf out;
@@ -491,12 +501,23 @@ static void test_forward_full(void **state)
     buf_init(&out, 4096);
     c = fluent_conn_new(d, &out);
     r.store.fail_commit = ERR_NOSPACE;
-    assert_int_equal(fluent_take(c, m, &out), -ERR_OVERLOAD);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(fluent_take(c, m, &out), -ERR_OVERLOAD);
+        assert_int_equal(fluent_take(c, broken, &out), -ERR_OVERLOAD);
+    }
     assert_int_equal(out.n, 0);
     r.store.fail_commit = 0;
     assert_int_equal(fluent_take(c, m, &out), m.n);
     assert_true(out.n != 0);
     assert_int_equal(r.store.rows_n, 1);
+    assert_int_equal(counted(&r, MALFORMED), 0);
+    assert_int_equal(fluent_take(c, broken, &out), broken.n);
+    assert_int_equal(r.store.rows_n, 2);
+    assert_int_equal(counted(&r, MALFORMED), 1); /* not once a try */
+    assert_int_equal(counted(&r, "bongsu_log_input_messages_total", "door=\"fluent\""), 2);
+    assert_int_equal(
+        counted(&r, "bongsu_ingest_rejected_total", "signal=\"logs\",reason=\"store_unavailable\""),
+        0);
     fluent_conn_free(c);
     fluent_door_free(d);
     buf_done(&out);

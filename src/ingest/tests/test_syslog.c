@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "fake_store.h"
+#include "ingest/patterns/patterns.h"
+#include "ingest/process/process.h"
 #include "ingest/syslog.h"
 #include "ingest/syslog_parse.h"
 #include "ingest/time_zone.h"
@@ -412,6 +414,77 @@ static void test_full(void **state)
     rig_stop(&r);
 }
 
+/* A batch that waits is decoded again with every try; whatever is counted of it counts once, when it is stored. */
+static void test_refused_counts_once(void **state)
+{
+    static const char RULES[] = "redaction: [{detector: email, name: mail}]\n"
+                                "drop: [{name: dull, when: {body: dull}}]\n";
+    static const char TEXT[] =
+        "<11>from kim@example.com\n"
+        "<11>from lee@example.com\xff\n"
+        "<11>1 2024-06-01T10:00:00Z h a p m no structured data\n"
+        "<11>dull\n"
+        "<11>0123456789012345678901234567890123456789012345678901234567890123"
+        "456789\n";
+
+    static const struct {
+        const char *name, *labels;
+        uint64_t want;
+    } COUNTS[] = {
+        {"bongsu_processing_matches_total", "section=\"redaction\",rule=\"mail\"", 2},
+        {"bongsu_processing_rows_total", "section=\"redaction\",rule=\"mail\"", 2},
+        {"bongsu_processing_matches_total", "section=\"drop\",rule=\"dull\"", 1},
+        {"bongsu_log_input_messages_total", "door=\"syslog_tcp\"", 5},
+        {"bongsu_log_input_altered_total", "door=\"syslog_tcp\",reason=\"malformed\"", 1},
+        {"bongsu_log_input_altered_total", "door=\"syslog_tcp\",reason=\"message_cut\"", 1},
+        {"bongsu_ingest_log_records_total", "door=\"syslog_tcp\"", 4},
+        {"bongsu_ingest_rejected_total", "signal=\"logs\",reason=\"store_unavailable\"", 0},
+    };
+
+    static const char *const RESULTS[] = {"known", "matched", "created", "full", "no_text"};
+    struct patterns_opts qo = {0};
+    struct syslog_stream *s;
+    struct process_opts with = {0};
+    uint64_t lines = 0;
+    struct err e = {0};
+    struct rig r;
+
+    (void)state;
+    rig_start(&r, 60);
+    with.stats = qo.stats = r.stats;
+    r.sink.process = process_new(&with);
+    assert_int_equal(process_load(r.sink.process, PROCESS_FILE, "f", STR(RULES), &e), 0);
+    assert_int_equal(patterns_new(&qo, &r.sink.patterns), 0);
+    s = syslog_stream_new(r.door);
+    r.store.fail_commit = ERR_OVERLOAD;
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(syslog_take_stream(s, STR(TEXT), STR("::1"), false), -ERR_OVERLOAD);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(COUNTS); i++) {
+        assert_int_equal(counted(&r, COUNTS[i].name, COUNTS[i].labels), 0);
+    }
+    r.store.fail_commit = 0;
+    assert_int_equal(syslog_take_stream(s, STR(TEXT), STR("::1"), false), sizeof(TEXT) - 1);
+    for (size_t i = 0; i < ARRAY_LEN(COUNTS); i++) {
+        if (counted(&r, COUNTS[i].name, COUNTS[i].labels) != COUNTS[i].want) {
+            print_message("%s{%s}\n", COUNTS[i].name, COUNTS[i].labels);
+        }
+        assert_int_equal(counted(&r, COUNTS[i].name, COUNTS[i].labels), COUNTS[i].want);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(RESULTS); i++) {
+        char labels[40];
+
+        snprintf(labels, sizeof(labels), "result=\"%s\"", RESULTS[i]);
+        lines += counted(&r, "bongsu_patterns_lines_total", labels);
+    }
+    assert_int_equal(lines, 4);
+    assert_int_equal(r.store.rows_n, 4);
+    syslog_stream_free(s);
+    patterns_free(r.sink.patterns);
+    process_free(r.sink.process);
+    rig_stop(&r);
+}
+
 static void test_cut(void **state)
 {
     struct syslog_stream *s;
@@ -438,10 +511,15 @@ static void test_cut(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_messages),   cmocka_unit_test(test_params),
-        cmocka_unit_test(test_streams),    cmocka_unit_test(test_zones),
-        cmocka_unit_test(test_zone_files), cmocka_unit_test(test_record),
-        cmocka_unit_test(test_full),       cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_params),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_zones),
+        cmocka_unit_test(test_zone_files),
+        cmocka_unit_test(test_record),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_refused_counts_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,7 +48,7 @@ static int64_t conn_take(void *arg, void *conn, const struct stream_input *in)
     if (end < 0 && !in->end) {
         return 0;
     }
-    if (atomic_load(&r->full)) {
+    if (atomic_load(&r->full) || str_eq(line, STR("stuck"))) {
         return -ERR_OVERLOAD;
     }
     if (str_eq(line, STR("bad"))) {
@@ -199,6 +199,38 @@ static void test_waits(void **state)
     close(fd);
     buf_done(&answer);
     buf_done(&want);
+    rig_stop(&r);
+}
+
+/* More connections wait than are asked in one round: each has its turn, also behind one that is never taken. */
+static void test_all_have_their_turn(void **state)
+{
+    enum { CONNECTIONS = 12 };
+
+    struct rig r;
+    struct buf answer;
+    int fd[CONNECTIONS];
+
+    (void)state;
+    rig_start(&r, (struct stream_server_opts){0});
+    buf_init(&answer, 1 << 20);
+    atomic_store(&r.full, true);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        fd[i] = net_dial(stream_server_address(r.server));
+        assert_true(net_send(fd[i], i % 2 == 0 ? STR("stuck\n") : STR("line\n")));
+    }
+    NET_EVENTUALLY(counter_get(stats_counter(r.stats, "bongsu_socket_waits_total", "door=\"lines\"",
+                                             "")) >= 2ul * CONNECTIONS);
+    atomic_store(&r.full, false);
+    for (int i = 1; i < CONNECTIONS; i += 2) {
+        buf_clear(&answer);
+        assert_true(net_recv_until(fd[i], &answer, "ok 4\n"));
+    }
+    assert_true(rig_got(&r, "line|line|line|line|line|line|"));
+    for (int i = 0; i < CONNECTIONS; i++) {
+        close(fd[i]);
+    }
+    buf_done(&answer);
     rig_stop(&r);
 }
 
@@ -427,9 +459,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),        cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_waits),        cmocka_unit_test(test_memory_waits),
-        cmocka_unit_test(test_limits),       cmocka_unit_test(test_tls),
-        cmocka_unit_test(test_start_errors), cmocka_unit_test(test_datagrams),
+        cmocka_unit_test(test_waits),        cmocka_unit_test(test_all_have_their_turn),
+        cmocka_unit_test(test_memory_waits), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_tls),          cmocka_unit_test(test_start_errors),
+        cmocka_unit_test(test_datagrams),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,9 +47,11 @@ static void rig_close(struct rig *r)
 static uint64_t mine_at(struct rig *r, struct str line, int64_t now_ns)
 {
     struct log_record l = {.time_ns = now_ns, .resource = &r->resource};
+    struct patterns_tally tally;
 
     l.body = (struct value){.type = VALUE_STR, .u.s = line};
-    patterns_mine(r->patterns, &l, 1, now_ns);
+    patterns_mine(r->patterns, &l, 1, now_ns, &tally);
+    patterns_count(r->patterns, &tally);
     return l.pattern;
 }
 
@@ -191,19 +193,20 @@ static void test_bodies(void **state)
     struct rig r;
     struct attr message = {STR("message"), {.type = VALUE_STR, .u.s = {"job 5 done", 10}}};
     struct log_record l = {.resource = &r.resource};
+    struct patterns_tally tally;
     uint64_t id;
 
     (void)state;
     rig_open(&r, NULL, (struct patterns_opts){0});
     id = mine(&r, "job 7 done");
     l.body = (struct value){.type = VALUE_MAP, .u.map = {&message, 1}};
-    patterns_mine(r.patterns, &l, 1, 1);
+    patterns_mine(r.patterns, &l, 1, 1, &tally);
     assert_int_equal(l.pattern, id);
     l.body = (struct value){.type = VALUE_I64, .u.i = 5};
-    patterns_mine(r.patterns, &l, 1, 1);
+    patterns_mine(r.patterns, &l, 1, 1, &tally);
     assert_int_equal(l.pattern, 0);
     l.body = (struct value){0};
-    patterns_mine(r.patterns, &l, 1, 1);
+    patterns_mine(r.patterns, &l, 1, 1, &tally);
     assert_int_equal(l.pattern, 0);
     assert_int_equal(mine(&r, ""), 0);
     assert_int_equal(mine(&r, "  \t\n  "), 0);
