@@ -5,6 +5,7 @@
  */
 #include "ingest/patterns/mask.h"
 
+#include "ingest/patterns/ansi.h"
 #include "ingest/patterns/trace.h"
 
 enum {
@@ -527,10 +528,12 @@ static struct str cut(struct str line)
 
 size_t mask_body(struct str body, char out[MASK_OUT_MAX])
 {
+    char plain[TRACE_BYTES_MAX];
     const char *nl;
     struct str line;
     int64_t n;
 
+    body = ansi_strip(str_take(body, TRACE_BYTES_MAX), plain, sizeof(plain));
     while (body.n != 0 && (CLASS[(uint8_t)body.p[0]] & BLANK) != 0) {
         body = str_drop(body, 1);
     }

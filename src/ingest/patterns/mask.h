@@ -17,7 +17,7 @@ enum {
         2, /* stands for words that differ from line to line (drain.h); never written here */
 };
 
-/** Mask the first line of `body`. Of a body of several lines that holds a stack trace, the exception's type and the
+/** Mask the first line of `body`, without escape sequences of terminals. Of a body of several lines that holds a stack trace, the exception's type and the
  * innermost frames follow, each after a line feed. Blanks become one space; bytes below 32 become blanks.
  * @return bytes written to `out`; 0: nothing to see */
 size_t mask_body(struct str body, char out[MASK_OUT_MAX]);

@@ -5,7 +5,7 @@
  */
 #include "ingest/patterns/trace.h"
 
-enum { LINES_MAX = 60, BYTES_MAX = 16384 };
+enum { LINES_MAX = 60 };
 
 static bool is_name_byte(char c)
 {
@@ -108,7 +108,7 @@ static bool scan_line(struct scan *s, struct str line, bool first)
 size_t trace_frames(struct str body, struct str ret[TRACE_FRAMES])
 {
     struct scan s = {.v = ret};
-    struct str rest = str_take(body, BYTES_MAX);
+    struct str rest = str_take(body, TRACE_BYTES_MAX);
     struct str line;
 
     for (int i = 0; i < LINES_MAX && str_split(&rest, '\n', &line); i++) {

@@ -8,7 +8,10 @@
 
 #include "base/str.h"
 
-enum { TRACE_FRAMES = 4 }; /* the type and three frames */
+enum {
+    TRACE_FRAMES = 4,        /* the type and three frames */
+    TRACE_BYTES_MAX = 16384, /* of a body that are looked at */
+};
 
 /** Slices of `body` in the order of the trace; Java, .NET, JavaScript, Python and Go. @return how many; 0: no trace */
 size_t trace_frames(struct str body, struct str ret[TRACE_FRAMES]);

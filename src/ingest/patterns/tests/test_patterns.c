@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/random.h"
+#include "ingest/patterns/ansi.h"
 #include "ingest/patterns/mask.h"
 #include "ingest/patterns/patterns.h"
 #include "ingest/patterns/tests/corpus.h"
@@ -115,6 +116,51 @@ static void test_same_and_different(void **state)
             fail_msg("one id: %s\n        %s", DIFFERENT[i][0], DIFFERENT[i][1]);
         }
     }
+    rig_close(&r);
+}
+
+/* Colours and what else terminals are told, however it is written. */
+static void test_ansi(void **state)
+{
+    static const struct {
+        const char *line, *want;
+    } CASES[] = {
+        {"\x1b[32mINFO\x1b[0m user \x1b[1;31m42\x1b[m left", "INFO user <_> left"},
+        {"\x1b[38;5;208mWARN\x1b(B\x1b[m slow", "WARN slow"},
+        {"\\u001b[32mINFO\\u001B[39m up", "INFO up"},
+        {"#033[33mwarn#033[0m disk", "warn disk"},
+        {"\\x1b[31merr\\033[0m: gone", "err: gone"},
+        {"{\"level\":\"info\",\"msg\":\"\\u001b[36mstarted\\u001b[0m on port 80\"}",
+         "started on port <_>"},
+        {"\x1b]0;title\x07ready", "ready"},
+        {"\x1b]8;;http://x/\x1b\\link\x1b]8;;\x1b\\ here", "link here"},
+        {"\x1b[2K\r\x1b[1Gdone", "done"},
+        {"a\x1b", "a"},
+        {"a\x1b[", "a"},
+        {"a\x1b[12", "a"},
+        {"a\x1b]title", "a"},
+        {"\x1b[31m\x1b[0m", ""},
+        {"job #033 [done]", "job #<_> [done]"}, /* a number, not an escape */
+        {"rgb[3] x1b[2]", "rgb[<_>] x1b[<_>]"},
+    };
+    struct rig r;
+    char out[8];
+    struct str plain;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        struct buf b;
+
+        buf_init(&b, 1 << 16);
+        patterns_of_line(str_cstr(CASES[i].line), &b);
+        assert_text(buf_str(&b), CASES[i].want);
+        buf_done(&b);
+    }
+    plain = STR("plain [text]");
+    assert_ptr_equal(ansi_strip(plain, out, sizeof(out)).p, plain.p); /* no copy */
+    assert_true(str_eq(ansi_strip(STR("12345\x1b[1m6789"), out, sizeof(out)), STR("12345678")));
+    rig_open(&r, NULL, (struct patterns_opts){0});
+    assert_int_equal(mine(&r, "\x1b[32mINFO\x1b[0m user 42 left"), mine(&r, "INFO user 43 left"));
     rig_close(&r);
 }
 
@@ -321,10 +367,11 @@ static void test_mask_bounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_corpus),     cmocka_unit_test(test_same_and_different),
-        cmocka_unit_test(test_generalise), cmocka_unit_test(test_aliases),
-        cmocka_unit_test(test_limits),     cmocka_unit_test(test_bodies),
-        cmocka_unit_test(test_restart),    cmocka_unit_test(test_mask_bounds),
+        cmocka_unit_test(test_corpus),      cmocka_unit_test(test_same_and_different),
+        cmocka_unit_test(test_ansi),        cmocka_unit_test(test_generalise),
+        cmocka_unit_test(test_aliases),     cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_bodies),      cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_mask_bounds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
