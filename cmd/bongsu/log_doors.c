@@ -34,6 +34,7 @@ struct log_doors {
     size_t syslog_n;
     struct fluent_door *fluent[STREAMS];
     size_t fluent_n;
+    struct fluent_user *fluent_users; /* their texts are of the settings */
 };
 
 static void opened(struct log_doors *d, const char *name, const char *address)
@@ -172,12 +173,30 @@ static int64_t forward_take(void *arg, void *conn, const struct stream_input *in
     return fluent_take(conn, in->data, in->out);
 }
 
+/* Checked with the settings: a name and a password in each. */
+static void read_users(struct log_doors *d)
+{
+    const struct conf_list *l = &d->settings->fluent_users;
+
+    d->fluent_users = mem_xcalloc(l->n + 1, sizeof(*d->fluent_users));
+    for (size_t i = 0; i < l->n; i++) {
+        struct str rest = str_cstr(l->v[i]);
+
+        ignore_result(str_split(&rest, ':', &d->fluent_users[i].name), "there is a colon");
+        d->fluent_users[i].password = rest;
+    }
+}
+
 static int open_forward(struct log_doors *d, const char *name, const char *address, bool tls,
                         struct err *e)
 {
     const struct settings *c = d->settings;
-    const struct fluent_opts f = {
-        .door = name, .sink = d->sink, .stats = d->stats, .shared_key = str_cstr(c->fluent_key)};
+    const struct fluent_opts f = {.door = name,
+                                  .sink = d->sink,
+                                  .stats = d->stats,
+                                  .shared_key = str_cstr(c->fluent_key),
+                                  .users = d->fluent_users,
+                                  .users_n = c->fluent_users.n};
     struct stream_server_opts o = {.name = name,
                                    .address = address,
                                    .tls_cert = tls ? c->tls_cert : NULL,
@@ -217,6 +236,7 @@ int log_doors_open(const struct settings *c, struct sink *sink, struct stats *st
     d->stats = stats;
     d->api = api;
     budget_init(&d->budget, UNFINISHED_MEMORY, NULL);
+    read_users(d);
     rc = open_syslog(d, reterr);
     rc = rc < 0 ? rc : open_forward(d, "fluent", c->fluent, false, reterr);
     return rc < 0 ? rc : open_forward(d, "fluent_tls", c->fluent_tls, true, reterr);
@@ -251,6 +271,7 @@ void log_doors_free(struct log_doors *d)
     for (size_t i = 0; i < d->fluent_n; i++) {
         fluent_door_free(d->fluent[i]);
     }
+    mem_free(d->fluent_users);
     time_zone_free(d->zone);
     mem_free(d);
 }

@@ -185,6 +185,15 @@ static const struct conf_key FLUENT[] = {
      .help =
          "Key senders must know (shared_key, Shared_Key); needed unless the address is loopback "
          "or client certificates are asked for."},
+    {.key = "fluent.users",
+     .flag = "fluent-users",
+     .type = CONF_STRING_LIST,
+     .secret = true,
+     .offset = AT(fluent_users),
+     .default_value = "",
+     .placeholder = "NAME:PASSWORD",
+     .help = "Senders must be one of these users (username, Username); without any none is asked "
+             "for."},
     {.key = "fluent.max_connections",
      .flag = "fluent-max-connections",
      .type = CONF_INT,
@@ -690,6 +699,30 @@ static bool is_loopback(const char *address)
            str_starts(s, STR("localhost:"));
 }
 
+static int check_fluent(const struct settings *s, struct err *reterr)
+{
+    bool named = s->fluent_key[0] != '\0' || s->fluent_users.n != 0;
+
+    if (s->fluent_tls[0] != '\0' && s->tls_cert[0] == '\0') {
+        return err_set(reterr, ERR_INVALID, "--fluent-listen-tls needs --tls-cert and --tls-key");
+    }
+    if (!named && (!is_loopback(s->fluent) ||
+                   (!is_loopback(s->fluent_tls) && s->fluent_client_ca[0] == '\0'))) {
+        return err_set(reterr, ERR_INVALID,
+                       "a Fluent door that is not on a loopback address needs --fluent-shared-key "
+                       "or --fluent-users");
+    }
+    for (size_t i = 0; i < s->fluent_users.n; i++) {
+        const char *colon = strchr(s->fluent_users.v[i], ':');
+
+        if (colon == NULL || colon == s->fluent_users.v[i] || colon[1] == '\0') {
+            return err_set(reterr, ERR_INVALID,
+                           "--fluent-users: entry %zu is not of the form NAME:PASSWORD", i + 1);
+        }
+    }
+    return 0;
+}
+
 int settings_check(const struct settings *s, struct err *reterr)
 {
     const struct {
@@ -704,6 +737,8 @@ int settings_check(const struct settings *s, struct err *reterr)
                  {"fluent-listen", s->fluent},
                  {"fluent-listen-tls", s->fluent_tls}};
 
+    int rc;
+
     if (s->http[0] == '\0') {
         return err_set(reterr, ERR_INVALID, "--http: an address is needed");
     }
@@ -714,20 +749,13 @@ int settings_check(const struct settings *s, struct err *reterr)
     if (s->syslog_tls[0] != '\0' && s->tls_cert[0] == '\0') {
         return err_set(reterr, ERR_INVALID, "--syslog-listen-tls needs --tls-cert and --tls-key");
     }
-    if (s->fluent_tls[0] != '\0' && s->tls_cert[0] == '\0') {
-        return err_set(reterr, ERR_INVALID, "--fluent-listen-tls needs --tls-cert and --tls-key");
-    }
-    if (s->fluent_key[0] == '\0' && (!is_loopback(s->fluent) || (!is_loopback(s->fluent_tls) &&
-                                                                 s->fluent_client_ca[0] == '\0'))) {
-        return err_set(reterr, ERR_INVALID,
-                       "a Fluent door that is not on a loopback address needs --fluent-shared-key");
-    }
-    for (size_t i = 0; s->no_auth && i < ARRAY_LEN(doors); i++) {
+    rc = check_fluent(s, reterr);
+    for (size_t i = 0; rc == 0 && s->no_auth && i < ARRAY_LEN(doors); i++) {
         if (!is_loopback(doors[i].address)) {
             return err_set(reterr, ERR_INVALID,
                            "--no-auth is refused: --%s %s is not a loopback address", doors[i].flag,
                            doors[i].address);
         }
     }
-    return 0;
+    return rc;
 }

@@ -32,6 +32,7 @@ struct settings {
     char *fluent_tls;
     char *fluent_client_ca;
     char *fluent_key;
+    struct conf_list fluent_users; /* "name:password" */
     int64_t fluent_connections;
     int64_t fluent_idle_ms;
     /* storage */

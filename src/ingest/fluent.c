@@ -48,6 +48,7 @@ struct fluent_conn {
     struct msgpack_scan scan; /* of the message that comes */
     bool let_in;
     char nonce[NONCE_SIZE];
+    char auth_salt[NONCE_SIZE]; /* of passwords */
 };
 
 struct fluent_door *fluent_door_new(const struct fluent_opts *opts)
@@ -550,33 +551,82 @@ static int store_message(struct fluent_door *d, struct str message, struct buf *
 static void put_helo(struct fluent_conn *c, struct buf *out)
 {
     random_bytes(c->nonce, sizeof(c->nonce));
+    random_bytes(c->auth_salt, sizeof(c->auth_salt));
     msgpack_put_array(out, 2);
     msgpack_put_str(out, STR("HELO"));
     msgpack_put_map(out, 3);
     msgpack_put_str(out, STR("nonce"));
     msgpack_put_bin(out, str_of(c->nonce, sizeof(c->nonce)));
     msgpack_put_str(out, STR("auth"));
-    msgpack_put_str(out, STR(""));
+    if (c->d->opts.users_n != 0) { /* says that a user name is asked for */
+        msgpack_put_bin(out, str_of(c->auth_salt, sizeof(c->auth_salt)));
+    } else {
+        msgpack_put_str(out, STR(""));
+    }
     msgpack_put_str(out, STR("keepalive"));
     msgpack_put_bool(out, true);
 }
 
-/* Hex of SHA-512 over salt, name, nonce and key. */
-static void digest(const struct fluent_conn *c, struct str salt, struct str name,
-                   char hex[DIGEST_HEX + 1])
+/* Hex of SHA-512 over the parts. */
+static void digest(const struct str *parts, size_t n, char hex[DIGEST_HEX + 1])
 {
     struct buf b CLEANUP(buf_done) = {0};
     uint8_t raw[DIGEST_HEX / 2] = {0};
 
-    buf_init(&b, HANDSHAKE_MAX + 1024);
-    buf_add_str(&b, salt);
-    buf_add_str(&b, name);
-    buf_add(&b, c->nonce, sizeof(c->nonce));
-    buf_add_str(&b, c->d->opts.shared_key);
+    buf_init(&b, 2 * HANDSHAKE_MAX);
+    for (size_t i = 0; i < n; i++) {
+        buf_add_str(&b, parts[i]);
+    }
     if (buf_status(&b) < 0 || gnutls_hash_fast(GNUTLS_DIG_SHA512, b.data, b.n, raw) < 0) {
         random_bytes(raw, sizeof(raw)); /* equal to nothing */
     }
     hex_encode(raw, sizeof(raw), hex);
+}
+
+static void key_digest(const struct fluent_conn *c, struct str salt, struct str name,
+                       char hex[DIGEST_HEX + 1])
+{
+    const struct str parts[] = {salt, name, str_of(c->nonce, sizeof(c->nonce)),
+                                c->d->opts.shared_key};
+
+    digest(parts, ARRAY_LEN(parts), hex);
+}
+
+static bool same_digest(const char hex[DIGEST_HEX + 1], struct str given)
+{
+    return given.n == DIGEST_HEX && gnutls_memcmp(hex, given.p, DIGEST_HEX) == 0;
+}
+
+/* Every user is compared, so that time tells nothing of which names there are. */
+static bool user_known(const struct fluent_conn *c, struct str name, struct str given)
+{
+    const struct fluent_opts *o = &c->d->opts;
+    bool known = o->users_n == 0;
+
+    for (size_t i = 0; i < o->users_n; i++) {
+        const struct str parts[] = {str_of(c->auth_salt, sizeof(c->auth_salt)), o->users[i].name,
+                                    o->users[i].password};
+        char hex[DIGEST_HEX + 1];
+        bool same;
+
+        digest(parts, ARRAY_LEN(parts), hex);
+        same = same_digest(hex, given);
+        known |= same && str_eq(name, o->users[i].name);
+    }
+    return known;
+}
+
+static void put_pong(struct fluent_conn *c, struct str salt, struct str why_not, struct buf *out)
+{
+    char hex[DIGEST_HEX + 1];
+
+    key_digest(c, salt, STR(SERVER_NAME), hex);
+    msgpack_put_array(out, 5);
+    msgpack_put_str(out, STR("PONG"));
+    msgpack_put_bool(out, c->let_in);
+    msgpack_put_str(out, why_not);
+    msgpack_put_str(out, c->let_in ? STR(SERVER_NAME) : STR(""));
+    msgpack_put_str(out, c->let_in ? str_of(hex, DIGEST_HEX) : STR(""));
 }
 
 /* ["PING", hostname, salt, digest, username, password digest] */
@@ -584,8 +634,9 @@ static int take_ping(struct fluent_conn *c, struct str message, struct buf *out)
 {
     struct msgpack m = msgpack_init(message);
     struct msgpack_item head;
-    struct msgpack_item f[4];
+    struct msgpack_item f[6];
     char hex[DIGEST_HEX + 1];
+    const char *why_not = "";
     bool ok = msgpack_next(&m, &head, NULL) > 0 && head.type == MSGPACK_ARRAY && head.n == 6;
 
     for (size_t i = 0; ok && i < ARRAY_LEN(f); i++) {
@@ -595,18 +646,17 @@ static int take_ping(struct fluent_conn *c, struct str message, struct buf *out)
     if (!ok || !str_eq(f[0].u.s, STR("PING"))) {
         return -ERR_INVALID;
     }
-    digest(c, f[2].u.s, f[1].u.s, hex);
-    c->let_in = f[3].u.s.n == DIGEST_HEX && gnutls_memcmp(hex, f[3].u.s.p, DIGEST_HEX) == 0;
-    digest(c, f[2].u.s, STR(SERVER_NAME), hex);
-    msgpack_put_array(out, 5);
-    msgpack_put_str(out, STR("PONG"));
-    msgpack_put_bool(out, c->let_in);
-    msgpack_put_str(out, c->let_in ? STR("") : STR("shared_key mismatch"));
-    msgpack_put_str(out, c->let_in ? STR(SERVER_NAME) : STR(""));
-    msgpack_put_str(out, c->let_in ? str_of(hex, DIGEST_HEX) : STR(""));
+    key_digest(c, f[2].u.s, f[1].u.s, hex);
+    if (!same_digest(hex, f[3].u.s)) {
+        why_not = "shared_key mismatch";
+    } else if (!user_known(c, f[4].u.s, f[5].u.s)) {
+        why_not = "username/password mismatch";
+    }
+    c->let_in = why_not[0] == '\0';
+    put_pong(c, f[2].u.s, str_cstr(why_not), out);
     if (!c->let_in) {
         counter_add(c->d->denied, 1);
-        complain(c->d, "a Fluent sender does not know the shared key", "shared_key mismatch");
+        complain(c->d, "a Fluent sender is not let in", why_not);
     }
     return c->let_in ? 0 : -ERR_UNAUTHENTICATED;
 }
@@ -622,7 +672,7 @@ struct fluent_conn *fluent_conn_new(struct fluent_door *d, struct buf *out)
         return NULL;
     }
     c->d = d;
-    c->let_in = d->opts.shared_key.n == 0;
+    c->let_in = d->opts.shared_key.n == 0 && d->opts.users_n == 0;
     if (!c->let_in) {
         put_helo(c, out);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The Forward protocol of Fluentd and Fluent Bit, version 1: messages, batches in all modes, acknowledgements after the
- * data is stored, and the handshake with a shared key. Source: Forward Protocol Specification v1 (fluentd wiki).
+ * data is stored, and the handshake with a shared key and user names. Source: Forward Protocol Specification v1 (fluentd wiki).
  */
 #ifndef INGEST_FLUENT_H
 #define INGEST_FLUENT_H
@@ -11,11 +11,19 @@
 
 struct fluent_door;
 
+/** Who may send. */
+struct fluent_user {
+    struct str name;
+    struct str password;
+};
+
 struct fluent_opts {
     const char *door; /* of the socket's counters: "fluent", "fluent_tls" */
     struct sink *sink;
     struct stats *stats;
-    struct str shared_key; /* senders must know it; empty: anybody may send; borrowed */
+    struct str shared_key;           /* senders must know it (may be empty); borrowed */
+    const struct fluent_user *users; /* senders must be one of them; borrowed */
+    size_t users_n;                  /* 0 and no key: anybody may send, without a handshake */
 };
 
 /** One per listening socket, used by its thread only. */

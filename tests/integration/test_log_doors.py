@@ -53,6 +53,7 @@ import hashlib, os, socket, struct, sys, zlib, gzip, json, time
 import msgpack
 
 mode, host, port, marker, n, key = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5]), sys.argv[6]
+user, password = (sys.argv[7:] + ['', ''])[:2]
 s = socket.create_connection((host, port), timeout=60)
 unpacker = msgpack.Unpacker(raw=False)
 
@@ -65,12 +66,15 @@ def read():
             sys.exit('closed')
         unpacker.feed(data)
 
-if key:
+if key or user:
     helo = read()
     assert helo[0] == 'HELO', helo
     salt, name = os.urandom(16), 'client.example'
     digest = hashlib.sha512(salt + name.encode() + helo[1]['nonce'] + key.encode()).hexdigest()
-    s.sendall(msgpack.packb(['PING', name, salt, digest, '', '']))
+    auth = helo[1]['auth']
+    assert bool(auth) == bool(user), helo
+    proof = hashlib.sha512(auth + user.encode() + password.encode()).hexdigest() if auth else ''
+    s.sendall(msgpack.packb(['PING', name, salt, digest, user, proof]))
     pong = read()
     assert pong[0] == 'PONG' and pong[1] is True, pong
     assert pong[4] == hashlib.sha512(salt + pong[3].encode() + helo[1]['nonce'] + key.encode()).hexdigest(), pong
@@ -151,6 +155,29 @@ def test_shared_key(start, log_clients):
     assert KEY not in server.session.get(server.url + '/api/v1/status/config', timeout=20).text
 
 
+@pytest.mark.parametrize('key', [KEY, ''])
+def test_users(start, log_clients, key):
+    """user_auth of the protocol: each sender has a name and a password; also without a key (Empty_Shared_Key)."""
+    args = ['--fluent-listen', '127.0.0.1:0', '--fluent-users', 'web1:pass:word', '--fluent-users', 'web2:other']
+    server = start.server(args=args + (['--fluent-shared-key', key] if key else []))
+    server.wait_log(r'door=fluent address')
+    host, port = door(server, 'fluent')
+
+    def run(user, password, key=key):
+        return subprocess.run([log_clients, '-c', FORWARD, 'packed', host, str(port), f'of{user}', '10', key, user, password],
+                              capture_output=True, text=True, timeout=60)
+    for user, password in (('web1', 'pass:word'), ('web2', 'other')):
+        r = run(user, password)
+        assert r.returncode == 0, r.stderr
+        arrived(server, f'of{user}', 30)
+    r = run('web1', 'other')
+    assert r.returncode != 0 and 'username/password mismatch' in r.stderr, r.stderr
+    r = run('web1', 'pass:word', 'wrong key')
+    assert r.returncode != 0 and 'shared_key mismatch' in r.stderr, r.stderr
+    config = server.session.get(server.url + '/api/v1/status/config', timeout=20).text
+    assert 'pass:word' not in config and 'fluent' in config
+
+
 def test_fluent_over_tls(start, tmp_path):
     cert, key = tmp_path / 'c.pem', tmp_path / 'k.pem'
     subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key,
@@ -195,7 +222,9 @@ def test_what_is_not_fluent(server):
 
 def test_settings_are_checked(start):
     for args, why in ((['--fluent-listen-tls', '127.0.0.1:0'], 'needs --tls-cert'),
-                      (['--fluent-listen', '0.0.0.0:0'], 'needs --fluent-shared-key')):
+                      (['--fluent-listen', '0.0.0.0:0'], 'needs --fluent-shared-key'),
+                      (['--fluent-listen', '127.0.0.1:0', '--fluent-users', 'web1'], 'NAME:PASSWORD'),
+                      (['--fluent-listen', '127.0.0.1:0', '--fluent-users', ':x'], 'NAME:PASSWORD')):
         r = subprocess.run([SERVER, 'server', '--data', start.folder / 'x', '--http', '127.0.0.1:0', '--otlp-grpc', '', '--otlp-http', '',
                             *args], capture_output=True, text=True, timeout=60)
         assert r.returncode != 0 and why in r.stderr, (args, r.stderr)

@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #include <cmocka.h>
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
 
 #include "base/err.h"
 #include "codec/compress.h"
@@ -561,6 +563,107 @@ static void test_forward_packed_gzip(void **state)
     rig_stop(&r);
 }
 
+static void hex_of(const struct str *parts, size_t n, char hex[129])
+{
+    struct buf b CLEANUP(buf_done) = {0};
+    uint8_t raw[64];
+
+    buf_init(&b, 4096);
+    for (size_t i = 0; i < n; i++) {
+        buf_add_str(&b, parts[i]);
+    }
+    assert_int_equal(gnutls_hash_fast(GNUTLS_DIG_SHA512, b.data, b.n, raw), 0);
+    hex_encode(raw, sizeof(raw), hex);
+}
+
+/* What a client does with the server's HELO. */
+static void make_ping(struct str helo, const char *key, const char *user, const char *password,
+                      struct buf *ping)
+{
+    static const char NONCE[] = "\xa5nonce\xc4\x10";
+    static const char AUTH[] = "\xa4"
+                               "auth\xc4\x10";
+    int64_t nonce_at = str_find(helo, STR(NONCE));
+    int64_t auth_at = str_find(helo, STR(AUTH));
+    struct str nonce = str_of(helo.p + nonce_at + (int64_t)sizeof(NONCE) - 1, 16);
+    char key_hex[129];
+    char user_hex[129];
+
+    assert_true(nonce_at > 0 && auth_at > 0);
+    hex_of((const struct str[]){STR("salt"), STR("client"), nonce, str_cstr(key)}, 4, key_hex);
+    hex_of((const struct str[]){str_of(helo.p + auth_at + (int64_t)sizeof(AUTH) - 1, 16),
+                                str_cstr(user), str_cstr(password)},
+           3, user_hex);
+    buf_clear(ping);
+    msgpack_put_array(ping, 6);
+    msgpack_put_str(ping, STR("PING"));
+    msgpack_put_str(ping, STR("client"));
+    msgpack_put_str(ping, STR("salt"));
+    msgpack_put_str(ping, str_of(key_hex, 128));
+    msgpack_put_str(ping, str_cstr(user));
+    msgpack_put_str(ping, str_of(user_hex, 128));
+}
+
+/* A user's name and password, beside the key (which may be empty). */
+static void test_forward_users(void **state)
+{
+    static const struct fluent_user USERS[] = {{{"web1", 4}, {"one", 3}},
+                                               {{"web2", 4}, {"two", 3}}};
+
+    static const struct {
+        const char *key, *user, *password;
+        const char *why_not; /* NULL: let in */
+    } CASES[] = {
+        {"secret", "web1", "one", NULL},
+        {"secret", "web2", "two", NULL},
+        {"secret", "web1", "two", "username/password mismatch"},
+        {"secret", "web", "one", "username/password mismatch"},
+        {"secret", "", "", "username/password mismatch"},
+        {"secret", "web1one", "", "username/password mismatch"}, /* the same bytes hashed */
+        {"wrong", "web1", "one", "shared_key mismatch"},
+        {"", "web1", "one", "shared_key mismatch"},
+    };
+    struct buf out;
+    struct buf ping;
+    struct rig r;
+
+    (void)state;
+    rig_start(&r);
+    buf_init(&out, 4096);
+    buf_init(&ping, 4096);
+    for (size_t i = 0; i <= ARRAY_LEN(CASES); i++) {
+        bool no_key = i == ARRAY_LEN(CASES);
+        struct fluent_opts o = {.door = "fluent",
+                                .sink = &r.sink,
+                                .stats = r.stats,
+                                .shared_key = no_key ? STR("") : STR("secret"),
+                                .users = USERS,
+                                .users_n = ARRAY_LEN(USERS)};
+        struct fluent_door *d = fluent_door_new(&o);
+        struct fluent_conn *c;
+
+        buf_clear(&out);
+        c = fluent_conn_new(d, &out);
+        make_ping(buf_str(&out), no_key ? "" : CASES[i].key, no_key ? "web2" : CASES[i].user,
+                  no_key ? "two" : CASES[i].password, &ping);
+        buf_clear(&out);
+        if (no_key || CASES[i].why_not == NULL) {
+            assert_int_equal(fluent_take(c, buf_str(&ping), &out), ping.n);
+        } else {
+            assert_int_equal(fluent_take(c, buf_str(&ping), &out), -ERR_UNAUTHENTICATED);
+            assert_true(str_find(buf_str(&out), str_cstr(CASES[i].why_not)) >= 0);
+        }
+        fluent_conn_free(c);
+        fluent_door_free(d);
+    }
+    assert_int_equal(counted(&r, "bongsu_log_input_rejected_total",
+                             "door=\"fluent\",reason=\"unauthenticated\""),
+                     6);
+    buf_done(&out);
+    buf_done(&ping);
+    rig_stop(&r);
+}
+
 /* Without the key nothing is taken. */
 static void test_forward_key(void **state)
 {
@@ -611,7 +714,7 @@ int main(void)
         cmocka_unit_test(test_bulk),         cmocka_unit_test(test_bulk_full),
         cmocka_unit_test(test_forward),      cmocka_unit_test(test_forward_broken),
         cmocka_unit_test(test_forward_full), cmocka_unit_test(test_forward_packed_gzip),
-        cmocka_unit_test(test_forward_key),
+        cmocka_unit_test(test_forward_key),  cmocka_unit_test(test_forward_users),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
