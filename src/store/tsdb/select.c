@@ -11,12 +11,17 @@
 
 static const size_t SELECTION_MAX = (size_t)4 << 30;
 
+enum { AHEAD = 8 /* chunks fetched into the cache before they are needed */ };
+
 static void selection_free(struct series_selection *s)
 {
     if (s == NULL) {
         return;
     }
     for (size_t i = 0; i < s->pinned.n; i++) {
+        if (i + AHEAD < s->pinned.n) {
+            PREFETCH(s->pinned.v[i + AHEAD]);
+        }
         chunk_unref(s->pinned.v[i]);
     }
     vec_done(&s->pinned);
@@ -157,7 +162,13 @@ static int append_head(const struct head_data *d, struct samples *dst)
     size_t split;
 
     for (size_t i = 0; i < d->chunks_n; i++) {
-        int rc = append_chunk(d->chunks[i], dst);
+        int rc;
+
+        if (i + 2 < d->chunks_n) { /* they lie all over memory */
+            PREFETCH(d->chunks[i + 2]);
+            PREFETCH((const char *)d->chunks[i + 2] + 64);
+        }
+        rc = append_chunk(d->chunks[i], dst);
 
         if (rc < 0) {
             return rc;

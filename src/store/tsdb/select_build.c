@@ -11,6 +11,7 @@
 enum {
     WALK = 256, /* series numbers taken from a set at a time */
     AHEAD = 12, /* series fetched into the cache before they are looked at */
+    CHAINS = 8, /* lists of chunks fetched at a time */
     NO_SYMBOL = UINT32_MAX,
     DIGIT_BITS = 11,
     RADIX_MIN = 200, /* fewer are sorted by insertion or merging */
@@ -316,6 +317,35 @@ static void fetch_raw(const struct shard *sh, uint32_t number)
     }
 }
 
+/** The chunks in range of some series, which lie all over memory: following one list waits for each chunk, following
+ * several side by side waits for all of them at once. */
+static void fetch_chunks(const struct shard *sh, const uint32_t *v, uint32_t n, int64_t min_ms)
+{
+    const struct chunk *at[CHAINS];
+    uint32_t left = 0;
+
+    for (uint32_t i = 0; i < n && i < CHAINS; i++) {
+        const struct series *se = head_series_locked(sh, v[i]);
+
+        if (se != NULL && se->last != NULL) {
+            PREFETCH(se->last);
+            at[left++] = se->last;
+        }
+    }
+    while (left > 0) {
+        for (uint32_t i = 0; i < left;) {
+            const struct chunk *before = at[i]->prev;
+
+            if (before == NULL || at[i]->until_ms < min_ms) {
+                at[i] = at[--left];
+            } else {
+                PREFETCH(before);
+                at[i++] = before;
+            }
+        }
+    }
+}
+
 /** Leave out series of pages that have nothing as new as the range. @return how many stay */
 static uint32_t skip_old(const struct build *b, const struct shard *sh, uint32_t *v, uint32_t n)
 {
@@ -356,6 +386,9 @@ static int walk_some(struct build *b, struct shard *sh, const uint32_t *v, uint3
         }
         if (i + AHEAD < n) {
             fetch(sh, v[i + AHEAD]);
+        }
+        if (b->s->want == SERIES_ALL && i % CHAINS == 0) {
+            fetch_chunks(sh, v + i, n - i, b->s->min_ms);
         }
         if (i + AHEAD / 2 < n) {
             fetch_raw(sh, v[i + AHEAD / 2]);
