@@ -8,25 +8,28 @@ import type { QueryStore, SavedQuery } from '@/lib/savedQueries'
 import classes from '@/ui/queryMenu.module.css'
 import { Empty } from '@/ui/States'
 
-function List({
+function List<Q>({
   items,
+  text,
   onPick,
   onRemove,
 }: {
-  items: SavedQuery[]
-  onPick: (s: SavedQuery) => void
-  onRemove?: (s: SavedQuery) => void
+  items: SavedQuery<Q>[]
+  text: (query: Q) => string
+  onPick: (s: SavedQuery<Q>) => void
+  onRemove?: (s: SavedQuery<Q>) => void
 }) {
   const { t, i18n } = useTranslation()
   return (
     <div className={classes.list}>
       {items.map(s => (
-        <div key={`${s.name}|${s.atMs}`} className={classes.row}>
+        <div key={`${s.name}|${text(s.query)}|${s.atMs}`} className={classes.row}>
           <button type="button" className={classes.item} onClick={() => onPick(s)}>
-            <span className={onRemove === undefined ? classes.query : undefined}>{s.name}</span>
-            <span className={classes.note}>
-              {onRemove === undefined ? formatAgo(s.atMs, Date.now(), i18n.language) : s.query}
-            </span>
+            {s.name !== '' && <b className={classes.name}>{s.name}</b>}
+            <span className={classes.query}>{text(s.query).replace(/\s+/g, ' ')}</span>
+            {s.name === '' && (
+              <span className={classes.note}>{formatAgo(s.atMs, Date.now(), i18n.language)}</span>
+            )}
           </button>
           {onRemove !== undefined && (
             <ActionIcon
@@ -45,29 +48,32 @@ function List({
   )
 }
 
-export function QueryMenu({
+export function QueryMenu<Q>({
   store,
   query,
+  text,
   onPick,
 }: {
-  store: QueryStore
+  store: QueryStore<Q>
   /** What would be saved. */
-  query: string
-  onPick: (query: string) => void
+  query: Q
+  /** How a query reads in the lists; '' is nothing to save. */
+  text: (query: Q) => string
+  onPick: (query: Q) => void
 }) {
   const { t } = useTranslation()
   const [open, setOpen] = useState(false)
-  const [history, setHistory] = useState<SavedQuery[]>([])
-  const [saved, setSaved] = useState<SavedQuery[]>([])
+  const [history, setHistory] = useState<SavedQuery<Q>[]>([])
+  const [saved, setSaved] = useState<SavedQuery<Q>[]>([])
   const [name, setName] = useState('')
-  const some = query.trim() !== ''
+  const some = text(query).trim() !== ''
   const save = () => {
     if (name.trim() !== '' && some) {
       setSaved(store.save(name.trim(), query))
       setName('')
     }
   }
-  const pick = (s: SavedQuery) => {
+  const pick = (s: SavedQuery<Q>) => {
     setOpen(false)
     onPick(s.query)
   }
@@ -102,7 +108,7 @@ export function QueryMenu({
               <Empty compact title={t('queryMenu.historyEmpty')} />
             ) : (
               <>
-                <List items={history} onPick={pick} />
+                <List items={history} text={text} onPick={pick} />
                 <div className={classes.foot}>
                   <Button
                     size="compact-xs"
@@ -136,7 +142,7 @@ export function QueryMenu({
             {saved.length === 0 ? (
               <Empty compact title={t('queryMenu.savedEmpty')} text={t('queryMenu.savedText')} />
             ) : (
-              <List items={saved} onPick={pick} onRemove={s => setSaved(store.remove(s.name))} />
+              <List items={saved} text={text} onPick={pick} onRemove={s => setSaved(store.remove(s.name))} />
             )}
           </Tabs.Panel>
         </Tabs>

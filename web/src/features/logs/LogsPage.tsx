@@ -17,7 +17,7 @@ import { ExportMenu } from '@/features/logs/ExportMenu'
 import { Fields } from '@/features/logs/Fields'
 import { LogList } from '@/features/logs/LogList'
 import type { RowLook } from '@/features/logs/LogRow'
-import { EVERYTHING, errorPlace, isMetricQuery } from '@/features/logs/logql'
+import { EVERYTHING, isMetricQuery } from '@/features/logs/logql'
 import classes from '@/features/logs/logs.module.css'
 import { MetricResult, useMetricAnswer } from '@/features/logs/MetricResult'
 import { Patterns } from '@/features/logs/Patterns'
@@ -31,9 +31,10 @@ import { type LocalLook, ViewMenu } from '@/features/logs/ViewMenu'
 import { copyText } from '@/lib/export'
 import { formatDurationMs, formatInteger } from '@/lib/format'
 import { usePageState } from '@/lib/pageState'
-import { queryStore } from '@/lib/savedQueries'
+import { isText, queryStore } from '@/lib/savedQueries'
 import { useSteadyRange } from '@/lib/steady'
 import { readPreference, writePreference } from '@/lib/storage'
+import { errorPlace } from '@/lib/textPlace'
 import { useTimeRange } from '@/lib/timeRange'
 import { toast } from '@/lib/toast'
 import { NoTelemetry } from '@/ui/Onboarding'
@@ -41,7 +42,7 @@ import { Page, Panel } from '@/ui/Page'
 import { QueryMenu } from '@/ui/QueryMenu'
 import { Empty, Failure, Loading } from '@/ui/States'
 
-const STORE = queryStore('logs')
+const STORE = queryStore('logs', isText)
 const NO_LOGS: LogRecord[] = []
 
 function useOpened() {
@@ -323,7 +324,12 @@ export function LogsPage() {
             {t('logs.fields')}
           </Button>
           <ViewMenu state={state} look={look} onChange={change} onLook={setLook} />
-          <QueryMenu store={STORE} query={state.q} onPick={q => change({ q }, { push: true })} />
+          <QueryMenu
+            store={STORE}
+            query={state.q}
+            text={q => q}
+            onPick={q => change({ q }, { push: true })}
+          />
           <ExportMenu
             query={query}
             range={steady}

@@ -94,19 +94,6 @@ export function selectorSpan(text: string): { from: number; to: number } | null 
   return open === undefined || close === undefined ? null : { from: open.from, to: close.to }
 }
 
-/** "parse error at line 1, col 5: ..." -> where; null when the message names no place. */
-export function errorPlace(message: string): { line: number; column: number } | null {
-  const m = /at line (\d+), col (\d+)/.exec(message)
-  return m === null ? null : { line: Number(m[1]), column: Number(m[2]) }
-}
-
-/** Offset in `text` of a place that counts from 1. */
-export function placeOffset(text: string, line: number, column: number): number {
-  const lines = text.split('\n')
-  const before = lines.slice(0, line - 1).reduce((n, l) => n + l.length + 1, 0)
-  return Math.max(0, Math.min(text.length, before + column - 1))
-}
-
 export const LINE_OPERATORS = ['|=', '!=', '|~', '!~', '|>', '!>'] as const
 export const MATCH_OPERATORS = ['=', '!=', '=~', '!~'] as const
 export const FILTER_OPERATORS = ['=', '!=', '=~', '!~', '>', '>=', '<', '<='] as const

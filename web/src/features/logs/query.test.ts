@@ -13,15 +13,7 @@ import {
   withLevels,
 } from '@/features/logs/builder'
 import { wantedAt } from '@/features/logs/language'
-import {
-  errorPlace,
-  isMetricQuery,
-  placeOffset,
-  quote,
-  selectorSpan,
-  stringValue,
-  tokenize,
-} from '@/features/logs/logql'
+import { isMetricQuery, quote, selectorSpan, stringValue, tokenize } from '@/features/logs/logql'
 
 describe('tokens', () => {
   test('kinds and places', () => {
@@ -56,12 +48,6 @@ describe('tokens', () => {
     expect(selectorSpan('{a=')).toBeNull()
     expect(stagesOf('{a="b"} |= "x" | json')).toBe('|= "x" | json')
     expect(stagesOf('rate({a="b"}[1m])')).toBe('')
-  })
-  test('places of errors', () => {
-    expect(errorPlace('parse error at line 2, col 3: syntax error')).toEqual({ line: 2, column: 3 })
-    expect(errorPlace('no place')).toBeNull()
-    expect(placeOffset('ab\ncde', 2, 3)).toBe(5)
-    expect(placeOffset('ab', 9, 9)).toBe(2)
   })
 })
 

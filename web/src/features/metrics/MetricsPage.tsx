@@ -28,14 +28,13 @@ import {
 } from '@/features/metrics/codec'
 import { traceOf } from '@/features/metrics/ExemplarList'
 import { duplicateQuery, moveQuery, removeQuery } from '@/features/metrics/formula'
-import { HistoryMenu } from '@/features/metrics/HistoryMenu'
 import { MetricBrowser } from '@/features/metrics/MetricBrowser'
 import classes from '@/features/metrics/metrics.module.css'
 import { chartPng } from '@/features/metrics/png'
 import { QueryRow } from '@/features/metrics/QueryRow'
 import { ChartResult, HeatResult, JsonResult, StatResult, TableResult } from '@/features/metrics/Results'
 import { chartCsv, planOf, stepOf, tableCsv } from '@/features/metrics/run'
-import { addHistory } from '@/features/metrics/saved'
+import { STORE, textOf, written } from '@/features/metrics/saved'
 import { Toolbar } from '@/features/metrics/Toolbar'
 import { bucketUnitExpr, commonUnit } from '@/features/metrics/unit'
 import { type Answers, useAnswers } from '@/features/metrics/useAnswers'
@@ -47,6 +46,7 @@ import { readPreference, writePreference } from '@/lib/storage'
 import { useTimeRange } from '@/lib/timeRange'
 import { toast } from '@/lib/toast'
 import { Page, Panel } from '@/ui/Page'
+import { QueryMenu } from '@/ui/QueryMenu'
 import { Empty } from '@/ui/States'
 
 const EXAMPLES = [
@@ -212,7 +212,7 @@ export function MetricsPage() {
 
   const show = (queries: MetricQuery[], push = true) => {
     setDrafts(queries)
-    addHistory(queries)
+    STORE.remember(written(queries))
     change({ queries }, { push })
   }
   const run = () => {
@@ -275,7 +275,7 @@ export function MetricsPage() {
           >
             {t('metrics.browser')}
           </Button>
-          <HistoryMenu queries={drafts} onPick={queries => show(queries)} />
+          <QueryMenu store={STORE} query={written(drafts)} text={textOf} onPick={queries => show(queries)} />
           <Button
             variant="default"
             leftSection={<IconLink size={14} />}

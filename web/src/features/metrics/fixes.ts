@@ -192,13 +192,3 @@ export function findings(text: string, functions: readonly string[], metadata?: 
   }
   return out
 }
-
-/** Offset of "line:column" (both from 1) in a text. */
-export function offsetAt(text: string, line: number, column: number): number {
-  const lines = text.split('\n')
-  let offset = 0
-  for (let i = 0; i < line - 1 && i < lines.length; i++) {
-    offset += (lines[i]?.length ?? 0) + 1
-  }
-  return Math.min(text.length, offset + column - 1)
-}

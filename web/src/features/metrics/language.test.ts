@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { type BuilderQuery, builderText, metricsIn, parseBuilder } from '@/features/metrics/builder'
 import { EMPTY_QUERY } from '@/features/metrics/codec'
 import { explainParsed, explainTree } from '@/features/metrics/explainTree'
-import { distance, findings, nearest, offsetAt, openBrackets } from '@/features/metrics/fixes'
+import { distance, findings, nearest, openBrackets } from '@/features/metrics/fixes'
 import { duplicateQuery, expand, lettersIn, moveQuery, removeQuery } from '@/features/metrics/formula'
 import { FUNCTION_NAMES, FUNCTIONS, functionDoc } from '@/features/metrics/functions'
 
@@ -109,10 +109,6 @@ describe('findings', () => {
     expect(openBrackets('a({"["')).toBe('})')
     expect(openBrackets('"a')).toBeNull()
     expect(openBrackets('a() # (')).toBe('')
-  })
-  test('offset of a place', () => {
-    expect(offsetAt('ab\ncd', 2, 2)).toBe(4)
-    expect(offsetAt('ab', 9, 9)).toBe(2)
   })
 })
 

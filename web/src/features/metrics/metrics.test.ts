@@ -18,7 +18,7 @@ import {
   telling,
   tierOf,
 } from '@/features/metrics/run'
-import { linkOf, parseSaved, remember } from '@/features/metrics/saved'
+import { isSet, textOf, written } from '@/features/metrics/saved'
 import { bucketUnitExpr, commonUnit, guessUnit } from '@/features/metrics/unit'
 import { exemplarMarks } from '@/features/metrics/useExemplars'
 import { parseSearch, stringifySearch } from '@/lib/search'
@@ -236,26 +236,18 @@ test('one unit or plain numbers', () => {
   expect(guessUnit('x', { x: [{ type: 'gauge', help: '', unit: 'By' }] })).toBe('bytes')
 })
 
-describe('history', () => {
-  test('newest first, each once, empty ones never', () => {
-    let list = remember([], [query('a')], 1)
-    list = remember(list, [query('b'), query('')], 2)
-    list = remember(list, [query('a')], 3)
-    expect(list.map(s => [s.name, s.atMs])).toEqual([
-      ['a', 3],
-      ['b', 2],
-    ])
-    expect(remember(list, [query(' ')], 4)).toBe(list)
-  })
-  test('what is not ours is ignored', () => {
-    expect(parseSaved('{')).toEqual([])
-    expect(
-      parseSaved('[{"name":"x"},{"name":"y","atMs":1,"queries":[{"expr":"up","legend":""}]}]'),
-    ).toHaveLength(1)
-  })
-  test('a set survives its link', () => {
-    expect(linkOf([query('up', { legend: 'x' })])).toEqual([query('up', { legend: 'x' })])
-  })
+test('a set of queries: what says something, in one line, and again from its link', () => {
+  const set = [query('a'), query(' '), query('b', { legend: 'x' })]
+  expect(textOf(written(set))).toBe('a · b')
+  expect([isSet(set), isSet([]), isSet('a'), isSet([{ expr: 'a' }]), isSet(null)]).toEqual([
+    true,
+    false,
+    false,
+    false,
+    false,
+  ])
+  const link = stringifySearch(metricsCodec.encode({ ...metricsCodec.decode({}), queries: written(set) }))
+  expect(metricsCodec.decode(parseSearch(link)).queries).toEqual(written(set))
 })
 
 test('exemplars: largest kept, trace first', () => {

@@ -32,16 +32,15 @@ import {
   withRange,
 } from '@/features/traces/query'
 import { RedCharts } from '@/features/traces/RedCharts'
-import { SavedMenu } from '@/features/traces/SavedMenu'
 import { Scatter } from '@/features/traces/Scatter'
 import { SearchBar } from '@/features/traces/SearchBar'
-import { addHistory } from '@/features/traces/saved'
 import classes from '@/features/traces/search.module.css'
 import { chartStep, heatOfBuckets, stepTimes } from '@/features/traces/series'
 import { ColumnMenu, TraceTable } from '@/features/traces/TraceTable'
 import { copyText, csv, download } from '@/lib/export'
 import { formatDurationMs, formatInteger, formatShort } from '@/lib/format'
 import { usePageState } from '@/lib/pageState'
+import { isText, queryStore } from '@/lib/savedQueries'
 import { useSteadyRange } from '@/lib/steady'
 import { readPreference, writePreference } from '@/lib/storage'
 import type { ResolvedRange } from '@/lib/time'
@@ -49,8 +48,10 @@ import { useTimeRange } from '@/lib/timeRange'
 import { toast } from '@/lib/toast'
 import { NoTelemetry } from '@/ui/Onboarding'
 import { Page, Panel } from '@/ui/Page'
+import { QueryMenu } from '@/ui/QueryMenu'
 import { Empty, Failure, Loading } from '@/ui/States'
 
+const STORE = queryStore('traces', isText)
 const FIRST = 200
 const MOST = 10_000
 
@@ -261,7 +262,7 @@ export function TracesPage() {
   const failure = metrics ? asSeries.error : check.error
   const broken = failure instanceof ApiError && failure.status === 400
   const run = (q: string) => {
-    addHistory(q)
+    STORE.remember(q)
     change({ q }, { push: true })
   }
   const choose = (field: string, literal: string, choice: 'include' | 'exclude') =>
@@ -293,8 +294,10 @@ export function TracesPage() {
           >
             {t('traces.facets')}
           </Button>
-          <SavedMenu
-            q={state.q}
+          <QueryMenu
+            store={STORE}
+            query={state.q}
+            text={q => q}
             onPick={q => {
               if (parseConditions(q) === null) {
                 setMode('text')

@@ -1,7 +1,7 @@
 import { CompletionContext } from '@codemirror/autocomplete'
 import { EditorState } from '@codemirror/state'
 import { expect, test } from 'vitest'
-import { complete, errorPlace, type Lookups, placeAt } from '@/features/traces/language'
+import { complete, type Lookups, placeAt } from '@/features/traces/language'
 
 test.each([
   ['', 'field'],
@@ -65,11 +65,4 @@ test('what is offered', async () => {
     expect.arrayContaining(['rate', 'quantile_over_time', 'count', 'compare']),
   )
   expect(await labels('{ } ')).toEqual(expect.arrayContaining(['>>', '|']))
-})
-
-test('places of errors', () => {
-  expect(errorPlace('parse error at line 1, col 12: no', '{ status = eror }')).toBe(11)
-  expect(errorPlace('parse error at line 2, col 1: no', 'ab\ncd')).toBe(3)
-  expect(errorPlace('parse error at line 9, col 99: no', 'ab')).toBe(2)
-  expect(errorPlace('something else', 'ab')).toBeNull()
 })

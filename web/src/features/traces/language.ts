@@ -295,15 +295,3 @@ export async function complete(context: CompletionContext, look: Lookups): Promi
         : null
   }
 }
-
-/** "parse error at line 1, col 12: ..." as an offset into the text; null when it names no place. */
-export function errorPlace(message: string, text: string): number | null {
-  const m = /line (\d+), col (\d+)/.exec(message)
-  if (m === null) {
-    return null
-  }
-  const lines = text.split('\n')
-  const line = Math.min(Number(m[1]), lines.length)
-  const before = lines.slice(0, line - 1).reduce((n, l) => n + l.length + 1, 0)
-  return Math.min(text.length, before + Math.max(0, Number(m[2]) - 1))
-}
