@@ -4,11 +4,19 @@
  */
 #include "apm/apm.h"
 
+#include "apm/live.h"
+#include "apm/naming.h"
+#include "apm/settings_store.h"
+
 #include "base/alloc.h"
+#include "base/err.h"
 
 struct apm {
     struct apm_opts opts;
     struct topology *topology;
+    struct naming *naming;
+    struct live *live;
+    struct settings_store *settings;
     struct span_watch watches[APM_WATCHES];
     size_t watches_n;
 };
@@ -20,6 +28,25 @@ static void watch(struct apm *a,
     a->watches[a->watches_n++] = (struct span_watch){.arg = arg, .seen = seen};
 }
 
+static int open_live(struct apm *a, struct err *reterr)
+{
+    struct live_opts o = {.metrics = store_metrics(a->opts.store), .stats = a->opts.stats};
+    int rc;
+
+    a->naming = naming_new();
+    o.naming = a->naming;
+    a->live = live_new(&o);
+    if (a->naming == NULL || a->live == NULL) {
+        return err_set(reterr, ERR_NOMEM, "out of memory");
+    }
+    rc = settings_store_open(store_meta(a->opts.store), a->naming, a->live, &a->settings, reterr);
+    rc = rc < 0 ? rc : live_start(a->live, reterr);
+    if (rc == 0) {
+        watch(a, live_seen, a->live);
+    }
+    return rc;
+}
+
 int apm_open(const struct apm_opts *opts, struct apm **ret, struct err *reterr)
 {
     struct apm *a = mem_xcalloc(1, sizeof(*a));
@@ -27,7 +54,8 @@ int apm_open(const struct apm_opts *opts, struct apm **ret, struct err *reterr)
     int rc;
 
     a->opts = *opts;
-    rc = topology_new(&topology, &a->topology, reterr);
+    rc = open_live(a, reterr);
+    rc = rc < 0 ? rc : topology_new(&topology, &a->topology, reterr);
     if (rc < 0) {
         apm_close(a);
         return rc;
@@ -39,9 +67,13 @@ int apm_open(const struct apm_opts *opts, struct apm **ret, struct err *reterr)
 
 void apm_close(struct apm *a)
 {
-    if (a != NULL) {
-        topology_free(a->topology);
+    if (a == NULL) {
+        return;
     }
+    topology_free(a->topology);
+    live_free(a->live);
+    settings_store_close(a->settings);
+    naming_free(a->naming);
     mem_free(a);
 }
 
@@ -54,4 +86,19 @@ size_t apm_watches(struct apm *a, const struct span_watch **ret)
 {
     *ret = a->watches;
     return a->watches_n;
+}
+
+struct naming *apm_naming(struct apm *a)
+{
+    return a->naming;
+}
+
+struct live *apm_live(struct apm *a)
+{
+    return a->live;
+}
+
+struct settings_store *apm_settings(struct apm *a)
+{
+    return a->settings;
 }

@@ -11,6 +11,9 @@
 #include "store/store.h"
 
 struct apm;
+struct live;
+struct naming;
+struct settings_store;
 
 struct apm_opts {
     struct store *store; /* borrowed; metrics, spans, metadata */
@@ -30,5 +33,8 @@ size_t apm_watches(struct apm *a, const struct span_watch **ret);
 
 /** The engines, for who asks them. */
 struct topology *apm_topology(struct apm *a);
+struct naming *apm_naming(struct apm *a);
+struct live *apm_live(struct apm *a);
+struct settings_store *apm_settings(struct apm *a);
 
 #endif
