@@ -60,6 +60,7 @@ void api_routes(struct api *a, struct http_server *s)
     elasticsearch_routes(a, s);
     log_import_routes(a, s);
     hosts_routes(a, s);
+    apm_topology_routes(a, s);
     services_routes(a, s);
     session_routes(a, s);
     accounts_routes(a, s);

@@ -82,6 +82,7 @@ void loki_routes(struct api *a, struct http_server *s);          /* loki_*.c */
 void elasticsearch_routes(struct api *a, struct http_server *s); /* elasticsearch.c */
 void log_import_routes(struct api *a, struct http_server *s);    /* log_import.c */
 void tail_routes(struct api *a, struct http_server *s);          /* tail.c */
+void apm_topology_routes(struct api *a, struct http_server *s);  /* apm_topology.c */
 void hosts_routes(struct api *a, struct http_server *s);         /* hosts.c */
 void services_routes(struct api *a, struct http_server *s);      /* services.c */
 void session_routes(struct api *a, struct http_server *s);       /* session.c */

@@ -717,6 +717,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/apm/topology": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who calls whom, from pairs of spans counted before sampling
+         * @description Without a time it is live: the last whole ticks of 2 s in `window_s`, p95 over the last minute or so. With a range, or
+         *     with `at_ms` and `step` (replay), the figures are read from the series `traces_service_graph_*` and exact to the
+         *     10 s between their samples. With `compare` every node and edge also has what it was so long before.
+         */
+        get: operations["getTopology"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hosts": {
         parameters: {
             query?: never;
@@ -2997,6 +3019,79 @@ export interface components {
             blocks_pruned?: number;
             elapsed_ms?: number;
         };
+        TopologyFigures: {
+            /** @description In the time of the answer */
+            requests: number;
+            failed: number;
+            /** @description Requests per second */
+            tps: number;
+            /** @description 0..1; absent without requests */
+            error_ratio?: number;
+            mean_ms?: number;
+            /** @description Absent when not known */
+            max_ms?: number;
+            /** @description Absent when not known: by instance it is live only */
+            p95_ms?: number;
+        };
+        TopologyChange: {
+            /**
+             * @description With compare
+             * @enum {string}
+             */
+            change?: "same" | "new" | "gone";
+            then?: components["schemas"]["TopologyFigures"];
+        };
+        TopologyNode: components["schemas"]["TopologyFigures"] & components["schemas"]["TopologyChange"] & {
+            /** @description namespace/name, namespace/name#instance, or the name */
+            id: string;
+            name: string;
+            namespace?: string;
+            instance?: string;
+            /**
+             * @description other: what the limits left no place for
+             * @enum {string}
+             */
+            kind: "other" | "user" | "web" | "service" | "database" | "cache" | "queue" | "external";
+            /** @description Language or product: java, nginx, postgresql */
+            system?: string;
+            /** @description Sends spans itself */
+            monitored: boolean;
+            /** @description Seen in the last minute; 0 when it names none */
+            instances?: number;
+        };
+        TopologyEdge: components["schemas"]["TopologyFigures"] & components["schemas"]["TopologyChange"] & {
+            /** @description Id of a node */
+            client: string;
+            server: string;
+            /** @enum {string} */
+            connection_type: "" | "virtual_node" | "database" | "messaging_system";
+        };
+        Topology: {
+            /** @enum {string} */
+            level: "group" | "instance";
+            live: boolean;
+            /** Format: int64 */
+            start_ms: number;
+            /** Format: int64 */
+            end_ms: number;
+            compare?: {
+                /** Format: int64 */
+                start_ms: number;
+                /** Format: int64 */
+                end_ms: number;
+            };
+            nodes: components["schemas"]["TopologyNode"][];
+            edges: components["schemas"]["TopologyEdge"][];
+            /** @description Counted under other because there are too many nodes or edges */
+            overflow_requests: number;
+            /** @description Wait for their other half now */
+            waiting_spans: number;
+            /**
+             * Format: int64
+             * @description Client spans since the start that found no server and do not say whom they called
+             */
+            unpaired_spans: number;
+        };
         Host: {
             /** @description host.name */
             host: string;
@@ -4873,6 +4968,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StorageSources"];
+                };
+            };
+            400: components["responses"]["Error"];
+        };
+    };
+    getTopology: {
+        parameters: {
+            query?: {
+                level?: "group" | "instance";
+                /** @description Only edges from and to this group, `namespace/name` or the name */
+                group?: string;
+                /** @description Of the live view */
+                window_s?: number;
+                /** @description Missing: 5 minutes before the end */
+                start_ms?: number;
+                /** @description Missing: now */
+                end_ms?: number;
+                /** @description End of one step instead of a range */
+                at_ms?: number;
+                /** @description Before at_ms; 10s to 92d */
+                step?: string;
+                /** @description A duration such as 1d or 7d: the same range so long before */
+                compare?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Nodes and edges in order of their ids */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Topology"];
                 };
             };
             400: components["responses"]["Error"];
