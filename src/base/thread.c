@@ -161,6 +161,11 @@ int pool_submit(struct pool *p, void (*fn)(void *arg), void *arg)
     return rc;
 }
 
+unsigned pool_threads(const struct pool *p)
+{
+    return p->threads;
+}
+
 size_t pool_queued(struct pool *p)
 {
     size_t n;

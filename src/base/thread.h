@@ -35,6 +35,7 @@ void pool_stop(struct pool *p);
 void pool_free(struct pool *p);
 /** @return 0; -ERR_OVERLOAD when the queue is full (fn will not run). Thread-safe. */
 NODISCARD int pool_submit(struct pool *p, void (*fn)(void *arg), void *arg);
+unsigned pool_threads(const struct pool *p);
 /** Jobs waiting now. */
 size_t pool_queued(struct pool *p);
 
