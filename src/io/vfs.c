@@ -467,6 +467,24 @@ int vfs_map(const char *path, struct mapping *ret, struct err *reterr)
     return rc;
 }
 
+void vfs_prefetch(const struct mapping *m, uint64_t offset, size_t n)
+{
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    const uint64_t from = offset / page * page;
+    unsigned char resident = 0;
+    void *at;
+
+    if (m->p == NULL || n == 0 || offset >= m->n) {
+        return;
+    }
+    n = n < m->n - offset ? n : (size_t)(m->n - offset);
+    at = (void *)(uintptr_t)(m->p + from);
+    if (mincore(at, 1, &resident) == 0 && (resident & 1) != 0) {
+        return; /* most likely all of it: the question alone costs less than asking for it */
+    }
+    madvise(at, (size_t)(offset - from) + n, MADV_WILLNEED);
+}
+
 void vfs_unload(const struct mapping *m)
 {
     if (m->p != NULL) {

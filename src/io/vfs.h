@@ -66,6 +66,8 @@ struct mapping {
 
 NODISCARD int vfs_map(const char *path, struct mapping *ret, struct err *reterr);
 void vfs_unmap(struct mapping *m);
+/** These bytes will be read soon: begin reading them when they are not in memory. */
+void vfs_prefetch(const struct mapping *m, uint64_t offset, size_t n);
 /** What was read of it need not stay in this process' memory; reading on takes it from the page cache again. */
 void vfs_unload(const struct mapping *m);
 
