@@ -165,8 +165,7 @@ int block_open_unchecked(const struct part *p, const struct block_entry *entry, 
     return open_bytes(ret, bytes);
 }
 
-/* The payload as it was before compression. */
-static int col_payload(struct block *b, const struct block_col *c, struct str *ret)
+static int unpack(struct block *b, const struct block_col *c, struct str *ret)
 {
     char *raw;
     size_t got;
@@ -194,6 +193,14 @@ static int col_payload(struct block *b, const struct block_col *c, struct str *r
     }
     *ret = str_of(raw, got);
     return 0;
+}
+
+int block_payload(struct block *b, struct block_col *c, struct str *ret)
+{
+    int rc = c->raw.p == NULL ? unpack(b, c, &c->raw) : 0;
+
+    *ret = c->raw;
+    return rc;
 }
 
 static bool decode_doubles(struct str raw, size_t n, double *dst, int64_t *ints)
@@ -269,7 +276,7 @@ int block_column(struct block *b, struct block_col *c, const struct column **ret
     }
     col->type = c->type;
     col->n = c->n;
-    rc = col_payload(b, c, &raw);
+    rc = block_payload(b, c, &raw);
     if (rc < 0) {
         return rc;
     }
@@ -392,7 +399,7 @@ int block_shapes(struct block *b)
         b->shapes_ready = none != NULL;
         return none != NULL ? 0 : block_no_memory(b);
     }
-    rc = col_payload(b, b->core[COL_SHAPES], &raw);
+    rc = block_payload(b, b->core[COL_SHAPES], &raw);
     if (rc < 0 || raw.p == NULL) {
         return rc < 0 ? rc : block_corrupt(b, "shapes");
     }

@@ -35,6 +35,7 @@ struct block_col {
     unsigned bloom_reach; /* bloom_reach() */
     int64_t min;          /* I64; of F64 the bits */
     int64_t max;
+    struct str raw;              /* the payload, once checked and decompressed */
     const struct column *column; /* once decoded */
 };
 
@@ -84,6 +85,8 @@ NODISCARD int block_open_unchecked(const struct part *p, const struct block_entr
                                    struct block *ret, struct err *reterr);
 /** Decode a column (once). */
 NODISCARD int block_column(struct block *b, struct block_col *c, const struct column **ret);
+/** A column's payload as it was before compression. */
+NODISCARD int block_payload(struct block *b, struct block_col *c, struct str *ret);
 /** Integers of a core column; zeros when it was left out. */
 NODISCARD int block_ints(struct block *b, enum col_id id, const int64_t **ret);
 /** An attribute's column, or NULL. */
@@ -136,6 +139,15 @@ NODISCARD int block_texts(struct block *b, const struct field *f, const uint64_t
                           const struct str **ret);
 NODISCARD int block_group(struct block *b, const struct field *f, const uint64_t *bits,
                           struct block_groups *ret);
+
+/* block_pick.c */
+
+/** The values of a column at the rising places `at`, as a column of n values, without decoding it whole. */
+NODISCARD int block_pick(struct block *b, struct block_col *c, const uint32_t *at, size_t n,
+                         const struct column **ret);
+/** Integers of a core column at rising rows; zeros when it was left out. */
+NODISCARD int block_pick_ints(struct block *b, enum col_id id, const uint32_t *at, size_t n,
+                              const int64_t **ret);
 
 /* block_rows.c */
 

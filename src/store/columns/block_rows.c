@@ -1,22 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * From columns back to rows, for the few rows that are wanted. Strings are copied, so that the block's
- * memory can go before the rows do.
+ * memory can go before the rows do. Of a few rows of a block only their values are read (block_pick.c).
  */
 #include "base/err.h"
 #include "store/columns/block.h"
 #include "store/columns/rowcodec.h"
 #include "store/columns/scan_internal.h"
 
+#include <stdlib.h>
+
+enum { SPARSE_RATIO = 8 }; /* single values when at most every eighth row is wanted */
+
 struct maker {
     struct block *b;
-    const uint32_t *rows;
+    const uint32_t *rows; /* sparse: rising */
     size_t n;
     struct arena *out;
     struct any_row *const *dst;
     enum columns_kind kind;
     struct rows_need need;
+    bool sparse; /* columns hold the values of `rows` only */
 };
+
+/* Where a column has the value of rows[i]. */
+static inline size_t place(const struct maker *m, size_t i)
+{
+    return m->sparse ? i : m->rows[i];
+}
+
+static int maker_ints(struct maker *m, enum col_id id, const int64_t **ret)
+{
+    return m->sparse ? block_pick_ints(m->b, id, m->rows, m->n, ret) : block_ints(m->b, id, ret);
+}
 
 static int no_room(struct maker *m)
 {
@@ -35,10 +51,10 @@ static int make_resources(struct maker *m)
     const int64_t *index;
     const struct resource *last = NULL;
     int64_t last_index = -1;
-    int rc = block_ints(m->b, COL_RESOURCE, &index);
+    int rc = maker_ints(m, COL_RESOURCE, &index);
 
     for (size_t i = 0; i < m->n && rc == 0; i++) {
-        int64_t at = index[m->rows[i]];
+        int64_t at = index[place(m, i)];
 
         if (at != last_index || last == NULL) {
             struct resource *r = arena_calloc(m->out, 1, sizeof(*r));
@@ -74,10 +90,10 @@ static int make_scopes(struct maker *m)
     const int64_t *index;
     const struct scope *last = NULL;
     int64_t last_index = -1;
-    int rc = block_ints(m->b, COL_SCOPE, &index);
+    int rc = maker_ints(m, COL_SCOPE, &index);
 
     for (size_t i = 0; i < m->n && rc == 0; i++) {
-        int64_t at = index[m->rows[i]];
+        int64_t at = index[place(m, i)];
 
         if (at != last_index || last == NULL) {
             struct scope *s = arena_calloc(m->out, 1, sizeof(*s));
@@ -110,8 +126,12 @@ static int make_scopes(struct maker *m)
 /* Ids, names, and the blobs are handled by one loop each over the wanted rows. */
 static int core_strs(struct maker *m, enum col_id id, const struct column **ret)
 {
+    struct block_col *c = m->b->core[id];
+
     *ret = NULL;
-    return m->b->core[id] != NULL ? block_column(m->b, m->b->core[id], ret) : 0;
+    return c == NULL   ? 0
+           : m->sparse ? block_pick(m->b, c, m->rows, m->n, ret)
+                       : block_column(m->b, c, ret);
 }
 
 static int make_ids(struct maker *m, enum col_id id, size_t size, size_t span_at, size_t log_at)
@@ -123,7 +143,7 @@ static int make_ids(struct maker *m, enum col_id id, size_t size, size_t span_at
         return rc;
     }
     for (size_t i = 0; i < m->n; i++) {
-        struct str s = strs_at(&col->strs, m->rows[i]);
+        struct str s = strs_at(&col->strs, place(m, i));
         char *row = m->kind == COLUMNS_SPANS ? (char *)&m->dst[i]->span + span_at
                                              : (char *)&m->dst[i]->log + log_at;
 
@@ -148,7 +168,7 @@ static int make_texts(struct maker *m, enum col_id id, size_t span_at, size_t lo
         char *row = m->kind == COLUMNS_SPANS ? (char *)&m->dst[i]->span + span_at
                                              : (char *)&m->dst[i]->log + log_at;
 
-        if (!dup_str(m, strs_at(&col->strs, m->rows[i]), (struct str *)(void *)row)) {
+        if (!dup_str(m, strs_at(&col->strs, place(m, i)), (struct str *)(void *)row)) {
             return no_room(m);
         }
     }
@@ -168,7 +188,7 @@ static int make_blobs(struct maker *m, enum col_id id)
         struct str bytes;
         struct rd r;
 
-        if (!dup_str(m, strs_at(&col->strs, m->rows[i]), &bytes)) {
+        if (!dup_str(m, strs_at(&col->strs, place(m, i)), &bytes)) {
             return no_room(m);
         }
         r = rd_of(bytes);
@@ -211,7 +231,7 @@ static int make_bodies(struct maker *m)
     int rc = core_strs(m, COL_BODY, &col);
 
     for (size_t i = 0; i < m->n && rc == 0 && col != NULL; i++) {
-        rc = make_value(m, col, m->rows[i], &m->dst[i]->log.body);
+        rc = make_value(m, col, place(m, i), &m->dst[i]->log.body);
     }
     return rc;
 }
@@ -236,6 +256,9 @@ struct attr_cache {
     const struct column *col;
     const uint32_t *rank; /* NULL: row is the index */
     struct str name;      /* in the rows' memory */
+    uint32_t *at;         /* sparse: places of its values in the column, rising */
+    uint32_t at_n;
+    uint32_t next; /* sparse: of the picked values */
 };
 
 static int cache_attr(struct maker *m, struct attr_cache *c, uint32_t number)
@@ -250,8 +273,12 @@ static int cache_attr(struct maker *m, struct attr_cache *c, uint32_t number)
     if (c->unwanted) {
         return 0;
     }
-    rc = block_rank(m->b, number, &c->rank);
-    rc = rc < 0 ? rc : block_column(m->b, m->b->attrs[number], &c->col);
+    if (m->sparse) {
+        rc = block_pick(m->b, m->b->attrs[number], c->at, c->at_n, &c->col);
+    } else {
+        rc = block_rank(m->b, number, &c->rank);
+        rc = rc < 0 ? rc : block_column(m->b, m->b->attrs[number], &c->col);
+    }
     if (rc == 0 && !dup_str(m, m->b->attrs[number]->name, &c->name)) {
         rc = no_room(m);
     }
@@ -267,10 +294,66 @@ static int rest_attr(struct maker *m, struct rd *rest, struct attr *ret)
     return rc == -ERR_NOMEM ? no_room(m) : rc < 0 ? block_corrupt(m->b, "rest column") : 0;
 }
 
-static int make_row_attrs(struct maker *m, struct attr_cache *cache, const struct column *rest,
-                          uint32_t row, struct attrs *ret)
+/* Sparse: the places of the wanted rows' values, as block_rank() would find them, for all attributes in one pass. */
+static int place_attrs(struct maker *m, struct attr_cache *cache)
 {
     struct block *b = m->b;
+    uint32_t *seen = arena_calloc(b->a, (size_t)b->shapes_n + 1, sizeof(*seen));
+    uint32_t *rank = arena_calloc(b->a, (size_t)b->attrs_n + 1, sizeof(*rank));
+    uint32_t row = 0;
+
+    if (seen == NULL || rank == NULL) {
+        return no_room(m);
+    }
+    for (size_t i = 0; i < m->n; i++) {
+        const struct block_shape *s;
+
+        if (b->shape_of == NULL) {
+            seen[0] = m->rows[i] - row;
+            row = m->rows[i];
+        }
+        for (; row < m->rows[i]; row++) {
+            seen[b->shape_of[row]]++;
+        }
+        for (uint32_t k = 0; k < b->shapes_n; k++) {
+            for (uint32_t j = 0; seen[k] != 0 && j < b->shapes[k].n; j++) {
+                rank[b->shapes[k].items[j]] += seen[k];
+            }
+            seen[k] = 0;
+        }
+        s = &b->shapes[b->shape_of != NULL ? b->shape_of[row] : 0];
+        for (uint32_t j = 0; j < s->n; j++) {
+            struct attr_cache *c = &cache[s->items[j] - (s->items[j] != SHAPE_REST ? 1 : 0)];
+
+            if (s->items[j] == SHAPE_REST) {
+                continue;
+            }
+            if (c->at == NULL) {
+                c->at = arena_array(b->a, uint32_t, m->n);
+            }
+            if (c->at == NULL) {
+                return no_room(m);
+            }
+            if (c->at_n == m->n) {
+                return block_corrupt(b, "an attribute twice in a shape");
+            }
+            c->at[c->at_n++] = rank[s->items[j]];
+        }
+    }
+    return 0;
+}
+
+/* Where an attribute's column has the value of rows[i]. */
+static size_t attr_place(const struct maker *m, struct attr_cache *c, size_t i)
+{
+    return m->sparse ? c->next++ : c->rank != NULL ? c->rank[m->rows[i]] : m->rows[i];
+}
+
+static int make_row_attrs(struct maker *m, struct attr_cache *cache, const struct column *rest,
+                          size_t i_row, struct attrs *ret)
+{
+    struct block *b = m->b;
+    const uint32_t row = m->rows[i_row];
     const struct block_shape *s = &b->shapes[b->shape_of != NULL ? b->shape_of[row] : 0];
     struct attr *v;
     struct str bytes = str_of(NULL, 0);
@@ -281,7 +364,7 @@ static int make_row_attrs(struct maker *m, struct attr_cache *cache, const struc
         return 0;
     }
     v = arena_calloc(m->out, s->n, sizeof(*v));
-    if (v == NULL || (rest != NULL && !dup_str(m, strs_at(&rest->strs, row), &bytes))) {
+    if (v == NULL || (rest != NULL && !dup_str(m, strs_at(&rest->strs, place(m, i_row)), &bytes))) {
         return no_room(m);
     }
     rd = rd_of(bytes);
@@ -300,7 +383,7 @@ static int make_row_attrs(struct maker *m, struct attr_cache *cache, const struc
             rc = cache_attr(m, c, s->items[i] - 1);
             if (rc == 0 && !c->unwanted) {
                 v[n].key = c->name;
-                rc = make_value(m, c->col, c->rank != NULL ? c->rank[row] : row, &v[n].value);
+                rc = make_value(m, c->col, attr_place(m, c, i_row), &v[n].value);
                 n++;
             }
         }
@@ -324,19 +407,20 @@ static int make_attrs(struct maker *m)
     }
     rc = block_shapes(m->b);
     rc = rc < 0 ? rc : core_strs(m, COL_REST, &rest);
+    rc = rc == 0 && m->sparse ? place_attrs(m, cache) : rc;
     for (size_t i = 0; i < m->n && rc == 0; i++) {
         struct attrs *as =
             m->kind == COLUMNS_SPANS ? &m->dst[i]->span.attrs : &m->dst[i]->log.attrs;
 
-        rc = make_row_attrs(m, cache, rest, m->rows[i], as);
+        rc = make_row_attrs(m, cache, rest, i, as);
     }
     return rc;
 }
 
-#define INTS(name, id)                      \
-    const int64_t *name;                    \
-    if (rc == 0) {                          \
-        rc = block_ints(m->b, (id), &name); \
+#define INTS(name, id)                   \
+    const int64_t *name;                 \
+    if (rc == 0) {                       \
+        rc = maker_ints(m, (id), &name); \
     }
 
 static int make_span_ints(struct maker *m)
@@ -357,7 +441,7 @@ static int make_span_ints(struct maker *m)
         return rc;
     }
     for (size_t i = 0; i < m->n; i++) {
-        uint32_t row = m->rows[i];
+        size_t row = place(m, i);
         struct span *s = &m->dst[i]->span;
 
         *s = (struct span){
@@ -389,7 +473,7 @@ static int make_log_ints(struct maker *m)
         return rc;
     }
     for (size_t i = 0; i < m->n; i++) {
-        uint32_t row = m->rows[i];
+        size_t row = place(m, i);
         struct log_record *l = &m->dst[i]->log;
 
         *l = (struct log_record){
@@ -448,7 +532,7 @@ static int make_patterns(struct maker *m)
         return rc;
     }
     for (size_t i = 0; i < m->n; i++) {
-        struct str s = strs_at(&col->strs, m->rows[i]);
+        struct str s = strs_at(&col->strs, place(m, i));
 
         if (s.n == PATTERN_ID_SIZE) {
             m->dst[i]->log.pattern = pattern_id_of((const uint8_t *)s.p);
@@ -472,19 +556,55 @@ static int make_all_texts(struct maker *m)
     return rc < 0 ? rc : make_texts(m, COL_EVENT_NAME, 0, offsetof(struct log_record, event_name));
 }
 
-int block_make_rows(struct block *b, const uint32_t *rows, size_t n, struct arena *out,
-                    struct rows_need need, struct any_row *const *dst)
+struct wanted {
+    uint32_t row;
+    uint32_t at; /* in the caller's order */
+};
+
+static int by_row(const void *pa, const void *pb)
 {
-    struct maker maker = {.b = b,
-                          .rows = rows,
-                          .n = n,
-                          .out = out,
-                          .dst = dst,
-                          .kind = part_kind(b->part),
-                          .need = need};
-    struct maker *m = &maker;
-    const unsigned f = need.fields;
-    bool spans = m->kind == COLUMNS_SPANS;
+    const struct wanted *a = pa;
+    const struct wanted *b = pb;
+
+    return (a->row > b->row) - (a->row < b->row);
+}
+
+/* A few rows are made in their order in the block. */
+static int make_sparse(struct maker *m)
+{
+    struct wanted *w = arena_array(m->b->a, struct wanted, m->n);
+    uint32_t *rows = arena_array(m->b->a, uint32_t, m->n);
+    struct any_row **dst = arena_array(m->b->a, struct any_row *, m->n);
+    bool rising = true;
+
+    for (size_t i = 1; i < m->n; i++) {
+        rising = rising && m->rows[i - 1] < m->rows[i];
+    }
+    m->sparse = true;
+    if (rising) {
+        return 0;
+    }
+    if (w == NULL || rows == NULL || dst == NULL) {
+        return no_room(m);
+    }
+    for (size_t i = 0; i < m->n; i++) {
+        w[i] = (struct wanted){m->rows[i], (uint32_t)i};
+    }
+    qsort(w, m->n, sizeof(*w), by_row);
+    for (size_t i = 0; i < m->n; i++) {
+        rows[i] = w[i].row;
+        dst[i] = m->dst[w[i].at];
+    }
+    m->rows = rows;
+    m->dst = dst;
+    return 0;
+}
+
+/* All but resources and scopes. */
+static int make_fields(struct maker *m)
+{
+    const unsigned f = m->need.fields;
+    const bool spans = m->kind == COLUMNS_SPANS;
     int rc = spans ? make_span_ints(m) : make_log_ints(m);
 
     if (rc == 0 && (f & COLUMNS_NEED_IDS) != 0) {
@@ -503,15 +623,29 @@ int block_make_rows(struct block *b, const uint32_t *rows, size_t n, struct aren
     if (rc == 0 && !spans && (f & COLUMNS_NEED_BODY) != 0) {
         rc = make_bodies(m);
     }
-    if (rc == 0 && (f & COLUMNS_NEED_ATTRS) != 0) {
-        rc = make_attrs(m);
+    return rc == 0 && (f & COLUMNS_NEED_ATTRS) != 0 ? make_attrs(m) : rc;
+}
+
+int block_make_rows(struct block *b, const uint32_t *rows, size_t n, struct arena *out,
+                    struct rows_need need, struct any_row *const *dst)
+{
+    struct maker maker = {.b = b,
+                          .rows = rows,
+                          .n = n,
+                          .out = out,
+                          .dst = dst,
+                          .kind = part_kind(b->part),
+                          .need = need};
+    int rc = n != 0 && n <= block_rows_n(b) / SPARSE_RATIO ? make_sparse(&maker) : 0;
+
+    rc = rc < 0 ? rc : make_fields(&maker);
+    make_no_tables(&maker, (need.fields & COLUMNS_NEED_RESOURCE) == 0,
+                   (need.fields & COLUMNS_NEED_SCOPE) == 0);
+    if (rc == 0 && (need.fields & COLUMNS_NEED_RESOURCE) != 0) {
+        rc = make_resources(&maker);
     }
-    make_no_tables(m, (f & COLUMNS_NEED_RESOURCE) == 0, (f & COLUMNS_NEED_SCOPE) == 0);
-    if (rc == 0 && (f & COLUMNS_NEED_RESOURCE) != 0) {
-        rc = make_resources(m);
-    }
-    if (rc == 0 && (f & COLUMNS_NEED_SCOPE) != 0) {
-        rc = make_scopes(m);
+    if (rc == 0 && (need.fields & COLUMNS_NEED_SCOPE) != 0) {
+        rc = make_scopes(&maker);
     }
     return rc < 0 ? rc : block_check(b);
 }

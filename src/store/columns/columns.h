@@ -15,6 +15,7 @@
 #include "store/wal/wal.h"
 
 struct columns;
+struct pool;
 struct vfs;
 
 enum columns_kind { COLUMNS_SPANS, COLUMNS_LOGS };
@@ -30,6 +31,7 @@ struct columns_opts {
     const struct vfs *vfs;
     struct stats *stats;
     struct budget *budget;
+    struct pool *pool; /* queries use its threads; NULL: only the caller's. Borrowed */
 };
 
 NODISCARD int columns_open(const struct columns_opts *opts, struct columns **ret,
@@ -103,6 +105,25 @@ NODISCARD int columns_scan_spans(struct columns *c, const struct columns_query *
 NODISCARD int columns_scan_logs(struct columns *c, const struct columns_query *q, int64_t before_ns,
                                 uint64_t before_id, columns_log_fn fn, void *arg,
                                 struct scan_stats *ret_stats, struct err *reterr);
+
+/** A span given out of order. */
+struct columns_row {
+    const struct span *span; /* without ids unless they were asked for */
+    uint64_t id;
+    void *block; /* for columns_row_ids() */
+    uint32_t at;
+};
+
+/** What `row` points to lives until the call returns. @return as columns_span_fn */
+typedef int (*columns_row_fn)(void *arg, const struct columns_row *row);
+/** Every span that passes, in no order: cheaper than a scan where all of them are looked at. q->oldest_first says
+ * nothing. @return as scans */
+NODISCARD int columns_each_span(struct columns *c, const struct columns_query *q, columns_row_fn fn,
+                                void *arg, struct scan_stats *ret_stats, struct err *reterr);
+/** Trace and span id of the row at hand, for the few rows of many that want them. @return 0, -ERR_CORRUPT, -ERR_NOMEM */
+NODISCARD int columns_row_ids(const struct columns_row *row, struct trace_id *ret_trace,
+                              struct span_id *ret_span);
+
 /** All spans of one trace, by start time rising; through the trace-id index, no scan. Copies of one span that
  * a client sent twice (same id, parent, name, kind, start and end) are given once; different spans that share
  * an id are all given. */

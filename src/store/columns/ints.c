@@ -353,3 +353,177 @@ bool ints_decode(struct rd *src, size_t n, int64_t *dst)
 
     return get_ints(src, n, dst, &packed) && (!packed || rd_bytes(src, INTS_PAD) != NULL);
 }
+
+/* ---- single values ---- */
+
+/* A group at the reader's place, which is left behind it. */
+struct int_group {
+    uint64_t min;
+    unsigned width;
+    const uint8_t *bits;
+};
+
+static bool next_group(struct rd *r, size_t m, struct int_group *ret)
+{
+    size_t bytes;
+
+    ret->min = (uint64_t)rd_zigzag(r);
+    ret->width = rd_u8(r);
+    bytes = bits_bytes(m, ret->width);
+    if (r->bad || ret->width > 64 || (ret->width > 57 && ret->width < 64) ||
+        rd_left(r) < bytes + INTS_PAD) {
+        return false;
+    }
+    ret->bits = r->p;
+    r->p += bytes;
+    return true;
+}
+
+static uint64_t group_at(const struct int_group *g, size_t i)
+{
+    size_t bit = i * g->width;
+    uint64_t word = 0;
+
+    if (g->width != 0) {
+        memcpy(&word, g->bits + (bit >> 3), 8);
+        word = g->width == 64 ? word : word >> (bit & 7) & (((uint64_t)1 << g->width) - 1);
+    }
+    return word + g->min;
+}
+
+/* Values of groups: but for them only headers are read. */
+static bool pick_groups(struct rd *r, size_t n, const uint32_t *at, size_t at_n, int64_t *dst)
+{
+    size_t k = 0;
+
+    for (size_t i = 0; i < n; i += INTS_GROUP) {
+        size_t m = n - i < INTS_GROUP ? n - i : INTS_GROUP;
+        struct int_group g;
+
+        if (!next_group(r, m, &g)) {
+            return false;
+        }
+        for (; k < at_n && at[k] < i + m; k++) {
+            dst[k] = (int64_t)group_at(&g, at[k] - i);
+        }
+    }
+    return k == at_n;
+}
+
+/* Sums of deltas: all in front of the last wanted value are added up. */
+static bool pick_deltas(struct rd *r, size_t n, const uint32_t *at, size_t at_n, int64_t *dst)
+{
+    uint64_t sum = (uint64_t)rd_zigzag(r);
+    uint64_t off[INTS_GROUP];
+    size_t k = 0;
+
+    for (; k < at_n && at[k] == 0; k++) {
+        dst[k] = (int64_t)sum;
+    }
+    for (size_t i = 1; i < n; i += INTS_GROUP) {
+        size_t m = n - i < INTS_GROUP ? n - i : INTS_GROUP;
+        struct int_group g;
+
+        if (!next_group(r, m, &g)) {
+            return false;
+        }
+        if (k == at_n) {
+            continue;
+        }
+        bits_unpack(g.bits, m, g.width, off);
+        for (size_t j = 0; j < m; j++) {
+            sum += off[j] + g.min;
+            for (; k < at_n && at[k] == i + j; k++) {
+                dst[k] = (int64_t)sum;
+            }
+        }
+    }
+    return k == at_n;
+}
+
+static bool pick_dict(struct rd *r, size_t n, const uint32_t *at, size_t at_n, int64_t *dst)
+{
+    int64_t dict[INTS_DICT_MAX];
+    size_t k = rd_count(r, 1);
+
+    if (r->bad || k == 0 || k > INTS_DICT_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < k; i++) {
+        dict[i] = rd_zigzag(r);
+    }
+    if (!pick_groups(r, n, at, at_n, dst)) {
+        return false;
+    }
+    for (size_t i = 0; i < at_n; i++) {
+        if ((uint64_t)dst[i] >= k) {
+            return false;
+        }
+        dst[i] = dict[dst[i]];
+    }
+    return true;
+}
+
+/* @param ret_packed  was there packed data? */
+static bool pick_ints(struct rd *src, size_t n, const uint32_t *at, size_t at_n, int64_t *dst,
+                      bool *ret_packed)
+{
+    uint64_t scale = 1;
+    int64_t first;
+    bool ok = true;
+
+    *ret_packed = true;
+    if (rd_left(src) != 0 && *src->p == INTS_SCALED) {
+        rd_u8(src);
+        scale = rd_varint(src);
+    }
+    switch (rd_u8(src)) {
+    case INTS_CONST:
+        first = rd_zigzag(src);
+        for (size_t i = 0; i < at_n; i++) {
+            dst[i] = first;
+        }
+        *ret_packed = false;
+        break;
+    case INTS_OFFSET:
+        ok = pick_groups(src, n, at, at_n, dst);
+        break;
+    case INTS_DELTA:
+        ok = n != 0 && pick_deltas(src, n, at, at_n, dst);
+        break;
+    case INTS_DICT:
+        ok = pick_dict(src, n, at, at_n, dst);
+        break;
+    default:
+        return false;
+    }
+    for (size_t i = 0; i < at_n && scale != 1; i++) {
+        dst[i] = (int64_t)((uint64_t)dst[i] * scale);
+    }
+    return ok && !src->bad;
+}
+
+bool ints_get_some(struct rd *src, size_t n, const uint32_t *at, size_t at_n, int64_t *dst)
+{
+    bool packed;
+
+    return pick_ints(src, n, at, at_n, dst, &packed);
+}
+
+bool ints_pick(struct rd *src, size_t n, const uint32_t *at, size_t at_n, int64_t *dst)
+{
+    bool packed;
+
+    return pick_ints(src, n, at, at_n, dst, &packed) &&
+           (!packed || rd_bytes(src, INTS_PAD) != NULL);
+}
+
+bool ints_same(struct rd *src, int64_t *ret)
+{
+    if (rd_left(src) == 0 || *src->p != INTS_CONST) {
+        return false;
+    }
+    rd_u8(src);
+    *ret = rd_zigzag(src);
+    return !src->bad;
+}

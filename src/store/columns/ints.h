@@ -16,10 +16,18 @@ void ints_encode(const int64_t *v, size_t n, int64_t *scratch, struct buf *dst);
 /** Decode exactly n values from the front of *src. @return false when damaged. */
 NODISCARD bool ints_decode(struct rd *src, size_t n, int64_t *dst);
 
-/** The same without the INTS_PAD zero bytes at the end: several columns one after the other, with INTS_PAD bytes
+/** As ints_decode(), but only the values at the rising places `at`, each below n. */
+NODISCARD bool ints_pick(struct rd *src, size_t n, const uint32_t *at, size_t at_n, int64_t *dst);
+/** Are all values stored as one? Then `src` is left behind them. */
+bool ints_same(struct rd *src, int64_t *ret);
+
+/** As encode and decode without the INTS_PAD zero bytes at the end: several columns one after the other, with INTS_PAD bytes
  * that may be read after the last. ints_put() needs n of scratch, which must not be v. n may be 0. */
 void ints_put(const int64_t *v, size_t n, int64_t *scratch, struct buf *dst);
 NODISCARD bool ints_get(struct rd *src, size_t n, int64_t *dst);
+/** As ints_get(), but only the values at the rising places `at`, each below n. */
+NODISCARD bool ints_get_some(struct rd *src, size_t n, const uint32_t *at, size_t at_n,
+                             int64_t *dst);
 
 /** Bits needed for v: 0..64; 58..63 are stored as 64. */
 unsigned bits_width(uint64_t v);

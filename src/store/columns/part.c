@@ -15,6 +15,7 @@
 #include "store/columns/ints.h"
 #include "store/columns/mask.h"
 #include "store/columns/part_format.h"
+#include "store/columns/trace_filter.h"
 
 struct part {
     atomic_uint refs; /* relaxed up, acq_rel down */
@@ -28,7 +29,9 @@ struct part {
     const struct block_entry *blocks;
     struct str *tables; /* resources, then scopes */
     const struct trace_page *pages;
+    const uint8_t *filter; /* of traces; NULL: none */
     uint32_t pages_n;
+    uint32_t filter_bytes;
     uint64_t mask_number;
     struct mask *mask;                  /* NULL: no row is deleted */
     _Atomic(struct part_notes *) notes; /* acq_rel: complete before they can be seen */
@@ -178,6 +181,26 @@ static int check_tables(struct part *p, struct err *reterr)
     return 0;
 }
 
+/* Reading all of it for the checksum also brings it into memory, where look-ups want it. */
+static int check_filter(struct part *p, const struct trace_header *h, struct err *reterr)
+{
+    const size_t n = h->filter_bytes;
+    const size_t before = sizeof(*h) + h->pages_n * sizeof(struct trace_page);
+    uint32_t crc;
+
+    if (n == 0) {
+        return 0;
+    }
+    if (n % TRACE_FILTER_BLOCK != 0 || n + sizeof(crc) > p->traces.n - before) {
+        return corrupt(p, "traces", "impossible filter", reterr);
+    }
+    p->filter = p->traces.p + p->traces.n - sizeof(crc) - n;
+    p->filter_bytes = h->filter_bytes;
+    memcpy(&crc, p->filter + n, sizeof(crc));
+    return crc == crc32c(0, p->filter, n) ? 0
+                                          : corrupt(p, "traces", "checksum of the filter", reterr);
+}
+
 static int check_traces(struct part *p, struct err *reterr)
 {
     const struct trace_header *h = (const void *)p->traces.p;
@@ -200,7 +223,7 @@ static int check_traces(struct part *p, struct err *reterr)
     }
     p->pages = pages;
     p->pages_n = h->pages_n;
-    return 0;
+    return check_filter(p, h, reterr);
 }
 
 static int open_mask(struct part *p, struct err *reterr)
@@ -329,6 +352,11 @@ const struct part_notes *part_keep_notes(const struct part *p, struct part_notes
     return there;
 }
 
+void columns_part_prefetch(const struct part *p, uint32_t block)
+{
+    vfs_prefetch(&p->data, p->blocks[block].offset, p->blocks[block].bytes);
+}
+
 void columns_part_unload(const struct part *p)
 {
     vfs_unload(&p->data);
@@ -427,6 +455,11 @@ int part_traces_blocks(const struct part *p, const uint64_t *fingerprints, size_
     for (size_t f = 0; f < n; f++) {
         uint64_t fp = fingerprints[f] >> (p->h->version >= PART_VERSION_SHORT ? SHORT_SHIFT : 0);
 
+        if (p->filter != NULL &&
+            !trace_filter_may_have(p->filter, p->filter_bytes,
+                                   (uint32_t)(fingerprints[f] >> SHORT_SHIFT))) {
+            continue;
+        }
         for (uint32_t i = first_page(p, fp); i < p->pages_n && p->pages[i].first <= fp; i++) {
             int rc = open_page(p, i, &o, reterr);
 

@@ -53,6 +53,9 @@ uint64_t part_bytes(const struct part *p); /* of its files */
 /** Pages of its blocks that were read need not stay in memory; reading on takes them from the page cache again. */
 void columns_part_unload(const struct part *p);
 
+/** A block that will be read soon; when it is not in memory, reading begins. */
+void columns_part_prefetch(const struct part *p, uint32_t block);
+
 /** What a query found out of the whole part and the next one need not (names.c). It lives as long as the part. */
 struct part_notes {
     void (*free_fn)(struct part_notes *notes);
@@ -72,7 +75,7 @@ uint32_t part_scopes(const struct part *p);
 struct str part_resource_bytes(const struct part *p, uint32_t i);
 struct str part_scope_bytes(const struct part *p, uint32_t i);
 
-/** Blocks that may hold a trace, rising, appended to `ret` (which the caller frees). */
+/** Blocks that may hold a trace (most parts know by their filter that none does), rising, appended to `ret` (which the caller frees). */
 typedef VEC(uint32_t) block_list;
 NODISCARD int part_trace_blocks(const struct part *p, const uint8_t id[16], block_list *ret,
                                 struct err *reterr);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The files of a part: `data` (blocks back to back), `index` (header, tables of resources and scopes, block
- * entries), `traces` (sorted fingerprints of trace ids with their blocks). Little-endian.
+ * entries), `traces` (sorted fingerprints of trace ids with their blocks, and a filter over them). Little-endian.
  */
 #ifndef STORE_COLUMNS_PART_FORMAT_H
 #define STORE_COLUMNS_PART_FORMAT_H
@@ -40,15 +40,16 @@ struct part_header {
     uint32_t header_crc; /* of all before it */
 };
 
-/** First bytes of `traces`; page entries follow, then the pages. */
+/** First bytes of `traces`; page entries follow, then the pages, and at the end the filter (trace_filter.h) and its
+ * crc. */
 struct trace_header {
     char magic[4];
     uint32_t version;
     uint64_t entries_n;
     uint32_t pages_n;
-    uint32_t pages_crc; /* of the page entries */
-    uint32_t reserved;
-    uint32_t header_crc; /* of all before it */
+    uint32_t pages_crc;    /* of the page entries */
+    uint32_t filter_bytes; /* 0: none, as in parts written before there were filters */
+    uint32_t header_crc;   /* of all before it */
 };
 
 struct trace_page {

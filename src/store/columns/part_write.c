@@ -21,6 +21,7 @@
 #include "store/columns/ints.h"
 #include "store/columns/order.h"
 #include "store/columns/part_format.h"
+#include "store/columns/trace_filter.h"
 
 enum { PATH_MAX_LEN = 4096, WRITE_AT = 1 << 20, TABLE_MAX = 1 << 30 };
 
@@ -356,6 +357,38 @@ static bool sort_traces(struct part_writer *w)
     return true;
 }
 
+/* The filter over the sorted fingerprints, each once, and its checksum, at the end of the file.
+ * @return bytes of the filter; 0: there is none */
+static uint32_t build_filter(const struct part_writer *w, struct buf *dst)
+{
+    const struct order_pair *v = w->traces.v;
+    size_t n = 0;
+    size_t pad = (TRACE_FILTER_BLOCK - dst->n % TRACE_FILTER_BLOCK) % TRACE_FILTER_BLOCK;
+    size_t bytes;
+    uint8_t *filter;
+    uint32_t crc;
+
+    for (size_t i = 0; i < w->traces.n; i++) {
+        n += i == 0 || v[i].key != v[i - 1].key;
+    }
+    bytes = trace_filter_bytes(n);
+    filter = (uint8_t *)buf_reserve(dst, pad + bytes + sizeof(crc));
+    if (n == 0 || filter == NULL) {
+        return 0;
+    }
+    memset(filter, 0, pad + bytes);
+    filter += pad; /* each block within one cache line */
+    for (size_t i = 0; i < w->traces.n; i++) {
+        if (i == 0 || v[i].key != v[i - 1].key) {
+            trace_filter_add(filter, bytes, (uint32_t)v[i].key);
+        }
+    }
+    crc = crc32c(0, filter, bytes);
+    memcpy(filter + bytes, &crc, sizeof(crc));
+    dst->n += pad + bytes + sizeof(crc);
+    return (uint32_t)bytes;
+}
+
 /* The `traces` file in one buffer. */
 static void build_traces(struct part_writer *w, struct buf *dst)
 {
@@ -398,6 +431,7 @@ static void build_traces(struct part_writer *w, struct buf *dst)
             memcpy(dst->data + pages_at + p * sizeof(e), &e, sizeof(e));
         }
     }
+    h.filter_bytes = dst->failed ? 0 : build_filter(w, dst);
     if (!dst->failed) {
         h.pages_crc = crc32c(0, dst->data + pages_at, h.pages_n * sizeof(*page));
         h.header_crc = crc32c(0, &h, offsetof(struct trace_header, header_crc));

@@ -272,3 +272,138 @@ int strs_decode(struct str payload, size_t n, struct arena *a, struct strs *ret)
     }
     return rc;
 }
+
+/* ---- single values ---- */
+
+static uint32_t code_at(const uint8_t *bits, unsigned width, size_t i)
+{
+    size_t bit = i * width;
+    uint64_t word = 0;
+
+    if (width != 0) {
+        memcpy(&word, bits + (bit >> 3), 8);
+        word = word >> (bit & 7) & (((uint64_t)1 << width) - 1);
+    }
+    return (uint32_t)word;
+}
+
+/* Codes lie at the end with a width that follows from the number of entries; of those none is read behind the last
+ * wanted one. */
+static int pick_dict(struct rd *r, size_t n, const uint32_t *at, size_t at_n, struct arena *a,
+                     struct str *dst)
+{
+    size_t k = rd_count(r, 1);
+    unsigned width = k != 0 ? bits_width(k - 1) : 0;
+    size_t codes_bytes = bits_bytes(n, width) + INTS_PAD;
+    uint32_t *codes = arena_array(a, uint32_t, at_n + 1);
+    uint32_t last = 0;
+    const uint8_t *bits;
+    struct str *dict;
+
+    if (codes == NULL) {
+        return -ERR_NOMEM;
+    }
+    if (r->bad || k == 0 || width > 32 || rd_left(r) < codes_bytes + 1 ||
+        r->end[-(ptrdiff_t)codes_bytes - 1] != width) {
+        return -ERR_CORRUPT;
+    }
+    bits = r->end - codes_bytes;
+    r->end = bits - 1;
+    for (size_t i = 0; i < at_n; i++) {
+        codes[i] = code_at(bits, width, at[i]);
+        last = codes[i] > last ? codes[i] : last;
+    }
+    if (last >= k) {
+        return -ERR_CORRUPT;
+    }
+    dict = arena_array(a, struct str, (size_t)last + 1);
+    if (dict == NULL) {
+        return -ERR_NOMEM;
+    }
+    for (size_t i = 0; i <= last; i++) {
+        dict[i] = rd_str(r);
+    }
+    for (size_t i = 0; i < at_n; i++) {
+        dst[i] = dict[codes[i]];
+    }
+    return r->bad ? -ERR_CORRUPT : 0;
+}
+
+static int pick_flat(struct rd *r, size_t n, const uint32_t *at, size_t at_n, struct arena *a,
+                     struct str *dst)
+{
+    int64_t same = 0;
+    int64_t *lens = NULL;
+    uint64_t pos = 0;
+    size_t k = 0;
+
+    if (!ints_same(r, &same)) {
+        lens = arena_array(a, int64_t, n + 1);
+        if (lens == NULL) {
+            return -ERR_NOMEM;
+        }
+        if (!ints_decode(r, n, lens)) {
+            return -ERR_CORRUPT;
+        }
+    }
+    if (lens == NULL && same >= 0 && (n == 0 || (uint64_t)same <= rd_left(r) / n)) {
+        for (size_t i = 0; i < at_n; i++) {
+            dst[i] = str_of((const char *)r->p + at[i] * (size_t)same, (size_t)same);
+        }
+        return 0;
+    }
+    for (size_t i = 0; lens != NULL && i < n && k < at_n; i++) {
+        if (lens[i] < 0 || (uint64_t)lens[i] > rd_left(r) - pos) {
+            return -ERR_CORRUPT;
+        }
+        for (; k < at_n && at[k] == i; k++) {
+            dst[k] = str_of((const char *)r->p + pos, (size_t)lens[i]);
+        }
+        pos += (uint64_t)lens[i];
+    }
+    return k == at_n ? 0 : -ERR_CORRUPT;
+}
+
+int strs_pick(struct str payload, size_t n, const uint32_t *at, size_t at_n, struct arena *a,
+              struct strs *ret)
+{
+    struct rd r = rd_of(payload);
+    struct str *v = arena_array(a, struct str, at_n + 1);
+    struct strs all;
+    int rc;
+
+    if (v == NULL) {
+        return -ERR_NOMEM;
+    }
+    switch (rd_u8(&r)) {
+    case STRS_DICT:
+        rc = pick_dict(&r, n, at, at_n, a, v);
+        break;
+    case STRS_FLAT:
+        rc = pick_flat(&r, n, at, at_n, a, v);
+        break;
+    case STRS_TEMPLATES:
+        rc = templates_pick(&r, n, at, at_n, a, v);
+        break;
+    default:
+        rc = strs_decode(payload, n, a, &all);
+        for (size_t i = 0; i < at_n && rc == 0; i++) {
+            v[i] = strs_at(&all, at[i]);
+        }
+    }
+    if (rc == 0) {
+        *ret = (struct strs){.form = STRS_FLAT, .n = at_n, .v = v};
+    }
+    return rc;
+}
+
+const uint8_t *strs_fixed(struct str payload, size_t n, size_t width)
+{
+    struct rd r = rd_of(payload);
+    int64_t same;
+
+    return rd_u8(&r) == STRS_FLAT && ints_same(&r, &same) && (uint64_t)same == width &&
+                   rd_left(&r) == n * width
+               ? r.p
+               : NULL;
+}

@@ -77,6 +77,12 @@ static inline int strs_status(const struct strs *s)
     return s->form == STRS_TEMPLATES ? templates_status(s->templates) : 0;
 }
 
+/** Only the values at the rising places `at`, each below n, as a plain column of at_n values.
+ * @return 0, -ERR_CORRUPT, -ERR_NOMEM */
+NODISCARD int strs_pick(struct str payload, size_t n, const uint32_t *at, size_t at_n,
+                        struct arena *a, struct strs *ret);
+/** Where the values of a plain column lie when all have `width` bytes; NULL: something else. */
+const uint8_t *strs_fixed(struct str payload, size_t n, size_t width);
 /** @return 0, -ERR_CORRUPT, -ERR_NOMEM */
 NODISCARD int strs_decode(struct str payload, size_t n, struct arena *a, struct strs *ret);
 

@@ -30,6 +30,9 @@ struct template_view {
     struct str nums;
     struct str strings;
     bool ready; /* the slots' values are decoded */
+    const uint32_t
+        *at; /* these of its rows only, rising, and values by number among them; NULL: all */
+    uint32_t at_n;
 };
 
 struct templates {
@@ -177,28 +180,53 @@ static int64_t power_of_ten(unsigned n)
     return v;
 }
 
-static int read_ints(struct templates *t, struct rd *nums, size_t n, int64_t below,
-                     const int64_t **ret)
+/* Numbers of the rows of a template, or of those that are wanted. */
+static int read_ints(struct templates *t, struct rd *nums, const struct template_view *v,
+                     int64_t below, const int64_t **ret)
 {
-    int64_t *v = arena_array(t->a, int64_t, n + 1);
+    const size_t n = v->at != NULL ? v->at_n : v->rows_n;
+    int64_t *ints = arena_array(t->a, int64_t, n + 1);
 
-    if (v == NULL) {
+    if (ints == NULL) {
         return -ERR_NOMEM;
     }
-    if (!ints_get(nums, n, v)) {
+    if (v->at != NULL ? !ints_get_some(nums, v->rows_n, v->at, n, ints)
+                      : !ints_get(nums, n, ints)) {
         return -ERR_CORRUPT;
     }
     for (size_t i = 0; i < n; i++) {
-        if (v[i] < 0 || v[i] >= below) {
+        if (ints[i] < 0 || ints[i] >= below) {
             return -ERR_CORRUPT;
         }
     }
-    *ret = v;
+    *ret = ints;
     return 0;
 }
 
-static int read_dict(struct templates *t, struct rd *nums, struct rd *strings, size_t n,
-                     struct slot *s)
+static int read_hex(struct templates *t, struct rd *nums, const struct template_view *v,
+                    struct slot *s)
+{
+    const size_t each = (s->width + 1u) / 2;
+    const uint8_t *all = rd_bytes(nums, v->rows_n * each);
+    uint8_t *some;
+
+    s->bytes = all;
+    if (nums->bad || v->at == NULL) {
+        return nums->bad ? -ERR_CORRUPT : 0;
+    }
+    some = arena_array(t->a, uint8_t, v->at_n * each + 1);
+    if (some == NULL) {
+        return -ERR_NOMEM;
+    }
+    for (size_t i = 0; i < v->at_n; i++) {
+        memcpy(some + i * each, all + v->at[i] * each, each);
+    }
+    s->bytes = some;
+    return 0;
+}
+
+static int read_dict(struct templates *t, struct rd *nums, struct rd *strings,
+                     const struct template_view *view, struct slot *s)
 {
     size_t k = rd_count(strings, 1);
     struct str *v = arena_array(t->a, struct str, k + 1);
@@ -210,20 +238,25 @@ static int read_dict(struct templates *t, struct rd *nums, struct rd *strings, s
         v[i] = rd_str(strings);
     }
     s->v = v;
-    return strings->bad ? -ERR_CORRUPT : read_ints(t, nums, n, (int64_t)k, &s->ints);
+    return strings->bad ? -ERR_CORRUPT : read_ints(t, nums, view, (int64_t)k, &s->ints);
 }
 
-static int read_texts(struct templates *t, struct rd *nums, struct rd *strings, size_t n,
-                      struct slot *s)
+static int read_texts(struct templates *t, struct rd *nums, struct rd *strings,
+                      const struct template_view *view, struct slot *s)
 {
+    const struct template_view whole = {.rows_n = view->rows_n};
+    const size_t n = view->at != NULL ? view->at_n : view->rows_n;
     struct str *v = arena_array(t->a, struct str, n + 1);
     const int64_t *lens = NULL;
-    int rc = v != NULL ? read_ints(t, nums, n, INT64_MAX, &lens) : -ERR_NOMEM;
+    size_t k = 0;
+    int rc = v != NULL ? read_ints(t, nums, &whole, INT64_MAX, &lens) : -ERR_NOMEM;
 
-    for (size_t i = 0; i < n && rc == 0; i++) {
+    for (size_t i = 0; i < view->rows_n && rc == 0; i++) {
         const uint8_t *p = rd_bytes(strings, (size_t)lens[i]);
 
-        v[i] = str_of((const char *)p, (size_t)lens[i]);
+        if (view->at == NULL || (k < n && view->at[k] == i)) {
+            v[k++] = str_of((const char *)p, (size_t)lens[i]);
+        }
         rc = strings->bad ? -ERR_CORRUPT : 0;
     }
     s->v = v;
@@ -241,20 +274,19 @@ static int read_slots(struct templates *t, struct template_view *v)
 
         switch (s->kind) {
         case SLOT_NUMBER:
-            rc = read_ints(t, &nums, v->rows_n, power_of_ten(SLOT_DIGITS_MAX), &s->ints);
+            rc = read_ints(t, &nums, v, power_of_ten(SLOT_DIGITS_MAX), &s->ints);
             break;
         case SLOT_PADDED:
-            rc = read_ints(t, &nums, v->rows_n, power_of_ten(s->width), &s->ints);
+            rc = read_ints(t, &nums, v, power_of_ten(s->width), &s->ints);
             break;
         case SLOT_HEX:
-            s->bytes = rd_bytes(&nums, (size_t)v->rows_n * ((s->width + 1u) / 2));
-            rc = nums.bad ? -ERR_CORRUPT : 0;
+            rc = read_hex(t, &nums, v, s);
             break;
         case SLOT_DICT:
-            rc = read_dict(t, &nums, &strings, v->rows_n, s);
+            rc = read_dict(t, &nums, &strings, v, s);
             break;
         default:
-            rc = read_texts(t, &nums, &strings, v->rows_n, s);
+            rc = read_texts(t, &nums, &strings, v, s);
         }
     }
     v->ready = rc == 0;
@@ -387,6 +419,113 @@ struct str templates_at(struct templates *t, size_t row)
         t->rc = -ERR_CORRUPT;
     }
     return t->rc == 0 ? t->made[row] : str_of("", 0);
+}
+
+/* ---- single texts ---- */
+
+/* Templates of all rows, how many rows each has, and the wanted rows' places among those of theirs. */
+static int pick_codes(struct templates *t, struct rd *nums, const uint32_t *at, size_t at_n,
+                      uint32_t *codes, uint32_t *ranks)
+{
+    int64_t *all = arena_array(t->a, int64_t, t->n + 1);
+    size_t k = 0;
+
+    if (all == NULL) {
+        return -ERR_NOMEM;
+    }
+    if (!ints_get(nums, t->n, all)) {
+        return -ERR_CORRUPT;
+    }
+    for (size_t i = 0; i < t->n; i++) {
+        struct template_view *v;
+
+        if ((uint64_t)all[i] >= t->list_n) {
+            return -ERR_CORRUPT;
+        }
+        v = &t->list[all[i]];
+        for (; k < at_n && at[k] == i; k++) {
+            codes[k] = (uint32_t)all[i];
+            ranks[k] = v->rows_n;
+            v->at_n++;
+        }
+        v->rows_n++;
+    }
+    return k == at_n ? 0 : -ERR_CORRUPT;
+}
+
+/* The wanted rows of a template. */
+static int pick_rows(struct templates *t, uint32_t template, const uint32_t *codes,
+                     const uint32_t *ranks, size_t at_n)
+{
+    struct template_view *v = &t->list[template];
+    uint32_t *mine = arena_array(t->a, uint32_t, (size_t)v->at_n + 1);
+    size_t n = 0;
+
+    if (mine == NULL) {
+        return -ERR_NOMEM;
+    }
+    for (size_t k = 0; k < at_n; k++) {
+        if (codes[k] == template) {
+            mine[n++] = ranks[k];
+        }
+    }
+    v->at = mine;
+    return 0;
+}
+
+/* The next wanted text of a template. */
+static int pick_text(struct templates *t, struct template_view *v, uint64_t total, struct str *ret)
+{
+    size_t bytes = 1;
+
+    for (uint32_t i = 0; i <= v->slots_n; i++) {
+        bytes += v->pieces[i].n;
+        bytes += i != v->slots_n ? slot_bytes(&v->slots[i], v->at_n) : 0;
+    }
+    if (bytes > total + 1 + SLOTS_MAX * SLOT_DIGITS_MAX) {
+        return -ERR_CORRUPT;
+    }
+    t->at = arena_alloc(t->a, bytes, 1);
+    if (t->at == NULL) {
+        return -ERR_NOMEM;
+    }
+    t->end = t->at + bytes;
+    return make_text(t, v, v->at_n++, ret) ? 0 : -ERR_CORRUPT;
+}
+
+int templates_pick(struct rd *src, size_t n, const uint32_t *at, size_t at_n, struct arena *a,
+                   struct str *dst)
+{
+    uint64_t total = rd_varint(src);
+    struct rd head = rd_of(rd_str(src));
+    struct rd nums = *src;
+    struct templates t = {.n = n, .a = a, .list_n = rd_count(&head, 4)};
+    uint32_t *codes = arena_array(a, uint32_t, at_n + 1);
+    uint32_t *ranks = arena_array(a, uint32_t, at_n + 1);
+    int rc;
+
+    if (src->bad || head.bad || t.list_n == 0 || total > BLOCK_RAW_LIMIT ||
+        rd_left(&nums) < INTS_PAD) {
+        return -ERR_CORRUPT;
+    }
+    t.list = arena_calloc(a, t.list_n, sizeof(*t.list));
+    rc = t.list != NULL && codes != NULL && ranks != NULL
+             ? pick_codes(&t, &nums, at, at_n, codes, ranks)
+             : -ERR_NOMEM;
+    for (size_t i = 0; i < t.list_n && rc == 0; i++) {
+        rc = read_template(&t, &head, &nums, &t.list[i]);
+    }
+    for (size_t k = 0; k < at_n && rc == 0; k++) {
+        struct template_view *v = &t.list[codes[k]];
+
+        if (v->at == NULL) {
+            rc = pick_rows(&t, codes[k], codes, ranks, at_n);
+            rc = rc < 0 ? rc : read_slots(&t, v);
+            v->at_n = 0; /* from here on: texts made */
+        }
+        rc = rc < 0 ? rc : pick_text(&t, v, total, &dst[k]);
+    }
+    return rc;
 }
 
 int templates_status(const struct templates *t)

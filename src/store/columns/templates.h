@@ -26,6 +26,9 @@ void templates_encoder_free(struct templates_encoder *t); /* NULL is fine */
 
 /** `src` follows the form byte. Everything lives in `a` and in the payload. @return 0, -ERR_CORRUPT, -ERR_NOMEM */
 NODISCARD int templates_decode(struct rd *src, size_t n, struct arena *a, struct templates **ret);
+/** Only the texts of the rows at the rising places `at`, each below n. As templates_decode() */
+NODISCARD int templates_pick(struct rd *src, size_t n, const uint32_t *at, size_t at_n,
+                             struct arena *a, struct str *dst);
 /** Text of a row, made when first asked for; empty once templates_status() is not 0. */
 struct str templates_at(struct templates *t, size_t row);
 /** 0; -ERR_CORRUPT or -ERR_NOMEM: a text could not be made. */

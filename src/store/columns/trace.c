@@ -1,23 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * All spans of one or many traces in one pass: batches in memory and parts are asked through their trace
- * indexes, a block that holds several of the traces is read once. Copies of one span that a client sent twice
- * are given once.
+ * indexes, a block that holds several of the traces is read once, many blocks by several threads. Copies of one
+ * span that a client sent twice are given once.
  */
+#include <stdatomic.h>
+
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/thread.h"
 #include "store/columns/block.h"
 #include "store/columns/part_format.h"
 #include "store/columns/scan_internal.h"
 
 #include <stdlib.h>
 
-enum { TRACE_ARENA_MAX = 512 << 20, CHECK_EVERY = 64, TRACES_MAX = 1 << 20 };
+enum {
+    TRACE_ARENA_MAX = 512 << 20,
+    CHECK_EVERY = 64,
+    TRACES_MAX = 1 << 20,
+    WORKERS_MAX = 8,
+    BLOCKS_EACH = 4, /* a thread more for as many blocks */
+};
 
 struct found {
     struct span span;
     uint64_t id;
     uint32_t trace; /* index of its id */
+};
+
+typedef VEC(struct found) found_list;
+
+/* A block that may have some of the traces. */
+struct task {
+    const struct part *part;
+    uint32_t block;
+};
+
+struct trace_lookup;
+
+/* What one thread finds. */
+struct worker {
+    struct trace_lookup *t;
+    struct arena a; /* what the spans point to */
+    struct arena scratch;
+    struct block_tools tools;
+    struct scan_stats stats;
+    int64_t charged_bytes;
+    found_list list;
+    struct err err;
+    int rc;
 };
 
 struct trace_lookup {
@@ -29,12 +61,11 @@ struct trace_lookup {
     size_t slots_n;  /* power of two */
     uint64_t *fps;   /* rising */
     size_t fps_n;
-    struct arena a; /* what the spans point to */
-    struct arena scratch;
-    struct block_tools tools;
-    struct scan_stats stats;
-    int64_t charged_bytes;
-    VEC(struct found) list;
+    VEC(struct task) tasks;
+    atomic_size_t next_task; /* relaxed: pool_for() orders the work before and after */
+    atomic_bool failed;      /* relaxed: the others stop soon */
+    struct worker workers[WORKERS_MAX];
+    size_t workers_n;
     struct err *reterr;
 };
 
@@ -92,17 +123,17 @@ static bool lookup_init(struct trace_lookup *t)
 }
 
 /* Bring what was taken from the budget in line with what is held. */
-static bool account(struct trace_lookup *t)
+static bool account(struct worker *w)
 {
-    int64_t now = (int64_t)(t->a.used + t->scratch.used + t->list.cap * sizeof(struct found));
+    int64_t now = (int64_t)(w->a.used + w->scratch.used + w->list.cap * sizeof(struct found));
 
-    if (now > t->charged_bytes && !budget_take(t->q->budget, now - t->charged_bytes)) {
+    if (now > w->charged_bytes && !budget_take(w->t->q->budget, now - w->charged_bytes)) {
         return false;
     }
-    if (now < t->charged_bytes) {
-        budget_give(t->q->budget, t->charged_bytes - now);
+    if (now < w->charged_bytes) {
+        budget_give(w->t->q->budget, w->charged_bytes - now);
     }
-    t->charged_bytes = now;
+    w->charged_bytes = now;
     return true;
 }
 
@@ -133,93 +164,252 @@ static bool chunk_has_any(const struct trace_lookup *t, const struct mem_chunk *
 static int take_row(void *arg, const struct batch *b, struct str row, uint32_t at, int64_t time_ns,
                     uint64_t id)
 {
-    struct trace_lookup *t = arg;
+    struct worker *w = arg;
     struct trace_id row_id;
     struct found f = {.id = id};
     int rc = rowcodec_row_trace(row, COLUMNS_SPANS, &row_id);
 
     (void)at;
     (void)time_ns;
-    t->stats.rows_scanned++;
-    if (rc < 0 || !find_id(t, row_id.b, &f.trace)) {
+    w->stats.rows_scanned++;
+    if (rc < 0 || !find_id(w->t, row_id.b, &f.trace)) {
         return rc;
     }
-    rc = rowcodec_span(b, row, &t->a, &f.span);
+    rc = rowcodec_span(b, row, &w->a, &f.span);
     if (rc < 0) {
         return rc;
     }
-    return vec_push(&t->list, f) ? 0 : -ERR_NOMEM;
+    return vec_push(&w->list, f) ? 0 : -ERR_NOMEM;
 }
 
-/* Rows of the block that are looked for, and which trace each is of. */
-static int wanted_rows(struct trace_lookup *t, struct block *b, const struct column *ids,
-                       uint32_t *rows, uint32_t *traces, size_t *ret_n)
+/* ---- a block ---- */
+
+/* Rows of a block that are looked for, rising, and which trace each is of. */
+struct wanted {
+    uint32_t *rows;
+    uint32_t *traces;
+    size_t n;
+};
+
+/* Ids one after the other, as they lie. */
+static void find_fixed(const struct trace_lookup *t, const uint8_t *ids, uint32_t n,
+                       struct wanted *ret)
 {
-    const int64_t *time;
-    size_t n = 0;
-    int rc = block_ints(b, COL_TIME, &time);
-
-    for (uint32_t i = 0; i < block_rows_n(b) && rc == 0; i++) {
-        struct str s = strs_at(&ids->strs, i);
-
-        bool gone = b->deleted != NULL && (b->deleted[i / 64] >> (i % 64) & 1) != 0;
-
-        if (s.n == TRACE_ID_SIZE && !gone && time[i] >= t->q->min_ns && time[i] < t->q->max_ns &&
-            find_id(t, (const uint8_t *)s.p, &traces[n])) {
-            rows[n++] = i;
+    for (uint32_t i = 0; i < n && t->ids_n == 1; i++) {
+        if (memcmp(ids + (size_t)i * TRACE_ID_SIZE, t->ids[0].b, TRACE_ID_SIZE) == 0) {
+            ret->traces[ret->n] = 0;
+            ret->rows[ret->n++] = i;
         }
     }
-    *ret_n = n;
+    for (uint32_t i = 0; i < n && t->ids_n != 1; i++) {
+        if (find_id(t, ids + (size_t)i * TRACE_ID_SIZE, &ret->traces[ret->n])) {
+            ret->rows[ret->n++] = i;
+        }
+    }
+}
+
+/* Each distinct id is looked for once. */
+static bool find_strs(const struct trace_lookup *t, const struct strs *ids, uint32_t n,
+                      struct arena *a, struct wanted *ret)
+{
+    const size_t k = ids->form == STRS_DICT ? ids->dict_n : 1;
+    uint32_t *known = arena_calloc(a, k, sizeof(*known)); /* trace + 1 */
+    bool any = false;
+
+    if (known == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < k && ids->form != STRS_FLAT && ids->form != STRS_TEMPLATES; i++) {
+        if (ids->v[i].n == TRACE_ID_SIZE && find_id(t, (const uint8_t *)ids->v[i].p, &known[i])) {
+            known[i]++;
+            any = true;
+        }
+    }
+    for (uint32_t i = 0; i < n && (any || strs_is_plain(ids)); i++) {
+        struct str s;
+
+        if (!strs_is_plain(ids)) {
+            uint32_t trace = known[ids->form == STRS_DICT ? ids->codes[i] : 0];
+
+            if (trace != 0) {
+                ret->traces[ret->n] = trace - 1;
+                ret->rows[ret->n++] = i;
+            }
+            continue;
+        }
+        s = strs_at(ids, i);
+        if (s.n == TRACE_ID_SIZE && find_id(t, (const uint8_t *)s.p, &ret->traces[ret->n])) {
+            ret->rows[ret->n++] = i;
+        }
+    }
+    return true;
+}
+
+/* Rows that are deleted or lie outside the times are none. */
+static int drop_rows(const struct worker *w, struct block *b, struct wanted *v)
+{
+    const struct columns_query *q = w->t->q;
+    const bool inside = b->entry->min_ns >= q->min_ns && b->entry->max_ns < q->max_ns;
+    const int64_t *time = NULL;
+    size_t kept = 0;
+    int rc = inside || v->n == 0 ? 0 : block_pick_ints(b, COL_TIME, v->rows, v->n, &time);
+
+    for (size_t i = 0; i < v->n && rc == 0; i++) {
+        uint32_t row = v->rows[i];
+        bool gone = b->deleted != NULL && (b->deleted[row / 64] >> (row % 64) & 1) != 0;
+
+        if (!gone && (time == NULL || (time[i] >= q->min_ns && time[i] < q->max_ns))) {
+            v->traces[kept] = v->traces[i];
+            v->rows[kept++] = row;
+        }
+    }
+    v->n = kept;
     return rc;
 }
 
-static int take_block_rows(struct trace_lookup *t, struct block *b, const struct column *ids)
+static int wanted_rows(struct worker *w, struct block *b, struct wanted *ret)
 {
-    size_t n = block_rows_n(b);
-    uint32_t *rows = arena_array(&t->scratch, uint32_t, n);
-    uint32_t *traces = arena_array(&t->scratch, uint32_t, n + 1);
+    const uint32_t n = block_rows_n(b);
+    struct block_col *c = b->core[COL_TRACE_ID];
+    const uint8_t *fixed;
+    const struct column *ids;
+    struct str raw = {0};
+    int rc;
+
+    *ret = (struct wanted){arena_array(&w->scratch, uint32_t, (size_t)n + 1),
+                           arena_array(&w->scratch, uint32_t, (size_t)n + 1), 0};
+    if (ret->rows == NULL || ret->traces == NULL) {
+        return -ERR_NOMEM;
+    }
+    rc = block_payload(b, c, &raw);
+    if (rc < 0) {
+        return rc;
+    }
+    fixed = strs_fixed(raw, n, TRACE_ID_SIZE);
+    if (fixed != NULL) {
+        b->read_bytes += c->stored.n;
+        find_fixed(w->t, fixed, n, ret);
+    } else {
+        rc = block_column(b, c, &ids);
+        if (rc == 0 && !find_strs(w->t, &ids->strs, n, &w->scratch, ret)) {
+            return -ERR_NOMEM;
+        }
+    }
+    return rc < 0 ? rc : drop_rows(w, b, ret);
+}
+
+static int take_block_rows(struct worker *w, struct block *b)
+{
+    struct wanted v;
     struct any_row *made;
     struct any_row **dst;
     const int64_t *id;
-    size_t found = 0;
-    int rc = rows == NULL || traces == NULL ? -ERR_NOMEM : block_ints(b, COL_ID, &id);
+    int rc = wanted_rows(w, b, &v);
 
-    rc = rc < 0 ? rc : wanted_rows(t, b, ids, rows, traces, &found);
-    if (rc < 0 || found == 0) {
+    if (rc < 0 || v.n == 0) {
         return rc;
     }
-    made = arena_calloc(&t->scratch, found, sizeof(*made));
-    dst = arena_array(&t->scratch, struct any_row *, found);
-    if (made == NULL || dst == NULL || !vec_reserve(&t->list, found)) {
+    made = arena_calloc(&w->scratch, v.n, sizeof(*made));
+    dst = arena_array(&w->scratch, struct any_row *, v.n);
+    if (made == NULL || dst == NULL || !vec_reserve(&w->list, v.n)) {
         return -ERR_NOMEM;
     }
-    for (size_t i = 0; i < found; i++) {
+    for (size_t i = 0; i < v.n; i++) {
         dst[i] = &made[i];
     }
-    rc = block_make_rows(b, rows, found, &t->a, query_need(t->q), dst);
-    for (size_t i = 0; i < found && rc == 0; i++) {
-        t->list.v[t->list.n++] =
-            (struct found){.span = made[i].span, .id = (uint64_t)id[rows[i]], .trace = traces[i]};
+    rc = block_pick_ints(b, COL_ID, v.rows, v.n, &id);
+    rc = rc < 0 ? rc : block_make_rows(b, v.rows, v.n, &w->a, query_need(w->t->q), dst);
+    for (size_t i = 0; i < v.n && rc == 0; i++) {
+        w->list.v[w->list.n++] =
+            (struct found){.span = made[i].span, .id = (uint64_t)id[i], .trace = v.traces[i]};
     }
     return rc;
 }
 
-static int take_block(struct trace_lookup *t, const struct part *p, uint32_t index)
+static int take_block(struct worker *w, const struct task *task)
 {
-    const struct column *ids;
     struct block b;
-    int rc = cancel_check(t->q->cancel);
+    int rc = cancel_check(w->t->q->cancel);
 
-    arena_reset(&t->scratch);
-    rc = rc < 0 ? rc : block_open(p, index, &t->scratch, &t->tools, &b, t->reterr);
+    arena_reset(&w->scratch);
+    rc = rc < 0 ? rc : block_open(task->part, task->block, &w->scratch, &w->tools, &b, &w->err);
     if (rc == 0 && b.core[COL_TRACE_ID] != NULL) {
-        rc = block_column(&b, b.core[COL_TRACE_ID], &ids);
-        rc = rc < 0 ? rc : take_block_rows(t, &b, ids);
-        t->stats.blocks_read++;
-        t->stats.rows_scanned += block_rows_n(&b);
-        t->stats.bytes_read += b.read_bytes;
+        rc = take_block_rows(w, &b);
+        w->stats.blocks_read++;
+        w->stats.rows_scanned += block_rows_n(&b);
+        w->stats.bytes_read += b.read_bytes;
     }
-    return rc == 0 && !account(t) ? -ERR_NOMEM : rc;
+    return rc == 0 && !account(w) ? -ERR_NOMEM : rc;
+}
+
+/* ---- all blocks ---- */
+
+static void work(void *arg, size_t number)
+{
+    struct trace_lookup *t = arg;
+    struct worker *w = &t->workers[number];
+
+    while (w->rc == 0 && !atomic_load_explicit(&t->failed, memory_order_relaxed)) {
+        size_t i = atomic_fetch_add_explicit(&t->next_task, 1, memory_order_relaxed);
+
+        if (i >= t->tasks.n) {
+            return;
+        }
+        w->rc = take_block(w, &t->tasks.v[i]);
+        if (w->rc < 0) {
+            atomic_store_explicit(&t->failed, true, memory_order_relaxed);
+        }
+    }
+}
+
+/* Errors of workers and their finds go to the first one. */
+static int gather(struct trace_lookup *t)
+{
+    struct worker *first = &t->workers[0];
+
+    for (size_t i = 0; i < t->workers_n; i++) {
+        const struct worker *w = &t->workers[i];
+
+        if (w->rc < 0) {
+            *t->reterr = w->err;
+            return w->rc;
+        }
+        if (i == 0 || w->list.n == 0) {
+            continue;
+        }
+        if (!vec_reserve(&first->list, w->list.n)) {
+            return -ERR_NOMEM;
+        }
+        memcpy(first->list.v + first->list.n, w->list.v, w->list.n * sizeof(struct found));
+        first->list.n += w->list.n;
+    }
+    return account(first) ? 0 : -ERR_NOMEM;
+}
+
+static void worker_init(struct trace_lookup *t)
+{
+    struct worker *w = &t->workers[t->workers_n++];
+
+    w->t = t;
+    arena_init(&w->a, TRACE_ARENA_MAX);
+    arena_init(&w->scratch, QUERY_ARENA_MAX);
+    block_tools_init(&w->tools);
+}
+
+static int read_blocks(struct trace_lookup *t)
+{
+    struct pool *pool = t->c->opts.pool;
+    size_t threads = pool != NULL ? pool_threads(pool) + 1 : 1;
+
+    while (t->workers_n < WORKERS_MAX && t->workers_n < threads &&
+           t->workers_n < t->tasks.n / BLOCKS_EACH) {
+        worker_init(t);
+    }
+    for (size_t i = 1; i < t->tasks.n; i++) {
+        columns_part_prefetch(t->tasks.v[i].part, t->tasks.v[i].block);
+    }
+    pool_for(t->workers_n > 1 ? pool : NULL, t->workers_n, work, t);
+    return gather(t);
 }
 
 static int by_index(const void *pa, const void *pb)
@@ -230,7 +420,7 @@ static int by_index(const void *pa, const void *pb)
     return (a > b) - (a < b);
 }
 
-static int collect_part(struct trace_lookup *t, const struct part *p)
+static int list_part(struct trace_lookup *t, const struct part *p)
 {
     block_list blocks = {0};
     int rc = part_traces_blocks(p, t->fps, t->fps_n, &blocks, t->reterr);
@@ -239,8 +429,9 @@ static int collect_part(struct trace_lookup *t, const struct part *p)
         qsort(blocks.v, blocks.n, sizeof(*blocks.v), by_index);
     }
     for (size_t i = 0; i < blocks.n && rc == 0; i++) {
-        if (i == 0 || blocks.v[i] != blocks.v[i - 1]) {
-            rc = take_block(t, p, blocks.v[i]);
+        if ((i == 0 || blocks.v[i] != blocks.v[i - 1]) &&
+            !vec_push(&t->tasks, ((struct task){p, blocks.v[i]}))) {
+            rc = -ERR_NOMEM;
         }
     }
     vec_done(&blocks);
@@ -249,13 +440,15 @@ static int collect_part(struct trace_lookup *t, const struct part *p)
 
 static int collect(struct trace_lookup *t, struct snapshot *snap)
 {
+    struct worker *w = &t->workers[0];
+
     for (size_t i = 0; i < snap->chunks_n; i++) {
         const struct mem_chunk *c = &snap->chunks[i];
         int rc = i % CHECK_EVERY == 0 ? cancel_check(t->q->cancel) : 0;
 
         if (rc == 0 && chunk_has_any(t, c)) {
-            rc = mem_chunk_each(c, t->q->min_ns, t->q->max_ns, &t->a, take_row, t, t->reterr);
-            t->stats.bytes_read += c->payload.n;
+            rc = mem_chunk_each(c, t->q->min_ns, t->q->max_ns, &w->a, take_row, w, t->reterr);
+            w->stats.bytes_read += c->payload.n;
         }
         if (rc < 0) {
             return rc == -ERR_CORRUPT
@@ -264,13 +457,13 @@ static int collect(struct trace_lookup *t, struct snapshot *snap)
         }
     }
     for (size_t i = 0; i < snap->parts_n; i++) {
-        int rc = collect_part(t, snap->parts[i]);
+        int rc = list_part(t, snap->parts[i]);
 
         if (rc < 0) {
             return rc;
         }
     }
-    return account(t) ? 0 : -ERR_NOMEM;
+    return read_blocks(t);
 }
 
 static int by_start(const void *pa, const void *pb)
@@ -301,27 +494,29 @@ static bool same_span(const struct found *fa, const struct found *fb)
 
 static int emit_traces(struct trace_lookup *t, columns_trace_fn fn, void *arg)
 {
+    struct worker *w = &t->workers[0];
+    const found_list *list = &w->list;
     struct span *spans;
     uint64_t *ids;
 
-    if (t->list.n == 0) {
+    if (list->n == 0) {
         return 0;
     }
-    qsort(t->list.v, t->list.n, sizeof(*t->list.v), by_start);
-    spans = arena_array(&t->a, struct span, t->list.n);
-    ids = arena_array(&t->a, uint64_t, t->list.n);
-    if (spans == NULL || ids == NULL || !account(t)) {
+    qsort(list->v, list->n, sizeof(*list->v), by_start);
+    spans = arena_array(&w->a, struct span, list->n);
+    ids = arena_array(&w->a, uint64_t, list->n);
+    if (spans == NULL || ids == NULL || !account(w)) {
         return query_no_memory(t->reterr);
     }
-    for (size_t i = 0; i < t->list.n;) {
-        uint32_t trace = t->list.v[i].trace;
+    for (size_t i = 0; i < list->n;) {
+        uint32_t trace = list->v[i].trace;
         struct columns_trace_spans out = {.index = trace, .spans = spans, .row_ids = ids};
         int rc;
 
-        for (; i < t->list.n && t->list.v[i].trace == trace; i++) {
-            if (i == 0 || !same_span(&t->list.v[i], &t->list.v[i - 1])) {
-                spans[out.n] = t->list.v[i].span;
-                ids[out.n++] = t->list.v[i].id;
+        for (; i < list->n && list->v[i].trace == trace; i++) {
+            if (i == 0 || !same_span(&list->v[i], &list->v[i - 1])) {
+                spans[out.n] = list->v[i].span;
+                ids[out.n++] = list->v[i].id;
             }
         }
         rc = fn(arg, &out);
@@ -335,20 +530,29 @@ static int emit_traces(struct trace_lookup *t, columns_trace_fn fn, void *arg)
 static void lookup_done(struct trace_lookup *t, struct scan_stats *ret_stats)
 {
     const struct columns_stats *s = &t->c->stats;
+    struct scan_stats sum = {0};
 
-    counter_add(s->scans, 1);
-    counter_add(s->scanned_rows, t->stats.rows_scanned);
-    counter_add(s->blocks_read, t->stats.blocks_read);
-    if (ret_stats != NULL) {
-        *ret_stats = t->stats;
+    for (size_t i = 0; i < t->workers_n; i++) {
+        struct worker *w = &t->workers[i];
+
+        sum.rows_scanned += w->stats.rows_scanned;
+        sum.blocks_read += w->stats.blocks_read;
+        sum.bytes_read += w->stats.bytes_read;
+        budget_give(t->q->budget, w->charged_bytes);
+        vec_done(&w->list);
+        arena_done(&w->a);
+        arena_done(&w->scratch);
+        block_tools_done(&w->tools);
     }
-    budget_give(t->q->budget, t->charged_bytes);
-    vec_done(&t->list);
+    counter_add(s->scans, 1);
+    counter_add(s->scanned_rows, sum.rows_scanned);
+    counter_add(s->blocks_read, sum.blocks_read);
+    if (ret_stats != NULL) {
+        *ret_stats = sum;
+    }
+    vec_done(&t->tasks);
     mem_free(t->slots);
     mem_free(t->fps);
-    arena_done(&t->a);
-    arena_done(&t->scratch);
-    block_tools_done(&t->tools);
 }
 
 int columns_traces(struct columns *c, const struct columns_query *q, const struct trace_id *ids,
@@ -356,7 +560,9 @@ int columns_traces(struct columns *c, const struct columns_query *q, const struc
                    struct err *reterr)
 {
     struct columns_query mine = *q;
-    struct trace_lookup t = {.c = c, .q = &mine, .ids = ids, .ids_n = n, .reterr = reterr};
+    struct err why = {0};
+    struct trace_lookup t = {
+        .c = c, .q = &mine, .ids = ids, .ids_n = n, .reterr = reterr != NULL ? reterr : &why};
     struct snapshot snap;
     int rc;
 
@@ -372,9 +578,7 @@ int columns_traces(struct columns *c, const struct columns_query *q, const struc
     if (rc < 0) {
         return rc;
     }
-    arena_init(&t.a, TRACE_ARENA_MAX);
-    arena_init(&t.scratch, QUERY_ARENA_MAX);
-    block_tools_init(&t.tools);
+    worker_init(&t);
     rc = lookup_init(&t) ? collect(&t, &snap) : -ERR_NOMEM;
     if (rc == -ERR_NOMEM) {
         rc = query_no_memory(reterr);

@@ -49,6 +49,24 @@ static struct part *part_of(enum columns_kind kind)
     return parts[kind];
 }
 
+/* A few rows while no column is decoded. */
+static void make_few(struct block *b, struct arena *out, struct arena *kept)
+{
+    size_t n = block_rows_n(b) / 8;
+    struct any_row *rows = arena_calloc(kept, n + 1, sizeof(*rows));
+    struct any_row **dst = arena_array(kept, struct any_row *, n + 1);
+    uint32_t *index = arena_array(kept, uint32_t, n + 1);
+
+    if (rows != NULL && dst != NULL && index != NULL) {
+        for (size_t i = 0; i < n; i++) {
+            dst[i] = &rows[i];
+            index[i] = (uint32_t)(n - i) * 7;
+        }
+        ignore_result(block_make_rows(b, index, n, out, ROWS_NEED_ALL, dst),
+                      "only that it is safe");
+    }
+}
+
 static void query(struct block *b, struct arena *a, enum columns_kind kind)
 {
     static const struct {
@@ -78,6 +96,7 @@ static void query(struct block *b, struct arena *a, enum columns_kind kind)
 
     arena_init(&out, 32 << 20);
     arena_init(&kept, 32 << 20);
+    make_few(b, &out, &kept);
     for (size_t i = 0; i < ARRAY_LEN(PREDS) && bits != NULL; i++) {
         struct field f = {PREDS[i].scope, PREDS[i].name};
         const struct filter *p = filter_pred(&kept, f, PREDS[i].op, PREDS[i].v);

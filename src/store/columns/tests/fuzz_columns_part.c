@@ -113,7 +113,7 @@ static void fix_traces(char *p, size_t n)
 {
     struct trace_header h;
 
-    if (n < sizeof(h)) {
+    if (n < sizeof(h) + sizeof(uint32_t)) {
         return;
     }
     memcpy(&h, p, sizeof(h));
@@ -127,6 +127,12 @@ static void fix_traces(char *p, size_t n)
             page.crc = crc32c(0, p + page.offset, page.bytes);
             memcpy(p + at, &page, sizeof(page));
         }
+    }
+    if (h.filter_bytes != 0 && h.filter_bytes <= n - sizeof(h) - sizeof(uint32_t)) {
+        char *filter = p + n - sizeof(uint32_t) - h.filter_bytes;
+        uint32_t crc = crc32c(0, filter, h.filter_bytes);
+
+        memcpy(filter + h.filter_bytes, &crc, sizeof(crc));
     }
     if (h.pages_n <= (n - sizeof(h)) / sizeof(struct trace_page)) {
         h.pages_crc = crc32c(0, p + sizeof(h), h.pages_n * sizeof(struct trace_page));

@@ -45,6 +45,68 @@ static int64_t value_of(unsigned shape, size_t i, uint64_t *state)
     }
 }
 
+/* Some rising places below n: none, all, the ends, a few. @return how many */
+static size_t some_places(uint64_t *seed, unsigned how, size_t n, uint32_t *at)
+{
+    size_t k = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t r = random_next(seed);
+
+        if (how == 0 || (how == 1 && (i == 0 || i == n - 1)) || (how == 2 && r % 3 == 0) ||
+            (how == 3 && r % 100 == 0)) {
+            at[k++] = (uint32_t)i;
+        }
+    }
+    return k;
+}
+
+static void check_ints_pick(struct str payload, const int64_t *v, size_t n)
+{
+    static uint32_t at[N];
+    static int64_t got[N];
+    uint64_t seed = n;
+
+    for (unsigned how = 0; how < 5; how++) {
+        struct rd r = rd_of(payload);
+        size_t k = some_places(&seed, how, n, at);
+
+        assert_true(ints_pick(&r, n, at, k, got));
+        assert_int_equal(rd_left(&r), 0);
+        for (size_t i = 0; i < k; i++) {
+            assert_int_equal(got[i], v[at[i]]);
+        }
+        for (size_t cut = 0; cut < payload.n && n <= 129; cut++) {
+            r = rd_of(str_take(payload, cut));
+            assert_false(ints_pick(&r, n, at, k, got));
+        }
+    }
+}
+
+static void check_strs_pick(struct str payload, const struct str *v, size_t n)
+{
+    static uint32_t at[N];
+    uint64_t seed = n;
+    struct arena a;
+
+    arena_init(&a, 16 << 20);
+    for (unsigned how = 0; how < 5; how++) {
+        size_t k = some_places(&seed, how, n, at);
+        struct strs s;
+
+        arena_reset(&a);
+        assert_int_equal(strs_pick(payload, n, at, k, &a, &s), 0);
+        for (size_t i = 0; i < k; i++) {
+            assert_true(str_eq(strs_at(&s, i), v[at[i]]));
+        }
+        for (size_t cut = 0; cut < payload.n; cut += 1 + payload.n / 100) {
+            arena_reset(&a); /* whatever it says: within its bounds */
+            ignore_result(strs_pick(str_take(payload, cut), n, at, k, &a, &s), "may be enough");
+        }
+    }
+    arena_done(&a);
+}
+
 static void test_ints(void **state)
 {
     static const size_t MAX_BYTES[] = {3, 4700, 5500, 41500, 4000, 3000, 2400, 40600, 4000};
@@ -74,6 +136,7 @@ static void test_ints(void **state)
             assert_true(ints_decode(&r, SIZES[k], back));
             assert_int_equal(rd_left(&r), 0);
             assert_memory_equal(v, back, SIZES[k] * sizeof(*v));
+            check_ints_pick(buf_str(&b), v, SIZES[k]);
             for (size_t cut = 0; cut < b.n && SIZES[k] <= 129; cut++) {
                 r = rd_of(str_of(b.data, cut));
                 assert_false(ints_decode(&r, SIZES[k], back));
@@ -123,6 +186,7 @@ static void strs_case(unsigned shape, size_t n, int want_form)
     for (size_t i = 0; i < n; i++) {
         assert_true(str_eq(strs_at(&s, i), v[i]));
     }
+    check_strs_pick(buf_str(&b), v, n);
     for (size_t cut = 0; cut < b.n; cut += 1 + b.n / 300) {
         arena_reset(&a);
         assert_int_not_equal(strs_decode(str_of(b.data, cut), n, &a, &s), 0);
@@ -222,6 +286,7 @@ static void test_templates(void **state)
         assert_true(bloom_may_match(buf_str(&filter), v[i], BLOOM_WHOLE));
     }
     assert_int_equal(strs_status(&s), 0);
+    check_strs_pick(buf_str(&b), v, N);
     for (size_t i = 0; i < ARRAY_LEN(NEEDLES); i++) {
         check_find(&s, str_cstr(NEEDLES[i]));
     }
