@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Metrics queries. A single {...} that looks at spans alone is evaluated row by row as the store gives them,
- * newest first, without fetching traces; anything else goes trace by trace.
+ * block after block, without fetching traces; anything else goes trace by trace.
  */
 #include "query/traceql/series.h"
 
@@ -66,7 +66,28 @@ static bool span_value(const struct metrics *x, const struct tql_at *at, double 
     return true;
 }
 
-static int observe(struct metrics *x, const struct tql_at *at)
+/* @param row  of the store; NULL: the span has its ids */
+static int keep_exemplar(struct metrics *x, struct tql_series *s, const struct span *span,
+                         const struct columns_row *row, double v)
+{
+    double whole = (double)x->table.steps * (double)x->step_ns;
+    struct traceql_exemplar *e;
+    int rc = tql_table_exemplar(&x->table, s, (double)(span->start_ns - x->start_ns) / whole,
+                                span->start_ns, row != NULL ? row->id : 0, &e);
+
+    if (rc < 0 || e == NULL) {
+        return rc;
+    }
+    e->value = v;
+    if (row != NULL) {
+        return columns_row_ids(row, &e->trace_id, &e->span_id);
+    }
+    e->trace_id = span->trace_id;
+    e->span_id = span->span_id;
+    return 0;
+}
+
+static int observe(struct metrics *x, const struct tql_at *at, const struct columns_row *stored)
 {
     struct tql_value labels[TQL_LABELS_MAX];
     const struct span *row = at->span;
@@ -93,24 +114,17 @@ static int observe(struct metrics *x, const struct tql_at *at)
     }
     rc = tql_table_get(&x->table, labels, &s, x->err);
     rc = rc < 0 ? rc : tql_table_add(&x->table, s, step, v);
-    if (rc == 0 && x->table.max_exemplars != 0) {
-        const struct traceql_exemplar e = {row->trace_id, row->span_id, row->start_ns, v};
-        double whole = (double)x->table.steps * (double)x->step_ns;
-
-        rc = tql_table_exemplar(&x->table, s, (double)(row->start_ns - x->start_ns) / whole, &e);
-    }
-    return rc;
+    return rc == 0 && x->table.max_exemplars != 0 ? keep_exemplar(x, s, row, stored, v) : rc;
 }
 
-static int on_row(void *arg, const struct span *row, uint64_t id)
+static int on_row(void *arg, const struct columns_row *row)
 {
     struct metrics *x = arg;
-    struct tql_at at = {NULL, row, 0, &x->tmp};
+    struct tql_at at = {NULL, row->span, 0, &x->tmp};
 
-    (void)id;
     arena_reset(&x->tmp);
     x->stats->spans++;
-    return x->exact || tql_passes(x->filter, &at) ? observe(x, &at) : 0;
+    return x->exact || tql_passes(x->filter, &at) ? observe(x, &at, row) : 0;
 }
 
 static int on_trace(void *arg, struct tql_trace *t)
@@ -130,7 +144,7 @@ static int on_trace(void *arg, struct tql_trace *t)
 
             arena_reset(&x->tmp);
             if (row->start_ns >= x->src->min_ns && row->start_ns < x->src->max_ns) {
-                rc = observe(x, &at);
+                rc = observe(x, &at, NULL);
             }
         }
     }
@@ -179,8 +193,10 @@ static int scan_rows(struct metrics *x, struct arena *plans)
         return rc;
     }
     q = tql_store_query(x->src, plan.score != 0 ? plan.filter : NULL, &x->need);
+    q.need =
+        x->need.all ? 0 : x->need.bits | COLUMNS_NEED_TIMES; /* ids only where they are asked for */
     x->exact = plan.exact;
-    return columns_scan_spans(x->src->spans, &q, INT64_MAX, 0, on_row, x, &x->stats->scan, x->err);
+    return columns_each_span(x->src->spans, &q, on_row, x, &x->stats->scan, x->err);
 }
 
 static int scan_traces(struct metrics *x, struct arena *plans)
@@ -276,7 +292,7 @@ static int fill_exemplars(const struct metrics *x, const struct tql_series *s,
     return 0;
 }
 
-static int fill_series(const struct metrics *x, const struct tql_series *s, const double *quantile,
+static int fill_series(const struct metrics *x, struct tql_series *s, const double *quantile,
                        struct arena *a, struct traceql_metrics *ret)
 {
     struct traceql_series *to = &ret->v[ret->n++];
@@ -292,7 +308,7 @@ static int fill_series(const struct metrics *x, const struct tql_series *s, cons
     return fill_exemplars(x, s, quantile, a, to);
 }
 
-static int fill(const struct metrics *x, struct arena *a, struct traceql_metrics *ret)
+static int fill(struct metrics *x, struct arena *a, struct traceql_metrics *ret)
 {
     size_t each = x->m->fn == TQL_QUANTILE_OVER_TIME ? x->m->quantiles_n : 1;
     int rc = 0;
@@ -305,6 +321,7 @@ static int fill(const struct metrics *x, struct arena *a, struct traceql_metrics
         return -ERR_LIMIT;
     }
     for (size_t i = 0; i < x->table.n && rc == 0; i++) {
+        tql_sort_exemplars(x->table.v[i]);
         for (size_t k = 0; k < each && rc == 0; k++) {
             rc = fill_series(x, x->table.v[i],
                              x->m->fn == TQL_QUANTILE_OVER_TIME ? &x->m->quantiles[k] : NULL, a,

@@ -553,6 +553,13 @@ static void need_intrinsic(enum tql_intrinsic in, struct tql_need *ret)
     case TQL_IN_SCOPE_VERSION:
         ret->bits |= COLUMNS_NEED_SCOPE;
         break;
+    case TQL_IN_SPAN_ID:
+    case TQL_IN_TRACE_ID:
+    case TQL_IN_PARENT:
+    case TQL_IN_PARENT_ID:
+    case TQL_IN_NESTED_PARENT: /* tells roots from others */
+        ret->bits |= COLUMNS_NEED_IDS;
+        break;
     default:
         break;
     }
@@ -569,7 +576,7 @@ void tql_need_of(const struct tql_fields *f, struct tql_need *ret)
         [TQL_SCOPE_INSTRUMENTATION] = COLUMNS_NEED_SCOPE,
     };
 
-    *ret = (struct tql_need){.bits = COLUMNS_NEED_IDS, .all = f->more};
+    *ret = (struct tql_need){.all = f->more};
     for (size_t i = 0; i < f->n; i++) {
         const struct tql_attr *a = f->v[i];
 

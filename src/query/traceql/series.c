@@ -5,6 +5,7 @@
 #include "query/traceql/series.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/hash.h"
 
@@ -209,25 +210,52 @@ int tql_table_add(struct tql_table *t, struct tql_series *s, size_t step, double
     }
 }
 
-int tql_table_exemplar(struct tql_table *t, struct tql_series *s, double position,
-                       const struct traceql_exemplar *e)
+int tql_table_exemplar(struct tql_table *t, struct tql_series *s, double position, int64_t time_ns,
+                       uint64_t row, struct traceql_exemplar **ret)
 {
     size_t slot = (size_t)(position * (double)t->max_exemplars);
+    size_t at;
 
+    *ret = NULL;
     if (t->max_exemplars == 0) {
         return 0;
     }
     slot = slot < t->max_exemplars ? slot : t->max_exemplars - 1;
     if (s->exemplars == NULL) {
         s->exemplars = arena_array(t->a, struct traceql_exemplar, t->max_exemplars);
-        s->slots_taken = arena_calloc(t->a, t->max_exemplars / 64 + 1, sizeof(uint64_t));
-        if (s->exemplars == NULL || s->slots_taken == NULL) {
+        s->exemplar_rows = arena_array(t->a, uint64_t, t->max_exemplars);
+        s->exemplar_slots = arena_calloc(t->a, t->max_exemplars, sizeof(*s->exemplar_slots));
+        if (s->exemplars == NULL || s->exemplar_rows == NULL || s->exemplar_slots == NULL) {
             return -ERR_LIMIT;
         }
     }
-    if ((s->slots_taken[slot / 64] >> (slot % 64) & 1) == 0) {
-        s->slots_taken[slot / 64] |= (uint64_t)1 << (slot % 64);
-        s->exemplars[s->exemplars_n++] = *e;
+    if (s->exemplar_slots[slot] == 0) {
+        at = s->exemplars_n++;
+        s->exemplar_slots[slot] = (uint32_t)s->exemplars_n;
+    } else {
+        at = s->exemplar_slots[slot] - 1;
+        if (time_ns < s->exemplars[at].time_ns ||
+            (time_ns == s->exemplars[at].time_ns && row <= s->exemplar_rows[at])) {
+            return 0;
+        }
     }
+    s->exemplars[at] = (struct traceql_exemplar){.time_ns = time_ns};
+    s->exemplar_rows[at] = row;
+    *ret = &s->exemplars[at];
     return 0;
+}
+
+static int by_time(const void *pa, const void *pb)
+{
+    const struct traceql_exemplar *a = pa;
+    const struct traceql_exemplar *b = pb;
+
+    return (a->time_ns < b->time_ns) - (a->time_ns > b->time_ns);
+}
+
+void tql_sort_exemplars(struct tql_series *s)
+{
+    if (s->exemplars_n > 1) { /* different stretches of time: no two are equal */
+        qsort(s->exemplars, s->exemplars_n, sizeof(*s->exemplars), by_time);
+    }
 }

@@ -38,8 +38,9 @@ struct tql_series {
     double *b;                   /* AVG: count */
     struct tql_sketch *sketches; /* QUANTILE */
     struct traceql_exemplar *exemplars;
+    uint64_t *exemplar_rows; /* their rows' ids: of equal times the larger one is the newer row */
     size_t exemplars_n;
-    uint64_t *slots_taken; /* bit per exemplar slot */
+    uint32_t *exemplar_slots; /* index + 1 per stretch of time */
 };
 
 struct tql_table {
@@ -61,9 +62,13 @@ NODISCARD int tql_table_get(struct tql_table *t, const struct tql_value *labels,
                             struct tql_series **ret, struct err *reterr);
 /** A span's value at a step. @return 0, -ERR_LIMIT */
 NODISCARD int tql_table_add(struct tql_table *t, struct tql_series *s, size_t step, double v);
-/** Keep the span as an exemplar when its stretch of time (of max_exemplars) has none yet. */
+/** Is a row the newest yet of its stretch of time (of max_exemplars)? Then it is kept, and the caller fills in its ids.
+ * @param position  in the range, 0 to 1
+ * @param ret       NULL: it is not kept. @return 0, -ERR_LIMIT */
 NODISCARD int tql_table_exemplar(struct tql_table *t, struct tql_series *s, double position,
-                                 const struct traceql_exemplar *e);
+                                 int64_t time_ns, uint64_t row, struct traceql_exemplar **ret);
+/** Newest first. */
+void tql_sort_exemplars(struct tql_series *s);
 /** 0 <= q <= 1; NaN when nothing was added. */
 double tql_sketch_quantile(const struct tql_sketch *s, double q);
 /** Smallest power of two that is not below v; 0 for v <= 0. */
