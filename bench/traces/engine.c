@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/thread.h"
 #include "model.h"
 #include "store/columns/columns.h"
 
@@ -191,7 +192,8 @@ static void tell(const struct fill *f, double wall_s, double cpu, double model_s
 static int run(const char *dir, uint64_t want, size_t look_ups, uint64_t days)
 {
     static struct services services;
-    struct columns_opts o = {.kind = COLUMNS_SPANS, .dir = dir};
+    struct pool *pool = pool_new("query", (unsigned)sysconf(_SC_NPROCESSORS_ONLN), 64);
+    struct columns_opts o = {.kind = COLUMNS_SPANS, .dir = dir, .pool = pool};
     struct fill f = {.services = &services};
     struct err err = {0};
     size_t bad;
@@ -219,6 +221,7 @@ static int run(const char *dir, uint64_t want, size_t look_ups, uint64_t days)
     bad += look_up(&f, "pages given back", look_ups, 11);
     bad += look_up(&f, "the same again", look_ups, 11);
     columns_close(f.columns);
+    pool_free(pool);
     return bad != 0;
 }
 
