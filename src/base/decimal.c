@@ -100,49 +100,76 @@ struct decimal decimal_shortest(double v)
     return without_zeros(scaled(HIDDEN_BIT | mantissa, q, mantissa == 0 && exponent > 1));
 }
 
+/** How many digits n has. */
+static unsigned digits_of(uint64_t n)
+{
+    static const uint64_t POWERS[] = {0,
+                                      10,
+                                      100,
+                                      1000,
+                                      10000,
+                                      100000,
+                                      1000000,
+                                      10000000,
+                                      100000000,
+                                      1000000000,
+                                      10000000000,
+                                      100000000000,
+                                      1000000000000,
+                                      10000000000000,
+                                      100000000000000,
+                                      1000000000000000,
+                                      10000000000000000,
+                                      100000000000000000,
+                                      1000000000000000000,
+                                      10000000000000000000u};
+    unsigned bits = 64 - (unsigned)__builtin_clzll(n | 1);
+    unsigned guess = bits * 1233 >> 12; /* of bits * log10(2), one too few at most */
+
+    return guess + (n >= POWERS[guess] ? 1 : 0);
+}
+
 size_t decimal_write(uint64_t n, char *dst)
 {
     static const char pairs[] =
         "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
         "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
         "8081828384858687888990919293949596979899";
-    char text[20];
-    size_t at = sizeof(text);
+    size_t len = digits_of(n);
+    char *at = dst + len;
 
     while (n >= 100) {
         at -= 2;
-        memcpy(text + at, pairs + 2 * (n % 100), 2);
+        memcpy(at, pairs + 2 * (n % 100), 2);
         n /= 100;
     }
     if (n >= 10) {
-        at -= 2;
-        memcpy(text + at, pairs + 2 * n, 2);
+        memcpy(dst, pairs + 2 * n, 2);
     } else {
-        text[--at] = (char)('0' + n);
+        *dst = (char)('0' + n);
     }
-    memcpy(dst, text + at, sizeof(text) - at);
-    return sizeof(text) - at;
+    return len;
 }
 
-static size_t text_fixed(const char *digits, int n, int point, char *dst)
-{
-    char *at = dst;
+/* Digits are copied in blocks of a fixed size, which is a few moves and no call; what is too much of it is written over
+ * or is behind the end. */
+enum { BLOCK = 24, DIGITS_ROOM = 2 * BLOCK };
 
+static size_t text_fixed(const char digits[DIGITS_ROOM], int n, int point, char *dst)
+{
     if (point <= 0) {
-        memcpy(at, "0.", 2);
-        memset(at + 2, '0', (size_t)-point);
-        at += 2 - point;
-        memcpy(at, digits, (size_t)n);
-        return (size_t)(at - dst + n);
+        memcpy(dst, "0.", 2);
+        memset(dst + 2, '0', (size_t)-point);
+        memcpy(dst + 2 - point, digits, BLOCK);
+        return (size_t)(2 - point + n);
     }
+    memcpy(dst, digits, BLOCK);
     if (point >= n) {
-        memcpy(at, digits, (size_t)n);
-        memset(at + n, '0', (size_t)(point - n));
+        memset(dst + n, '0', (size_t)(point - n));
         return (size_t)point;
     }
-    memcpy(at, digits, (size_t)point);
-    at[point] = '.';
-    memcpy(at + point + 1, digits + point, (size_t)(n - point));
+    dst[point] = '.';
+    memcpy(dst + point + 1, digits + point, BLOCK);
     return (size_t)n + 1;
 }
 
@@ -167,7 +194,7 @@ static size_t text_scientific(const char *digits, int n, int exponent, char *dst
 
 size_t decimal_text(double v, int low, int high, char *dst)
 {
-    char digits[24];
+    char digits[DIGITS_ROOM] = {0};
     struct decimal d;
     size_t sign = 0;
     int n;

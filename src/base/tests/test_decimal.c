@@ -137,6 +137,16 @@ static void test_write(void **state)
         assert_int_equal(decimal_write(cases[i].n, dst), strlen(cases[i].text));
         assert_string_equal(dst, cases[i].text);
     }
+    for (uint64_t n = 10; n < UINT64_MAX / 10; n *= 10) { /* where the length changes */
+        for (uint64_t k = n - 1; k <= n + 1; k++) {
+            char dst[24] = "";
+            char want[24];
+
+            snprintf(want, sizeof(want), "%llu", (unsigned long long)k);
+            assert_int_equal(decimal_write(k, dst), strlen(want));
+            assert_string_equal(dst, want);
+        }
+    }
 }
 
 int main(void)

@@ -86,15 +86,19 @@ static size_t time_text(int64_t t_ms, char *dst)
 
 static void add_point(int64_t t_ms, double v, struct buf *dst)
 {
-    char text[DECIMAL_TEXT_MAX + 32] = "[";
+    char *text = buf_reserve(dst, DECIMAL_TEXT_MAX + 32);
     size_t n = 1;
 
+    if (text == NULL) {
+        return;
+    }
+    text[0] = '[';
     n += time_text(t_ms, text + n);
     memcpy(text + n, ",\"", 2);
     n += 2;
     n += go_f64_json(v, text + n);
     memcpy(text + n, "\"]", 2);
-    buf_add(dst, text, n + 2);
+    dst->n += n + 2;
 }
 
 static void add_histogram(int64_t t_ms, const struct native_histogram *h, struct buf *dst)
@@ -148,7 +152,9 @@ static void add_series(const struct promql_series *s, bool vector, struct buf *d
     }
     buf_add_cstr(dst, vector ? ",\"value\":" : ",\"values\":[");
     for (size_t i = 0; i < s->n; i++) {
-        buf_add_cstr(dst, i == 0 ? "" : ",");
+        if (i != 0) {
+            buf_add_byte(dst, ',');
+        }
         add_point(s->t_ms[i], s->v[i], dst);
     }
     buf_add_cstr(dst, vector ? "}" : "]}");
