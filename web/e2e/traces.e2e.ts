@@ -192,6 +192,47 @@ describe('one trace', () => {
     await table.locator('[data-diff="slower"]').filter({ hasText: 'SELECT' }).waitFor()
   })
 
+  test('spans as a table: sorted by duration, found by name, and one opens with its place in the tree', async () => {
+    const sent = await api<{ spans: { span_id: string; name: string }[] }>(`/api/v1/traces/${id('2')}`)
+    await openTrace('2', '?tab=spans')
+    const grid = page.getByRole('grid', { name: 'Spans' })
+    await grid.getByRole('row').nth(sent.spans.length).waitFor()
+    for (const name of new Set(sent.spans.map(x => x.name))) {
+      await grid.getByRole('row').filter({ hasText: name }).first().waitFor()
+    }
+    const duration = grid.getByRole('columnheader', { name: 'Duration' })
+    await duration.getByRole('button').click()
+    await grid.locator('[role=columnheader][aria-sort=descending]', { hasText: 'Duration' }).waitFor()
+    await grid.getByRole('row').nth(1).getByText('GET /cart').waitFor()
+    await duration.getByRole('button').click()
+    await grid
+      .getByRole('row')
+      .nth(1)
+      .getByText(/SELECT/)
+      .waitFor()
+    await grid.getByRole('row').filter({ hasText: 'SELECT' }).first().click()
+    await page
+      .getByRole('complementary', { name: 'Span detail' })
+      .getByText(/SELECT/)
+      .first()
+      .waitFor()
+    expect(param('span')).toMatch(/^[0-9a-f]{16}$/)
+  })
+
+  test('services of a trace: calls, own time and who called whom are those of its spans', async () => {
+    const sent = await api<{ spans: { service: string }[] }>(`/api/v1/traces/${id('2')}`)
+    await openTrace('2', '?tab=services')
+    const panel = page.getByRole('tabpanel', { name: 'Services' })
+    for (const service of new Set(sent.spans.map(s => s.service))) {
+      const row = panel.getByRole('row').filter({ hasText: service }).first()
+      await row.waitFor()
+      expect(await row.textContent()).toContain(String(sent.spans.filter(s => s.service === service).length))
+    }
+    const calls = panel.getByRole('table', { name: 'Calls between services' })
+    await calls.getByRole('row').filter({ hasText: 'shop-web' }).filter({ hasText: 'shop-api' }).waitFor()
+    await panel.getByRole('img', { name: 'Self time over the course of the trace' }).waitFor()
+  })
+
   test('logs of the span, and one click to its service, metrics and host', async () => {
     await openTrace('2', `?span=${'4'.padStart(16, '0')}`)
     const detail = page.getByRole('complementary', { name: 'Span detail' })

@@ -16,6 +16,7 @@ import { EditorView, keymap, placeholder } from '@codemirror/view'
 import { useEffect, useRef } from 'react'
 import { placeOffset, type TextPlace } from '@/lib/textPlace'
 import { editorHighlight, editorLook } from '@/ui/editorLook'
+import { onTyped, putText } from '@/ui/editorText'
 
 export interface QueryLanguage {
   /** Tokens, hints and whatever else the language brings. */
@@ -104,11 +105,7 @@ export function QueryEditor(props: QueryEditorProps) {
             delay: 250,
             needsRefresh: u => u.transactions.some(x => x.effects.some(e => e.is(lookAgain))),
           }),
-          EditorView.updateListener.of(u => {
-            if (u.docChanged) {
-              latest.current.onChange(u.state.doc.toString())
-            }
-          }),
+          onTyped(text => latest.current.onChange(text)),
         ],
       }),
     })
@@ -123,9 +120,8 @@ export function QueryEditor(props: QueryEditorProps) {
   }, [label, hint, language])
 
   useEffect(() => {
-    const editor = view.current
-    if (editor !== null && editor.state.doc.toString() !== value) {
-      editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } })
+    if (view.current !== null) {
+      putText(view.current, value)
     }
   }, [value])
 

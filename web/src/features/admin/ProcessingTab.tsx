@@ -1,7 +1,7 @@
 // Rules for logs and traces on their way in: what each did, the rules as YAML, and a place to try them.
 import { Alert, Badge, Button, Loader, SegmentedControl, Select, Textarea, TextInput } from '@mantine/core'
 import { IconDeviceFloppy, IconPlayerPlay, IconRotate } from '@tabler/icons-react'
-import { useMutation, useQuery } from '@tanstack/react-query'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { lazy, Suspense, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { replaceProcessing, tryProcessing } from '@/api/mutations'
@@ -84,10 +84,8 @@ function Segments({ result }: { result: ProcessingResult }) {
     <pre className={classes.tried}>
       {result.segments.map((s, i) =>
         s.rule === '' ? (
-          // biome-ignore lint/suspicious/noArrayIndexKey: pieces of one text, in order
           <span key={i}>{s.text}</span>
         ) : (
-          // biome-ignore lint/suspicious/noArrayIndexKey: pieces of one text, in order
           <mark key={i} className={classes.masked} title={s.rule}>
             {s.text}
           </mark>
@@ -261,13 +259,19 @@ function TryIt({ config }: { config: string | undefined }) {
 
 export function ProcessingTab() {
   const { t, i18n } = useTranslation()
+  const client = useQueryClient()
   const status = useQuery(processingQuery)
   const [draft, setDraft] = useState<string | null>(null)
   const save = useAction({
     run: (config: string) => replaceProcessing(config),
     done: t('processing.saved'),
     refresh: processingQuery.queryKey,
-    after: () => setDraft(null),
+    // first what the server holds now, so that the editor never shows the rules before
+    after: result => {
+      client.setQueryData(processingQuery.queryKey, result)
+      setDraft(null)
+    },
+    shown: e => problemOf(errorText(e)) !== undefined,
   })
   if (status.isPending) {
     return <Loading rows={10} />

@@ -6,6 +6,7 @@ import { EditorState } from '@codemirror/state'
 import { EditorView, keymap, lineNumbers } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
 import { useEffect, useRef } from 'react'
+import { onTyped, putText } from '@/ui/editorText'
 
 /** Comments, keys and quoted texts are all there is to tell apart. */
 const yaml = StreamLanguage.define({
@@ -94,11 +95,7 @@ export default function YamlEditor({ value, label, readOnly = false, problem, on
           EditorView.contentAttributes.of({ 'aria-label': label }),
           EditorState.readOnly.of(readOnly),
           EditorState.tabSize.of(2),
-          EditorView.updateListener.of(u => {
-            if (u.docChanged) {
-              latest.current(u.state.doc.toString())
-            }
-          }),
+          onTyped(text => latest.current(text)),
         ],
       }),
     })
@@ -107,9 +104,8 @@ export default function YamlEditor({ value, label, readOnly = false, problem, on
   }, [readOnly])
 
   useEffect(() => {
-    const v = view.current
-    if (v !== null && v.state.doc.toString() !== value) {
-      v.dispatch({ changes: { from: 0, to: v.state.doc.length, insert: value } })
+    if (view.current !== null) {
+      putText(view.current, value)
     }
   }, [value])
 

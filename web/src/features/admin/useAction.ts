@@ -8,6 +8,8 @@ export function useAction<T, R>(options: {
   done: string
   refresh?: QueryKey
   after?: (result: R) => void
+  /** Failures the page shows itself. */
+  shown?: (error: unknown) => boolean
 }) {
   const client = useQueryClient()
   return useMutation({
@@ -19,6 +21,10 @@ export function useAction<T, R>(options: {
         await client.invalidateQueries({ queryKey: options.refresh })
       }
     },
-    onError: e => void toast(errorText(e), 'bad'),
+    onError: e => {
+      if (options.shown?.(e) !== true) {
+        void toast(errorText(e), 'bad')
+      }
+    },
   })
 }

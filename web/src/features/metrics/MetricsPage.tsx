@@ -380,6 +380,8 @@ export function MetricsPage() {
                         variant="default"
                         size="compact-xs"
                         className="mono"
+                        maw="100%"
+                        title={e}
                         onClick={() => pick(e)}
                       >
                         {e}

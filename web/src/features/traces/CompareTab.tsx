@@ -91,8 +91,8 @@ function Diff({ a, b, colors }: { a: TraceTree; b: TraceTree; colors: Map<string
           <thead>
             <tr>
               <th>{t('trace.spanColumn')}</th>
-              <th style={{ width: 108 }}>{t('trace.change')}</th>
-              <th style={{ width: 200 }}>{t('trace.diffBars')}</th>
+              <th style={{ width: 92 }}>{t('trace.change')}</th>
+              <th style={{ width: '18%' }}>{t('trace.diffBars')}</th>
               <th className={ui.right}>{t('trace.reference')}</th>
               <th className={ui.right}>{t('trace.thisTrace')}</th>
               <th className={ui.right}>{t('trace.delta')}</th>

@@ -16,7 +16,7 @@ import ui from '@/ui/ui.module.css'
 const ROW = 30
 const COLUMNS = ['service', 'operation', 'kind', 'offset', 'duration', 'self', 'status'] as const
 type Key = (typeof COLUMNS)[number]
-const TEMPLATE = 'minmax(130px, 1fr) minmax(200px, 2.4fr) 90px 110px 110px 110px 96px'
+const TEMPLATE = 'minmax(110px, 1fr) minmax(140px, 2.4fr) 88px 88px 92px 104px 96px'
 
 function value(n: SpanNode, key: Key): string | number {
   switch (key) {
@@ -115,7 +115,7 @@ function Spans({ tree, colors, height, selected, find, onSelect }: SpanTableProp
         className={searchClasses.gridHead}
         role="row"
         tabIndex={-1}
-        style={{ gridTemplateColumns: TEMPLATE, minWidth: 860 }}
+        style={{ gridTemplateColumns: TEMPLATE, minWidth: 740 }}
       >
         {COLUMNS.map(k => (
           <div
@@ -153,7 +153,7 @@ function Spans({ tree, colors, height, selected, find, onSelect }: SpanTableProp
                 transform: `translateY(${v.start}px)`,
                 height: ROW,
                 gridTemplateColumns: TEMPLATE,
-                minWidth: 860,
+                minWidth: 740,
                 cursor: 'pointer',
               }}
               role="row"
