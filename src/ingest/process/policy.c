@@ -156,40 +156,53 @@ static bool from_hex(struct str s, uint64_t *ret)
     return true;
 }
 
-uint64_t policy_randomness(const struct span *s)
+uint64_t policy_randomness(const struct span *spans, size_t n)
 {
     struct str rv;
     uint64_t v = 0;
 
-    if (ot_value(s->trace_state, STR("rv"), &rv) && rv.n == THRESHOLD_DIGITS && from_hex(rv, &v)) {
-        return v;
+    for (size_t i = 0; i < n; i++) {
+        if (ot_value(spans[i].trace_state, STR("rv"), &rv) && rv.n == THRESHOLD_DIGITS &&
+            from_hex(rv, &v)) {
+            return v;
+        }
     }
+    v = 0;
     for (size_t i = TRACE_ID_SIZE - 7; i < TRACE_ID_SIZE; i++) {
-        v = v << 8 | s->trace_id.b[i];
+        v = v << 8 | spans[0].trace_id.b[i];
     }
     return v;
 }
 
-struct str policy_trace_state(struct arena *a, struct str state, uint64_t threshold)
+/* "ot=th:c": zeros at the end are left out. */
+static struct str begin_ot(struct arena *a, uint64_t threshold)
+{
+    char digits[THRESHOLD_DIGITS + 1];
+    size_t n = THRESHOLD_DIGITS;
+
+    snprintf(digits, sizeof(digits), "%014llx", (unsigned long long)threshold);
+    while (n > 1 && digits[n - 1] == '0') {
+        n--;
+    }
+    digits[n] = '\0';
+    return arena_printf(a, "ot=th:%s", digits);
+}
+
+struct str policy_trace_state(struct arena *a, struct str state, uint64_t threshold,
+                              uint64_t randomness)
 {
     struct str old = {0};
     struct str rest = {0};
     struct str member;
     struct str made;
     uint64_t before = 0;
-    char digits[THRESHOLD_DIGITS + 1];
-    size_t n = THRESHOLD_DIGITS;
+    bool has_old = ot_value(state, STR("th"), &old);
+    bool true_old = has_old && from_hex(old, &before) && before <= randomness;
 
-    if (threshold == 0 || threshold >= WHOLE ||
-        (ot_value(state, STR("th"), &old) && from_hex(old, &before) && before >= threshold)) {
+    if (threshold >= WHOLE || (true_old && before >= threshold) || (!has_old && threshold == 0)) {
         return state;
     }
-    snprintf(digits, sizeof(digits), "%014llx", (unsigned long long)threshold);
-    while (n > 1 && digits[n - 1] == '0') {
-        n--;
-    }
-    digits[n] = '\0';
-    made = arena_printf(a, "ot=th:%s", digits);
+    made = begin_ot(a, threshold);
     for (rest = state; made.p != NULL && str_split(&rest, ',', &member);) {
         struct str pair;
 
@@ -263,7 +276,7 @@ static bool wants_trace(const struct policy *p, const struct span *spans, size_t
     if (!any || p->kind == POLICY_ERRORS || p->kind == POLICY_LATENCY || p->kind == POLICY_MATCH) {
         return any;
     }
-    return p->kind == POLICY_SHARE ? policy_randomness(&spans[0]) >= p->threshold
+    return p->kind == POLICY_SHARE ? policy_randomness(spans, n) >= p->threshold
                                    : rate_allows(rates, p, spans, n, now_ns);
 }
 

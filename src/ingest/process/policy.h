@@ -16,11 +16,15 @@ void rates_state_free(struct rates_state *s); /* NULL is fine */
 const struct policy *policy_decide(const struct sampling *s, const struct span *spans, size_t n,
                                    struct rates_state *rates, int64_t now_ns);
 
-/** 56 bits: "rv" of the OpenTelemetry part of the trace state, else the end of the trace id (W3C Trace Context
- * level 2, "random trace id"). */
-uint64_t policy_randomness(const struct span *s);
-/** Trace state with the threshold of a share written as "th", which says how many spans one stands for. The old one
- * when that is larger already or without memory. */
-struct str policy_trace_state(struct arena *a, struct str state, uint64_t threshold);
+/** The randomness of a trace, 56 bits, the same for whoever sees a part of it: "rv" of the OpenTelemetry part of the
+ * trace state of the first span that has one, else the end of the trace id. That is random when the random flag of W3C
+ * Trace Context level 2 is set; where it is not, OpenTelemetry's samplers presume so, and so does this, since all must
+ * do the same. */
+uint64_t policy_randomness(const struct span *spans, size_t n);
+/** Trace state with the threshold of a share written as "th", which says how many spans one stands for. A larger one
+ * that came with the span stays (it was sampled more sharply before), unless the randomness is below it: then it cannot
+ * be true and goes. The old state without memory. */
+struct str policy_trace_state(struct arena *a, struct str state, uint64_t threshold,
+                              uint64_t randomness);
 
 #endif

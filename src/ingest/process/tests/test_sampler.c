@@ -13,7 +13,9 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/lock.h"
 #include "base/random.h"
+#include "base/thread.h"
 #include "ingest/process/decided.h"
 #include "ingest/process/policy.h"
 #include "ingest/process/sampler.h"
@@ -201,6 +203,41 @@ static void test_policies(void **state)
     }
 }
 
+/* A share of a quarter, threshold c. */
+static void test_thresholds(void)
+{
+    static const struct {
+        const char *state;
+        uint64_t random;
+        const char *want;
+    } CASES[] = {
+        {"", 0xd0000000000000, "ot=th:c"},
+        {"ot=th:8", 0xd0000000000000, "ot=th:c"},
+        {"ot=th:0", 0xd0000000000000, "ot=th:c"},
+        {"ot=th:f", 0xf8000000000000, "ot=th:f"}, /* was sampled more sharply before */
+        {"ot=th:c", 0xf8000000000000, "ot=th:c"},
+        {"ot=th:f", 0xd0000000000000, "ot=th:c"}, /* cannot be: it would not be here */
+        {"ot=th:xyz;rv:d0000000000000", 0xd0000000000000, "ot=th:c;rv:d0000000000000"},
+        {"a=b,ot=k:v;th:8,c=d", 0xd0000000000000, "ot=th:c;k:v,a=b,c=d"},
+    };
+    struct span v[2] = {span('a', &SHOP, 1), span('a', &SHOP, 1)};
+    struct arena a;
+
+    arena_init(&a, 1 << 20);
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        struct str got =
+            policy_trace_state(&a, str_cstr(CASES[i].state), 0xc0000000000000, CASES[i].random);
+
+        if (!str_eq(got, str_cstr(CASES[i].want))) {
+            fail_msg("%s: %.*s", CASES[i].state, STR_ARG(got));
+        }
+    }
+    assert_int_equal(policy_trace_state(&a, STR(""), 0, 5).n, 0); /* all are kept: nothing to say */
+    v[1].trace_state = STR("ot=rv:c0000000000001");               /* whichever span comes first */
+    assert_true(policy_randomness(v, 2) == 0xc0000000000001);
+    arena_done(&a);
+}
+
 static void test_share_is_consistent(void **state)
 {
     struct span s = span('a', &SHOP, 1);
@@ -209,9 +246,9 @@ static void test_share_is_consistent(void **state)
 
     (void)state;
     s.trace_state = STR("x=y,ot=th:8;rv:c0000000000000");
-    assert_true(policy_randomness(&s) == 0xc0000000000000);
+    assert_true(policy_randomness(&s, 1) == 0xc0000000000000);
     s.trace_state = STR("ot=rv:123");
-    assert_true(policy_randomness(&s) == 0x61616161616161);
+    assert_true(policy_randomness(&s, 1) == 0x61616161616161);
     begin(&r, "sampling: {policies: [{type: share, percent: 25}]}");
     assert_true(r.p->sampling.policies[0].threshold == 0xc0000000000000);
     for (uint64_t i = 0; i < 4000; i++) {
@@ -231,6 +268,7 @@ static void test_share_is_consistent(void **state)
     add(&r, &s, 1, 0);
     sampler_tick(r.s, r.p, 10 * SECOND);
     assert_string_equal(r.store.state, "ot=th:c;rv:f0000000000000,x=y");
+    test_thresholds();
     s = span('b', &SHOP, 1);
     s.trace_state = STR("ot=rv:b0000000000000");
     add(&r, &s, 1, 10 * SECOND);
@@ -347,6 +385,159 @@ static void test_kill(void **state)
     end(&r);
 }
 
+static void append(const char *dir, uint8_t type, struct str record)
+{
+    const struct wal_opts o = {.dir = dir, .name = "t"};
+    struct wal *w = NULL;
+
+    assert_int_equal(wal_open(&o, NULL, NULL, &w, NULL), 0);
+    assert_int_equal(wal_append(w, type, &record, 1, NULL, NULL), 0);
+    wal_close(w);
+}
+
+/* A decision is about as many rows as it says: with more in the log a span came while it was made, and the trace is
+ * looked at again; it follows the decision. The older form is about all rows before it. */
+static void test_decisions_cover_rows(void **state)
+{
+    static const struct {
+        uint8_t type;
+        char kept;
+        int rows[2]; /* decisions, one record each; 0: none */
+        size_t waiting;
+        const char *stored;
+    } CASES[] = {
+        {3, 1, {3, 0}, 0, ""}, {3, 0, {3, 0}, 0, ""}, {3, 1, {2, 0}, 1, "aaa"},
+        {3, 0, {2, 0}, 1, ""}, {3, 1, {2, 1}, 0, ""}, {3, 0, {1, 1}, 1, ""},
+        {2, 1, {1, 0}, 0, ""}, {2, 0, {1, 0}, 0, ""}, {9, 1, {3, 0}, 1, "aaa"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        struct span v[3] = {span('a', &SHOP, 1), span('a', &SHOP, 2), span('a', &WEB, 3)};
+        struct sampler_status st;
+        struct rig after;
+        struct rig r;
+
+        begin(&r, "sampling: {policies: [{type: match, when: {service: shop}}]}");
+        add(&r, v, 2, 0);
+        add(&r, v + 2, 1, 0);
+        after = r;
+        after.store = (struct fake){0};
+        memcpy(after.dir + strlen(after.dir) - 4, "/two", 5);
+        copy_log(r.dir, after.dir);
+        for (size_t k = 0; k < 2 && CASES[i].rows[k] != 0; k++) {
+            char record[21];
+
+            memset(record, 'a', 16);
+            record[16] = CASES[i].kept;
+            memcpy(record + 17, (const char[]){(char)CASES[i].rows[k], 0, 0, 0}, 4);
+            append(after.dir, CASES[i].type, str_of(record, CASES[i].type == 2 ? 17 : 21));
+        }
+        reopen(&after, 0);
+        sampler_status(after.s, &st);
+        assert_int_equal(st.traces, CASES[i].waiting);
+        sampler_tick(after.s, after.p, 10 * SECOND);
+        assert_string_equal(after.store.kept, CASES[i].stored);
+        sampler_status(after.s, &st);
+        assert_int_equal(st.traces, 0);
+        assert_int_equal(st.bytes, 0);
+        sampler_close(after.s, after.p, 11 * SECOND);
+        end(&r);
+    }
+}
+
+/* ---- many doors ---- */
+
+enum { DOORS = 4, REQUESTS = 300, TRACES = 64 };
+
+struct many {
+    struct mutex lock;
+    uint32_t rows[TRACES]; /* that reached the store; guarded by: lock */
+    int calls;
+};
+
+struct door {
+    struct rig *r;
+    struct thread t;
+    int number;
+};
+
+static int count_store(void *arg, const struct span *spans, size_t n, struct err *reterr)
+{
+    struct many *m = arg;
+    bool fails;
+
+    mutex_lock(&m->lock);
+    fails = m->calls++ % 5 == 4;
+    for (size_t i = 0; i < n && !fails; i++) {
+        m->rows[spans[i].trace_id.b[0]]++;
+    }
+    mutex_unlock(&m->lock);
+    return fails ? err_set(reterr, ERR_NOSPACE, "full") : 0;
+}
+
+static void send_many(void *arg)
+{
+    struct door *d = arg;
+
+    for (int i = 0; i < REQUESTS; i++) {
+        struct span v[4];
+        struct err e = {0};
+        int rc;
+
+        for (int k = 0; k < 4; k++) {
+            v[k] = span((char)((i * 7 + k * 13 + d->number) % TRACES), &SHOP, 1);
+        }
+        do { /* as a client does that is told to come again */
+            rc = sampler_add(d->r->s, d->r->p, v, 4, i, &e);
+        } while (rc == -ERR_NOSPACE || rc == -ERR_OVERLOAD);
+        assert_int_equal(rc, 0);
+    }
+}
+
+/* Every span of every door reaches the store once, whatever else goes on; nothing is left behind. */
+static void test_many_doors(void **state)
+{
+    struct many m = {.calls = 0};
+    struct door doors[DOORS];
+    struct sampler_opts o = {.store = count_store, .store_arg = &m};
+    struct sampler_status st;
+    struct err e = {0};
+    struct rig r;
+    uint64_t all = 0;
+
+    (void)state;
+    begin(&r,
+          "sampling: {wait: 100ms, memory: 1MiB, policies: [{type: match, when: {service: shop}}]}");
+    sampler_close(r.s, r.p, 0);
+    mutex_init(&m.lock, LOCK_RANK_LEAF);
+    o.dir = r.dir;
+    assert_int_equal(sampler_open(&o, 0, &r.s, &e), 0);
+    for (int i = 0; i < DOORS; i++) {
+        doors[i] = (struct door){.r = &r, .number = i};
+        assert_int_equal(thread_start(&doors[i].t, "door", send_many, &doors[i]), 0);
+    }
+    for (int64_t now = 0; now < 200; now++) {
+        sampler_tick(r.s, r.p, now * SECOND);
+    }
+    for (int i = 0; i < DOORS; i++) {
+        thread_join(&doors[i].t);
+    }
+    do {
+        sampler_tick(r.s, r.p, 1000 * SECOND);
+        sampler_status(r.s, &st);
+    } while (st.bytes != 0);
+    for (size_t i = 0; i < TRACES; i++) {
+        all += m.rows[i];
+    }
+    assert_int_equal(all, DOORS * REQUESTS * 4);
+    assert_int_equal(st.traces, 0);
+    assert_int_equal(st.kept_spans, all);
+    assert_int_equal(st.dropped_spans, 0);
+    end(&r);
+    mutex_done(&m.lock);
+}
+
 static void test_close_and_off(void **state)
 {
     struct rig r;
@@ -426,6 +617,8 @@ int main(void)
         cmocka_unit_test(test_share_is_consistent),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_decisions_cover_rows),
+        cmocka_unit_test(test_many_doors),
         cmocka_unit_test(test_close_and_off),
         cmocka_unit_test(test_decided),
         cmocka_unit_test(test_span_metrics),
