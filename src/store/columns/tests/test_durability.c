@@ -17,11 +17,14 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/thread.h"
 #include "io/quarantine.h"
 #include "io/tree.h"
+#include "io/vfs.h"
+#include "store/columns/check.h"
 #include "store/columns/tests/gen.h"
 
 static const struct resource NO_RESOURCE;
@@ -465,6 +468,112 @@ static void test_drop_within_a_day(void **state)
     gen_rmdir(dir);
 }
 
+/* A disk that takes bitmaps and manifests, but no new part: what is deleted cannot be rewritten. */
+static int open_no_part(void *ctx, const char *path, int flags, mode_t mode)
+{
+    const atomic_bool *no_parts = ctx;
+
+    if ((flags & O_CREAT) != 0 && atomic_load(no_parts) && str_ends(str_cstr(path), STR("/data"))) {
+        return -ENOSPC;
+    }
+    return vfs_real()->open(vfs_real()->ctx, path, flags, mode);
+}
+
+struct findings {
+    size_t whole, damaged;
+    char path[512];
+    char detail[256];
+};
+
+static void note_finding(void *arg, const struct check_finding *f)
+{
+    struct findings *s = arg;
+
+    s->whole += f->state == CHECK_WHOLE;
+    if (f->state == CHECK_DAMAGED) {
+        s->damaged++;
+        snprintf(s->path, sizeof(s->path), "%s", f->path);
+        snprintf(s->detail, sizeof(s->detail), "%s", f->detail);
+    }
+}
+
+static struct findings check_dir(const char *dir)
+{
+    struct findings s = {0};
+    const struct check_report r = {.fn = note_finding, .arg = &s};
+
+    assert_int_equal(columns_check(dir, COLUMNS_LOGS, &r, NULL), 0);
+    return s;
+}
+
+static int find_mask(void *arg, const struct tree_file *f, struct err *reterr)
+{
+    (void)reterr;
+    if (strstr(f->relative, "mask.") != NULL) {
+        snprintf(arg, 512, "%s", f->path);
+    }
+    return 0;
+}
+
+/* Bitmaps of deleted rows hold over a restart, and a check names one that is damaged. */
+static void test_masks(void **state)
+{
+    char *dir = gen_tmpdir();
+    atomic_bool no_parts = false;
+    struct vfs v = *vfs_real();
+    struct columns_opts o = {.kind = COLUMNS_LOGS, .dir = dir, .vfs = &v};
+    struct columns_query q = {.min_ns = INT64_MIN, .max_ns = INT64_MAX};
+    const int64_t now_ns = clock_wall_ns() - 1000000;
+    struct columns_status st;
+    struct findings found;
+    struct columns *c;
+    struct numbers s = {.seen = calloc(64, 1), .max = 64};
+    char path[512] = "";
+    char *text = NULL;
+    uint64_t rows = 0;
+    size_t n = 0;
+
+    (void)state;
+    v.ctx = &no_parts;
+    v.open = open_no_part;
+    c = open_with(&o);
+    append_numbered(c, 0, 60, now_ns);
+    assert_int_equal(columns_flush(c, NULL), 0);
+    atomic_store(&no_parts, true);
+    q.max_ns = now_ns + 10;
+    assert_int_equal(columns_delete(c, &q, &rows, NULL), 0);
+    assert_int_equal(rows, 10);
+    columns_close(c);
+    c = open_with(&o);
+    assert_int_equal(scan_numbers(c, &s, NULL), 0);
+    assert_int_equal(s.n, 50);
+    assert_int_equal(s.seen[9] + s.seen[10], 1);
+    columns_close(c);
+    assert_int_equal(check_dir(dir).damaged, 0);
+    assert_int_equal(tree_walk(dir, NULL, find_mask, path, NULL), 0);
+    assert_true(path[0] != '\0');
+    assert_int_equal(vfs_read_file(vfs_real(), path, 1 << 20, &text, &n, NULL), 0);
+    text[n / 2] ^= 1;
+    assert_int_equal(vfs_write_atomic(vfs_real(), path, str_of(text, n), NULL), 0);
+    found = check_dir(dir);
+    assert_int_equal(found.damaged, 1);
+    assert_string_equal(found.path, path);
+    assert_non_null(strstr(found.detail, "mask of deleted rows"));
+    text[n / 2] ^= 1;
+    assert_int_equal(vfs_write_atomic(vfs_real(), path, str_of(text, n), NULL), 0);
+    mem_free(text);
+    atomic_store(&no_parts, false);
+    c = open_with(&o); /* now it can be rewritten */
+    assert_int_equal(columns_compact(c, NULL), 0);
+    columns_status(c, &st);
+    assert_int_equal(st.rows, 50);
+    assert_int_equal(scan_numbers(c, &s, NULL), 0);
+    assert_int_equal(s.n, 50);
+    columns_close(c);
+    free(s.seen);
+    gen_rmdir(dir);
+}
+
 static void test_retention(void **state)
 {
     char *dir = gen_tmpdir();
@@ -641,7 +750,8 @@ int main(void)
         cmocka_unit_test(test_kill),      cmocka_unit_test(test_stable_ids),
         cmocka_unit_test(test_full_disk), cmocka_unit_test(test_damage),
         cmocka_unit_test(test_retention), cmocka_unit_test(test_drop_within_a_day),
-        cmocka_unit_test(test_threads),   cmocka_unit_test(test_overload),
+        cmocka_unit_test(test_masks),     cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_overload),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
