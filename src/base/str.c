@@ -10,6 +10,10 @@
 
 #include "base/alloc.h"
 
+#ifdef __SSE2__
+#    include <emmintrin.h>
+#endif
+
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
@@ -46,6 +50,58 @@ int64_t str_find_byte(struct str s, char c)
     return hit != NULL ? hit - s.p : -1;
 }
 
+/* First match among the places [from, last], byte by byte. */
+static int64_t find_from(struct str s, struct str needle, size_t from, size_t last)
+{
+    for (size_t i = from; i <= last; i++) {
+        if (s.p[i] == needle.p[0] && memcmp(s.p + i, needle.p, needle.n) == 0) {
+            return (int64_t)i;
+        }
+    }
+    return -1;
+}
+
+enum {
+    SHORT_NEEDLE = 64
+}; /* longer ones are left to the C library, which is linear whatever the text is */
+
+#ifdef __SSE2__
+
+/* 16 places at once by the needle's first and last byte (Mula 2016, "SIMD-friendly algorithms for substring
+ * searching"); most texts here are too short for the tables that memmem() makes first. */
+static int64_t find_short(struct str s, struct str needle)
+{
+    const __m128i first = _mm_set1_epi8(needle.p[0]);
+    const __m128i end = _mm_set1_epi8(needle.p[needle.n - 1]);
+    size_t last = s.n - needle.n;
+    size_t i = 0;
+
+    for (; i + 15 <= last; i += 16) {
+        __m128i a = _mm_loadu_si128((const void *)(s.p + i));
+        __m128i b = _mm_loadu_si128((const void *)(s.p + i + needle.n - 1));
+        unsigned hits = (unsigned)_mm_movemask_epi8(
+            _mm_and_si128(_mm_cmpeq_epi8(a, first), _mm_cmpeq_epi8(b, end)));
+
+        for (; hits != 0; hits &= hits - 1) {
+            size_t at = i + (unsigned)__builtin_ctz(hits);
+
+            if (memcmp(s.p + at, needle.p, needle.n) == 0) {
+                return (int64_t)at;
+            }
+        }
+    }
+    return find_from(s, needle, i, last);
+}
+
+#else
+
+static int64_t find_short(struct str s, struct str needle)
+{
+    return find_from(s, needle, 0, s.n - needle.n);
+}
+
+#endif
+
 int64_t str_find(struct str s, struct str needle)
 {
     const char *hit;
@@ -53,7 +109,13 @@ int64_t str_find(struct str s, struct str needle)
     if (needle.n == 0) {
         return 0;
     }
-    hit = s.n >= needle.n ? memmem(s.p, s.n, needle.p, needle.n) : NULL;
+    if (s.n < needle.n) {
+        return -1;
+    }
+    if (needle.n <= SHORT_NEEDLE) {
+        return find_short(s, needle);
+    }
+    hit = memmem(s.p, s.n, needle.p, needle.n);
     return hit != NULL ? hit - s.p : -1;
 }
 

@@ -39,6 +39,39 @@ static void test_slices(void **state)
     assert_false(str_eq_nocase(STR("ab"), STR("abc")));
 }
 
+/* Every place and length beside memmem(), in texts of few letters, so that near misses abound. */
+static void check_find(void)
+{
+    char text[100];
+    uint64_t state = 1;
+
+    for (size_t round = 0; round < 20000; round++) {
+        size_t n = round % sizeof(text);
+        size_t at;
+        size_t m;
+        const char *want;
+
+        for (size_t i = 0; i < n; i++) {
+            state = state * 6364136223846793005u + 1442695040888963407u;
+            text[i] = (char)('a' + (state >> 60) % 3);
+        }
+        at = n != 0 ? (state >> 40) % n : 0;
+        m = 1 + (state >> 20) % 80;
+        m = m < n - at ? m : n - at;
+        want = m != 0 ? memmem(text, n, text + at, m) : text;
+        assert_int_equal(str_find(str_of(text, n), str_of(text + at, m)), want - text);
+        if (m > 1) {
+            char needle[100];
+
+            memcpy(needle, text + at, m);
+            needle[m / 2] = needle[m / 2] == 'a' ? 'b' : 'a';
+            want = memmem(text, n, needle, m);
+            assert_int_equal(str_find(str_of(text, n), str_of(needle, m)),
+                             want != NULL ? want - text : -1);
+        }
+    }
+}
+
 static void test_find(void **state)
 {
     (void)state;
@@ -49,6 +82,7 @@ static void test_find(void **state)
     assert_int_equal(str_find(STR("hello"), STR("")), 0);
     assert_int_equal(str_find(STR("lo"), STR("hello")), -1);
     assert_int_equal(str_find(str_of(NULL, 0), STR("x")), -1);
+    check_find();
 }
 
 static void test_order(void **state)
