@@ -175,7 +175,8 @@ static int open_store(struct server *s, struct err *e)
                            .max_exemplars = (size_t)c->max_exemplars,
                            .rollups =
                                c->query_rollups == 1 ? TSDB_ROLLUPS_FALLBACK : TSDB_ROLLUPS_AUTO,
-                           .stats = s->stats};
+                           .stats = s->stats,
+                           .pool = s->query_pool};
 
     memcpy(o.rollup_retention_ms, c->rollup_retention_ms, sizeof(o.rollup_retention_ms));
     for (int i = 0; i < STORE_SIGNALS; i++) {

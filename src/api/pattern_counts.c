@@ -145,7 +145,8 @@ static int count_by_store(const struct pattern_ask *ask, struct pattern_counts *
 {
     const struct columns_query q =
         query_of(ask, ask->filter, ask->range.start_ns, ask->range.end_ns);
-    const struct columns_buckets over = {ask->step_ns, ask->buckets, &BY_PATTERN};
+    const struct columns_buckets over = {
+        .step_ns = ask->step_ns, .n = ask->buckets, .by = &BY_PATTERN};
     struct columns_groups groups;
     int rc = columns_histogram(ask->range.logs, &q, &over, ask->a, &groups, reterr);
 

@@ -72,7 +72,7 @@ static int count(struct services *s, struct columns *spans, struct columns_query
                  int64_t step_ns, struct err *e)
 {
     const struct field by = {FIELD_INTRINSIC, STR("service")};
-    const struct columns_buckets over = {step_ns, SPARK_BUCKETS, &by};
+    const struct columns_buckets over = {.step_ns = step_ns, .n = SPARK_BUCKETS, .by = &by};
     struct columns_groups groups = {0};
     int rc;
 

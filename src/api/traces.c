@@ -271,7 +271,8 @@ static void histogram(void *arg, struct http_exchange *x)
     rc = rc < 0 ? rc : param_span_filter(x, &f, &e);
     if (rc == 0) {
         struct columns_query q = rows_query(x, r.range, &f, a->opts.query_timeout_ms);
-        struct columns_buckets over = {r.step_ms * 1000000, (size_t)r.buckets, &by};
+        struct columns_buckets over = {
+            .step_ns = r.step_ms * 1000000, .n = (size_t)r.buckets, .by = &by};
 
         rc = columns_histogram(spans, &q, &over, http_arena(x), &groups, &e);
         row_filter_done(&f);

@@ -114,7 +114,8 @@ static int open_columns(struct store *s, const struct store_opts *o, enum column
                              .wal_sync = o->wal_sync,
                              .retention_ms = s->signals[which].retention_ms,
                              .stats = o->stats,
-                             .budget = &s->memory};
+                             .budget = &s->memory,
+                             .pool = o->pool};
 
     return columns_open(&c, ret, reterr);
 }

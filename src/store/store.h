@@ -48,6 +48,7 @@ struct store_opts {
     uint64_t limits[TSDB_LIMIT_COUNT]; /* on metric series */
     size_t max_exemplars;              /* kept in all; 0: none */
     struct stats *stats;
+    struct pool *pool; /* for queries of spans and logs; may be NULL; borrowed */
 };
 
 /** @return 0; -ERR_EXISTS when another process has the directory open; else an engine's error */

@@ -13,12 +13,13 @@
 enum { CHECK_EVERY = 256, BUCKETS_MAX = 100000 };
 
 struct aggregate {
-    struct query qu;
+    struct query *qu;
     struct groups groups;
     const struct field *by; /* NULL: one group */
     bool skip_absent;
     int64_t step_ns; /* 0: one bucket */
     size_t buckets;
+    size_t top; /* 0: all groups */
     size_t seen;
     struct err *reterr;
 };
@@ -26,7 +27,7 @@ struct aggregate {
 /* Index of the time's bucket; the last one may be cut by max_ns. */
 static size_t bucket_of(const struct aggregate *g, int64_t time_ns)
 {
-    uint64_t since = (uint64_t)time_ns - (uint64_t)g->qu.q->min_ns;
+    uint64_t since = (uint64_t)time_ns - (uint64_t)g->qu->q->min_ns;
 
     return g->step_ns != 0 ? (size_t)(since / (uint64_t)g->step_ns) : 0;
 }
@@ -49,11 +50,12 @@ static int count_row(struct aggregate *g, const struct row_ref *row, int64_t tim
         if (!there && g->skip_absent) {
             return 0;
         }
-        text = there ? value_text(&v, &g->qu.tools.text) : text;
-        if (g->qu.tools.text.failed) {
+        text = there ? value_text(&v, &g->qu->tools.text) : text;
+        if (g->qu->tools.text.failed) {
             return -ERR_NOMEM;
         }
     }
+    g->groups.at = g->qu->at;
     rc = groups_find(&g->groups, text, &index);
     if (rc == 0) {
         groups_add(&g->groups, index, bucket, 1);
@@ -66,19 +68,19 @@ static int count_chunk_row(void *arg, const struct batch *b, struct str row, uin
 {
     struct aggregate *g = arg;
     struct any_row any = {0};
-    struct row_ref ref = any_row_ref(&any, g->qu.kind);
+    struct row_ref ref = any_row_ref(&any, g->qu->kind);
     int rc = 0;
 
     (void)at;
     (void)id;
-    g->qu.stats.rows_scanned++;
+    g->qu->stats.rows_scanned++;
     if (++g->seen % CHECK_EVERY == 0) {
-        rc = cancel_check(g->qu.q->cancel);
+        rc = cancel_check(g->qu->q->cancel);
     }
-    if (rc == 0 && (g->by != NULL || g->qu.q->filter != NULL)) {
-        arena_reset(&g->qu.row);
-        rc = mem_row_decode(b, row, g->qu.kind, &g->qu.row, &any);
-        if (rc == 0 && !filter_matches_row(g->qu.q->filter, &ref, &g->qu.tools.text)) {
+    if (rc == 0 && (g->by != NULL || g->qu->q->filter != NULL)) {
+        arena_reset(&g->qu->row);
+        rc = mem_row_decode(b, row, g->qu->kind, &g->qu->row, &any);
+        if (rc == 0 && !filter_matches_row(g->qu->q->filter, &ref, &g->qu->tools.text)) {
             return 0;
         }
     }
@@ -93,11 +95,11 @@ static bool count_whole(void *arg, const struct source *src, int *ret_rc)
     uint32_t index;
 
     if (g->by != NULL || part_deleted(src->part, src->block) != NULL ||
-        src->min_ns < g->qu.q->min_ns || src->max_ns >= g->qu.q->max_ns ||
+        src->min_ns < g->qu->q->min_ns || src->max_ns >= g->qu->q->max_ns ||
         bucket_of(g, src->max_ns) != first) {
         return false;
     }
-    g->qu.stats.blocks_pruned++;
+    g->qu->stats.blocks_pruned++;
     if (first >= g->buckets) {
         *ret_rc = 0;
         return true;
@@ -147,7 +149,7 @@ static ALWAYS_INLINE size_t bucket_near(const struct aggregate *g, struct bucket
     if (UNLIKELY(time_ns < r->from_ns || time_ns >= r->to_ns)) {
         r->bucket = bucket_of(g, time_ns);
         /* times of the query's rows are not near the ends of what an int64_t holds */
-        r->from_ns = (int64_t)((uint64_t)g->qu.q->min_ns + r->bucket * (uint64_t)g->step_ns);
+        r->from_ns = (int64_t)((uint64_t)g->qu->q->min_ns + r->bucket * (uint64_t)g->step_ns);
         if (__builtin_add_overflow(r->from_ns, g->step_ns, &r->to_ns)) {
             r->to_ns = INT64_MAX;
         }
@@ -166,31 +168,65 @@ static int block_times(const struct aggregate *g, struct block *b, struct bucket
     return near->bucket != bucket_of(g, b->entry->max_ns) ? block_ints(b, COL_TIME, ret) : 0;
 }
 
+enum { AHEAD = 12 }; /* rows whose groups are fetched while others are counted */
+
+/* Hashes of the texts of the rows in `bits`, in order; rows in `ret_rows`. @return how many, or an error */
+static int hash_texts(const struct aggregate *g, struct block *b, const uint64_t *bits,
+                      const struct str *texts, uint32_t **ret_rows, uint64_t **ret_hashes)
+{
+    size_t n = block_count(b, bits);
+    uint32_t *rows = arena_array(b->a, uint32_t, n + 1);
+    uint64_t *hashes = arena_array(b->a, uint64_t, n + 1);
+
+    if (rows == NULL || hashes == NULL) {
+        return block_no_memory(b);
+    }
+    n = 0;
+    for (size_t w = 0; w < block_words(b); w++) {
+        for (uint64_t left = bits[w]; left != 0; left &= left - 1) {
+            uint32_t row = (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(left);
+
+            if (texts[row].p != NULL || !g->skip_absent) {
+                hashes[n] = groups_hash(texts[row].p != NULL ? texts[row] : STR(""));
+                rows[n++] = row;
+            }
+        }
+    }
+    *ret_rows = rows;
+    *ret_hashes = hashes;
+    return (int)n;
+}
+
 /* Each row's text among the groups of the query. */
 static int count_texts(struct aggregate *g, struct block *b, const uint64_t *bits,
                        const struct str *texts)
 {
     struct bucket_range near = {0};
     const int64_t *time = NULL;
+    uint64_t *hashes = NULL;
+    uint32_t *rows = NULL;
     int rc = block_times(g, b, &near, &time);
+    int n = rc < 0 ? rc : hash_texts(g, b, bits, texts, &rows, &hashes);
 
-    for (size_t w = 0; w < block_words(b) && rc == 0; w++) {
-        for (uint64_t left = bits[w]; left != 0 && rc == 0; left &= left - 1) {
-            uint32_t row = (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(left);
-            size_t bucket = time != NULL ? bucket_near(g, &near, time[row]) : near.bucket;
-            bool there = texts[row].p != NULL;
-            uint32_t index;
+    for (int i = 0; i < n; i++) {
+        struct str text = texts[rows[i]].p != NULL ? texts[rows[i]] : STR("");
+        size_t bucket = time != NULL ? bucket_near(g, &near, time[rows[i]]) : near.bucket;
+        uint32_t index;
 
-            if (bucket >= g->buckets || (!there && g->skip_absent)) {
-                continue;
-            }
-            rc = groups_find(&g->groups, there ? texts[row] : STR(""), &index);
-            if (rc == 0) {
-                groups_add(&g->groups, index, bucket, 1);
-            }
+        if (i + 2 * AHEAD < n) {
+            groups_expect(&g->groups, hashes[i + 2 * AHEAD]);
+            groups_expect_soon(&g->groups, hashes[i + AHEAD]);
         }
+        if (bucket >= g->buckets) {
+            continue;
+        }
+        rc = groups_find_hashed(&g->groups, text, hashes[i], &index);
+        if (rc < 0) {
+            return rc;
+        }
+        groups_add(&g->groups, index, bucket, 1);
     }
-    return rc;
+    return n < 0 ? n : 0;
 }
 
 static int count_block(void *arg, const struct source *src, struct block *b, const uint64_t *bits)
@@ -204,6 +240,7 @@ static int count_block(void *arg, const struct source *src, struct block *b, con
     int rc = g->by != NULL ? block_texts(b, g->by, bits, &texts) : 0;
 
     (void)src;
+    g->groups.at = g->qu->at;
     if (rc < 0 || texts != NULL) {
         return rc < 0 ? rc : count_texts(g, b, bits, texts);
     }
@@ -230,30 +267,75 @@ static int count_block(void *arg, const struct source *src, struct block *b, con
     return rc;
 }
 
+/* One of several that count. */
+struct forked {
+    struct aggregate g;
+    struct arena a;
+};
+
+static int join(void *arg, struct row_visitor *v, bool drop)
+{
+    struct aggregate *g = arg;
+    struct forked *f = v->arg;
+    int rc = drop ? 0 : groups_join(&g->groups, &f->g.groups);
+
+    groups_done(&f->g.groups);
+    arena_done(&f->a);
+    mem_free(f);
+    return rc;
+}
+
+static int fork_aggregate(void *arg, struct query *qu, struct row_visitor *ret, struct err *reterr)
+{
+    const struct aggregate *g = arg;
+    struct forked *f = mem_try_calloc(1, sizeof(*f));
+
+    *ret = (struct row_visitor){0};
+    if (f == NULL) {
+        return -ERR_NOMEM;
+    }
+    f->g = *g;
+    f->g.qu = qu;
+    f->g.reterr = reterr;
+    f->g.seen = 0;
+    arena_init(&f->a, g->groups.a->budget);
+    groups_init(&f->g.groups, &f->a, g->buckets);
+    *ret = (struct row_visitor){.arg = &f->g, /* its first member */
+                                .row = count_chunk_row,
+                                .block = count_block,
+                                .answer = &f->a,
+                                .what = "aggregation"};
+    return 0;
+}
+
 static int aggregate_run(struct aggregate *g, struct columns *c, const struct columns_query *q,
                          struct arena *a, struct columns_groups *ret)
 {
     struct columns_groups out = {0};
-    int rc = query_begin(c, q, c->opts.kind, &g->qu, g->reterr);
+    struct query qu;
+    int rc = query_begin(c, q, c->opts.kind, &qu, g->reterr);
 
     if (rc < 0) {
         return rc;
     }
+    g->qu = &qu;
     groups_init(&g->groups, a, g->buckets);
-    rc = query_visit(&g->qu,
+    rc = query_visit(&qu,
                      &(struct row_visitor){.arg = g,
                                            .row = count_chunk_row,
                                            .block = count_block,
                                            .whole = count_whole,
+                                           .fork = fork_aggregate,
+                                           .join = join,
                                            .answer = a,
                                            .what = "aggregation"},
                      g->reterr);
     if (rc == 0) {
-        rc = groups_take(&g->groups, &out.v, &out.n);
+        rc = groups_take(&g->groups, g->top, &out.v, &out.n);
         rc = rc < 0 ? query_no_memory(g->reterr) : 0;
     }
     groups_done(&g->groups);
-    query_end(&g->qu, &out.stats);
+    query_end(&qu, &out.stats);
     if (rc == 0) {
         *ret = out;
     }
@@ -264,8 +346,11 @@ int columns_histogram(struct columns *c, const struct columns_query *q,
                       const struct columns_buckets *over, struct arena *a,
                       struct columns_groups *ret, struct err *reterr)
 {
-    struct aggregate g = {
-        .by = over->by, .step_ns = over->step_ns, .buckets = over->n, .reterr = reterr};
+    struct aggregate g = {.by = over->by,
+                          .step_ns = over->step_ns,
+                          .buckets = over->n,
+                          .top = over->top,
+                          .reterr = reterr};
 
     if (over->step_ns <= 0 || over->n == 0 || over->n > BUCKETS_MAX) {
         return err_set(reterr, ERR_INVALID, "a histogram needs a step above 0 and 1 to %d buckets",

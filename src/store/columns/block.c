@@ -145,10 +145,17 @@ int block_open(const struct part *p, uint32_t index, struct arena *a, struct blo
                           .tools = tools,
                           .text = &tools->text,
                           .reterr = reterr};
-    rc = crc32c(0, bytes.p, ret->entry->dir_bytes) == ret->entry->dir_crc
-             ? 0
-             : block_corrupt(ret, "checksum of the directory");
-    return rc < 0 ? rc : open_bytes(ret, bytes);
+    if (part_is_checked(p, index)) {
+        return open_bytes(ret, bytes);
+    }
+    if (crc32c(0, bytes.p, ret->entry->dir_bytes) != ret->entry->dir_crc) {
+        return block_corrupt(ret, "checksum of the directory");
+    }
+    rc = open_bytes(ret, bytes);
+    if (rc == 0) {
+        part_keep_checked(p, index);
+    }
+    return rc;
 }
 
 int block_open_unchecked(const struct part *p, const struct block_entry *entry, struct str bytes,
@@ -341,10 +348,21 @@ struct block_col *block_attr(struct block *b, struct str name)
 
 int block_bloom(struct block *b, struct block_col *c, struct str *ret)
 {
-    if (c->bloom.n != 0 && !b->unchecked && crc32c(0, c->bloom.p, c->bloom.n) != c->bloom_crc) {
+    bool known = part_has_blooms(b->part) && c->bloom.n % BLOOM_BLOCK == 0;
+    bool keep = c->id == COL_BODY && known && c->bloom.n != 0 && !b->unchecked;
+    unsigned reach;
+
+    *ret = known ? c->bloom : str_of(NULL, 0);
+    if (c->bloom.n == 0 || b->unchecked ||
+        (keep && part_body_bloom(b->part, b->index, ret, &reach))) {
+        return 0;
+    }
+    if (crc32c(0, c->bloom.p, c->bloom.n) != c->bloom_crc) {
         return block_corrupt(b, "checksum of a bloom filter");
     }
-    *ret = part_has_blooms(b->part) && c->bloom.n % BLOOM_BLOCK == 0 ? c->bloom : str_of(NULL, 0);
+    if (keep) {
+        part_keep_body_bloom(b->part, b->index, c->bloom, c->bloom_reach);
+    }
     return 0;
 }
 

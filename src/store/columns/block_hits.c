@@ -7,40 +7,64 @@
 #include "store/columns/block_filter_internal.h"
 #include "store/columns/rowcodec.h"
 
-static void compare_ints(const int64_t *v, size_t n, enum pred_op op, int64_t x, uint8_t *hit)
+static void ints_in_range(const int64_t *v, size_t n, struct int_range r, uint8_t *hit)
+{
+    uint64_t width = (uint64_t)r.high - (uint64_t)r.low;
+
+    if (r.low > r.high) {
+        memset(hit, 0, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        hit[i] = (uint64_t)v[i] - (uint64_t)r.low <= width;
+    }
+}
+
+/* Comparisons of doubles; NaN passes none. @return false: not one of them */
+static bool compare_doubles(const double *v, size_t n, enum pred_op op, double x, uint8_t *hit)
 {
     switch (op) {
     case PRED_LT:
         for (size_t i = 0; i < n; i++) {
             hit[i] = v[i] < x;
         }
-        break;
+        return true;
     case PRED_LE:
         for (size_t i = 0; i < n; i++) {
             hit[i] = v[i] <= x;
         }
-        break;
+        return true;
     case PRED_GT:
         for (size_t i = 0; i < n; i++) {
             hit[i] = v[i] > x;
         }
-        break;
+        return true;
     case PRED_GE:
         for (size_t i = 0; i < n; i++) {
             hit[i] = v[i] >= x;
         }
-        break;
-    default:
+        return true;
+    case PRED_EQ:
         for (size_t i = 0; i < n; i++) {
-            hit[i] = v[i] == x;
+            hit[i] = v[i] >= x && v[i] <= x;
         }
+        return true;
+    default:
+        return false;
     }
 }
 
-static bool is_comparison(enum pred_op op)
+/* The number a double is compared with, where that is exact. */
+static bool as_double(const struct value *v, double *ret)
 {
-    return op == PRED_EQ || op == PRED_NE || op == PRED_LT || op == PRED_LE || op == PRED_GT ||
-           op == PRED_GE;
+    const int64_t exact = (int64_t)1 << 53;
+
+    if (v->type == VALUE_F64) {
+        *ret = v->u.f;
+        return true;
+    }
+    *ret = (double)v->u.i;
+    return v->type == VALUE_I64 && v->u.i >= -exact && v->u.i <= exact;
 }
 
 /* A string or encoded value against the predicate. `skip_empty`: empty text counts as absent. */
@@ -169,6 +193,9 @@ static int strings_hits(struct block *b, const struct filter *f, const struct co
 int block_column_hits(struct block *b, const struct filter *f, const struct column *col,
                       const uint64_t *only, uint8_t *hit)
 {
+    struct int_range range;
+    double x;
+
     if (f->op == PRED_EXISTS) {
         memset(hit, 1, col->n);
         return 0;
@@ -176,8 +203,12 @@ int block_column_hits(struct block *b, const struct filter *f, const struct colu
     if (col->type == COLTYPE_STR || col->type == COLTYPE_MIXED) {
         return strings_hits(b, f, col, only, hit);
     }
-    if (col->type == COLTYPE_I64 && is_comparison(f->op) && f->value.type == VALUE_I64) {
-        compare_ints(col->ints, col->n, f->op, f->value.u.i, hit);
+    if (col->type == COLTYPE_I64 && block_int_range(f, &range)) {
+        ints_in_range(col->ints, col->n, range, hit);
+        return 0;
+    }
+    if (col->type == COLTYPE_F64 && value_is_number(&f->value) && as_double(&f->value, &x) &&
+        compare_doubles(col->doubles, col->n, pred_positive(f->op), x, hit)) {
         return 0;
     }
     for (size_t i = 0; i < col->n; i++) {

@@ -19,6 +19,7 @@ enum {
     DEFAULT_MEMORY = 64 << 20,
     DEFAULT_FLUSH_MS = 5 * 60 * 1000,
     DEFAULT_FUTURE_MS = 60 * 60 * 1000,
+    DEFAULT_PARALLEL = 32768, /* rows */
 };
 
 static const char *signal_label(enum columns_kind kind)
@@ -138,6 +139,7 @@ static struct columns *columns_new(const struct columns_opts *opts)
     c->opts.vfs = opts->vfs != NULL ? opts->vfs : vfs_real();
     c->opts.memory_max_bytes =
         opts->memory_max_bytes != 0 ? opts->memory_max_bytes : DEFAULT_MEMORY;
+    c->opts.parallel_rows = opts->parallel_rows != 0 ? opts->parallel_rows : DEFAULT_PARALLEL;
     c->opts.flush_interval_ms =
         opts->flush_interval_ms != 0 ? opts->flush_interval_ms : DEFAULT_FLUSH_MS;
     c->opts.future_ms = opts->future_ms != 0 ? opts->future_ms : DEFAULT_FUTURE_MS;

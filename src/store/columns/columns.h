@@ -31,7 +31,8 @@ struct columns_opts {
     const struct vfs *vfs;
     struct stats *stats;
     struct budget *budget;
-    struct pool *pool; /* queries use its threads; NULL: only the caller's. Borrowed */
+    struct pool *pool;      /* queries use its threads; NULL: only the caller's. Borrowed */
+    uint64_t parallel_rows; /* those that count, when they have to look at as many rows; default 32768 */
 };
 
 NODISCARD int columns_open(const struct columns_opts *opts, struct columns **ret,
@@ -209,10 +210,11 @@ struct columns_buckets {
     int64_t step_ns;        /* above 0 */
     size_t n;               /* 1 to 100000 */
     const struct field *by; /* NULL: one group "" */
+    size_t
+        top; /* only so many groups with the highest totals, falling, of equal ones those first seen; 0: all */
 };
 
 /** Count over time, split by a field's text value. Groups in order of first appearance, in `a`. */
-
 NODISCARD int columns_histogram(struct columns *c, const struct columns_query *q,
                                 const struct columns_buckets *over, struct arena *a,
                                 struct columns_groups *ret, struct err *reterr);

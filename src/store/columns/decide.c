@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What resources alone say of a filter, once per resource of a part: blocks of resources that cannot pass are not
- * opened, and where all rows pass a query counts from the index.
+ * What is known of a filter before a block is opened. What resources alone say, once per resource of a part: blocks of
+ * resources that cannot pass are not opened, and where all rows pass a query counts from the index. And what the bloom
+ * filter of the bodies says where it was looked at before.
  */
 #include "base/err.h"
+#include "store/columns/block_filter_internal.h"
 #include "store/columns/rowcodec.h"
 #include "store/columns/scan_internal.h"
 
@@ -75,7 +77,32 @@ static int decide_resource(struct query *qu, const struct part *p, uint32_t i, u
     return 0;
 }
 
-int query_decide(struct query *qu, const struct source *src, enum decision *ret, struct err *reterr)
+/* May a row pass, as far as the bloom filter of the bodies says? */
+static bool may_pass(struct query *qu, const struct filter *f, struct str bloom, unsigned reach)
+{
+    bool any = f->type == FILTER_OR;
+
+    switch (f->type) {
+    case FILTER_AND:
+    case FILTER_OR:
+        for (size_t i = 0; i < f->kids_n; i++) {
+            if (may_pass(qu, f->kids[i], bloom, reach) == any) {
+                return any;
+            }
+        }
+        return !any;
+    case FILTER_PRED:
+        return pred_is_negative(f->op) || f->field.scope != FIELD_INTRINSIC ||
+               intrinsic_of(qu->kind, f->field.name) != INTRINSIC_BODY ||
+               bloom_may_pass(bloom, reach, f, &qu->tools.text);
+    default:
+        return true;
+    }
+}
+
+/* What resources say. */
+static int decide_resources(struct query *qu, const struct source *src, enum decision *ret,
+                            struct err *reterr)
 {
     const struct block_entry *e = part_block(src->part, src->block);
     uint8_t **memo = &qu->decided[src->part_at];
@@ -106,4 +133,18 @@ int query_decide(struct query *qu, const struct source *src, enum decision *ret,
     }
     *ret = all;
     return 0;
+}
+
+int query_decide(struct query *qu, const struct source *src, enum decision *ret, struct err *reterr)
+{
+    struct str bloom;
+    unsigned reach;
+    int rc = decide_resources(qu, src, ret, reterr);
+
+    if (rc == 0 && *ret == DECISION_SOME && qu->kind == COLUMNS_LOGS && qu->q->filter != NULL &&
+        part_body_bloom(src->part, src->block, &bloom, &reach) &&
+        !may_pass(qu, qu->q->filter, bloom, reach)) {
+        *ret = DECISION_NONE;
+    }
+    return rc;
 }

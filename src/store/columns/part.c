@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "io/vfs.h"
 #include "store/columns/block_format.h"
+#include "store/columns/bloom.h"
 #include "store/columns/ints.h"
 #include "store/columns/mask.h"
 #include "store/columns/part_format.h"
@@ -35,7 +36,11 @@ struct part {
     uint64_t mask_number;
     struct mask *mask;                  /* NULL: no row is deleted */
     _Atomic(struct part_notes *) notes; /* acq_rel: complete before they can be seen */
+    _Atomic uint64_t *checked;          /* per block; relaxed: they follow from what is on disk */
 };
+
+/* Of part.checked: from the top 32 bits place of the bodies' bloom filter in the block, 24 its blocks, 5 its reach. */
+enum { CHECKED_DIR = 1, CHECKED_BLOOM = 2, REACH_SHIFT = 3, BLOOM_SHIFT = 8, PLACE_SHIFT = 32 };
 
 enum { MASK_MAX = 1 << 30 };
 
@@ -52,6 +57,7 @@ static void part_free(struct part *p)
         notes->free_fn(notes);
     }
     mem_free(p->tables);
+    mem_free(p->checked);
     mem_free(p->dir);
     mem_free(p);
 }
@@ -249,6 +255,12 @@ static int open_mask(struct part *p, struct err *reterr)
     return rc;
 }
 
+static int make_checked(struct part *p, struct err *reterr)
+{
+    p->checked = mem_try_calloc(p->h->blocks_n, sizeof(*p->checked));
+    return p->checked != NULL ? 0 : err_set(reterr, ERR_NOMEM, "no memory to open %s", p->dir);
+}
+
 int columns_part_open(const char *dir, uint32_t day, uint64_t seq, uint64_t mask, struct part **ret,
                       struct err *reterr)
 {
@@ -271,6 +283,7 @@ int columns_part_open(const char *dir, uint32_t day, uint64_t seq, uint64_t mask
     rc = rc < 0 ? rc : check_tables(p, reterr);
     rc = rc < 0 ? rc : check_traces(p, reterr);
     rc = rc < 0 ? rc : open_mask(p, reterr);
+    rc = rc < 0 ? rc : make_checked(p, reterr);
     if (rc < 0) {
         part_free(p);
         return rc;
@@ -332,6 +345,42 @@ const uint64_t *part_deleted(const struct part *p, uint32_t block)
 bool part_has_blooms(const struct part *p)
 {
     return p->h->version >= PART_VERSION_BLOOMS;
+}
+
+bool part_is_checked(const struct part *p, uint32_t block)
+{
+    return (atomic_load_explicit(&p->checked[block], memory_order_relaxed) & CHECKED_DIR) != 0;
+}
+
+void part_keep_checked(const struct part *p, uint32_t block)
+{
+    atomic_fetch_or_explicit(&p->checked[block], CHECKED_DIR, memory_order_relaxed);
+}
+
+bool part_body_bloom(const struct part *p, uint32_t block, struct str *ret, unsigned *ret_reach)
+{
+    uint64_t v = atomic_load_explicit(&p->checked[block], memory_order_relaxed);
+
+    if ((v & CHECKED_BLOOM) == 0) {
+        return false;
+    }
+    *ret_reach = (unsigned)(v >> REACH_SHIFT) % BLOOM_BLOCK;
+    *ret = str_of((const char *)p->data.p + p->blocks[block].offset + (v >> PLACE_SHIFT),
+                  (size_t)(uint32_t)(v >> BLOOM_SHIFT & 0xffffff) * BLOOM_BLOCK);
+    return true;
+}
+
+void part_keep_body_bloom(const struct part *p, uint32_t block, struct str bloom, unsigned reach)
+{
+    uint64_t place = (uint64_t)(bloom.p - ((const char *)p->data.p + p->blocks[block].offset));
+    uint64_t blocks = bloom.n / BLOOM_BLOCK;
+
+    if (blocks <= 0xffffff) {
+        atomic_fetch_or_explicit(&p->checked[block],
+                                 place << PLACE_SHIFT | blocks << BLOOM_SHIFT |
+                                     (uint64_t)reach << REACH_SHIFT | CHECKED_BLOOM,
+                                 memory_order_relaxed);
+    }
 }
 
 const struct part_notes *part_notes(const struct part *p)

@@ -49,6 +49,13 @@ uint64_t part_deleted_rows(const struct part *p);
 const uint64_t *part_deleted(const struct part *p, uint32_t block);
 /** Are its bloom filters of the present kind? Those of version 1 are not looked at. */
 bool part_has_blooms(const struct part *p);
+/** Bloom filter of a block's bodies, once part_keep_body_bloom() was told of it: `reach` as in bloom_reach(). Its
+ * checksum was right then. @return false: not known */
+bool part_body_bloom(const struct part *p, uint32_t block, struct str *ret, unsigned *ret_reach);
+void part_keep_body_bloom(const struct part *p, uint32_t block, struct str bloom, unsigned reach);
+/** The checksum of the block's directory was found right. */
+bool part_is_checked(const struct part *p, uint32_t block);
+void part_keep_checked(const struct part *p, uint32_t block);
 uint64_t part_bytes(const struct part *p); /* of its files */
 /** Pages of its blocks that were read need not stay in memory; reading on takes them from the page cache again. */
 void columns_part_unload(const struct part *p);

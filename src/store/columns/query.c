@@ -168,6 +168,29 @@ void query_end(struct query *qu, struct scan_stats *ret_stats)
     budget_give(qu->q->budget, qu->charged_bytes);
 }
 
+void query_fork(const struct query *qu, struct query *ret)
+{
+    *ret = *qu;
+    arena_init(&ret->scratch, QUERY_ARENA_MAX);
+    arena_init(&ret->row, QUERY_ARENA_MAX);
+    block_tools_init(&ret->tools);
+    ret->charged_bytes = 0;
+    ret->arena_bytes = 0;
+    ret->stats = (struct scan_stats){0};
+}
+
+void query_join(struct query *qu, struct query *forked)
+{
+    arena_done(&forked->scratch);
+    arena_done(&forked->row);
+    block_tools_done(&forked->tools);
+    budget_give(qu->q->budget, forked->charged_bytes);
+    qu->stats.rows_scanned += forked->stats.rows_scanned;
+    qu->stats.blocks_read += forked->stats.blocks_read;
+    qu->stats.blocks_pruned += forked->stats.blocks_pruned;
+    qu->stats.bytes_read += forked->stats.bytes_read;
+}
+
 bool query_charge(struct query *qu, int64_t bytes)
 {
     if (!budget_take(qu->q->budget, bytes)) {

@@ -25,6 +25,7 @@ struct source {
     uint32_t part_at; /* of the part in the snapshot */
     uint32_t block;
     uint32_t row_bytes; /* average */
+    bool all;           /* resources say that all rows pass (visit.c) */
     struct hit *hits;   /* owned, in the order of the scan; NULL until opened */
     size_t hits_n;
     size_t hits_cap;
@@ -49,6 +50,7 @@ struct query {
     struct block_tools tools;
     int64_t charged_bytes; /* taken from q->budget */
     int64_t arena_bytes;   /* of these: for the arenas */
+    size_t at;             /* index of the source that is visited */
     struct scan_stats stats;
 };
 
@@ -58,7 +60,12 @@ NODISCARD int query_begin(struct columns *c, const struct columns_query *q, enum
 /** Frees everything, adds to the engine's statistics, writes `ret_stats` (may be NULL). */
 void query_end(struct query *qu, struct scan_stats *ret_stats);
 
-/** What resources say of the query's filter for all rows of a block. */
+/** For another thread that works on the same query: sources and parts are shared, memory, budget and statistics
+ * are its own until query_join() adds them to the query's. */
+void query_fork(const struct query *qu, struct query *ret);
+void query_join(struct query *qu, struct query *forked);
+
+/** What can be said of the query's filter for all rows of a block that is not open. */
 enum decision { DECISION_SOME, DECISION_ALL, DECISION_NONE };
 
 /** decide.c. Uses qu->scratch. @return 0, -ERR_NOMEM, -ERR_CORRUPT */
@@ -91,13 +98,19 @@ struct row_visitor {
     /** The rows of a block that pass. @return 0 to go on, an error */
     int (*block)(void *arg, const struct source *src, struct block *b, const uint64_t *bits);
     /** May be NULL. Asked of a block all rows of which pass the filter: is it counted without opening it? Then with
-     * *ret_rc. */
+     * *ret_rc. Asked before anything else is visited. */
     bool (*whole)(void *arg, const struct source *src, int *ret_rc);
+    /** Another one that counts by itself in another thread, with the forked query; NULL: there is one thread only.
+     * Its errors go to `reterr`. @return 0, -ERR_NOMEM */
+    int (*fork)(void *arg, struct query *qu, struct row_visitor *ret, struct err *reterr);
+    /** Add what a forked one counted (unless `drop`) and free it. @return 0, -ERR_NOMEM */
+    int (*join)(void *arg, struct row_visitor *forked, bool drop);
     const struct arena *answer; /* grows while rows are counted */
     const char *what;           /* for the error of a stop: "aggregation" */
 };
 
-/** Every source of the query. @return 0, an error with its message in `reterr` */
+/** Every source of the query; on several threads where there are many rows, the visitor can be forked and the store
+ * has a pool. Each thread visits rising sources (qu->at). @return 0, an error with its message in `reterr` */
 NODISCARD int query_visit(struct query *qu, const struct row_visitor *v, struct err *reterr);
 
 /** The row in model form (one of span, log is set), in `a`. */

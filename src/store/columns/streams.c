@@ -16,9 +16,8 @@ struct lister {
     struct arena *a;  /* of the answer */
     struct map known; /* encoding of a resource -> number + 1 */
     VEC(struct columns_stream) list;
-    const struct part *part; /* the one `numbers` is of */
-    uint32_t *numbers;       /* of its resources, + 1 */
-    size_t numbers_cap;
+    struct arena tables;
+    uint32_t **numbers; /* per part of the snapshot: of its resources, + 1; NULL: none yet */
     size_t seen;
     struct err *reterr;
 };
@@ -63,36 +62,28 @@ static void count(struct lister *l, uint32_t number, uint64_t rows, uint64_t byt
 }
 
 /* Number of a part's resource. */
-static int part_stream(struct lister *l, const struct part *p, uint32_t i, uint32_t *ret)
+static int part_stream(struct lister *l, const struct source *src, uint32_t i, uint32_t *ret)
 {
+    uint32_t **numbers = &l->numbers[src->part_at];
     int rc;
 
-    if (l->part != p) {
-        size_t n = (size_t)part_resources(p) + 1;
-
-        if (n > l->numbers_cap) {
-            mem_free(l->numbers);
-            l->numbers_cap = 0;
-            l->numbers = mem_try_calloc(n, sizeof(*l->numbers));
-            if (l->numbers == NULL) {
-                return -ERR_NOMEM;
-            }
-            l->numbers_cap = n;
-        } else {
-            memset(l->numbers, 0, n * sizeof(*l->numbers));
+    if (*numbers == NULL) {
+        *numbers =
+            arena_calloc(&l->tables, (size_t)part_resources(src->part) + 1, sizeof(uint32_t));
+        if (*numbers == NULL) {
+            return -ERR_NOMEM;
         }
-        l->part = p;
     }
-    if (l->numbers[i] == 0) {
+    if ((*numbers)[i] == 0) {
         uint32_t number = 0;
 
-        rc = find_stream(l, part_resource_bytes(p, i), &number);
+        rc = find_stream(l, part_resource_bytes(src->part, i), &number);
         if (rc < 0) {
             return rc;
         }
-        l->numbers[i] = number + 1;
+        (*numbers)[i] = number + 1;
     }
-    *ret = l->numbers[i] - 1;
+    *ret = (*numbers)[i] - 1;
     return 0;
 }
 
@@ -143,7 +134,7 @@ static int count_rows(struct lister *l, const struct source *src, struct block *
             if ((uint64_t)index[row] < e->resource_min || (uint64_t)index[row] > e->resource_max) {
                 return block_corrupt(b, "resource of a row");
             }
-            rc = part_stream(l, src->part, (uint32_t)index[row], &number);
+            rc = part_stream(l, src, (uint32_t)index[row], &number);
             if (rc == 0) {
                 count(l, number, 1, src->row_bytes);
             }
@@ -165,11 +156,30 @@ static int count_block(void *arg, const struct source *src, struct block *b, con
     if (b->entry->resource_min != b->entry->resource_max) {
         return count_rows(l, src, b, bits);
     }
-    rc = part_stream(l, src->part, b->entry->resource_min, &number);
+    rc = part_stream(l, src, b->entry->resource_min, &number);
     if (rc == 0) {
         count(l, number, passed, passed * src->row_bytes);
     }
     return rc;
+}
+
+/* All rows of the block, of one resource: the index says it all. */
+static bool count_whole(void *arg, const struct source *src, int *ret_rc)
+{
+    struct lister *l = arg;
+    const struct block_entry *e = part_block(src->part, src->block);
+    uint32_t number = 0;
+
+    if (e->resource_min != e->resource_max || part_deleted(src->part, src->block) != NULL ||
+        e->min_ns < l->qu.q->min_ns || e->max_ns >= l->qu.q->max_ns) {
+        return false;
+    }
+    l->qu.stats.blocks_pruned++;
+    *ret_rc = part_stream(l, src, e->resource_min, &number);
+    if (*ret_rc == 0) {
+        count(l, number, e->rows_n, (uint64_t)e->rows_n * src->row_bytes);
+    }
+    return true;
 }
 
 static int by_rows(const void *pa, const void *pb)
@@ -190,13 +200,17 @@ int columns_streams(struct columns *c, const struct columns_query *q, struct are
     if (rc < 0) {
         return rc;
     }
-    rc = query_visit(&l.qu,
-                     &(struct row_visitor){.arg = &l,
-                                           .row = count_chunk_row,
-                                           .block = count_block,
-                                           .answer = a,
-                                           .what = "listing of streams"},
-                     reterr);
+    arena_init(&l.tables, QUERY_ARENA_MAX);
+    l.numbers = arena_calloc(&l.tables, l.qu.snap.parts_n + 1, sizeof(uint32_t *));
+    rc = l.numbers == NULL ? query_no_memory(reterr)
+                           : query_visit(&l.qu,
+                                         &(struct row_visitor){.arg = &l,
+                                                               .row = count_chunk_row,
+                                                               .block = count_block,
+                                                               .whole = count_whole,
+                                                               .answer = a,
+                                                               .what = "listing of streams"},
+                                         reterr);
     if (rc == 0) {
         out.v = arena_array(a, struct columns_stream, l.list.n + 1);
         rc = out.v != NULL ? 0 : query_no_memory(reterr);
@@ -208,7 +222,7 @@ int columns_streams(struct columns *c, const struct columns_query *q, struct are
     }
     map_done(&l.known);
     vec_done(&l.list);
-    mem_free(l.numbers);
+    arena_done(&l.tables);
     query_end(&l.qu, &out.stats);
     if (rc == 0) {
         *ret = out;

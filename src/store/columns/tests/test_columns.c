@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/thread.h"
 #include "io/vfs.h"
 #include "store/columns/pred.h"
 #include "store/columns/tests/gen.h"
@@ -81,9 +82,14 @@ static void add_rows(struct model *m, struct columns *c, size_t n)
     }
 }
 
+/* Every other store that is opened counts on these. */
+static struct pool *threads;
+
 static struct columns *open_store(const char *dir, enum columns_kind kind)
 {
-    struct columns_opts o = {.kind = kind, .dir = dir};
+    static unsigned opened;
+    struct columns_opts o = {
+        .kind = kind, .dir = dir, .pool = opened++ % 2 != 0 ? threads : NULL, .parallel_rows = 1};
     struct columns *c = NULL;
     struct err err = {0};
     int rc = columns_open(&o, &c, &err);
@@ -288,7 +294,7 @@ static void check_histogram(struct model *m, struct columns *c, const struct col
     struct buf scratch;
     struct err err = {0};
     int64_t step = (q->max_ns - q->min_ns) / (int64_t)buckets + 1;
-    const struct columns_buckets over = {step, buckets, by};
+    const struct columns_buckets over = {.step_ns = step, .n = buckets, .by = by};
 
     arena_init(&a, 64 << 20);
     buf_init(&scratch, 1 << 20);
@@ -1067,6 +1073,20 @@ static void test_tail(void **state)
     gen_rmdir(dir);
 }
 
+static int start_threads(void **state)
+{
+    (void)state;
+    threads = pool_new("columns", 3, 16);
+    return threads != NULL ? 0 : -1;
+}
+
+static int stop_threads(void **state)
+{
+    (void)state;
+    pool_free(threads);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1077,5 +1097,5 @@ int main(void)
         cmocka_unit_test(test_copied_blocks), cmocka_unit_test(test_query_limits),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, start_threads, stop_threads);
 }
