@@ -257,13 +257,39 @@ static bool reaches_rows(const struct expr *x)
     }
 }
 
-int lq_eval_aggregate(struct eval *e, const struct expr *x, struct matrix *ret)
+/* A sum as it is around rows, and how many of its series matter (lq_eval_range()). */
+static int sum_rows(struct eval *e, const struct expr *x, size_t top, struct matrix *ret)
 {
     static const struct grouping NOTHING = {.given = true};
-    struct matrix in;
-    int rc = reaches_rows(x) ? lq_eval_range(e, x->left, x->by.given ? &x->by : &NOTHING, &in)
-                             : lq_eval_expr(e, x->left, &in);
 
+    return lq_eval_range(e, x->left, x->by.given ? &x->by : &NOTHING, top, ret);
+}
+
+/* How many series of the operand an instant "topk" of a sum of rows looks at; 0: all */
+static size_t looks_at(const struct eval *e, const struct expr *x)
+{
+    enum { TOP_MAX = 1 << 20 };
+
+    bool one_group = !x->by.given || (x->by.n == 0 && !x->by.without);
+
+    return (x->vector_op == VEC_TOPK || x->vector_op == VEC_APPROX_TOPK) && one_group &&
+                   e->steps == 1 && x->left->type == EXPR_AGGREGATE && reaches_rows(x->left) &&
+                   x->param >= 1 && x->param <= TOP_MAX
+               ? (size_t)ceil(x->param)
+               : 0;
+}
+
+int lq_eval_aggregate(struct eval *e, const struct expr *x, struct matrix *ret)
+{
+    struct matrix in;
+    size_t top_n;
+    int rc;
+
+    if (reaches_rows(x)) { /* it is summed already */
+        return sum_rows(e, x, 0, ret);
+    }
+    top_n = looks_at(e, x);
+    rc = top_n != 0 ? sum_rows(e, x->left, top_n, &in) : lq_eval_expr(e, x->left, &in);
     *ret = (struct matrix){0};
     if (rc < 0) {
         return rc;

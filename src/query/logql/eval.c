@@ -258,7 +258,7 @@ int lq_eval_expr(struct eval *e, const struct expr *x, struct matrix *ret)
     }
     switch (x->type) {
     case EXPR_RANGE:
-        return lq_eval_range(e, x, NULL, ret);
+        return lq_eval_range(e, x, NULL, 0, ret);
     case EXPR_AGGREGATE:
         return lq_eval_aggregate(e, x, ret);
     case EXPR_BINARY:

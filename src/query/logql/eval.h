@@ -46,9 +46,10 @@ NODISCARD int lq_group_labels(struct eval *e, const struct grouping *g, struct l
                               struct str drop, struct labels *ret);
 
 NODISCARD int lq_eval_expr(struct eval *e, const struct expr *x, struct matrix *ret);
-/** `outer`: grouping of a sum around it, applied while rows are read; NULL: none */
+/** @param outer  grouping of a sum around it, applied while rows are read; NULL: none
+ * @param top  of an instant query nobody looks at more than so many of the highest series; 0: at all of them */
 NODISCARD int lq_eval_range(struct eval *e, const struct expr *x, const struct grouping *outer,
-                            struct matrix *ret);
+                            size_t top, struct matrix *ret);
 NODISCARD int lq_eval_aggregate(struct eval *e, const struct expr *x, struct matrix *ret);
 NODISCARD int lq_eval_binary(struct eval *e, const struct expr *x, struct matrix *ret);
 

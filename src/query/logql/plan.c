@@ -324,6 +324,68 @@ static struct condition line_filter_of(struct plan *p, const struct line_filter 
     return all;
 }
 
+/* ---- labels that a parser finds ---- */
+
+/* Can a parser make the text only of the same bytes of the line, where that has no backslash? Numbers, lists and
+ * literals of JSON may be written in other ways, and broken UTF-8 is replaced. */
+static bool is_copied(struct str text)
+{
+    static const struct str LITERALS[] = {STR("true"), STR("false"), STR("null")};
+
+    for (size_t i = 0; i < ARRAY_LEN(LITERALS); i++) {
+        if (str_eq(text, LITERALS[i])) {
+            return false;
+        }
+    }
+    return text.n != 0 && strchr("+-.0123456789{[", text.p[0]) == NULL &&
+           str_find(text, STR("\xef\xbf\xbd")) < 0;
+}
+
+/* A label that only parsers make: its text stands in the line. */
+static struct condition parsed_matches(struct plan *p, const struct label_filter *f)
+{
+    struct str text = matcher_value(f->matcher);
+    struct sources s;
+
+    if (matcher_op(f->matcher) != MATCH_EQ || !is_copied(text) || str_starts(f->name, STR("__")) ||
+        str_eq(f->name, LEVEL) || str_eq(f->name, SERVICE)) {
+        return unknown();
+    }
+    find_sources(p, f->name, true, &s);
+    if (s.unclear || s.n != 0) {
+        return unknown();
+    }
+    return join(
+        p, false,
+        of(filter_pred(&p->arena, intrinsic("body"), PRED_CONTAINS_CS, text_value(text)), false),
+        of(filter_pred(&p->arena, intrinsic("body"), PRED_CONTAINS_CS, text_value(STR("\\"))),
+           false));
+}
+
+static struct condition parsed_filter_of(struct plan *p, const struct label_filter *f)
+{
+    switch (f->test) {
+    case TEST_AND:
+    case TEST_OR: {
+        struct condition left = parsed_filter_of(p, f->left);
+        struct condition right = parsed_filter_of(p, f->right);
+
+        return join(p, f->test == TEST_AND, left, right);
+    }
+    case TEST_STRING:
+        return parsed_matches(p, f);
+    default:
+        return unknown();
+    }
+}
+
+/* Does the stage make labels of pieces of the line, and leaves the line? */
+static bool copies_pieces(enum stage_type t)
+{
+    return t == STAGE_JSON || t == STAGE_REGEXP || t == STAGE_PATTERN || t == STAGE_LABEL ||
+           t == STAGE_LINE;
+}
+
 /* ---- the whole ---- */
 
 static struct condition pipeline_of(struct plan *p)
@@ -331,6 +393,7 @@ static struct condition pipeline_of(struct plan *p)
     struct condition all = {.exact = true};
     bool line = true;
     bool labels = true;
+    bool pieces = true;
 
     for (size_t i = 0; i < p->pipe->matchers_n; i++) {
         struct matcher *m = p->pipe->matchers[i];
@@ -345,11 +408,15 @@ static struct condition pipeline_of(struct plan *p)
             all = join(p, true, all, line ? line_filter_of(p, &s->line) : unknown());
             break;
         case STAGE_LABEL:
-            all = join(p, true, all, labels ? label_filter_of(p, s->label) : unknown());
+            all = join(p, true, all,
+                       labels   ? label_filter_of(p, s->label)
+                       : pieces ? parsed_filter_of(p, s->label)
+                                : unknown());
             break;
         default:
             all.exact = false;
             labels = false;
+            pieces = pieces && copies_pieces(s->type);
             line = line && s->type != STAGE_LINE_FORMAT && s->type != STAGE_UNPACK &&
                    s->type != STAGE_DECOLORIZE;
             break;

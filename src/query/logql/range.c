@@ -31,6 +31,7 @@ struct collect {
     struct str unwrap; /* label, empty: none */
     struct str *names; /* labels needed */
     size_t names_n;
+    size_t top; /* series that matter; 0: all */
     bool needs_all;
     bool counts_errors; /* the query asks for lines that no parser could read */
     struct err *reterr;
@@ -387,11 +388,16 @@ static bool store_counts(struct collect *c, struct field *ret_by, struct str *re
     return c->by->n == 0 || lq_plan_field(&c->plan, c->by->names[0], ret_by, ret_missing);
 }
 
+static bool is_severity(const struct field *by)
+{
+    return by->scope == FIELD_INTRINSIC && str_eq(by->name, STR("severity_number"));
+}
+
 static struct str group_value(const struct field *by, struct str value, struct str missing)
 {
     uint64_t severity = 0;
 
-    if (by->scope == FIELD_INTRINSIC && str_eq(by->name, STR("severity_number"))) {
+    if (is_severity(by)) {
         bool ok = str_to_u64(value, &severity) && severity <= 24;
 
         return str_cstr(logql_level_name(ok ? (uint8_t)severity : 0));
@@ -438,6 +444,12 @@ static int add_group(struct collect *c, const struct columns_group *g, struct st
     return lq_eval_charge(c->e, n * sizeof(*merged.v));
 }
 
+/* How many groups are enough. Where several become one series all of them are needed. */
+static size_t top_groups(const struct collect *c, const struct field *by, struct str missing)
+{
+    return c->by->n != 0 && !is_severity(by) && missing.n == 0 ? c->top : 0;
+}
+
 static int count_by_store(struct collect *c, const struct field *by, struct str missing,
                           int64_t min_ns, int64_t max_ns)
 {
@@ -448,7 +460,8 @@ static int count_by_store(struct collect *c, const struct field *by, struct str 
                                     .budget = c->e->ask->budget};
     const struct columns_buckets over = {.step_ns = c->bucket_ns,
                                          .n = (size_t)((max_ns - min_ns) / c->bucket_ns),
-                                         .by = c->by->n != 0 ? by : NULL};
+                                         .by = c->by->n != 0 ? by : NULL,
+                                         .top = top_groups(c, by, missing)};
     struct columns_groups groups = {0};
     struct arena a;
     int rc;
@@ -573,7 +586,7 @@ static int evaluate(struct collect *c)
                : scan_rows(c, min_ns, max_ns);
 }
 
-int lq_eval_range(struct eval *e, const struct expr *x, const struct grouping *outer,
+int lq_eval_range(struct eval *e, const struct expr *x, const struct grouping *outer, size_t top,
                   struct matrix *ret)
 {
     struct collect c = {.e = e,
@@ -581,6 +594,7 @@ int lq_eval_range(struct eval *e, const struct expr *x, const struct grouping *o
                         .pipe = x->pipe,
                         .by = x->by.given ? &x->by : outer,
                         .outer = !x->by.given && outer != NULL,
+                        .top = top,
                         .out = ret,
                         .reterr = e->reterr};
     int rc;
