@@ -362,6 +362,7 @@ static int scan_rows(struct collect *c, int64_t min_ns, int64_t max_ns)
         return rc;
     }
     q.oldest_first = true;
+    q.to_end = true;
     c->row = lq_row_new(c->e->ask->limits.max_row_bytes);
     if (!c->needs_all) {
         c->row->need = c->names;

@@ -31,8 +31,9 @@ struct columns_opts {
     const struct vfs *vfs;
     struct stats *stats;
     struct budget *budget;
-    struct pool *pool;      /* queries use its threads; NULL: only the caller's. Borrowed */
-    uint64_t parallel_rows; /* those that count, when they have to look at as many rows; default 32768 */
+    struct pool *pool; /* queries use its threads; NULL: only the caller's. Borrowed */
+    uint64_t
+        parallel_rows; /* those that count, when they have to look at as many rows; default 32768 */
 };
 
 NODISCARD int columns_open(const struct columns_opts *opts, struct columns **ret,
@@ -82,6 +83,7 @@ struct columns_query {
     const struct str *attrs; /* with NEED_ATTRS: others may be left out; NULL: all */
     size_t attrs_n;
     bool oldest_first; /* scans only */
+    bool to_end;       /* scans only: all rows will be taken, reading ahead pays */
 };
 
 struct scan_stats {

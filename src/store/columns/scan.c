@@ -2,9 +2,13 @@
  *
  * Rows in order over many sources: a source is opened (filtered) only when no row found so far comes
  * before its first possible row, and rows are made in small pages, grouped by source, so that an
- * early exit reads little and a long scan decodes each block once per page.
+ * early exit reads little and a long scan decodes each block once per page. Sources that have to be opened
+ * anyway are opened on several threads.
  */
+#include <stdatomic.h>
+
 #include "base/err.h"
+#include "base/thread.h"
 #include "store/columns/block.h"
 #include "store/columns/scan_internal.h"
 
@@ -15,6 +19,10 @@ enum {
     PAGE_MAX = 1024,
     PAGE_BYTES = 8 << 20,
     CHECK_EVERY = 256,
+    BATCH_FIRST = 2, /* sources opened at once while no row is known */
+    BATCH_MAX = 32,
+    BATCH_AHEAD = 8, /* of a scan to the end */
+    OPENERS_MAX = 16,
 };
 
 /* Callback of either kind. */
@@ -50,6 +58,11 @@ struct scan {
     struct arena page_arena;
     size_t page_n;
     size_t page_size;
+    struct source *batch[BATCH_MAX]; /* to be opened now */
+    size_t batch_n;
+    size_t batch_max;
+    struct query forks[OPENERS_MAX - 1]; /* of the query, for other threads */
+    size_t forks_n;
     struct err *reterr;
 };
 
@@ -109,8 +122,15 @@ static void sort_hits(const struct scan *s, struct hit *v, size_t n)
     }
 }
 
-struct chunk_filter {
+/* Who opens sources: the query's thread with the query's memory, or another one with a fork of it. */
+struct opener {
     struct scan *s;
+    struct query *qu;
+    struct err *reterr;
+};
+
+struct chunk_filter {
+    struct opener *o;
     struct source *src;
     size_t seen;
 };
@@ -119,7 +139,7 @@ static int filter_chunk_row(void *arg, const struct batch *b, struct str row, ui
                             int64_t time_ns, uint64_t id)
 {
     struct chunk_filter *cf = arg;
-    struct query *qu = &cf->s->qu;
+    struct query *qu = cf->o->qu;
 
     if (++cf->seen % CHECK_EVERY == 0) {
         int rc = cancel_check(qu->q->cancel);
@@ -128,7 +148,7 @@ static int filter_chunk_row(void *arg, const struct batch *b, struct str row, ui
             return rc;
         }
     }
-    if (!after_cursor(cf->s, time_ns, id)) {
+    if (!after_cursor(cf->o->s, time_ns, id)) {
         return 0;
     }
     qu->stats.rows_scanned++;
@@ -150,37 +170,38 @@ static int filter_chunk_row(void *arg, const struct batch *b, struct str row, ui
     return 0;
 }
 
-static int take_hits(struct scan *s, struct source *src, size_t n)
+static int take_hits(struct opener *o, struct source *src, size_t n)
 {
     src->hits = mem_try_alloc(n * sizeof(*src->hits));
-    if (src->hits == NULL || !query_charge(&s->qu, (int64_t)(n * sizeof(*src->hits)))) {
-        return query_no_memory(s->reterr);
+    if (src->hits == NULL || !query_charge(o->qu, (int64_t)(n * sizeof(*src->hits)))) {
+        return query_no_memory(o->reterr);
     }
     src->hits_cap = n;
     return 0;
 }
 
-static int open_chunk(struct scan *s, struct source *src)
+static int open_chunk(struct opener *o, struct source *src)
 {
-    struct chunk_filter cf = {.s = s, .src = src};
-    int rc = take_hits(s, src, src->chunk->info.rows_n);
+    struct chunk_filter cf = {.o = o, .src = src};
+    struct query *qu = o->qu;
+    int rc = take_hits(o, src, src->chunk->info.rows_n);
 
     if (rc < 0) {
         return rc;
     }
-    rc = mem_chunk_each(src->chunk, s->qu.q->min_ns, s->qu.q->max_ns, &s->qu.scratch,
-                        filter_chunk_row, &cf, s->reterr);
-    s->qu.stats.blocks_read++;
-    s->qu.stats.bytes_read += src->chunk->payload.n;
-    return rc == -ERR_NOMEM ? query_no_memory(s->reterr) : rc;
+    rc = mem_chunk_each(src->chunk, qu->q->min_ns, qu->q->max_ns, &qu->scratch, filter_chunk_row,
+                        &cf, o->reterr);
+    qu->stats.blocks_read++;
+    qu->stats.bytes_read += src->chunk->payload.n;
+    return rc == -ERR_NOMEM ? query_no_memory(o->reterr) : rc;
 }
 
 /* Hits of the rows whose bits are set. */
-static int block_hits(struct scan *s, struct source *src, struct block *b, const uint64_t *bits)
+static int block_hits(struct opener *o, struct source *src, struct block *b, const uint64_t *bits)
 {
     const int64_t *time;
     const int64_t *id;
-    int rc = take_hits(s, src, block_count(b, bits));
+    int rc = take_hits(o, src, block_count(b, bits));
 
     rc = rc < 0 ? rc : block_ints(b, COL_TIME, &time);
     rc = rc < 0 ? rc : block_ints(b, COL_ID, &id);
@@ -188,7 +209,7 @@ static int block_hits(struct scan *s, struct source *src, struct block *b, const
         for (uint64_t left = bits[w]; left != 0; left &= left - 1) {
             uint32_t row = (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(left);
 
-            if (after_cursor(s, time[row], (uint64_t)id[row])) {
+            if (after_cursor(o->s, time[row], (uint64_t)id[row])) {
                 src->hits[src->hits_n++] = (struct hit){time[row], (uint64_t)id[row], row};
             }
         }
@@ -196,25 +217,18 @@ static int block_hits(struct scan *s, struct source *src, struct block *b, const
     return rc;
 }
 
-static int open_block(struct scan *s, struct source *src)
+static int open_block(struct opener *o, struct source *src)
 {
-    struct query *qu = &s->qu;
-    enum decision d;
+    struct query *qu = o->qu;
     struct block b;
     uint64_t *bits;
-    int rc = query_decide(qu, src, &d, s->reterr);
-
-    if (rc < 0 || d == DECISION_NONE) {
-        qu->stats.blocks_pruned += d == DECISION_NONE;
-        return rc;
-    }
-    rc = block_open(src->part, src->block, &qu->scratch, &qu->tools, &b, s->reterr);
+    int rc = block_open(src->part, src->block, &qu->scratch, &qu->tools, &b, o->reterr);
 
     if (rc < 0) {
         return rc;
     }
     bits = arena_array(&qu->scratch, uint64_t, block_words(&b));
-    rc = bits != NULL ? block_filter(&b, d == DECISION_ALL ? NULL : qu->q->filter, bits)
+    rc = bits != NULL ? block_filter(&b, src->all ? NULL : qu->q->filter, bits)
                       : block_no_memory(&b);
     if (rc == 0) {
         *(b.decoded_n != 0 ? &qu->stats.blocks_read : &qu->stats.blocks_pruned) += 1;
@@ -223,7 +237,7 @@ static int open_block(struct scan *s, struct source *src)
         qu->stats.blocks_read++;
         qu->stats.rows_scanned += block_rows_n(&b);
         rc = block_filter_time(&b, qu->q->min_ns, qu->q->max_ns, bits);
-        rc = rc < 0 ? rc : block_hits(s, src, &b, bits);
+        rc = rc < 0 ? rc : block_hits(o, src, &b, bits);
     }
     qu->stats.bytes_read += b.read_bytes;
     return rc;
@@ -277,29 +291,35 @@ static void heap_down(struct scan *s)
     }
 }
 
-static int open_source(struct scan *s, struct source *src)
+/* Hits of the source, in order. */
+static int open_source(struct opener *o, struct source *src, size_t other_bytes)
 {
-    int rc = cancel_check(s->qu.q->cancel);
+    struct query *qu = o->qu;
+    int rc = cancel_check(qu->q->cancel);
 
-    if (rc < 0) {
-        return err_set(s->reterr, (enum err_code) - rc, "scan stopped");
+    if (rc == 0) {
+        arena_reset(&qu->scratch);
+        rc = src->chunk != NULL ? open_chunk(o, src) : open_block(o, src);
+        rc = rc < 0 || query_account(qu, other_bytes) ? rc : query_no_memory(o->reterr);
     }
-    arena_reset(&s->qu.scratch);
-    rc = src->chunk != NULL ? open_chunk(s, src) : open_block(s, src);
-    rc = rc < 0 || query_account(&s->qu, s->page_arena.used) ? rc : query_no_memory(s->reterr);
     if (rc < 0) {
         return rc == -ERR_CANCELED || rc == -ERR_TIMEOUT
-                   ? err_set(s->reterr, (enum err_code) - rc, "scan stopped")
+                   ? err_set(o->reterr, (enum err_code) - rc, "scan stopped")
                    : rc;
     }
+    sort_hits(o->s, src->hits, src->hits_n);
+    return 0;
+}
+
+/* Its rows are among those to come. */
+static void take_source(struct scan *s, struct source *src)
+{
     if (src->hits_n == 0) {
         close_source(s, src);
-        return 0;
+        return;
     }
-    sort_hits(s, src->hits, src->hits_n);
     s->heap[s->heap_n++] = src;
     heap_up(s, s->heap_n - 1);
-    return 0;
 }
 
 /* May the source hold a row that comes before the one known? */
@@ -315,24 +335,181 @@ static bool is_behind(const struct scan *s, const struct source *next)
            (s->oldest_first ? next->max_ns < s->before_ns : next->min_ns > s->before_ns);
 }
 
-/* Open every source that may hold a row that comes before the first known one. */
-static int open_needed(struct scan *s)
+/* ---- several sources at once ---- */
+
+struct batch_open {
+    struct scan *s;
+    atomic_size_t next; /* relaxed: pool_for() orders the work before and after */
+    atomic_bool failed; /* relaxed: the others stop soon */
+    int rc[OPENERS_MAX];
+    size_t failed_at[OPENERS_MAX];
+    struct err err[OPENERS_MAX];
+};
+
+static void open_some(void *arg, size_t number)
 {
-    while (s->opened < s->qu.sources_n) {
+    struct batch_open *b = arg;
+    struct scan *s = b->s;
+    struct opener o = {s, number == 0 ? &s->qu : &s->forks[number - 1], &b->err[number]};
+    size_t other = number == 0 ? s->page_arena.used : 0;
+
+    while (!atomic_load_explicit(&b->failed, memory_order_relaxed)) {
+        size_t at = atomic_fetch_add_explicit(&b->next, 1, memory_order_relaxed);
+
+        if (at >= s->batch_n) {
+            return;
+        }
+        b->rc[number] = open_source(&o, s->batch[at], other);
+        if (b->rc[number] < 0) {
+            b->failed_at[number] = at;
+            atomic_store_explicit(&b->failed, true, memory_order_relaxed);
+            return;
+        }
+    }
+}
+
+/* The gathered sources on several threads. The error is that of the first that failed. */
+static int open_parallel(struct scan *s, size_t threads)
+{
+    struct batch_open b = {.s = s};
+    size_t bad = SIZE_MAX;
+
+    while (s->forks_n + 1 < threads) {
+        query_fork(&s->qu, &s->forks[s->forks_n++]);
+    }
+    atomic_init(&b.next, 0);
+    atomic_init(&b.failed, false);
+    pool_for(s->qu.c->opts.pool, threads, open_some, &b);
+    for (size_t i = 0; i < s->forks_n; i++) { /* hits are the query's */
+        struct query *fork = &s->forks[i];
+
+        s->qu.charged_bytes += fork->charged_bytes - fork->arena_bytes;
+        fork->charged_bytes = fork->arena_bytes;
+    }
+    for (size_t i = 0; i < threads; i++) {
+        if (b.rc[i] < 0 && (bad == SIZE_MAX || b.failed_at[i] < b.failed_at[bad])) {
+            bad = i;
+        }
+    }
+    if (bad != SIZE_MAX) {
+        if (s->reterr != NULL) {
+            *s->reterr = b.err[bad];
+        }
+        return b.rc[bad];
+    }
+    return 0;
+}
+
+static int open_batch(struct scan *s)
+{
+    const struct columns_opts *opts = &s->qu.c->opts;
+    size_t threads = opts->pool != NULL ? pool_threads(opts->pool) : 1;
+    struct opener alone = {s, &s->qu, s->reterr};
+    uint64_t rows = 0;
+    int rc = 0;
+
+    for (size_t i = 0; i < s->batch_n; i++) {
+        const struct source *src = s->batch[i];
+
+        rows += src->chunk != NULL ? src->chunk->info.rows_n
+                                   : part_block(src->part, src->block)->rows_n;
+    }
+    threads = threads < s->batch_n ? threads : s->batch_n;
+    threads = threads < OPENERS_MAX ? threads : OPENERS_MAX;
+    if (threads > 1 && rows >= opts->parallel_rows) {
+        rc = open_parallel(s, threads);
+    } else {
+        for (size_t i = 0; i < s->batch_n && rc == 0; i++) {
+            rc = open_source(&alone, s->batch[i], s->page_arena.used);
+        }
+    }
+    for (size_t i = 0; i < s->batch_n && rc == 0; i++) {
+        take_source(s, s->batch[i]);
+    }
+    return rc;
+}
+
+/* Is there no need to open the source? Else what its resources say is noted. @return 1, 0, an error */
+static int is_needless(struct scan *s, struct source *src)
+{
+    enum decision d;
+    int rc;
+
+    if (is_behind(s, src)) {
+        return 1;
+    }
+    if (src->chunk != NULL) {
+        return 0;
+    }
+    rc = query_decide(&s->qu, src, &d, s->reterr);
+    src->all = d == DECISION_ALL;
+    if (rc == 0 && d == DECISION_NONE) {
+        s->qu.stats.blocks_pruned++;
+        return 1;
+    }
+    return rc;
+}
+
+/* How many are opened at once: more and more while no row is found; not many that turn out to be too many. */
+static size_t batch_size(const struct scan *s)
+{
+    if (s->heap_n == 0) {
+        return s->batch_max;
+    }
+    return s->qu.q->to_end ? BATCH_AHEAD : BATCH_FIRST;
+}
+
+/* Sources that may hold a row that comes before the first known one; ahead of time where all rows will be taken.
+ * @return 1 when there may be others, 0, an error */
+static int gather_batch(struct scan *s)
+{
+    size_t most = batch_size(s);
+
+    s->batch_n = 0;
+    while (s->opened < s->qu.sources_n && s->batch_n < most) {
         struct source *next = &s->qu.sources[s->opened];
         int rc;
 
-        if (s->heap_n != 0 && !may_come_first(s, next, &s->heap[0]->hits[s->heap[0]->at])) {
-            break;
+        if (s->heap_n != 0 && !(s->qu.q->to_end && s->batch_n != 0) &&
+            !may_come_first(s, next, &s->heap[0]->hits[s->heap[0]->at])) {
+            return 0;
+        }
+        if (s->opened % CHECK_EVERY == 0) {
+            arena_reset(&s->qu.scratch);
+            rc = cancel_check(s->qu.q->cancel);
+            if (rc < 0) {
+                return err_set(s->reterr, (enum err_code) - rc, "scan stopped");
+            }
         }
         s->opened++;
-        if (is_behind(s, next)) {
-            continue;
-        }
-        rc = open_source(s, next);
+        rc = is_needless(s, next);
         if (rc < 0) {
             return rc;
         }
+        if (rc == 0) {
+            s->batch[s->batch_n++] = next;
+        }
+    }
+    return s->opened < s->qu.sources_n;
+}
+
+/* Open every source that may hold a row that comes before the first known one. */
+static int open_needed(struct scan *s)
+{
+    int rc = 1;
+
+    while (rc > 0) {
+        int opened;
+
+        rc = gather_batch(s);
+        if (rc < 0 || s->batch_n == 0) {
+            return rc < 0 ? rc : 0;
+        }
+        opened = open_batch(s);
+        if (opened < 0) {
+            return opened;
+        }
+        s->batch_max = s->batch_max * 2 < BATCH_MAX ? s->batch_max * 2 : BATCH_MAX;
     }
     return 0;
 }
@@ -501,6 +678,7 @@ static int scan_run(struct columns *c, const struct columns_query *q, struct cur
                      .before_id = before.id,
                      .oldest_first = q->oldest_first,
                      .page_size = PAGE_FIRST,
+                     .batch_max = BATCH_FIRST,
                      .reterr = reterr};
     enum columns_kind kind = emit.span != NULL ? COLUMNS_SPANS : COLUMNS_LOGS;
     struct columns_query cut = *q;
@@ -528,6 +706,9 @@ static int scan_run(struct columns *c, const struct columns_query *q, struct cur
     mem_free(s.page);
     mem_free(s.rows);
     arena_done(&s.page_arena);
+    for (size_t i = 0; i < s.forks_n; i++) {
+        query_join(&s.qu, &s.forks[i]);
+    }
     query_end(&s.qu, ret_stats);
     return rc;
 }
