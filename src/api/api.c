@@ -74,6 +74,7 @@ void api_routes(struct api *a, struct http_server *s)
     processing_routes(a, s);
     snapshots_routes(a, s);
     storage_routes(a, s);
+    apm_users_routes(a, s);
     assets_routes(a, s);
 }
 

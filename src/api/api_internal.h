@@ -22,6 +22,7 @@ enum need {
     NEED_INGEST = 1u << 2,      /* scope ingest */
     NEED_ADMIN = 1u << 3,       /* role admin */
     NEED_BACKEND = 1u << 4,     /* the store must be open */
+    NEED_OPERATOR = 1u << 6,    /* role operator or admin */
     NEED_NO_IDENTITY = 1u << 5, /* identity is looked up when given, but not needed */
 };
 
@@ -97,6 +98,7 @@ void targets_routes(struct api *a, struct http_server *s);       /* targets.c */
 void processing_routes(struct api *a, struct http_server *s);    /* processing.c */
 void snapshots_routes(struct api *a, struct http_server *s);     /* snapshots.c */
 void storage_routes(struct api *a, struct http_server *s);       /* storage.c */
+void apm_users_routes(struct api *a, struct http_server *s);     /* apm_users.c */
 void assets_routes(struct api *a, struct http_server *s);        /* assets.c */
 
 /* server_status.c */

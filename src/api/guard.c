@@ -144,6 +144,9 @@ static int check_needs(const struct identity *id, uint32_t needs, struct err *e)
     if ((needs & NEED_ADMIN) != 0 && id->role != ROLE_ADMIN) {
         return err_set(e, ERR_FORBIDDEN, "this needs the role admin");
     }
+    if ((needs & NEED_OPERATOR) != 0 && id->role < ROLE_OPERATOR) {
+        return err_set(e, ERR_FORBIDDEN, "this needs the role operator");
+    }
     if ((needs & NEED_READ) != 0 && (id->scopes & SCOPE_READ) == 0) {
         return err_set(e, ERR_FORBIDDEN, "this needs the scope read");
     }
@@ -180,7 +183,7 @@ int api_http_guard(void *api, struct http_exchange *x, const struct http_route *
         return refuse(x, &e);
     }
     if (b == NULL || (route->user_flags & (NEED_SESSION | NEED_READ | NEED_INGEST | NEED_ADMIN |
-                                           NEED_NO_IDENTITY)) == 0) {
+                                           NEED_OPERATOR | NEED_NO_IDENTITY)) == 0) {
         return 0;
     }
     id = arena_new(http_arena(x), struct identity);

@@ -7,9 +7,11 @@
 #include "apm/live.h"
 #include "apm/naming.h"
 #include "apm/settings_store.h"
+#include "apm/users.h"
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "io/vfs.h"
 
 struct apm {
     struct apm_opts opts;
@@ -17,6 +19,7 @@ struct apm {
     struct naming *naming;
     struct live *live;
     struct settings_store *settings;
+    struct users *users;
     struct span_watch watches[APM_WATCHES];
     size_t watches_n;
 };
@@ -47,6 +50,17 @@ static int open_live(struct apm *a, struct err *reterr)
     return rc;
 }
 
+static int open_users(struct apm *a, struct err *reterr)
+{
+    char *dir CLEANUP(mem_free_ptr) = vfs_join(a->opts.data, "users");
+    const struct users_opts o = {.dir = dir,
+                                 .meta = store_meta(a->opts.store),
+                                 .metrics = store_metrics(a->opts.store),
+                                 .stats = a->opts.stats};
+
+    return users_open(&o, &a->users, reterr);
+}
+
 int apm_open(const struct apm_opts *opts, struct apm **ret, struct err *reterr)
 {
     struct apm *a = mem_xcalloc(1, sizeof(*a));
@@ -56,11 +70,13 @@ int apm_open(const struct apm_opts *opts, struct apm **ret, struct err *reterr)
     a->opts = *opts;
     rc = open_live(a, reterr);
     rc = rc < 0 ? rc : topology_new(&topology, &a->topology, reterr);
+    rc = rc < 0 ? rc : open_users(a, reterr);
     if (rc < 0) {
         apm_close(a);
         return rc;
     }
     watch(a, topology_seen, a->topology);
+    watch(a, users_seen, a->users);
     *ret = a;
     return 0;
 }
@@ -70,6 +86,7 @@ void apm_close(struct apm *a)
     if (a == NULL) {
         return;
     }
+    users_close(a->users);
     topology_free(a->topology);
     live_free(a->live);
     settings_store_close(a->settings);
@@ -80,6 +97,11 @@ void apm_close(struct apm *a)
 struct topology *apm_topology(struct apm *a)
 {
     return a->topology;
+}
+
+struct users *apm_users(struct apm *a)
+{
+    return a->users;
 }
 
 size_t apm_watches(struct apm *a, const struct span_watch **ret)

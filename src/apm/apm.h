@@ -14,6 +14,7 @@ struct apm;
 struct live;
 struct naming;
 struct settings_store;
+struct users;
 
 struct apm_opts {
     struct store *store; /* borrowed; metrics, spans, metadata */
@@ -36,5 +37,6 @@ struct topology *apm_topology(struct apm *a);
 struct naming *apm_naming(struct apm *a);
 struct live *apm_live(struct apm *a);
 struct settings_store *apm_settings(struct apm *a);
+struct users *apm_users(struct apm *a);
 
 #endif

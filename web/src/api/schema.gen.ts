@@ -2530,10 +2530,296 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/apm/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Distinct users of the last five minutes by group, now, with their recent course */
+        get: operations["activeUsers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/users/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Distinct users of each step, by uniting sketches */
+        get: operations["activeUsersSeries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/users/union": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Distinct users of groups over a time, one number with its error */
+        get: operations["activeUsersUnion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/users/sketch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same as a sketch, to be united with others made with the same key (docs/apm.md has its bytes) */
+        get: operations["activeUsersSketch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/users/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Distinct users of the local day, of 7 days and of 30 days up to now, each with as many days before it up to the same time of day */
+        get: operations["activeUsersSummary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/users/calendar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Distinct users of each hour of each local day */
+        get: operations["activeUsersCalendar"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/users/peaks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The five minutes with the most users of each local day (an hour where five minutes are not kept), most first */
+        get: operations["activeUsersPeaks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/users/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How users are told apart, by group, and which user agents are programs */
+        get: operations["activeUsersSettings"];
+        /** Replace these rules (operator); what is missing is as usual */
+        put: operations["replaceActiveUsersSettings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        UserCount: {
+            users: number;
+            /** @description Relative standard error */
+            error: number;
+            /** @description The true number lies between low and high in 95 % of cases */
+            low: number;
+            high: number;
+        };
+        /** @enum {string} */
+        UserIdentity: "ip" | "session" | "user";
+        ActiveUsers: {
+            /** Format: int64 */
+            time_ms: number;
+            /** Format: int64 */
+            window_ms: number;
+            groups: (components["schemas"]["UserCount"] & {
+                group: string;
+                identity: components["schemas"]["UserIdentity"];
+                requests_per_second: number;
+                /** @description Since the start */
+                requests: {
+                    /** Format: int64 */
+                    counted: number;
+                    /**
+                     * Format: int64
+                     * @description Nothing said who it was
+                     */
+                    unknown: number;
+                    /** Format: int64 */
+                    bots: number;
+                };
+                /** @description Of the last 30 minutes */
+                peak: number;
+                /** Format: int64 */
+                peak_ms: number;
+                history?: {
+                    /** Format: int64 */
+                    end_ms: number;
+                    /** Format: int64 */
+                    step_ms: number;
+                    users: number[];
+                    requests_per_second: number[];
+                };
+            })[];
+            /** @description United over the groups that tell users apart as most do */
+            total: components["schemas"]["UserCount"] & {
+                identity: components["schemas"]["UserIdentity"];
+            };
+            storage: {
+                /** Format: int64 */
+                memory_bytes: number;
+                /** Format: int64 */
+                disk_bytes: number;
+                /**
+                 * Format: int64
+                 * @description 0: nothing is kept yet
+                 */
+                oldest_ms: number;
+            };
+        };
+        UsersRange: {
+            /**
+             * Format: int64
+             * @description Rounded outwards to what is kept
+             */
+            start_ms: number;
+            /** Format: int64 */
+            end_ms: number;
+            /**
+             * Format: int64
+             * @description The finest sketches kept of that time
+             */
+            grain_ms: number;
+            /** @description How users of the range were told apart; one of them is counted */
+            identities: components["schemas"]["UserIdentity"][];
+        };
+        ActiveUsersSeries: components["schemas"]["UsersRange"] & {
+            /** Format: int64 */
+            step_ms: number;
+            users: number[];
+            /** @description Relative standard errors */
+            error: number[];
+        };
+        ActiveUsersUnion: components["schemas"]["UsersRange"] & components["schemas"]["UserCount"];
+        UsersPeriod: components["schemas"]["UserCount"] & {
+            /** Format: int64 */
+            start_ms: number;
+            /** Format: int64 */
+            end_ms: number;
+            previous: components["schemas"]["UserCount"] & {
+                /** Format: int64 */
+                start_ms: number;
+                /** Format: int64 */
+                end_ms: number;
+            };
+        };
+        ActiveUsersSummary: {
+            day: components["schemas"]["UsersPeriod"];
+            week: components["schemas"]["UsersPeriod"];
+            month: components["schemas"]["UsersPeriod"];
+            identities: components["schemas"]["UserIdentity"][];
+        };
+        ActiveUsersCalendar: {
+            /** Format: int64 */
+            start_ms: number;
+            /** Format: int64 */
+            end_ms: number;
+            identities: components["schemas"]["UserIdentity"][];
+            days: (components["schemas"]["UserCount"] & {
+                date: string;
+                hours: number[];
+            })[];
+        };
+        ActiveUsersPeaks: components["schemas"]["UsersRange"] & {
+            /** Format: int64 */
+            step_ms: number;
+            peaks: (components["schemas"]["UserCount"] & {
+                /** Format: int64 */
+                start_ms: number;
+            })[];
+        };
+        UserRule: {
+            identity?: components["schemas"]["UserIdentity"];
+            /**
+             * @description What a request without session or user counts as
+             * @default skip
+             * @enum {string}
+             */
+            missing: "skip" | "ip";
+            /**
+             * @description Proxies in front that append to X-Forwarded-For or Forwarded; 0: client.address as the application saw it
+             * @default 0
+             */
+            trusted_hops: number;
+            /** @description Tried when there is no session.id; default JSESSIONID */
+            session_cookies?: string[];
+            /** @description A cookie of the application's own that holds the user */
+            user_cookie?: string;
+            /** @description A span attribute that holds the user; then enduser.id and user.id */
+            user_attribute?: string;
+        };
+        ActiveUsersSettings: {
+            default?: components["schemas"]["UserRule"];
+            groups?: {
+                [key: string]: components["schemas"]["UserRule"];
+            };
+            /** @description Texts in user agents of programs, in any case */
+            bots?: string[];
+        };
         Processing: {
             rules: {
                 /** @enum {string} */
@@ -3652,6 +3938,12 @@ export interface components {
         start_ms: number;
         /** @description Unix ms */
         end_ms: number;
+        /** @description Repeat to unite several; none: all */
+        user_group: string[];
+        /** @description Of users told apart this way; default as each group's rule is now */
+        user_identity: "ip" | "session" | "user";
+        /** @description The local calendar */
+        utc_offset_minutes: number;
         /** @description service.name */
         service: string;
         /** @description Words that must all occur in the body (case-insensitive); "quoted phrase", -word excludes */
@@ -7581,6 +7873,276 @@ export interface operations {
                 };
                 content?: never;
             };
+        };
+    };
+    activeUsers: {
+        parameters: {
+            query?: {
+                /** @description Points of history */
+                points?: number;
+                /** @description Between points, a multiple of 2 s; 30 minutes are kept */
+                step?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Users */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActiveUsers"];
+                };
+            };
+            400: components["responses"]["Error"];
+        };
+    };
+    activeUsersSeries: {
+        parameters: {
+            query?: {
+                /** @description Unix ms */
+                start_ms?: components["parameters"]["start_ms"];
+                /** @description Unix ms */
+                end_ms?: components["parameters"]["end_ms"];
+                /** @description Repeat to unite several; none: all */
+                group?: components["parameters"]["user_group"];
+                /** @description Of users told apart this way; default as each group's rule is now */
+                identity?: components["parameters"]["user_identity"];
+                /** @description A multiple of what is kept of that time: 1m for a week, 5m for 60 days, then 1h */
+                step?: string;
+                /** @description Each number is of so long up to the end of its step; default the step */
+                window?: string;
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Users */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActiveUsersSeries"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+        };
+    };
+    activeUsersUnion: {
+        parameters: {
+            query?: {
+                /** @description Unix ms */
+                start_ms?: components["parameters"]["start_ms"];
+                /** @description Unix ms */
+                end_ms?: components["parameters"]["end_ms"];
+                /** @description Repeat to unite several; none: all */
+                group?: components["parameters"]["user_group"];
+                /** @description Of users told apart this way; default as each group's rule is now */
+                identity?: components["parameters"]["user_identity"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Users */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActiveUsersUnion"];
+                };
+            };
+            400: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+        };
+    };
+    activeUsersSketch: {
+        parameters: {
+            query?: {
+                /** @description Unix ms */
+                start_ms?: components["parameters"]["start_ms"];
+                /** @description Unix ms */
+                end_ms?: components["parameters"]["end_ms"];
+                /** @description Repeat to unite several; none: all */
+                group?: components["parameters"]["user_group"];
+                /** @description Of users told apart this way; default as each group's rule is now */
+                identity?: components["parameters"]["user_identity"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Bytes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            400: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+        };
+    };
+    activeUsersSummary: {
+        parameters: {
+            query?: {
+                /** @description Unix ms; default now */
+                at_ms?: number;
+                /** @description The local calendar */
+                utc_offset_minutes?: components["parameters"]["utc_offset_minutes"];
+                /** @description Repeat to unite several; none: all */
+                group?: components["parameters"]["user_group"];
+                /** @description Of users told apart this way; default as each group's rule is now */
+                identity?: components["parameters"]["user_identity"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Users */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActiveUsersSummary"];
+                };
+            };
+            400: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+        };
+    };
+    activeUsersCalendar: {
+        parameters: {
+            query?: {
+                /** @description Unix ms */
+                end_ms?: components["parameters"]["end_ms"];
+                days?: number;
+                /** @description The local calendar */
+                utc_offset_minutes?: components["parameters"]["utc_offset_minutes"];
+                /** @description Repeat to unite several; none: all */
+                group?: components["parameters"]["user_group"];
+                /** @description Of users told apart this way; default as each group's rule is now */
+                identity?: components["parameters"]["user_identity"];
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Users */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActiveUsersCalendar"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+        };
+    };
+    activeUsersPeaks: {
+        parameters: {
+            query?: {
+                /** @description Unix ms */
+                start_ms?: components["parameters"]["start_ms"];
+                /** @description Unix ms */
+                end_ms?: components["parameters"]["end_ms"];
+                /** @description The local calendar */
+                utc_offset_minutes?: components["parameters"]["utc_offset_minutes"];
+                /** @description Repeat to unite several; none: all */
+                group?: components["parameters"]["user_group"];
+                /** @description Of users told apart this way; default as each group's rule is now */
+                identity?: components["parameters"]["user_identity"];
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Peaks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActiveUsersPeaks"];
+                };
+            };
+            400: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+        };
+    };
+    activeUsersSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Rules */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActiveUsersSettings"];
+                };
+            };
+        };
+    };
+    replaceActiveUsersSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ActiveUsersSettings"];
+            };
+        };
+        responses: {
+            /** @description In force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActiveUsersSettings"];
+                };
+            };
+            400: components["responses"]["Error"];
         };
     };
 }
