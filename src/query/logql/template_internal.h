@@ -11,6 +11,8 @@
 #include "query/logql/row.h"
 #include "query/logql/template.h"
 
+enum { TEMPLATE_RESULT_MAX = 16 << 20 }; /* bytes of what one function makes */
+
 enum tval_type { TV_NIL, TV_STR, TV_INT, TV_FLOAT, TV_BOOL, TV_TIME, TV_LIST, TV_MAP, TV_LABELS };
 
 struct tval {
@@ -124,10 +126,18 @@ void go_printf(struct buf *dst, struct str format, const struct tval *args, size
 /** Copy into the row's memory. */
 int tval_of_buf(struct texec *x, struct buf *b, struct tval *ret);
 
-/* template_fn.c, template_num.c, template_time.c */
+static inline int tval_of_bool(bool b, struct tval *ret)
+{
+    *ret = (struct tval){.type = TV_BOOL, .u.b = b};
+    return 0;
+}
+
+/* template_fn.c, template_str.c, template_enc.c, template_regex.c, template_num.c; end with a NULL name */
+extern const struct tfunction LQ_TEMPLATE_BUILTINS[];
 extern const struct tfunction LQ_TEMPLATE_STRINGS[];
+extern const struct tfunction LQ_TEMPLATE_ENCODINGS[];
+extern const struct tfunction LQ_TEMPLATE_REGEXES[];
 extern const struct tfunction LQ_TEMPLATE_NUMBERS[];
-extern const struct tfunction TEMPLATE_TIMES[];
 /** Regular expression of the command at hand when its pattern is constant. */
 int template_regex(struct texec *x, struct str pattern, struct finder **ret, bool *ret_mine);
 

@@ -330,7 +330,9 @@ const struct tfunction LQ_TEMPLATE_NUMBERS[] = {
 
 const struct tfunction *tfunction_find(struct str name)
 {
-    const struct tfunction *const lists[] = {LQ_TEMPLATE_STRINGS, LQ_TEMPLATE_NUMBERS};
+    const struct tfunction *const lists[] = {LQ_TEMPLATE_BUILTINS, LQ_TEMPLATE_STRINGS,
+                                             LQ_TEMPLATE_ENCODINGS, LQ_TEMPLATE_REGEXES,
+                                             LQ_TEMPLATE_NUMBERS};
 
     for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
         for (const struct tfunction *f = lists[l]; f->name != NULL; f++) {
