@@ -19,9 +19,10 @@ enum { FILE_MAX = 1 << 20 };
 _Static_assert((int)PROCESS_KEY_SIZE == (int)STORE_REDACTION_KEY_SIZE,
                "what checks of the directory expect");
 
-int processing_open(const char *dir, struct stats *stats, struct process **ret, struct err *reterr)
+int processing_open(const char *dir, struct stats *stats, struct budget *budget,
+                    struct process **ret, struct err *reterr)
 {
-    struct process_opts o = {.stats = stats};
+    struct process_opts o = {.stats = stats, .budget = budget};
     char *path CLEANUP(mem_free_ptr) = vfs_join(dir, STORE_REDACTION_KEY);
     char *key CLEANUP(mem_free_ptr) = NULL;
     size_t n = 0;

@@ -11,8 +11,8 @@ struct meta;
 
 /** With the key of hashes from DIR/redaction.key, which is made when there is none (readable by the server's user).
  * @return 0, -ERR_IO, -ERR_NOSPACE, -ERR_CORRUPT (a key of another length) */
-NODISCARD int processing_open(const char *dir, struct stats *stats, struct process **ret,
-                              struct err *reterr);
+NODISCARD int processing_open(const char *dir, struct stats *stats, struct budget *budget,
+                              struct process **ret, struct err *reterr);
 /** Load the file, or with path "" what the console stored (nothing: no rules). @return as process_load(), -ERR_IO,
  * -ERR_NOT_FOUND; the old rules stay */
 NODISCARD int processing_load(struct process *p, const char *path, struct meta *meta,

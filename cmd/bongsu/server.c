@@ -315,7 +315,7 @@ static int start_processing(struct server *s, struct err *e)
                                 .dir = dir,
                                 .wal_sync = c->fsync == 1 ? WAL_SYNC_ALWAYS : WAL_SYNC_INTERVAL,
                                 .stats = s->stats};
-    int rc = processing_open(c->data, s->stats, &s->process, e);
+    int rc = processing_open(c->data, s->stats, &s->decode, &s->process, e);
 
     o.watches_n = apm_watches(s->apm, &o.watches);
     s->sink.process = s->process;

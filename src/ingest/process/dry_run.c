@@ -377,7 +377,7 @@ static int dry_run(const struct program *p, const uint8_t *hash_key, const struc
     if (d.matches == NULL) {
         return -ERR_NOMEM;
     }
-    rc = run_init(&r, p, traces ? SIGNAL_TRACES : SIGNAL_LOGS, a, hash_key);
+    rc = run_init(&r, p, traces ? SIGNAL_TRACES : SIGNAL_LOGS, a, hash_key, NULL);
     r.watch = &watch;
     if (rc == 0) {
         rc = traces ? dry_span(&r, s, &d, w, e) : dry_log(&r, s, &d, w, e);

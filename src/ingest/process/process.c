@@ -16,6 +16,7 @@ struct held {
 
 struct process {
     struct stats *stats;
+    struct budget *budget; /* may be NULL */
     uint8_t hash_key[PROCESS_KEY_SIZE];
     struct mutex lock;
     struct held *now;           /* guarded by: lock */
@@ -31,6 +32,7 @@ struct process *process_new(const struct process_opts *opts)
     struct process *p = mem_xcalloc(1, sizeof(*p));
 
     p->stats = opts->stats;
+    p->budget = opts->budget;
     memcpy(p->hash_key, opts->hash_key, sizeof(p->hash_key));
     mutex_init(&p->lock, LOCK_RANK_LEAF);
     p->now = mem_xcalloc(1, sizeof(*p->now));
@@ -171,10 +173,14 @@ static int done(struct process *p, struct run *r, int rc, struct process_tally *
 {
     run_done(r);
     if (rc < 0) {
+        budget_give(p->budget, r->charged);
         process_give(p, r->p);
-        return err_set(reterr, ERR_NOMEM, "out of memory while rules were applied");
+        return rc == -ERR_OVERLOAD
+                   ? err_set(reterr, ERR_OVERLOAD,
+                             "the memory for requests is full: rules could not be applied")
+                   : err_set(reterr, ERR_NOMEM, "out of memory while rules were applied");
     }
-    *ret = (struct process_tally){r->p, r->matches, r->rows};
+    *ret = (struct process_tally){r->p, r->matches, r->rows, r->charged};
     return 0;
 }
 
@@ -191,7 +197,7 @@ int process_logs(struct process *p, struct log_record *rows, size_t *n, struct a
         process_give(p, program);
         return 0;
     }
-    rc = run_init(&r, program, SIGNAL_LOGS, arena, p->hash_key);
+    rc = run_init(&r, program, SIGNAL_LOGS, arena, p->hash_key, p->budget);
     for (size_t i = 0; rc >= 0 && i < *n; i++) {
         struct log_record row = rows[i];
 
@@ -217,7 +223,7 @@ int process_spans(struct process *p, struct span *rows, size_t *n, struct arena 
         process_give(p, program);
         return 0;
     }
-    rc = run_init(&r, program, SIGNAL_TRACES, arena, p->hash_key);
+    rc = run_init(&r, program, SIGNAL_TRACES, arena, p->hash_key, p->budget);
     for (size_t i = 0; rc >= 0 && i < *n; i++) {
         struct span row = rows[i];
 
@@ -241,6 +247,7 @@ void process_settle(struct process *p, const struct process_tally *t, bool store
             counter_add(t->program->rules[i].rows, t->rows[i]);
         }
     }
+    budget_give(p->budget, t->charged);
     process_give(p, t->program);
 }
 

@@ -7,6 +7,7 @@
 #define INGEST_PROCESS_PROCESS_H
 
 #include "base/arena.h"
+#include "base/budget.h"
 #include "base/stats.h"
 #include "codec/json_write.h"
 #include "model/otel.h"
@@ -19,6 +20,8 @@ enum { PROCESS_KEY_SIZE = 32 };
 
 struct process_opts {
     struct stats *stats; /* may be NULL */
+    struct budget
+        *budget; /* of requests being decoded: what rules make is taken from it; may be NULL */
     uint8_t hash_key
         [PROCESS_KEY_SIZE]; /* of mode hash; secret, the same as long as hashes are to be equal */
 };
@@ -49,12 +52,13 @@ struct process_tally {
     const struct program *program; /* held */
     const uint64_t *matches;       /* by rule; in the batch's arena, as rows */
     const uint64_t *rows;
+    int64_t charged; /* of the budget, until it is settled */
 };
 
 /**
  * The rules on a batch, in place; *n falls by what is dropped. What is new lies in `arena`. Thread-safe.
  * @param ret  to be settled, before the arena goes
- * @return 0; -ERR_NOMEM: the batch is not to be stored
+ * @return 0; -ERR_NOMEM, -ERR_OVERLOAD (the budget is full): the batch is not to be stored
  */
 NODISCARD int process_logs(struct process *p, struct log_record *rows, size_t *n,
                            struct arena *arena, struct process_tally *ret, struct err *reterr);

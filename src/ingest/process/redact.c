@@ -25,6 +25,23 @@ void redactor_done(struct redactor *r)
         buf_done(&r->out[0]);
         buf_done(&r->out[1]);
     }
+    budget_give(r->budget, r->charged);
+    r->charged = 0;
+}
+
+/* A text with hits is copied twice, and of each hit is noted where it went. */
+static bool reserve(struct redactor *r, size_t n)
+{
+    int64_t need =
+        (int64_t)(2 * n + r->found.n * (sizeof(struct hit) + 2 * sizeof(struct redact_note)));
+
+    if (need > r->charged) {
+        if (!budget_take(r->budget, need - r->charged)) {
+            return false;
+        }
+        r->charged = need;
+    }
+    return true;
 }
 
 /* ---- replacements ---- */
@@ -503,6 +520,9 @@ int redact_text(struct redactor *r, const struct redact_plan *plan, struct str k
         settle(r);
         if (r->found.n == 0) {
             break;
+        }
+        if (!reserve(r, now.n)) {
+            return -ERR_OVERLOAD;
         }
         rc = find_drop(r, plan);
         if (rc != 0) {

@@ -6,6 +6,7 @@
 #ifndef INGEST_PROCESS_REDACT_H
 #define INGEST_PROCESS_REDACT_H
 
+#include "base/budget.h"
 #include "ingest/process/program.h"
 
 enum {
@@ -29,6 +30,8 @@ struct redactor {
     VEC(struct redact_note) next;
     struct buf out[2];
     bool ready;
+    struct budget *budget; /* scratch is taken from it; may be NULL */
+    int64_t charged;
 };
 
 void redactor_done(struct redactor *r);
@@ -38,7 +41,7 @@ enum redact_result { REDACT_SAME, REDACT_CHANGED, REDACT_GONE };
 /**
  * @param plan  what to look for
  * @param ret   with REDACT_CHANGED: the new text, valid until the next call; r->done says what was replaced where
- * @return enum redact_result; with REDACT_GONE r->done has the rule; -ERR_NOMEM
+ * @return enum redact_result; with REDACT_GONE r->done has the rule; -ERR_NOMEM, -ERR_OVERLOAD (the budget is full)
  */
 NODISCARD int redact_text(struct redactor *r, const struct redact_plan *plan, struct str key,
                           struct str text, struct str *ret);

@@ -47,15 +47,18 @@ struct run {
     uint32_t row;       /* at hand, from 1 */
     struct run_memo resource;
     struct run_memo scope;
+    struct budget *budget; /* what the rules make is taken from it; NULL: not */
+    size_t arena_before;   /* bytes of the arena when the run began */
+    int64_t charged;       /* for what the arena grew by; the caller's to give back */
 };
 
-/** @return 0, -ERR_NOMEM */
+/** @param budget  may be NULL. @return 0, -ERR_NOMEM */
 NODISCARD int run_init(struct run *r, const struct program *p, unsigned signal, struct arena *arena,
-                       const uint8_t *hash_key);
-/** What was counted stays in the arena. */
+                       const uint8_t *hash_key, struct budget *budget);
+/** What was counted stays in the arena, and `charged` taken. */
 void run_done(struct run *r);
 
-/** @return 1: the row stays; 0: a rule drops it; -ERR_NOMEM */
+/** @return 1: the row stays; 0: a rule drops it; -ERR_NOMEM, -ERR_OVERLOAD (the budget is full) */
 NODISCARD int run_log(struct run *r, struct log_record *row);
 NODISCARD int run_span(struct run *r, struct span *row);
 

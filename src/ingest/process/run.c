@@ -7,11 +7,13 @@
 #include "ingest/process/row.h"
 
 int run_init(struct run *r, const struct program *p, unsigned signal, struct arena *arena,
-             const uint8_t *hash_key)
+             const uint8_t *hash_key, struct budget *budget)
 {
-    *r = (struct run){.p = p, .arena = arena, .signal = signal};
+    *r = (struct run){
+        .p = p, .arena = arena, .signal = signal, .budget = budget, .arena_before = arena->used};
     r->red.program = p;
     r->red.key = hash_key;
+    r->red.budget = budget;
     r->matches = arena_calloc(arena, p->rules_n + 1, sizeof(*r->matches));
     r->rows = arena_calloc(arena, p->rules_n + 1, sizeof(*r->rows));
     r->last_row = arena_calloc(arena, p->rules_n + 1, sizeof(*r->last_row));
@@ -298,6 +300,20 @@ int run_redact_span(struct run *r, struct span *row)
 
 /* ---- a row ---- */
 
+/* What the arena grew by. @return false: the budget is full */
+static bool charge(struct run *r)
+{
+    int64_t now = (int64_t)(r->arena->used - r->arena_before);
+
+    if (now > r->charged) {
+        if (!budget_take(r->budget, now - r->charged)) {
+            return false;
+        }
+        r->charged = now;
+    }
+    return true;
+}
+
 /* @return 1: it stays; 0: a rule drops it */
 static int stays(struct run *r, const struct row *row)
 {
@@ -337,7 +353,7 @@ int run_log(struct run *r, struct log_record *l)
         return 0;
     }
     rc = run_redact_log(r, l);
-    return rc < 0 ? rc : 1;
+    return rc < 0 ? rc : charge(r) ? 1 : -ERR_OVERLOAD;
 }
 
 int run_span(struct run *r, struct span *s)
@@ -361,5 +377,5 @@ int run_span(struct run *r, struct span *s)
         return 0;
     }
     rc = run_redact_span(r, s);
-    return rc < 0 ? rc : 1;
+    return rc < 0 ? rc : charge(r) ? 1 : -ERR_OVERLOAD;
 }

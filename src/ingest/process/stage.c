@@ -16,11 +16,20 @@
 
 static const int64_t TICK_MS = 250;
 
+enum { STATUS_NUMBERS = 5 };
+
+/* One number of the sampler's status, for a statistic. */
+struct status_number {
+    struct sampler *sampler;
+    size_t at; /* in struct sampler_status */
+};
+
 struct span_stage {
     struct span_stage_opts opts;
     struct sampler *sampler;
     struct span_metrics *metrics;
     struct counter *too_old, *too_new;
+    struct status_number numbers[STATUS_NUMBERS];
     int64_t written_ms; /* of the thread */
     struct thread thread;
     struct mutex lock;
@@ -85,67 +94,50 @@ static void run(void *arg)
 
 /* ---- statistics ---- */
 
-static double waiting_traces(void *arg)
+static const struct {
+    const char *name, *labels, *help;
+    size_t at; /* in struct sampler_status */
+    bool counter;
+} NUMBERS[STATUS_NUMBERS] = {
+    {"bongsu_sampling_waiting_traces", "", "Traces that wait for the decision of tail sampling.",
+     offsetof(struct sampler_status, traces), false},
+    {"bongsu_sampling_waiting_bytes", "",
+     "Memory of spans that wait for the decision of tail sampling.",
+     offsetof(struct sampler_status, bytes), false},
+    {"bongsu_sampling_spans_total", "decision=\"kept\"", "Spans that tail sampling decided about.",
+     offsetof(struct sampler_status, kept_spans), true},
+    {"bongsu_sampling_spans_total", "decision=\"dropped\"",
+     "Spans that tail sampling decided about.", offsetof(struct sampler_status, dropped_spans),
+     true},
+    {"bongsu_sampling_early_traces_total", "",
+     "Traces decided before their time because memory was full.",
+     offsetof(struct sampler_status, early), true},
+};
+
+static double read_number(void *arg)
 {
+    const struct status_number *n = arg;
     struct sampler_status st;
+    uint64_t v;
 
-    sampler_status(arg, &st);
-    return (double)st.traces;
-}
-
-static double waiting_bytes(void *arg)
-{
-    struct sampler_status st;
-
-    sampler_status(arg, &st);
-    return (double)st.bytes;
-}
-
-static double kept_spans(void *arg)
-{
-    struct sampler_status st;
-
-    sampler_status(arg, &st);
-    return (double)st.kept_spans;
-}
-
-static double dropped_spans(void *arg)
-{
-    struct sampler_status st;
-
-    sampler_status(arg, &st);
-    return (double)st.dropped_spans;
-}
-
-static double early_traces(void *arg)
-{
-    struct sampler_status st;
-
-    sampler_status(arg, &st);
-    return (double)st.early;
+    sampler_status(n->sampler, &st);
+    memcpy(&v, (const char *)&st + n->at, sizeof(v));
+    return (double)v;
 }
 
 static void make_stats(struct span_stage *s)
 {
-    static const char SPANS[] = "bongsu_sampling_spans_total";
-    static const char SPANS_HELP[] = "Spans that tail sampling decided about.";
     static const char REJECTED[] = "bongsu_sampling_rejected_spans_total";
     static const char REJECTED_HELP[] = "Spans the store refused when their trace was decided.";
 
     s->too_old = stats_counter(s->opts.stats, REJECTED, "reason=\"too_old\"", REJECTED_HELP);
     s->too_new = stats_counter(s->opts.stats, REJECTED, "reason=\"too_new\"", REJECTED_HELP);
-    stats_gauge_fn(s->opts.stats, "bongsu_sampling_waiting_traces", "",
-                   "Traces that wait for the decision of tail sampling.", waiting_traces,
-                   s->sampler);
-    stats_gauge_fn(s->opts.stats, "bongsu_sampling_waiting_bytes", "",
-                   "Memory of spans that wait for the decision of tail sampling.", waiting_bytes,
-                   s->sampler);
-    stats_counter_fn(s->opts.stats, SPANS, "decision=\"kept\"", SPANS_HELP, kept_spans, s->sampler);
-    stats_counter_fn(s->opts.stats, SPANS, "decision=\"dropped\"", SPANS_HELP, dropped_spans,
-                     s->sampler);
-    stats_counter_fn(s->opts.stats, "bongsu_sampling_early_traces_total", "",
-                     "Traces decided before their time because memory was full.", early_traces,
-                     s->sampler);
+    for (size_t i = 0; i < STATUS_NUMBERS; i++) {
+        s->numbers[i] = (struct status_number){s->sampler, NUMBERS[i].at};
+        (NUMBERS[i].counter ? stats_counter_fn : stats_gauge_fn)(s->opts.stats, NUMBERS[i].name,
+                                                                 NUMBERS[i].labels, NUMBERS[i].help,
+                                                                 read_number, &s->numbers[i]);
+    }
 }
 
 int span_stage_new(const struct span_stage_opts *opts, struct span_stage **ret, struct err *reterr)

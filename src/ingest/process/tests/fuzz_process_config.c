@@ -23,11 +23,11 @@ static void apply(const struct program *p)
     struct run r;
 
     arena_init(&a, 16 << 20);
-    if (run_init(&r, p, SIGNAL_LOGS, &a, KEY) == 0) {
+    if (run_init(&r, p, SIGNAL_LOGS, &a, KEY, NULL) == 0) {
         ignore_result(run_log(&r, &l), "any answer is fine");
     }
     run_done(&r);
-    if (run_init(&r, p, SIGNAL_TRACES, &a, KEY) == 0) {
+    if (run_init(&r, p, SIGNAL_TRACES, &a, KEY, NULL) == 0) {
         ignore_result(run_span(&r, &s), "any answer is fine");
     }
     run_done(&r);

@@ -471,6 +471,45 @@ static void test_counts_and_reload(void **state)
     stats_free(stats);
 }
 
+/* What rules make is taken from the budget until the batch is settled; without room the batch is not taken. */
+static void test_budget(void **state)
+{
+    static const struct {
+        int64_t max;
+        int rc;
+    } CASES[] = {{1 << 20, 0}, {0, -ERR_OVERLOAD}, {100, -ERR_OVERLOAD}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        struct budget budget;
+        const struct process_opts o = {.budget = &budget};
+        struct process *p = process_new(&o);
+        struct log_record row = line("mail kim@example.com");
+        struct process_tally tally;
+        struct arena a;
+        struct err e = {0};
+        size_t n = 1;
+
+        budget_init(&budget, CASES[i].max, NULL);
+        row.resource = &SHOP;
+        row.scope = &SCOPE;
+        arena_init(&a, 1 << 20);
+        assert_int_equal(
+            process_load(p, PROCESS_FILE, "f", STR("redaction: [{detector: email}]"), &e), 0);
+        assert_int_equal(process_logs(p, &row, &n, &a, &tally, &e), CASES[i].rc);
+        if (CASES[i].rc == 0) {
+            assert_true(str_eq(row.body.u.s, STR("mail k***@example.com")));
+            assert_in_range(budget_used(&budget), 1, 1 << 20);
+            process_settle(p, &tally, false);
+        } else {
+            assert_non_null(strstr(e.msg, "memory for requests is full"));
+        }
+        assert_int_equal(budget_used(&budget), 0);
+        arena_done(&a);
+        process_free(p);
+    }
+}
+
 static void test_no_memory(void **state)
 {
     struct process *p =
@@ -507,7 +546,7 @@ int main(void)
         cmocka_unit_test(test_derive),        cmocka_unit_test(test_trace_ids),
         cmocka_unit_test(test_redacted_rows), cmocka_unit_test(test_spans),
         cmocka_unit_test(test_config_errors), cmocka_unit_test(test_counts_and_reload),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_budget),        cmocka_unit_test(test_no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -507,8 +507,9 @@ static void test_many_doors(void **state)
     uint64_t all = 0;
 
     (void)state;
-    begin(&r,
-          "sampling: {wait: 100ms, memory: 1MiB, policies: [{type: match, when: {service: shop}}]}");
+    begin(
+        &r,
+        "sampling: {wait: 100ms, memory: 1MiB, policies: [{type: match, when: {service: shop}}]}");
     sampler_close(r.s, r.p, 0);
     mutex_init(&m.lock, LOCK_RANK_LEAF);
     o.dir = r.dir;
