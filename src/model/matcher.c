@@ -6,9 +6,6 @@
  */
 #include "model/matcher.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -16,14 +13,12 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/vec.h"
+#include "model/pcre.h"
 #include "model/regex.h"
 
 enum {
     MAX_PATTERN = 64 << 10,
     MAX_LITERALS = 10000,
-    MATCH_LIMIT = 1000000, /* PCRE2 steps for one value; about 10 ms */
-    DEPTH_LIMIT = 10000,
-    HEAP_LIMIT_KIB = 8192,
     ARENA_BYTES = 4 << 20,
 };
 
@@ -53,10 +48,7 @@ struct matcher {
     struct str *literals; /* sorted, unique */
     size_t literals_n;
     bool has_literals;
-    pcre2_code *code;
-    pcre2_match_context *limits; /* only read after matcher_new() */
-    _Atomic(pcre2_match_data *)
-        spare; /* acq_rel: one idle match block, taken and put back by exchange */
+    struct pcre re;
     struct arena arena;
 };
 
@@ -370,68 +362,20 @@ static int compile(struct matcher *m, struct str p, struct err *reterr)
     const uint32_t options = PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOTALL |
                              PCRE2_DOLLAR_ENDONLY | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF |
                              PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_AUTO_CAPTURE;
+    /* Steps for one value: about 10 ms. */
+    static const struct pcre_limits limits = {1000000, 10000, 8192};
     int64_t foreign = regex_foreign_syntax(p);
-    int code = 0;
-    PCRE2_SIZE at = 0;
-
-    if (foreign >= 0) {
-        code = err_set(reterr, ERR_INVALID,
-                       "regular expression: syntax that RE2 does not have, at byte %lld",
-                       (long long)foreign);
-        if (reterr != NULL) {
-            reterr->span = (struct err_span){(uint32_t)foreign, (uint32_t)foreign + 1};
-        }
-        return code;
-    }
-    m->code = pcre2_compile((PCRE2_SPTR)(p.p != NULL ? p.p : ""), p.n, options, &code, &at, NULL);
-    if (m->code == NULL) {
-        PCRE2_UCHAR text[160];
-
-        if (pcre2_get_error_message(code, text, sizeof(text)) < 0) {
-            text[0] = '\0';
-        }
-        code = err_set(reterr, ERR_INVALID, "regular expression: %s, at byte %zu", (char *)text,
-                       (size_t)at);
-        if (reterr != NULL) {
-            reterr->span = (struct err_span){(uint32_t)at, (uint32_t)at + 1};
-        }
-        return code;
-    }
-    m->limits = pcre2_match_context_create(NULL);
-    if (m->limits == NULL) {
-        return err_set(reterr, ERR_NOMEM, "regular expression");
-    }
-    pcre2_set_match_limit(m->limits, MATCH_LIMIT);
-    pcre2_set_depth_limit(m->limits, DEPTH_LIMIT);
-    pcre2_set_heap_limit(m->limits, HEAP_LIMIT_KIB);
-    ignore_result(pcre2_jit_compile(m->code, PCRE2_JIT_COMPLETE),
-                  "without JIT the interpreter is used");
-    m->how = HOW_PCRE;
-    return 0;
-}
-
-static bool pcre_matches(const struct matcher *m, struct str value)
-{
-    struct matcher *cache = (struct matcher *)(uintptr_t)m; /* only `spare` is touched */
-    pcre2_match_data *data = atomic_exchange_explicit(&cache->spare, NULL, memory_order_acq_rel);
-    PCRE2_SPTR p = (PCRE2_SPTR)(value.p != NULL ? value.p : "");
     int rc;
 
-    if (data == NULL) {
-        data = pcre2_match_data_create(1, NULL);
-        if (data == NULL) {
-            return false;
-        }
+    if (foreign >= 0) {
+        return pcre_refuse(reterr, (size_t)foreign, "syntax that RE2 does not have");
     }
-    rc = pcre2_match(m->code, p, value.n, 0, 0, data, m->limits);
-    if (rc == PCRE2_ERROR_JIT_STACKLIMIT) {
-        rc = pcre2_match(m->code, p, value.n, 0, PCRE2_NO_JIT, data, m->limits);
+    m->re.no_groups = true;
+    rc = pcre_compile(&m->re, p, options, &limits, reterr);
+    if (rc == 0) {
+        m->how = HOW_PCRE;
     }
-    data = atomic_exchange_explicit(&cache->spare, data, memory_order_acq_rel);
-    if (data != NULL) {
-        pcre2_match_data_free(data);
-    }
-    return rc >= 0;
+    return rc;
 }
 
 /* ---- matching ---- */
@@ -478,7 +422,7 @@ static bool positive(const struct matcher *m, struct str value)
     case HOW_INFIX:
         return str_find(value, m->text) >= 0;
     case HOW_PCRE:
-        return pcre_matches(m, value);
+        return pcre_matches(&m->re, value);
     }
     return false;
 }
@@ -545,9 +489,7 @@ void matcher_free(struct matcher *m)
     if (m == NULL) {
         return;
     }
-    pcre2_match_data_free(atomic_load_explicit(&m->spare, memory_order_acquire));
-    pcre2_match_context_free(m->limits);
-    pcre2_code_free(m->code);
+    pcre_done(&m->re);
     arena_done(&m->arena);
     mem_free(m);
 }

@@ -6,25 +6,22 @@
  */
 #include "model/search.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-#include <stdatomic.h>
-
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/vec.h"
+#include "model/pcre.h"
 #include "model/regex.h"
 
 enum {
     MAX_PATTERN = 64 << 10,
     MAX_LITERALS = 1000,
-    MATCH_LIMIT = 1000000, /* PCRE2 steps for one value; about 10 ms */
-    DEPTH_LIMIT = 10000,
-    HEAP_LIMIT_KIB = 8192,
     ARENA_BYTES = 1 << 20,
 };
+
+/* Steps for one value: about 10 ms. */
+static const struct pcre_limits LIMITS = {1000000, 10000, 8192};
 
 struct search {
     struct str pattern; /* all strings in `arena` */
@@ -32,10 +29,7 @@ struct search {
     size_t literals_n; /* 0: nothing known */
     bool nocase;       /* literals stand for either case */
     bool plain;        /* the pattern is nothing but its literals */
-    pcre2_code *code;
-    pcre2_match_context *limits; /* only read after search_new() */
-    _Atomic(pcre2_match_data *)
-        spare; /* acq_rel: one idle match block, taken and put back by exchange */
+    struct pcre re;
     struct arena arena;
 };
 
@@ -311,71 +305,17 @@ static void find_literals(struct search *s)
 
 /* ---- PCRE2 ---- */
 
-static int refuse(struct err *reterr, size_t at, const char *what)
-{
-    int rc = err_set(reterr, ERR_INVALID, "regular expression: %s, at byte %zu", what, at);
-
-    if (reterr != NULL) {
-        reterr->span = (struct err_span){(uint32_t)at, (uint32_t)at + 1};
-    }
-    return rc;
-}
-
 static int compile(struct search *s, struct err *reterr)
 {
     const uint32_t options = PCRE2_DOLLAR_ENDONLY | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF |
                              PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_AUTO_CAPTURE;
-    struct str p = s->pattern;
-    int64_t foreign = regex_foreign_syntax(p);
-    PCRE2_SIZE at = 0;
-    int code = 0;
+    int64_t foreign = regex_foreign_syntax(s->pattern);
 
     if (foreign >= 0) {
-        return refuse(reterr, (size_t)foreign, "syntax that RE2 does not have");
+        return pcre_refuse(reterr, (size_t)foreign, "syntax that RE2 does not have");
     }
-    s->code = pcre2_compile((PCRE2_SPTR)(p.p != NULL ? p.p : ""), p.n, options, &code, &at, NULL);
-    if (s->code == NULL) {
-        PCRE2_UCHAR text[160];
-
-        if (pcre2_get_error_message(code, text, sizeof(text)) < 0) {
-            text[0] = '\0';
-        }
-        return refuse(reterr, at, (char *)text);
-    }
-    s->limits = pcre2_match_context_create(NULL);
-    if (s->limits == NULL) {
-        return err_set(reterr, ERR_NOMEM, "regular expression");
-    }
-    pcre2_set_match_limit(s->limits, MATCH_LIMIT);
-    pcre2_set_depth_limit(s->limits, DEPTH_LIMIT);
-    pcre2_set_heap_limit(s->limits, HEAP_LIMIT_KIB);
-    ignore_result(pcre2_jit_compile(s->code, PCRE2_JIT_COMPLETE),
-                  "without JIT the interpreter is used");
-    return 0;
-}
-
-static bool run(const struct search *s, struct str text)
-{
-    struct search *cache = (struct search *)(uintptr_t)s; /* only `spare` is touched */
-    pcre2_match_data *data = atomic_exchange_explicit(&cache->spare, NULL, memory_order_acq_rel);
-    PCRE2_SPTR p = (PCRE2_SPTR)(text.p != NULL ? text.p : "");
-    int rc;
-
-    if (data == NULL) {
-        data = pcre2_match_data_create(1, NULL);
-        if (data == NULL) {
-            return false;
-        }
-    }
-    rc = pcre2_match(s->code, p, text.n, 0, 0, data, s->limits);
-    if (rc == PCRE2_ERROR_JIT_STACKLIMIT) {
-        rc = pcre2_match(s->code, p, text.n, 0, PCRE2_NO_JIT, data, s->limits);
-    }
-    data = atomic_exchange_explicit(&cache->spare, data, memory_order_acq_rel);
-    if (data != NULL) {
-        pcre2_match_data_free(data);
-    }
-    return rc >= 0;
+    s->re.no_groups = true;
+    return pcre_compile(&s->re, s->pattern, options, &LIMITS, reterr);
 }
 
 /* ---- life and use ---- */
@@ -424,9 +364,7 @@ void search_free(struct search *s)
     if (s == NULL) {
         return;
     }
-    pcre2_match_data_free(atomic_load_explicit(&s->spare, memory_order_acquire));
-    pcre2_match_context_free(s->limits);
-    pcre2_code_free(s->code);
+    pcre_done(&s->re);
     arena_done(&s->arena);
     mem_free(s);
 }
@@ -443,12 +381,12 @@ bool search_found(const struct search *s, struct str text)
     for (size_t i = 0; i < s->literals_n && !may; i++) {
         may = str_find(text, s->literals[i]) >= 0;
     }
-    return may && (s->plain || run(s, text));
+    return may && (s->plain || pcre_matches(&s->re, text));
 }
 
 bool search_found_slowly(const struct search *s, struct str text)
 {
-    return run(s, text);
+    return pcre_matches(&s->re, text);
 }
 
 const struct str *search_literals(const struct search *s, size_t *ret_n, bool *ret_nocase)

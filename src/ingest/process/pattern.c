@@ -1,59 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * PCRE2 with JIT. One spare match data is kept per expression and swapped atomically, so that a thread alone never
- * allocates.
+ * Searches with groups, and what replaces.
  */
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
-#include <stdatomic.h>
+#include "ingest/process/pattern.h"
 
 #include "base/alloc.h"
 #include "base/err.h"
-#include "ingest/process/pattern.h"
+#include "model/pcre.h"
 
-enum {
-    MATCH_LIMIT = 200000, /* PCRE2 steps of one search; about 2 ms */
-    DEPTH_LIMIT = 5000,
-    HEAP_LIMIT_KIB = 2048,
-};
+/* Steps: about 2 ms. */
+static const struct pcre_limits LIMITS = {200000, 5000, 2048};
 
 struct pattern {
-    pcre2_code *code;
-    pcre2_match_context *limits;       /* only read after pattern_new() */
-    _Atomic(pcre2_match_data *) spare; /* acquire/release: its content moves with it */
+    struct pcre re;
     size_t groups_n;
-    struct str names[PATTERN_GROUPS_MAX]; /* in `code` */
+    struct str names[PATTERN_GROUPS_MAX]; /* in `re` */
 };
-
-static int compile(struct pattern *p, struct str text, struct err *reterr)
-{
-    const uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C;
-    PCRE2_SIZE at = 0;
-    int code = 0;
-
-    p->code = pcre2_compile((PCRE2_SPTR)(text.p != NULL ? text.p : ""), text.n, options, &code, &at,
-                            NULL);
-    if (p->code == NULL) {
-        PCRE2_UCHAR why[160];
-
-        if (pcre2_get_error_message(code, why, sizeof(why)) < 0) {
-            why[0] = '\0';
-        }
-        return err_set(reterr, ERR_INVALID, "regular expression: %s, at byte %zu", (char *)why,
-                       (size_t)at);
-    }
-    p->limits = pcre2_match_context_create(NULL);
-    if (p->limits == NULL) {
-        return err_set(reterr, ERR_NOMEM, "regular expression");
-    }
-    pcre2_set_match_limit(p->limits, MATCH_LIMIT);
-    pcre2_set_depth_limit(p->limits, DEPTH_LIMIT);
-    pcre2_set_heap_limit(p->limits, HEAP_LIMIT_KIB);
-    ignore_result(pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE),
-                  "without JIT the interpreter is used");
-    return 0;
-}
 
 /* The table of names: entries of two bytes for the number, then the name. */
 static int read_names(struct pattern *p, struct err *reterr)
@@ -63,10 +25,10 @@ static int read_names(struct pattern *p, struct err *reterr)
     uint32_t size = 0;
     PCRE2_SPTR table = NULL;
 
-    pcre2_pattern_info(p->code, PCRE2_INFO_CAPTURECOUNT, &captures);
-    pcre2_pattern_info(p->code, PCRE2_INFO_NAMECOUNT, &count);
-    pcre2_pattern_info(p->code, PCRE2_INFO_NAMEENTRYSIZE, &size);
-    pcre2_pattern_info(p->code, PCRE2_INFO_NAMETABLE, &table);
+    pcre2_pattern_info(p->re.code, PCRE2_INFO_CAPTURECOUNT, &captures);
+    pcre2_pattern_info(p->re.code, PCRE2_INFO_NAMECOUNT, &count);
+    pcre2_pattern_info(p->re.code, PCRE2_INFO_NAMEENTRYSIZE, &size);
+    pcre2_pattern_info(p->re.code, PCRE2_INFO_NAMETABLE, &table);
     if (captures >= PATTERN_GROUPS_MAX) {
         return err_set(reterr, ERR_LIMIT, "regular expression: more than %d groups",
                        PATTERN_GROUPS_MAX - 1);
@@ -85,8 +47,9 @@ static int read_names(struct pattern *p, struct err *reterr)
 
 int pattern_new(struct str text, struct pattern **ret, struct err *reterr)
 {
+    const uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C;
     struct pattern *p = mem_xcalloc(1, sizeof(*p));
-    int rc = compile(p, text, reterr);
+    int rc = pcre_compile(&p->re, text, options, &LIMITS, reterr);
 
     rc = rc < 0 ? rc : read_names(p, reterr);
     if (rc < 0) {
@@ -100,9 +63,7 @@ int pattern_new(struct str text, struct pattern **ret, struct err *reterr)
 void pattern_free(struct pattern *p)
 {
     if (p != NULL) {
-        pcre2_match_data_free(atomic_load_explicit(&p->spare, memory_order_acquire));
-        pcre2_match_context_free(p->limits);
-        pcre2_code_free(p->code);
+        pcre_done(&p->re);
         mem_free(p);
     }
 }
@@ -125,28 +86,17 @@ static void take_spans(const struct pattern *p, pcre2_match_data *data,
 int pattern_find(const struct pattern *p, struct str text, size_t from,
                  struct pattern_span dst[PATTERN_GROUPS_MAX])
 {
-    struct pattern *cache = (struct pattern *)(uintptr_t)p; /* only `spare` is touched */
-    PCRE2_SPTR s = (PCRE2_SPTR)(text.p != NULL ? text.p : "");
-    pcre2_match_data *data = atomic_exchange_explicit(&cache->spare, NULL, memory_order_acq_rel);
+    pcre2_match_data *data = pcre_take(&p->re);
     int rc;
 
     if (data == NULL) {
-        data = pcre2_match_data_create_from_pattern(p->code, NULL);
-    }
-    if (data == NULL) {
         return -ERR_LIMIT;
     }
-    rc = pcre2_match(p->code, s, text.n, from, 0, data, p->limits);
-    if (rc == PCRE2_ERROR_JIT_STACKLIMIT) {
-        rc = pcre2_match(p->code, s, text.n, from, PCRE2_NO_JIT, data, p->limits);
-    }
+    rc = pcre_run(&p->re, text, from, data);
     if (rc >= 0) {
         take_spans(p, data, dst);
     }
-    data = atomic_exchange_explicit(&cache->spare, data, memory_order_acq_rel);
-    if (data != NULL) {
-        pcre2_match_data_free(data);
-    }
+    pcre_give(&p->re, data);
     if (rc >= 0) {
         return 1;
     }
@@ -178,29 +128,6 @@ int pattern_group_index(const struct pattern *p, struct str name)
     return -1;
 }
 
-static bool is_word(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-/* Name behind a dollar; *ret_n is how many bytes it takes, 0: none. */
-static struct str reference(struct str s, size_t *ret_n)
-{
-    bool brace = s.n != 0 && s.p[0] == '{';
-    size_t from = brace ? 1 : 0;
-    size_t n = from;
-
-    while (n < s.n && is_word(s.p[n])) {
-        n++;
-    }
-    if (n == from || (brace && (n >= s.n || s.p[n] != '}'))) {
-        *ret_n = 0;
-        return str_of("", 0);
-    }
-    *ret_n = n + (brace ? 1 : 0);
-    return str_of(s.p + from, n - from);
-}
-
 void pattern_expand(const struct pattern *p, struct str text,
                     const struct pattern_span spans[PATTERN_GROUPS_MAX], struct str replacement,
                     struct buf *dst)
@@ -221,7 +148,7 @@ void pattern_expand(const struct pattern *p, struct str text,
             replacement = str_drop(replacement, 1);
             continue;
         }
-        name = reference(replacement, &n);
+        name = pcre_reference(replacement, &n);
         if (n == 0) {
             buf_add_byte(dst, '$');
             continue;
