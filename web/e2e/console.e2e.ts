@@ -608,6 +608,7 @@ describe('accessible', () => {
         '/explore?q=shop_session_events_total&view=table',
         '/targets',
         '/cardinality',
+        '/add-data?via=rsyslog',
         '/storage',
         '/status',
         '/settings?tab=users',
@@ -623,4 +624,50 @@ describe('accessible', () => {
       expect(found).toEqual([])
     }, 180_000)
   }
+})
+
+describe('adding data', () => {
+  test('a sender is set up with the ports of this server, and its first data shows by itself', async () => {
+    await fresh()
+    await signIn(context)
+    await shell.open('/add-data')
+    const status = await api<{ doors: { name: string; address: string; on: boolean }[] }>(
+      '/api/v1/status/server',
+    )
+    const port = /:(\d+)$/.exec(status.doors.find(d => d.name === 'otlp_http')?.address ?? '')?.[1]
+    await page.getByText(`OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:${port}`).waitFor()
+    const senders = page.getByRole('navigation', { name: 'Senders' })
+    await senders.getByRole('button', { name: 'rsyslog' }).click()
+    await page.getByRole('alert').getByText('The door for syslog is closed').waitFor()
+    await senders.getByRole('button', { name: 'Zipkin' }).click()
+    await page
+      .getByRole('status')
+      .getByText(/^Waiting for data/)
+      .waitFor()
+    const csrf = (await api<{ csrf_token?: string }>('/api/v1/session')).csrf_token ?? ''
+    const made = await context.request.post('/api/v1/tokens', {
+      data: { name: 'add data', scopes: ['ingest'] },
+      headers: { 'X-CSRF-Token': csrf },
+    })
+    const { secret } = (await made.json()) as { secret: string }
+    const sent = await context.request.post('/api/v2/spans', {
+      headers: { Authorization: `Bearer ${secret}` },
+      data: [
+        {
+          traceId: Date.now().toString(16).padStart(32, '0'),
+          id: '00000000000000b2',
+          name: 'hello',
+          duration: 1200,
+          localEndpoint: { serviceName: 'zipkin-test' },
+        },
+      ],
+    })
+    expect(sent.status(), await sent.text()).toBe(202)
+    await page
+      .getByRole('status')
+      .getByRole('link', { name: /^Traces \+\d/ })
+      .waitFor()
+    expect(problems).toEqual([])
+    await context.close()
+  })
 })

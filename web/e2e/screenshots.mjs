@@ -70,6 +70,7 @@ for (const lang of langs) {
     await shot('targets', '/targets')
     await shot('targets-dropped', '/targets?state=dropped')
     await shot('cardinality', '/cardinality')
+    await shot('add-data', '/add-data')
     await shot('cardinality-focus', '/cardinality?focus=instance')
     await shot('storage', '/storage')
     await shot('traces', '/traces')

@@ -5,6 +5,7 @@ import {
   IconBinaryTree2,
   IconChartDots3,
   IconChartLine,
+  IconCirclePlus,
   IconDatabase,
   IconFileText,
   IconLayoutDashboard,
@@ -45,6 +46,7 @@ const GROUPS = [
       { to: '/targets', key: 'nav.targets', icon: IconTargetArrow },
       { to: '/cardinality', key: 'nav.cardinality', icon: IconChartDots3 },
       { to: '/storage', key: 'nav.storage', icon: IconDatabase },
+      { to: '/add-data', key: 'nav.addData', icon: IconCirclePlus },
     ],
   },
   {

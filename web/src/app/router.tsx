@@ -74,6 +74,11 @@ const routeTree = rootRoute.addChildren([
     'CardinalityPage',
   ),
   page(
+    '/add-data',
+    later(['onboarding'], () => import('@/features/onboarding/AddDataPage')),
+    'AddDataPage',
+  ),
+  page(
     '/storage',
     later(['storage', 'status'], () => import('@/features/storage/StoragePage')),
     'StoragePage',

@@ -39,6 +39,20 @@ export const theme = createTheme({
   fontSizes: { xs: '12px', sm: '13px', md: '14px', lg: '16px', xl: '20px' },
   headings: { fontWeight: '650' },
   components: {
+    Alert: {
+      styles: { body: { minWidth: 0 } },
+      // the library's own tints are loud on a dark page
+      vars: (_: unknown, { color = 'blue' }: { color?: string }) => {
+        const ink = `var(--mantine-color-${color}-6)`
+        return {
+          root: {
+            '--alert-bg': `color-mix(in srgb, ${ink} 12%, var(--surface))`,
+            '--alert-bd': `1px solid color-mix(in srgb, ${ink} 40%, var(--surface))`,
+            '--alert-color': 'var(--ink-1)',
+          },
+        }
+      },
+    },
     Button: { defaultProps: { size: 'xs' }, styles: { label: { fontWeight: 500 } } },
     TextInput: { defaultProps: { size: 'xs', withAsterisk: false } },
     PasswordInput: { defaultProps: { size: 'sm', withAsterisk: false } },

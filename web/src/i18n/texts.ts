@@ -6,6 +6,7 @@ import type cardinality from '@/i18n/en/cardinality.json'
 import type hosts from '@/i18n/en/hosts.json'
 import type logs from '@/i18n/en/logs.json'
 import type metrics from '@/i18n/en/metrics.json'
+import type onboarding from '@/i18n/en/onboarding.json'
 import type overview from '@/i18n/en/overview.json'
 import type settings from '@/i18n/en/settings.json'
 import type status from '@/i18n/en/status.json'
@@ -21,6 +22,7 @@ interface Parts {
   hosts: typeof hosts
   logs: typeof logs
   metrics: typeof metrics
+  onboarding: typeof onboarding
   overview: typeof overview
   settings: typeof settings
   status: typeof status

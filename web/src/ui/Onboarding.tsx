@@ -22,6 +22,16 @@ export function TokenNote() {
   ) : null
 }
 
+/** To the page with every kind of sender. */
+export function MoreWays({ via }: { via?: string }) {
+  const { t } = useTranslation()
+  return (
+    <Link to="/add-data" search={{ via }} className={classes.link}>
+      {t('empty.more')}
+    </Link>
+  )
+}
+
 export function NoHosts({ compact = false }: { compact?: boolean }) {
   const { t } = useTranslation()
   const { data } = useQuery(serverStatusQuery)
@@ -55,6 +65,7 @@ export function NoTelemetry({
       snippet={otlpSnippet(data, host)}
     >
       <TokenNote />
+      <MoreWays via={kind === 'logs' ? 'fluentbit' : undefined} />
     </Empty>
   )
 }

@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next'
 import { serverUrl } from '@/api/client'
 import { serverStatusQuery } from '@/api/queries'
 import { agentSnippet, otlpSnippet, remoteWriteSnippet } from '@/lib/doors'
-import { TokenNote } from '@/ui/Onboarding'
+import { MoreWays, TokenNote } from '@/ui/Onboarding'
 import { Panel } from '@/ui/Page'
 import { Snippet } from '@/ui/States'
 
@@ -35,6 +35,7 @@ export function Welcome() {
           </div>
         ))}
         <TokenNote />
+        <MoreWays />
       </div>
     </Panel>
   )
