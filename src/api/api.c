@@ -21,6 +21,7 @@ struct api *api_new(const struct api_opts *opts)
     a->start_ms = clock_wall_ms();
     mutex_init(&a->lock, LOCK_RANK_API);
     a->tails = tails_new(opts->stats);
+    a->apm_streams = apm_streams_new(a, opts->stats);
     a->rates = rates_new(opts->stats);
     return a;
 }
@@ -29,6 +30,7 @@ void api_free(struct api *a)
 {
     if (a != NULL) {
         tails_free(a->tails);
+        apm_streams_free(a->apm_streams);
         rates_free(a->rates);
         mutex_done(&a->lock);
         mem_free(a);
@@ -75,6 +77,9 @@ void api_routes(struct api *a, struct http_server *s)
     snapshots_routes(a, s);
     storage_routes(a, s);
     apm_users_routes(a, s);
+    apm_live_routes(a, s);
+    apm_settings_routes(a, s);
+    apm_stream_routes(a, s);
     assets_routes(a, s);
 }
 
@@ -89,6 +94,7 @@ void api_begin_stop(struct api *a)
 {
     atomic_store_explicit(&a->stopping, true, memory_order_relaxed);
     tails_end_all(a->tails);
+    apm_streams_end_all(a->apm_streams);
 }
 
 const struct api_backend *api_backend(struct api *a)

@@ -34,6 +34,7 @@ struct door {
 };
 
 struct tails;
+struct apm_streams;
 struct deletion_run; /* deletions.c */
 
 struct api {
@@ -42,6 +43,7 @@ struct api {
     _Atomic bool stopping;
     struct api_backend backend;
     struct tails *tails;
+    struct apm_streams *apm_streams;
     struct mono started;
     int64_t start_ms;
     struct mutex lock;
@@ -99,6 +101,9 @@ void processing_routes(struct api *a, struct http_server *s);    /* processing.c
 void snapshots_routes(struct api *a, struct http_server *s);     /* snapshots.c */
 void storage_routes(struct api *a, struct http_server *s);       /* storage.c */
 void apm_users_routes(struct api *a, struct http_server *s);     /* apm_users.c */
+void apm_live_routes(struct api *a, struct http_server *s);      /* apm_live.c */
+void apm_settings_routes(struct api *a, struct http_server *s);  /* apm_settings.c */
+void apm_stream_routes(struct api *a, struct http_server *s);    /* apm_stream.c */
 void assets_routes(struct api *a, struct http_server *s);        /* assets.c */
 
 /* server_status.c */
@@ -110,5 +115,11 @@ struct tails *tails_new(struct stats *stats);
 /** End every stream and stop the thread. */
 void tails_free(struct tails *t);
 void tails_end_all(struct tails *t);
+
+/* apm_stream.c */
+struct apm_streams *apm_streams_new(struct api *api, struct stats *stats);
+/** End every stream and stop the thread. NULL is fine. */
+void apm_streams_free(struct apm_streams *all);
+void apm_streams_end_all(struct apm_streams *all);
 
 #endif
