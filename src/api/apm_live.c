@@ -34,7 +34,7 @@ static int param_window(struct http_exchange *x, struct window *ret, struct err 
     }
     ret->w.from = live_tick_of(start);
     ret->w.to = live_tick_of(end - 1);
-    if (ret->w.to < ret->w.from) {
+    if (start >= end) {
         return err_set(e, ERR_INVALID, "start_ms: must be before end_ms");
     }
     if (ret->w.to - ret->w.from >= LIVE_TICKS) {

@@ -717,6 +717,155 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/apm/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Application groups with the figures of the last seconds
+         * @description Figures are of the last ten minutes, in memory; history is in the series apm_group_*, apm_instance_* and apm_operation_*.
+         */
+        get: operations["apmGroups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/groups/{group}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One group */
+        get: operations["apmGroup"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/instances": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Instances of a group, those that are gone too */
+        get: operations["apmInstances"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Operations of a group with requests in the window, the busiest first */
+        get: operations["apmOperations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/points": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Ticks of a group, those with requests */
+        get: operations["apmPoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Live figures of a group as Server-Sent Events
+         * @description First `history` {now_ms, tick_ms, points} with the last ten minutes and `instances` {instances}, which comes again when
+         *     an instance is new, gone or back. Then every two seconds `tick` {now_ms, t_ms, group, instances, points}: t_ms is the
+         *     start of the newest tick that 99 % of the requests are told of (group.lag_ms says how far that is behind), instances have
+         *     {id, done, sat, tol, fru, err4, err5, inflight, sum, p95, done10, sum10} of it (times in ms; p95, done10 and sum10 are of
+         *     the last 10 s; inflight only when reported), points are all ticks that changed, corrected by late requests too. group is
+         *     null until the first request comes.
+         */
+        get: operations["apmLive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** APDEX thresholds, rules for groups and for names of URLs */
+        get: operations["apmSettings"];
+        /** Replace all of them (role admin); in force at once, for requests from now on */
+        put: operations["replaceApmSettings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/apdex": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set the APDEX thresholds of one group (role admin) */
+        put: operations["setApmApdex"];
+        post?: never;
+        /** The group has the default thresholds again (role admin) */
+        delete: operations["removeApmApdex"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/apm/topology": {
         parameters: {
             query?: never;
@@ -2819,6 +2968,163 @@ export interface components {
             };
             /** @description Texts in user agents of programs, in any case */
             bots?: string[];
+        };
+        ApmGroup: {
+            name: string;
+            t_ms: number;
+            frustrated_4xx: boolean;
+            instances: number;
+            up: number;
+            operations: number;
+            first_ms: number;
+            last_ms: number;
+            /** @description How long senders wait with spans */
+            lag_ms: number;
+            /** @description null when no instance reports it */
+            in_flight: number | null;
+            requests: number;
+            /** @description Of the finished requests those that began here */
+            started: number;
+            satisfied: number;
+            tolerating: number;
+            frustrated: number;
+            err_4xx: number;
+            /** @description HTTP 5xx, gRPC server errors, spans in error */
+            err_5xx: number;
+            /** @description 0 to 100; null without requests */
+            apdex: number | null;
+            /** @enum {string} */
+            grade: "excellent" | "good" | "fair" | "poor" | "unacceptable" | "none";
+            sum_ms: number;
+            mean_ms: number | null;
+            p50_ms: number | null;
+            p90_ms: number | null;
+            p95_ms: number | null;
+            p99_ms: number | null;
+            max_ms: number | null;
+            tps?: number;
+        };
+        ApmInstance: {
+            id: number;
+            name: string;
+            instance: string;
+            service: string;
+            namespace: string;
+            version: string;
+            host: string;
+            up: boolean;
+            first_ms: number;
+            last_ms: number;
+            heard_ms: number;
+            in_flight: number | null;
+            requests: number;
+            /** @description Of the finished requests those that began here */
+            started: number;
+            satisfied: number;
+            tolerating: number;
+            frustrated: number;
+            err_4xx: number;
+            /** @description HTTP 5xx, gRPC server errors, spans in error */
+            err_5xx: number;
+            /** @description 0 to 100; null without requests */
+            apdex: number | null;
+            /** @enum {string} */
+            grade: "excellent" | "good" | "fair" | "poor" | "unacceptable" | "none";
+            sum_ms: number;
+            mean_ms: number | null;
+            p50_ms: number | null;
+            p90_ms: number | null;
+            p95_ms: number | null;
+            p99_ms: number | null;
+            max_ms: number | null;
+            tps?: number;
+        };
+        ApmOperation: {
+            name: string;
+            /** @enum {string} */
+            named_by: "route" | "rpc" | "messaging" | "path" | "span_name";
+            t_ms: number;
+            first_ms: number;
+            last_ms: number;
+            requests: number;
+            /** @description Of the finished requests those that began here */
+            started: number;
+            satisfied: number;
+            tolerating: number;
+            frustrated: number;
+            err_4xx: number;
+            /** @description HTTP 5xx, gRPC server errors, spans in error */
+            err_5xx: number;
+            /** @description 0 to 100; null without requests */
+            apdex: number | null;
+            /** @enum {string} */
+            grade: "excellent" | "good" | "fair" | "poor" | "unacceptable" | "none";
+            sum_ms: number;
+            mean_ms: number | null;
+            p50_ms: number | null;
+            p90_ms: number | null;
+            p95_ms: number | null;
+            p99_ms: number | null;
+            max_ms: number | null;
+            tps?: number;
+        };
+        ApmPoint: {
+            t_ms: number;
+            requests: number;
+            /** @description Of the finished requests those that began here */
+            started: number;
+            satisfied: number;
+            tolerating: number;
+            frustrated: number;
+            err_4xx: number;
+            /** @description HTTP 5xx, gRPC server errors, spans in error */
+            err_5xx: number;
+            /** @description 0 to 100; null without requests */
+            apdex: number | null;
+            /** @enum {string} */
+            grade: "excellent" | "good" | "fair" | "poor" | "unacceptable" | "none";
+            sum_ms: number;
+            mean_ms: number | null;
+            p50_ms: number | null;
+            p90_ms: number | null;
+            p95_ms: number | null;
+            p99_ms: number | null;
+            max_ms: number | null;
+        };
+        ApmGroupSettings: {
+            /** @description A name, or a pattern with * and ? */
+            group: string;
+            t_ms?: number;
+            frustrated_4xx?: boolean;
+            operations?: {
+                pattern: string;
+                t_ms: number;
+            }[];
+        };
+        ApmSettings: {
+            /** @description Of what is in force; a change must name it, else it is refused with 409 */
+            revision: number;
+            apdex: {
+                t_ms: number;
+                /** @description Do answers 4xx count as frustrated? */
+                frustrated_4xx: boolean;
+            };
+            /** @description The first that matches decides */
+            groups: components["schemas"]["ApmGroupSettings"][];
+            /** @description Requests whose attributes match all conditions belong to the group `name`, in which ${attribute} stands for a value; the first rule that matches decides */
+            group_rules: {
+                name: string;
+                when: {
+                    attribute: string;
+                    pattern: string;
+                }[];
+            }[];
+            /** @description Names of URLs without a route: segments of a pattern are literal, * for any one, a last ** for the rest; * in the template keeps the segment */
+            url_rules: {
+                group?: string;
+                pattern: string;
+                template: string;
+            }[];
         };
         Processing: {
             rules: {
@@ -5263,6 +5569,299 @@ export interface operations {
                 };
             };
             400: components["responses"]["Error"];
+        };
+    };
+    apmGroups: {
+        parameters: {
+            query?: {
+                /** @description Seconds before end_ms */
+                window_s?: number;
+                /** @description Unix ms; in place of window_s */
+                start_ms?: number;
+                /** @description Unix ms, exclusive; default now, in whole ticks of 2 s */
+                end_ms?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Figures */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        now_ms: number;
+                        start_ms: number;
+                        end_ms: number;
+                        groups: components["schemas"]["ApmGroup"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+        };
+    };
+    apmGroup: {
+        parameters: {
+            query?: {
+                /** @description Seconds before end_ms */
+                window_s?: number;
+                /** @description Unix ms; in place of window_s */
+                start_ms?: number;
+                /** @description Unix ms, exclusive; default now, in whole ticks of 2 s */
+                end_ms?: number;
+            };
+            header?: never;
+            path: {
+                /** @description `namespace/name` or the name; the rest of the path */
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Figures */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        now_ms: number;
+                        start_ms: number;
+                        end_ms: number;
+                        group: components["schemas"]["ApmGroup"];
+                    };
+                };
+            };
+            404: components["responses"]["Error"];
+        };
+    };
+    apmInstances: {
+        parameters: {
+            query: {
+                group: string;
+                /** @description Seconds before end_ms */
+                window_s?: number;
+                /** @description Unix ms; in place of window_s */
+                start_ms?: number;
+                /** @description Unix ms, exclusive; default now, in whole ticks of 2 s */
+                end_ms?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Figures */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        now_ms: number;
+                        start_ms: number;
+                        end_ms: number;
+                        instances: components["schemas"]["ApmInstance"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+        };
+    };
+    apmOperations: {
+        parameters: {
+            query: {
+                group: string;
+                /** @description Seconds before end_ms */
+                window_s?: number;
+                /** @description Unix ms; in place of window_s */
+                start_ms?: number;
+                /** @description Unix ms, exclusive; default now, in whole ticks of 2 s */
+                end_ms?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Figures */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        now_ms: number;
+                        start_ms: number;
+                        end_ms: number;
+                        operations: components["schemas"]["ApmOperation"][];
+                        /** @description Before the limit */
+                        total?: number;
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+        };
+    };
+    apmPoints: {
+        parameters: {
+            query: {
+                group: string;
+                /** @description Seconds before end_ms */
+                window_s?: number;
+                /** @description Unix ms; in place of window_s */
+                start_ms?: number;
+                /** @description Unix ms, exclusive; default now, in whole ticks of 2 s */
+                end_ms?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Figures */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        now_ms: number;
+                        start_ms: number;
+                        end_ms: number;
+                        points: components["schemas"]["ApmPoint"][];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+        };
+    };
+    apmLive: {
+        parameters: {
+            query: {
+                group: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stream */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["Error"];
+        };
+    };
+    apmSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description In force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApmSettings"];
+                };
+            };
+        };
+    };
+    replaceApmSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApmSettings"];
+            };
+        };
+        responses: {
+            /** @description In force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApmSettings"];
+                };
+            };
+            400: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+        };
+    };
+    setApmApdex: {
+        parameters: {
+            query: {
+                group: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApmGroupSettings"];
+            };
+        };
+        responses: {
+            /** @description In force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApmSettings"];
+                };
+            };
+            400: components["responses"]["Error"];
+        };
+    };
+    removeApmApdex: {
+        parameters: {
+            query: {
+                group: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description In force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApmSettings"];
+                };
+            };
+            404: components["responses"]["Error"];
         };
     };
     getTopology: {
