@@ -59,7 +59,7 @@ static void put_settings(void *arg, struct http_exchange *x)
 static int read_group(struct http_exchange *x, struct str group, struct apm_settings **ret,
                       struct err *e)
 {
-    struct buf doc CLEANUP(buf_done);
+    struct buf doc CLEANUP(buf_done) = {0};
     int rc;
 
     if (group.n == 0) {

@@ -71,7 +71,7 @@ def server(start_shared):
 
 
 ARGS = {'query': '1', 'match[]': '{__name__=~".+"}', 'trace_id': TID.hex(), 'name': '__name__', 'step': '15',
-        'service': 'contract', 'group': 'contract', 'q': 'SHOW DATABASES', 'format': '__name__,__value__'}
+        'service': 'contract', 'group': 'contract', 'group*': 'contract', 'q': 'SHOW DATABASES', 'format': '__name__,__value__'}
 ARGS_OF = {path: ARGS | {'q': '{} | rate()', 'name': 'name'} for path in DOC['paths'] if '/api/metrics/' in path or '/api/v2/search' in path}
 ARGS_OF['/loki/api/v1/patterns'] = ARGS | {'query': '{service_name="contract"}'}
 GETS = [(path, item['get']) for path, item in DOC['paths'].items()

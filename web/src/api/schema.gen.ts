@@ -737,7 +737,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/apm/groups/{group}": {
+    "/api/v1/apm/groups/{group*}": {
         parameters: {
             query?: never;
             header?: never;
@@ -5617,7 +5617,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description `namespace/name` or the name; the rest of the path */
-                group: string;
+                "group*": string;
             };
             cookie?: never;
         };
