@@ -3,28 +3,11 @@
  * Metrics queries. A single {...} that looks at spans alone is evaluated row by row as the store gives them,
  * block after block, without fetching traces; anything else goes trace by trace.
  */
-#include "query/traceql/series.h"
+#include "query/traceql/metrics_internal.h"
 
 #include <math.h>
 
-enum { WORK_MEMORY_MAX = 512 << 20, RUN_MEMORY_MAX = 128 << 20, EXEMPLARS_MAX = 1000 };
-
-struct metrics {
-    const struct tql_metric *m;
-    const struct tql_expr *filter; /* of a single {...} */
-    const struct traceql_source *src;
-    struct traceql_stats *stats;
-    struct tql_table table;
-    struct tql_compare *compare;
-    int64_t start_ns; /* of the first step */
-    int64_t step_ns;
-    struct tql_need need;
-    bool exact; /* the store's filter needs no second look */
-    struct arena work;
-    struct arena run;
-    struct arena tmp;
-    struct err *err;
-};
+enum { RUN_MEMORY_MAX = 128 << 20, EXEMPLARS_MAX = 1000 };
 
 int64_t traceql_default_step_ns(int64_t min_ns, int64_t max_ns)
 {
@@ -196,6 +179,10 @@ static int scan_rows(struct metrics *x, struct arena *plans)
     q.need =
         x->need.all ? 0 : x->need.bits | COLUMNS_NEED_TIMES; /* ids only where they are asked for */
     x->exact = plan.exact;
+    rc = tql_counts(x, &q);
+    if (rc != 0) {
+        return rc < 0 ? rc : 0;
+    }
     return columns_each_span(x->src->spans, &q, on_row, x, &x->stats->scan, x->err);
 }
 
@@ -368,7 +355,7 @@ static int run_function(const struct tql_metric *m, const struct traceql_source 
                           .start_ns = ret->start_ns,
                           .step_ns = ret->step_ns,
                           .err = reterr != NULL ? reterr : &why};
-    arena_init(&x->work, WORK_MEMORY_MAX);
+    arena_init(&x->work, TQL_WORK_MEMORY_MAX);
     arena_init(&x->run, RUN_MEMORY_MAX);
     arena_init(&x->tmp, RUN_MEMORY_MAX);
     x->table = (struct tql_table){

@@ -123,7 +123,7 @@ int block_pick(struct block *b, struct block_col *c, const uint32_t *at, size_t 
 int block_pick_ints(struct block *b, enum col_id id, const uint32_t *at, size_t n,
                     const int64_t **ret)
 {
-    const struct column *col;
+    const struct column *col = NULL;
     int rc;
 
     if (b->core[id] == NULL) {
@@ -133,8 +133,9 @@ int block_pick_ints(struct block *b, enum col_id id, const uint32_t *at, size_t 
         return zeros != NULL ? 0 : block_no_memory(b);
     }
     rc = block_pick(b, b->core[id], at, n, &col);
-    if (rc == 0) {
-        *ret = col->ints;
+    if (rc < 0 || col == NULL) {
+        return rc < 0 ? rc : block_corrupt(b, "column of integers");
     }
-    return rc;
+    *ret = col->ints;
+    return 0;
 }

@@ -220,6 +220,7 @@ struct columns_buckets {
 NODISCARD int columns_histogram(struct columns *c, const struct columns_query *q,
                                 const struct columns_buckets *over, struct arena *a,
                                 struct columns_groups *ret, struct err *reterr);
+
 /** Distinct text values of a field with their row counts, falling by count, at most `limit`. */
 NODISCARD int columns_values(struct columns *c, const struct columns_query *q, struct field by,
                              size_t limit, struct arena *a, struct columns_groups *ret,
