@@ -148,6 +148,7 @@ static struct columns *columns_new(const struct columns_opts *opts)
     mutex_init(&c->maintenance, LOCK_RANK_STORE);
     mutex_init(&c->lock, LOCK_RANK_PARTS);
     mutex_init(&c->tail_lock, LOCK_RANK_LEAF);
+    c->spares = trace_spares_new();
     cond_init(&c->appended);
     cond_init(&c->work);
     cond_init(&c->tail_idle);
@@ -174,6 +175,7 @@ static void columns_free(struct columns *c)
     mutex_done(&c->maintenance);
     mutex_done(&c->lock);
     mutex_done(&c->tail_lock);
+    trace_spares_free(c->spares);
     mem_free((void *)(uintptr_t)c->opts.dir);
     mem_free(c);
 }

@@ -11,6 +11,7 @@
 #include "store/columns/mem.h"
 
 struct part;
+struct trace_spares;
 
 struct columns_stats {
     struct counter *appended;
@@ -67,6 +68,8 @@ struct columns {
     bool rewrite_wanted; /* parts have masks of deleted rows */
     struct job_state jobs[JOB_COUNT];
 
+    struct trace_spares *spares;
+
     struct mutex tail_lock; /* subscriptions */
     struct cond tail_idle;
     VEC(struct columns_subscription *) tails;
@@ -96,6 +99,10 @@ struct snapshot {
 NODISCARD int snapshot_take(struct columns *c, int64_t min_ns, int64_t max_ns, struct snapshot *ret,
                             struct err *reterr);
 void snapshot_done(struct snapshot *s);
+
+/* trace.c: memory that look-ups leave for the next one */
+struct trace_spares *trace_spares_new(void);
+void trace_spares_free(struct trace_spares *s); /* NULL is fine */
 
 /* tail.c */
 void tail_notify(struct columns *c, const struct log_record *rows, size_t n,

@@ -296,7 +296,7 @@ static int take_block(struct finder *f, const struct source *src)
     rc = rc < 0         ? rc
          : bits == NULL ? block_no_memory(&b)
                         : block_filter(&b, d == DECISION_ALL ? NULL : qu->q->filter, bits);
-    if (rc > 0) {
+    if (rc > 0 && bits != NULL) {
         rc = block_filter_time(&b, qu->q->min_ns, qu->q->max_ns, bits);
         rc = rc < 0 ? rc : take_rows(f, &b, bits, one, group);
     }

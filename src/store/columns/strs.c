@@ -372,7 +372,7 @@ int strs_pick(struct str payload, size_t n, const uint32_t *at, size_t at_n, str
     struct strs all;
     int rc;
 
-    if (v == NULL || payload.n == 0) {
+    if (v == NULL || payload.p == NULL || payload.n == 0) {
         return v == NULL ? -ERR_NOMEM : -ERR_CORRUPT;
     }
     switch (rd_u8(&r)) {

@@ -21,6 +21,20 @@ enum {
     TRACES_MAX = 1 << 20,
     WORKERS_MAX = 8,
     BLOCKS_EACH = 4, /* a thread more for as many blocks */
+    SPARES_MAX = 4,
+    SPARE_BYTES = 2 << 20, /* larger ones are not kept */
+};
+
+/* Memory for reading blocks that the last look-ups left: made anew, it would cost as much as the reading. */
+struct spare {
+    struct arena scratch;
+    struct block_tools tools;
+};
+
+struct trace_spares {
+    struct mutex lock;
+    struct spare v[SPARES_MAX]; /* guarded by: lock */
+    size_t n;
 };
 
 struct found {
@@ -386,14 +400,70 @@ static int gather(struct trace_lookup *t)
     return account(first) ? 0 : -ERR_NOMEM;
 }
 
+struct trace_spares *trace_spares_new(void)
+{
+    struct trace_spares *s = mem_xcalloc(1, sizeof(*s));
+
+    mutex_init(&s->lock, LOCK_RANK_LEAF);
+    return s;
+}
+
+void trace_spares_free(struct trace_spares *s)
+{
+    for (size_t i = 0; s != NULL && i < s->n; i++) {
+        arena_done(&s->v[i].scratch);
+        block_tools_done(&s->v[i].tools);
+    }
+    if (s != NULL) {
+        mutex_done(&s->lock);
+        mem_free(s);
+    }
+}
+
+static bool take_spare(struct trace_spares *s, struct worker *w)
+{
+    bool any;
+
+    mutex_lock(&s->lock);
+    any = s->n != 0;
+    if (any) {
+        s->n--;
+        w->scratch = s->v[s->n].scratch;
+        w->tools = s->v[s->n].tools;
+    }
+    mutex_unlock(&s->lock);
+    return any;
+}
+
+static void give_spare(struct trace_spares *s, struct worker *w)
+{
+    bool kept = false;
+
+    arena_reset(&w->scratch);
+    if (w->scratch.used <= SPARE_BYTES) {
+        mutex_lock(&s->lock);
+        kept = s->n < SPARES_MAX;
+        if (kept) {
+            s->v[s->n++] = (struct spare){w->scratch, w->tools};
+        }
+        mutex_unlock(&s->lock);
+    }
+    if (!kept) {
+        arena_done(&w->scratch);
+        block_tools_done(&w->tools);
+    }
+}
+
 static void worker_init(struct trace_lookup *t)
 {
     struct worker *w = &t->workers[t->workers_n++];
 
     w->t = t;
     arena_init(&w->a, TRACE_ARENA_MAX);
-    arena_init(&w->scratch, QUERY_ARENA_MAX);
-    block_tools_init(&w->tools);
+    if (!take_spare(t->c->spares, w)) {
+        arena_init(&w->scratch, QUERY_ARENA_MAX);
+        block_tools_init(&w->tools);
+    }
 }
 
 static int read_blocks(struct trace_lookup *t)
@@ -541,8 +611,7 @@ static void lookup_done(struct trace_lookup *t, struct scan_stats *ret_stats)
         budget_give(t->q->budget, w->charged_bytes);
         vec_done(&w->list);
         arena_done(&w->a);
-        arena_done(&w->scratch);
-        block_tools_done(&w->tools);
+        give_spare(t->c->spares, w);
     }
     counter_add(s->scans, 1);
     counter_add(s->scanned_rows, sum.rows_scanned);
