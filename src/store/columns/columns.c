@@ -22,18 +22,14 @@ enum {
     DEFAULT_PARALLEL = 32768, /* rows */
 };
 
-static const char *signal_label(enum columns_kind kind)
-{
-    return kind == COLUMNS_SPANS ? "signal=\"traces\"" : "signal=\"logs\"";
-}
-
 static void stats_init(struct columns *c)
 {
     struct stats *s = c->opts.stats;
     bool spans = c->opts.kind == COLUMNS_SPANS;
-    const char *signal = signal_label(c->opts.kind);
     struct columns_stats *st = &c->stats;
+    char signal[64];
 
+    snprintf(signal, sizeof(signal), "signal=\"%s\"", c->opts.name);
     st->appended = stats_counter(s, "bongsu_columns_rows_appended_total", signal,
                                  "Rows accepted and written to the WAL.");
     st->rejected[COLUMNS_REJECT_TOO_OLD] = stats_counter(
@@ -119,7 +115,7 @@ static int open_wal(struct columns *c, struct err *reterr)
 {
     char dir[4096];
     struct wal_opts w = {.dir = dir,
-                         .name = c->opts.kind == COLUMNS_SPANS ? "traces" : "logs",
+                         .name = c->opts.name,
                          .sync = c->opts.wal_sync,
                          .vfs = c->opts.vfs,
                          .stats = c->opts.stats};
@@ -136,6 +132,9 @@ static struct columns *columns_new(const struct columns_opts *opts)
 
     c->opts = *opts;
     c->opts.dir = mem_xstrdup(opts->dir);
+    c->opts.name = opts->name != NULL            ? opts->name
+                   : opts->kind == COLUMNS_SPANS ? "traces"
+                                                 : "logs";
     c->opts.vfs = opts->vfs != NULL ? opts->vfs : vfs_real();
     c->opts.memory_max_bytes =
         opts->memory_max_bytes != 0 ? opts->memory_max_bytes : DEFAULT_MEMORY;
@@ -200,8 +199,7 @@ int columns_open(const struct columns_opts *opts, struct columns **ret, struct e
     if (rc < 0) {
         goto fail;
     }
-    rc = thread_start(&c->background, c->opts.kind == COLUMNS_SPANS ? "spans" : "logs",
-                      columns_background, c);
+    rc = thread_start(&c->background, c->opts.name, columns_background, c);
     if (rc < 0) {
         err_set(reterr, ERR_UNAVAILABLE, "no thread for the background work of %s", opts->dir);
         goto fail;

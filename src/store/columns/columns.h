@@ -23,6 +23,8 @@ enum columns_kind { COLUMNS_SPANS, COLUMNS_LOGS };
 struct columns_opts {
     enum columns_kind kind;
     const char *dir; /* made when missing */
+    const char
+        *name; /* of the signal, in statistics; a constant. NULL: "traces" or "logs" by kind */
     enum wal_sync wal_sync;
     int64_t retention_ms; /* rows older than now - retention are refused, parts dropped; 0: keep */
     int64_t future_ms;    /* rows later than now + this are refused; default 1 h */
