@@ -301,7 +301,11 @@ static int start_rules(struct server *s, struct err *e)
 
 static int start_apm(struct server *s, struct err *e)
 {
-    const struct apm_opts o = {.store = s->store, .data = s->settings.data, .stats = s->stats};
+    const struct apm_opts o = {.store = s->store,
+                               .data = s->settings.data,
+                               .transaction_users =
+                                   (enum transactions_users)s->settings.apm_transaction_users,
+                               .stats = s->stats};
 
     return apm_open(&o, &s->apm, e);
 }

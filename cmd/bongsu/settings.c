@@ -11,6 +11,7 @@
 
 static const char *const FSYNC[] = {"interval", "always", NULL};
 static const char *const ROLLUPS[] = {"auto", "only_when_raw_is_gone", NULL};
+static const char *const TRANSACTION_USERS[] = {"hash", "plain", "off", NULL};
 static const char *const COMPAT[] = {"3", "2", "3.5", NULL};
 static const char *const LEVELS[] = {"debug", "info", "warn", "error", NULL};
 static const char *const FORMATS[] = {"logfmt", "json", NULL};
@@ -330,6 +331,32 @@ static const struct conf_key STORAGE[] = {
      .max = 100,
      .help = "Share of the disk budget: when it is reached the signal most above its share gives; "
              "what one does not use the others may."},
+    {.key = "storage.transactions.retention",
+     .flag = "transactions-retention",
+     .type = CONF_DURATION_MS,
+     .offset = AT(signal_retention_ms[3]),
+     .default_value = "30d",
+     .placeholder = "DURATION",
+     .help =
+         "Age after which transactions (every request, for T-Maps) go; 0: as storage.retention."},
+    {.key = "storage.transactions.max_size",
+     .flag = "transactions-max-size",
+     .type = CONF_BYTES,
+     .offset = AT(signal_max_bytes[3]),
+     .default_value = "0",
+     .placeholder = "BYTES",
+     .help = "Transactions on disk beyond this give their oldest data, whatever the disk budget "
+             "says. 0: no limit of their own."},
+    {.key = "storage.transactions.share",
+     .flag = "transactions-share",
+     .type = CONF_INT,
+     .offset = AT(signal_share[3]),
+     .default_value = "10",
+     .placeholder = "PERCENT",
+     .min = 1,
+     .max = 100,
+     .help = "Share of the disk budget: when it is reached the signal most above its share gives; "
+             "what one does not use the others may."},
     {.key = "storage.min_free",
      .flag = "min-free",
      .type = CONF_BYTES,
@@ -460,6 +487,20 @@ static const struct conf_key LIMITS[] = {
      .max = 1000000000,
      .help =
          "Distinct values of a label of one metric; a series with another one is refused. 0: no limit."},
+};
+
+static const struct conf_key APM[] = {
+    {.key = "apm.transactions.users",
+     .flag = "transactions-users",
+     .type = CONF_ENUM,
+     .offset = AT(apm_transaction_users),
+     .default_value = "hash",
+     .placeholder = "MODE",
+     .choices = TRANSACTION_USERS,
+     .help =
+         "What transactions keep of enduser.id, user.id or session.id. hash: 16 digits that are "
+         "the same for the same user (to tell users apart, not to hide them from who knows "
+         "their ids); plain: as it came; off: nothing."},
 };
 
 static const struct conf_key QUERY[] = {
@@ -675,6 +716,7 @@ static const struct conf_table TABLES[] = {
     {"Limits on series", LIMITS, ARRAY_LEN(LIMITS)},
     {"Metrics", METRICS, ARRAY_LEN(METRICS)},
     {"Logs", LOGS, ARRAY_LEN(LOGS)},
+    {"Application performance", APM, ARRAY_LEN(APM)},
     {"Query", QUERY, ARRAY_LEN(QUERY)},
     {"Rules", RULES, ARRAY_LEN(RULES)},
     {"Processing", PROCESSING, ARRAY_LEN(PROCESSING)},

@@ -37,9 +37,9 @@ struct settings {
     int64_t fluent_idle_ms;
     /* storage */
     int64_t retention_ms;
-    int64_t signal_retention_ms[3]; /* metrics, traces, logs */
-    uint64_t signal_max_bytes[3];
-    int64_t signal_share[3];
+    int64_t signal_retention_ms[4]; /* metrics, traces, logs, transactions */
+    uint64_t signal_max_bytes[4];
+    int64_t signal_share[4];
     uint64_t max_size_bytes;
     uint64_t min_free_bytes;
     uint64_t memory_bytes;
@@ -54,6 +54,7 @@ struct settings {
     int64_t ha_failover_ms;
     int fsync;
     int query_rollups;
+    int apm_transaction_users;      /* enum transactions_users */
     int64_t rollup_retention_ms[3]; /* 1m, 5m, 1h */
     /* query */
     int64_t query_timeout_ms;

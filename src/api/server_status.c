@@ -72,6 +72,7 @@ struct engines {
     struct tsdb_status metrics;
     struct columns_status spans;
     struct columns_status logs;
+    struct columns_status transactions;
 };
 
 static void write_memory(struct json_writer *w, const struct engines *s,
@@ -128,6 +129,8 @@ static void write_disk(struct json_writer *w, const struct engines *s, const cha
                       s->spans.newest_ns / 1000000);
     write_signal_disk(w, "logs", u->logs_bytes, s->logs.rows, s->logs.oldest_ns / 1000000,
                       s->logs.newest_ns / 1000000);
+    write_signal_disk(w, "transactions", u->transactions_bytes, s->transactions.rows,
+                      s->transactions.oldest_ns / 1000000, s->transactions.newest_ns / 1000000);
     write_signal_disk(w, "meta", u->meta_bytes, 0, 0, 0);
     write_signal_disk(w, "wal", u->wal_bytes, 0, 0, 0);
     json_array_end(w);
@@ -331,6 +334,8 @@ void status_write_jobs(struct json_writer *w, struct store *s)
     write_tsdb_jobs(w, store_metrics(s));
     write_columns_jobs(w, "traces", store_spans(s));
     write_columns_jobs(w, "logs", store_logs(s));
+    write_columns_jobs(w, "transactions", store_transactions(s));
+    write_columns_jobs(w, "tmap", store_tmap(s));
     json_array_end(w);
 }
 
@@ -340,6 +345,7 @@ static int read_engines(const struct api_backend *b, struct arena *a, struct eng
     store_usage(b->store, &ret->usage);
     columns_status(store_spans(b->store), &ret->spans);
     columns_status(store_logs(b->store), &ret->logs);
+    columns_status(store_transactions(b->store), &ret->transactions);
     return tsdb_status(store_metrics(b->store), 0, a, &ret->metrics, e);
 }
 

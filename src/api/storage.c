@@ -76,6 +76,8 @@ static void write_signals(struct json_writer *w, const struct storage_report *r)
                  r->spans.newest_ns / 1000000);
     write_signal(w, "logs", u->logs_bytes, r->logs.rows, r->logs.oldest_ns / 1000000,
                  r->logs.newest_ns / 1000000);
+    write_signal(w, "transactions", u->transactions_bytes, r->transactions.rows,
+                 r->transactions.oldest_ns / 1000000, r->transactions.newest_ns / 1000000);
     write_signal(w, "meta", u->meta_bytes, 0, 0, 0);
     write_signal(w, "wal", u->wal_bytes, 0, 0, 0);
     json_array_end(w);
@@ -125,7 +127,7 @@ static void write_tiers(struct json_writer *w, const struct storage_report *r)
 
 /** One member for each thing that takes room. */
 static void write_parts_of_day(struct json_writer *w, const uint64_t tiers[TSDB_TIERS],
-                               uint64_t spans, uint64_t logs)
+                               uint64_t spans, uint64_t logs, uint64_t transactions)
 {
     static const char *const KEYS[TSDB_TIERS] = {"metrics_raw", "metrics_1m", "metrics_5m",
                                                  "metrics_1h"};
@@ -135,6 +137,7 @@ static void write_parts_of_day(struct json_writer *w, const uint64_t tiers[TSDB_
     }
     put_u64(w, "traces", spans);
     put_u64(w, "logs", logs);
+    put_u64(w, "transactions", transactions);
 }
 
 static void write_days(struct json_writer *w, const struct storage_report *r)
@@ -146,7 +149,7 @@ static void write_days(struct json_writer *w, const struct storage_report *r)
 
         json_object_begin(w);
         put_day(w, d->day);
-        write_parts_of_day(w, d->tiers, d->spans, d->logs);
+        write_parts_of_day(w, d->tiers, d->spans, d->logs, d->transactions);
         json_object_end(w);
     }
     json_array_end(w);
@@ -154,7 +157,7 @@ static void write_days(struct json_writer *w, const struct storage_report *r)
     json_object_begin(w);
     put_u64(w, "bytes_per_day", r->growth.total);
     put_u64(w, "days_measured", r->growth.days);
-    write_parts_of_day(w, r->growth.tiers, r->growth.spans, r->growth.logs);
+    write_parts_of_day(w, r->growth.tiers, r->growth.spans, r->growth.logs, r->growth.transactions);
     json_object_end(w);
 }
 
@@ -210,7 +213,7 @@ static void write_forecast(struct json_writer *w, const struct storage_report *r
 /* What each signal may keep. */
 static void write_limits(struct json_writer *w, const struct store_usage *u)
 {
-    static const char *const NAMES[STORE_SIGNALS] = {"metrics", "traces", "logs"};
+    static const char *const NAMES[STORE_SIGNALS] = {"metrics", "traces", "logs", "transactions"};
 
     json_key(w, "limits");
     json_array_begin(w);

@@ -77,6 +77,16 @@ static int check_redaction_key(const char *dir, const struct check_report *repor
     return 0;
 }
 
+/* Data of before there were transactions has no such folder. */
+static int check_rows(const char *dir, const char *name, enum columns_kind kind,
+                      const struct check_report *report, struct err *reterr)
+{
+    char *path CLEANUP(mem_free_ptr) = vfs_join(dir, name);
+    struct stat st;
+
+    return stat(path, &st) < 0 ? 0 : columns_check(path, kind, report, reterr);
+}
+
 int store_check(const char *dir, const struct check_report *report, struct err *reterr)
 {
     char *metrics CLEANUP(mem_free_ptr) = vfs_join(dir, "metrics");
@@ -94,6 +104,8 @@ int store_check(const char *dir, const struct check_report *report, struct err *
     rc = rc < 0 ? rc : tsdb_check(metrics, report, reterr);
     rc = rc < 0 ? rc : columns_check(spans, COLUMNS_SPANS, report, reterr);
     rc = rc < 0 ? rc : columns_check(logs, COLUMNS_LOGS, report, reterr);
+    rc = rc < 0 ? rc : check_rows(dir, "transactions", COLUMNS_SPANS, report, reterr);
+    rc = rc < 0 ? rc : check_rows(dir, "tmap", COLUMNS_LOGS, report, reterr);
     rc = rc < 0 ? rc : log_templates_check(templates, report, reterr);
     rc = rc < 0 ? rc : check_redaction_key(dir, report, reterr);
     rc = rc < 0 ? rc : wal_check(sampling, report, reterr);

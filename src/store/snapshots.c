@@ -78,6 +78,8 @@ static int fill(struct store *s, const char *dst, struct err *reterr)
     char *metrics CLEANUP(mem_free_ptr) = vfs_join(dst, "metrics");
     char *spans CLEANUP(mem_free_ptr) = vfs_join(dst, "spans");
     char *logs CLEANUP(mem_free_ptr) = vfs_join(dst, "logs");
+    char *transactions CLEANUP(mem_free_ptr) = vfs_join(dst, "transactions");
+    char *tmap CLEANUP(mem_free_ptr) = vfs_join(dst, "tmap");
     char *templates CLEANUP(mem_free_ptr) = vfs_join(dst, STORE_TEMPLATES_FILE);
     char *meta CLEANUP(mem_free_ptr) = vfs_join(dst, "meta.sqlite");
     int rc = vfs_mkdirs(vfs_real(), dst, reterr);
@@ -88,6 +90,9 @@ static int fill(struct store *s, const char *dst, struct err *reterr)
     rc = rc < 0 ? rc : tsdb_snapshot(store_metrics(s), metrics, reterr);
     rc = rc < 0 ? rc : columns_snapshot(store_spans(s), spans, reterr);
     rc = rc < 0 ? rc : columns_snapshot(store_logs(s), logs, reterr);
+    /* cells first: what they lack of the rows is counted when they are opened */
+    rc = rc < 0 ? rc : columns_snapshot(store_tmap(s), tmap, reterr);
+    rc = rc < 0 ? rc : columns_snapshot(store_transactions(s), transactions, reterr);
     /* behind the logs: an id of theirs is in it */
     rc = rc < 0 ? rc : log_templates_snapshot(store_log_templates(s), templates, reterr);
     return rc < 0 ? rc : meta_snapshot(store_meta(s), meta, reterr);

@@ -62,7 +62,8 @@ static struct storage_day *day_at(struct storage_report *r, int64_t day)
     return &r->days[at];
 }
 
-static void add_columns(struct storage_report *r, struct columns *c, bool spans, int64_t from)
+/** `at`: of its bytes in struct storage_day. */
+static void add_columns(struct storage_report *r, struct columns *c, size_t at, int64_t from)
 {
     struct columns_day v[COLUMN_DAYS];
     size_t n = columns_days(c, v, ARRAY_LEN(v));
@@ -72,7 +73,7 @@ static void add_columns(struct storage_report *r, struct columns *c, bool spans,
         struct storage_day *d = day >= from ? day_at(r, day) : NULL;
 
         if (d != NULL) {
-            *(spans ? &d->spans : &d->logs) += v[i].bytes;
+            *(uint64_t *)(void *)((char *)d + at) += v[i].bytes;
         }
     }
 }
@@ -91,8 +92,10 @@ static int gather_days(struct store *s, struct arena *a, struct storage_report *
             memcpy(d->tiers, v[i].bytes, sizeof(d->tiers));
         }
     }
-    add_columns(r, store_spans(s), true, from);
-    add_columns(r, store_logs(s), false, from);
+    add_columns(r, store_spans(s), offsetof(struct storage_day, spans), from);
+    add_columns(r, store_logs(s), offsetof(struct storage_day, logs), from);
+    add_columns(r, store_transactions(s), offsetof(struct storage_day, transactions), from);
+    add_columns(r, store_tmap(s), offsetof(struct storage_day, transactions), from);
     return rc;
 }
 
@@ -140,6 +143,7 @@ static void measure_growth(struct storage_report *r)
     }
     g->spans = per_day(r, offsetof(struct storage_day, spans), today, &g->days);
     g->logs = per_day(r, offsetof(struct storage_day, logs), today, &g->days);
+    g->transactions = per_day(r, offsetof(struct storage_day, transactions), today, &g->days);
     if (g->tiers[TSDB_RAW] == 0) {
         g->tiers[TSDB_RAW] = per_day_rough(r->tiers[TSDB_RAW].bytes, r->tiers[TSDB_RAW].oldest_ms,
                                            r->tiers[TSDB_RAW].newest_ms);
@@ -152,7 +156,12 @@ static void measure_growth(struct storage_report *r)
         g->logs = per_day_rough(r->logs.disk_bytes, r->logs.oldest_ns / 1000000,
                                 r->logs.newest_ns / 1000000);
     }
-    g->total = g->spans + g->logs;
+    if (g->transactions == 0) {
+        g->transactions =
+            per_day_rough(r->usage.transactions_bytes, r->transactions.oldest_ns / 1000000,
+                          r->transactions.newest_ns / 1000000);
+    }
+    g->total = g->spans + g->logs + g->transactions;
     for (int i = 0; i < TSDB_TIERS; i++) {
         g->total += g->tiers[i];
     }
@@ -185,8 +194,10 @@ static double total_after(const struct storage_report *r, double days)
     }
     sum += size_after((double)u->spans_bytes, (double)r->growth.spans,
                       u->signals[STORE_TRACES].retention_ms, days);
-    return sum + size_after((double)u->logs_bytes, (double)r->growth.logs,
-                            u->signals[STORE_LOGS].retention_ms, days);
+    sum += size_after((double)u->logs_bytes, (double)r->growth.logs,
+                      u->signals[STORE_LOGS].retention_ms, days);
+    return sum + size_after((double)u->transactions_bytes, (double)r->growth.transactions,
+                            u->signals[STORE_TRANSACTIONS].retention_ms, days);
 }
 
 static void forecast(struct storage_report *r)
@@ -216,7 +227,7 @@ static void forecast(struct storage_report *r)
 
 /* ---- tiers ---- */
 
-enum { SLOTS = TSDB_TIERS + 2, SPANS = TSDB_TIERS, LOGS };
+enum { SLOTS = TSDB_TIERS + 3, SPANS = TSDB_TIERS, LOGS, TRANSACTIONS };
 
 /** Sizes as days go by. */
 struct course {
@@ -242,6 +253,9 @@ static struct course course_of(const struct storage_report *r)
     c.rate[LOGS] = (double)r->growth.logs;
     c.retention_ms[SPANS] = u->signals[STORE_TRACES].retention_ms;
     c.retention_ms[LOGS] = u->signals[STORE_LOGS].retention_ms;
+    c.now[TRANSACTIONS] = (double)u->transactions_bytes;
+    c.rate[TRANSACTIONS] = (double)r->growth.transactions;
+    c.retention_ms[TRANSACTIONS] = u->signals[STORE_TRANSACTIONS].retention_ms;
     c.limits = u->signals;
     return c;
 }
@@ -260,7 +274,8 @@ static double course_total(const struct course *c)
 static int course_victim(const struct course *c)
 {
     uint64_t tiers[TSDB_TIERS];
-    uint64_t signals[3] = {0, (uint64_t)c->now[SPANS], (uint64_t)c->now[LOGS]};
+    uint64_t signals[STORE_SIGNALS] = {0, (uint64_t)c->now[SPANS], (uint64_t)c->now[LOGS],
+                                       (uint64_t)c->now[TRANSACTIONS]};
     int which;
 
     for (int i = 0; i < TSDB_TIERS; i++) {
@@ -425,6 +440,7 @@ int storage_report(struct store *s, struct arena *a, struct storage_report *ret,
     tsdb_tiers(store_metrics(s), r.tiers);
     columns_status(store_spans(s), &r.spans);
     columns_status(store_logs(s), &r.logs);
+    columns_status(store_transactions(s), &r.transactions);
     rc = gather_days(s, a, &r);
     if (rc < 0) {
         return err_set(reterr, ERR_NOMEM, "storage report over its memory");

@@ -17,6 +17,7 @@ struct storage_day {
     uint64_t tiers[TSDB_TIERS];
     uint64_t spans;
     uint64_t logs;
+    uint64_t transactions; /* and the cells of their T-Maps */
 };
 
 /** Bytes a day at today's rate. */
@@ -24,15 +25,17 @@ struct storage_growth {
     uint64_t tiers[TSDB_TIERS];
     uint64_t spans;
     uint64_t logs;
+    uint64_t transactions;
     uint64_t total;
     unsigned days; /* complete days averaged; 0: from a part of a day, rough */
 };
 
 /** What the disk budget would take first. */
 struct storage_victim {
-    const char *signal; /* "metrics", "traces", "logs"; NULL: there is nothing to take */
-    const char *tier;   /* of metrics: "raw", "1m", ...; else "" */
-    int64_t day;        /* its data */
+    const char
+        *signal; /* "metrics", "traces", "logs", "transactions"; NULL: there is nothing to take */
+    const char *tier; /* of metrics: "raw", "1m", ...; else "" */
+    int64_t day;      /* its data */
     uint64_t bytes;
     char reason[STORAGE_TEXT];
 };
@@ -53,6 +56,7 @@ struct storage_report {
     struct tsdb_tier tiers[TSDB_TIERS];
     struct columns_status spans;
     struct columns_status logs;
+    struct columns_status transactions;
     struct storage_day days[STORAGE_DAYS]; /* rising; days without data are left out */
     size_t days_n;
     struct storage_growth growth;

@@ -30,7 +30,8 @@ static const uint64_t DEFAULT_MIN_FREE = 512ull << 20;
 static const int64_t DEFAULT_MEMORY = 512ll << 20;
 
 enum {
-    USAGE_KINDS = 6,
+    USAGE_KINDS = 7,
+    COLUMNS_EACH = 2, /* engines of rows a signal has at most */
     STUCK_ROUNDS = 3, /* then raw metrics go although they could not be rolled up */
 };
 
@@ -42,6 +43,7 @@ static const struct {
     {"part=\"metrics\"", offsetof(struct store_usage, metrics_bytes)},
     {"part=\"traces\"", offsetof(struct store_usage, spans_bytes)},
     {"part=\"logs\"", offsetof(struct store_usage, logs_bytes)},
+    {"part=\"transactions\"", offsetof(struct store_usage, transactions_bytes)},
     {"part=\"meta\"", offsetof(struct store_usage, meta_bytes)},
     {"part=\"wal\"", offsetof(struct store_usage, wal_bytes)},
     {"part=\"free\"", offsetof(struct store_usage, free_bytes)},
@@ -54,6 +56,8 @@ struct store {
     struct tsdb *metrics;
     struct columns *spans;
     struct columns *logs;
+    struct columns *transactions;
+    struct columns *tmap;
     struct meta *meta;
     struct log_templates *templates;
     uint64_t min_free_bytes;
@@ -104,20 +108,78 @@ static int open_metrics(struct store *s, const struct store_opts *o, struct err 
     return tsdb_open(&t, &s->metrics, reterr);
 }
 
-static int open_columns(struct store *s, const struct store_opts *o, enum columns_kind kind,
-                        struct columns **ret, struct err *reterr)
-{
-    char *dir CLEANUP(mem_free_ptr) = vfs_join(s->dir, kind == COLUMNS_SPANS ? "spans" : "logs");
-    enum store_signal which = kind == COLUMNS_SPANS ? STORE_TRACES : STORE_LOGS;
-    struct columns_opts c = {.kind = kind,
-                             .dir = dir,
-                             .wal_sync = o->wal_sync,
-                             .retention_ms = s->signals[which].retention_ms,
-                             .stats = o->stats,
-                             .budget = &s->memory,
-                             .pool = o->pool};
+/* The engines of rows. */
+static const struct {
+    const char *dir;
+    const char *name;
+    enum columns_kind kind;
+    enum store_signal signal;
+    size_t at; /* in struct store */
+} ROWS[] = {
+    {"spans", "traces", COLUMNS_SPANS, STORE_TRACES, offsetof(struct store, spans)},
+    {"logs", "logs", COLUMNS_LOGS, STORE_LOGS, offsetof(struct store, logs)},
+    {"transactions", "transactions", COLUMNS_SPANS, STORE_TRANSACTIONS,
+     offsetof(struct store, transactions)},
+    {"tmap", "tmap", COLUMNS_LOGS, STORE_TRANSACTIONS, offsetof(struct store, tmap)},
+};
 
-    return columns_open(&c, ret, reterr);
+static int open_rows(struct store *s, const struct store_opts *o, struct err *reterr)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        char *dir CLEANUP(mem_free_ptr) = vfs_join(s->dir, ROWS[i].dir);
+        struct columns_opts c = {.kind = ROWS[i].kind,
+                                 .dir = dir,
+                                 .name = ROWS[i].name,
+                                 .wal_sync = o->wal_sync,
+                                 .retention_ms = s->signals[ROWS[i].signal].retention_ms,
+                                 .stats = o->stats,
+                                 .budget = &s->memory,
+                                 .pool = o->pool};
+        struct columns *opened;
+        int rc = columns_open(&c, &opened, reterr);
+
+        if (rc < 0) {
+            return rc;
+        }
+        memcpy((char *)s + ROWS[i].at, &opened, sizeof(opened));
+    }
+    return 0;
+}
+
+/* Those of one signal. @return how many */
+static size_t rows_of(const struct store *s, int signal, struct columns *dst[COLUMNS_EACH])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        if ((int)ROWS[i].signal == signal) {
+            memcpy(&dst[n++], (const char *)s + ROWS[i].at, sizeof(dst[0]));
+        }
+    }
+    return n;
+}
+
+/* The engine of a signal whose oldest part is oldest. @return NULL: it has none */
+static struct columns *oldest_of(const struct store *s, int signal, int64_t *ret_ns,
+                                 uint64_t *ret_bytes)
+{
+    struct columns *each[COLUMNS_EACH];
+    struct columns *oldest = NULL;
+    size_t n = rows_of(s, signal, each);
+
+    *ret_ns = INT64_MAX;
+    *ret_bytes = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t bytes;
+        int64_t newest_ns = columns_oldest_part_ns(each[i], &bytes);
+
+        if (newest_ns < *ret_ns) {
+            oldest = each[i];
+            *ret_ns = newest_ns;
+            *ret_bytes = bytes;
+        }
+    }
+    return oldest;
 }
 
 static int open_engines(struct store *s, const struct store_opts *o, struct err *reterr)
@@ -130,8 +192,7 @@ static int open_engines(struct store *s, const struct store_opts *o, struct err 
                 : log_templates_open(&(struct log_templates_opts){.path = templates}, &s->templates,
                                      reterr);
     rc = rc < 0 ? rc : open_metrics(s, o, reterr);
-    rc = rc < 0 ? rc : open_columns(s, o, COLUMNS_SPANS, &s->spans, reterr);
-    return rc < 0 ? rc : open_columns(s, o, COLUMNS_LOGS, &s->logs, reterr);
+    return rc < 0 ? rc : open_rows(s, o, reterr);
 }
 
 static uint64_t file_bytes(const char *dir, const char *name)
@@ -144,20 +205,27 @@ static uint64_t file_bytes(const char *dir, const char *name)
 
 static void measure(struct store *s, struct store_usage *u)
 {
-    struct columns_status spans;
-    struct columns_status logs;
-    uint64_t metrics_wal;
+    uint64_t *const bytes_of[STORE_SIGNALS] = {&u->metrics_bytes, &u->spans_bytes, &u->logs_bytes,
+                                               &u->transactions_bytes};
 
-    tsdb_disk_usage(s->metrics, &u->metrics_bytes, &metrics_wal);
-    columns_status(s->spans, &spans);
-    columns_status(s->logs, &logs);
-    u->spans_bytes = spans.disk_bytes;
-    u->logs_bytes = logs.disk_bytes;
+    tsdb_disk_usage(s->metrics, &u->metrics_bytes, &u->wal_bytes);
+    for (int i = STORE_TRACES; i < STORE_SIGNALS; i++) {
+        struct columns *each[COLUMNS_EACH];
+        size_t n = rows_of(s, i, each);
+
+        *bytes_of[i] = 0;
+        for (size_t j = 0; j < n; j++) {
+            struct columns_status st;
+
+            columns_status(each[j], &st);
+            *bytes_of[i] += st.disk_bytes;
+            u->wal_bytes += st.wal_bytes;
+        }
+    }
     u->meta_bytes = file_bytes(s->dir, "meta.sqlite") + file_bytes(s->dir, "meta.sqlite-wal") +
                     file_bytes(s->dir, STORE_TEMPLATES_FILE);
-    u->wal_bytes = metrics_wal + spans.wal_bytes + logs.wal_bytes;
-    u->total_bytes =
-        u->metrics_bytes + u->spans_bytes + u->logs_bytes + u->meta_bytes + u->wal_bytes;
+    u->total_bytes = u->metrics_bytes + u->spans_bytes + u->logs_bytes + u->transactions_bytes +
+                     u->meta_bytes + u->wal_bytes;
     u->free_bytes = vfs_free_bytes(s->dir);
     for (size_t i = 0; i < USAGE_KINDS; i++) {
         uint64_t bytes;
@@ -188,7 +256,7 @@ static void make_stats(struct store *s, struct stats *stats)
 static const struct {
     const char *name;
     unsigned share;
-} SIGNALS[STORE_SIGNALS] = {{"metrics", 50}, {"traces", 30}, {"logs", 20}};
+} SIGNALS[STORE_SIGNALS] = {{"metrics", 50}, {"traces", 30}, {"logs", 20}, {"transactions", 10}};
 
 uint64_t store_min_free(const struct store *s)
 {
@@ -205,7 +273,6 @@ struct offers {
 
 static void ask_engines(struct store *s, struct offers *o)
 {
-    struct columns *columns[STORE_SIGNALS] = {NULL, s->spans, s->logs};
     struct tsdb_tier tiers[TSDB_TIERS];
 
     *o = (struct offers){0};
@@ -218,20 +285,36 @@ static void ask_engines(struct store *s, struct offers *o)
         o->day[STORE_METRICS] = o->metrics.day;
     }
     for (int i = STORE_TRACES; i < STORE_SIGNALS; i++) {
-        struct columns_status st;
-        int64_t newest_ns = columns_oldest_part_ns(columns[i], &o->gives[i]);
+        struct columns *each[COLUMNS_EACH];
+        size_t n = rows_of(s, i, each);
+        int64_t newest_ns;
 
-        columns_status(columns[i], &st);
-        o->has[i] = st.disk_bytes;
+        for (size_t j = 0; j < n; j++) {
+            struct columns_status st;
+
+            columns_status(each[j], &st);
+            o->has[i] += st.disk_bytes;
+        }
+        ignore_result(oldest_of(s, i, &newest_ns, &o->gives[i]), "the time and bytes say it");
         o->day[i] = newest_ns / 1000000 / 86400000;
     }
+}
+
+static uint64_t all_bytes(const struct offers *o)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < STORE_SIGNALS; i++) {
+        sum += o->has[i];
+    }
+    return sum;
 }
 
 /* The signal that is most above its share. Metrics of a day that still grows go only when metrics are above theirs,
  * or nothing else is left. @return -1: nothing is left */
 static int choose_signal(const struct offers *o, const struct store_signal_limits *limits)
 {
-    uint64_t total = o->has[0] + o->has[1] + o->has[2];
+    uint64_t total = all_bytes(o);
     double most = 0;
     int chosen = -1;
 
@@ -267,7 +350,7 @@ void store_next_victim(struct store *s, struct storage_victim *ret)
     ask_engines(s, &o);
     which = choose_signal(&o, s->signals);
     if (which >= 0) {
-        uint64_t total = o.has[0] + o.has[1] + o.has[2];
+        uint64_t total = all_bytes(&o);
 
         tsdb_tiers(s->metrics, tiers);
         v.signal = SIGNALS[which].name;
@@ -303,7 +386,8 @@ static uint64_t signal_bytes(const struct store_usage *u, int signal)
 {
     return signal == STORE_METRICS  ? u->metrics_bytes
            : signal == STORE_TRACES ? u->spans_bytes
-                                    : u->logs_bytes;
+           : signal == STORE_LOGS   ? u->logs_bytes
+                                    : u->transactions_bytes;
 }
 
 /* @return bytes freed of the signal, 0 when it has nothing to give or it failed */
@@ -321,8 +405,11 @@ static uint64_t drop_of(struct store *s, const struct offers *o, int which, cons
         bytes = tsdb_shrink(s->metrics, s->stuck >= STUCK_ROUNDS, &shrunk, &e);
         rc = bytes == 0 && e.code != 0 ? -1 : 0;
     } else {
-        rc = columns_drop_oldest_part(which == STORE_TRACES ? s->spans : s->logs, &e);
-        bytes = rc < 0 ? 0 : o->gives[which];
+        int64_t newest_ns;
+        struct columns *oldest = oldest_of(s, which, &newest_ns, &bytes);
+
+        rc = oldest != NULL ? columns_drop_oldest_part(oldest, &e) : 0;
+        bytes = rc < 0 ? 0 : bytes;
     }
     if (rc < 0) {
         log_error("store", "making room failed, will be tried again", L_CSTR("error", e.msg));
@@ -381,8 +468,14 @@ static void flush_engines(struct store *s)
     struct err e = {0};
     int rc = tsdb_flush(s->metrics, &e);
 
-    rc = rc < 0 ? rc : columns_flush(s->spans, &e);
-    rc = rc < 0 ? rc : columns_flush(s->logs, &e);
+    for (int i = STORE_TRACES; rc == 0 && i < STORE_SIGNALS; i++) {
+        struct columns *each[COLUMNS_EACH];
+        size_t n = rows_of(s, i, each);
+
+        for (size_t j = 0; rc == 0 && j < n; j++) {
+            rc = columns_flush(each[j], &e);
+        }
+    }
     if (rc < 0) {
         log_error("store", "writing out the logs to stay inside the disk budget failed",
                   L_CSTR("error", e.msg));
@@ -513,6 +606,8 @@ void store_close(struct store *s)
     tsdb_close(s->metrics);
     columns_close(s->spans);
     columns_close(s->logs);
+    columns_close(s->transactions);
+    columns_close(s->tmap);
     log_templates_close(s->templates);
     meta_close(s->meta);
     if (s->lock_fd >= 0) {
@@ -548,6 +643,16 @@ struct columns *store_spans(struct store *s)
 struct columns *store_logs(struct store *s)
 {
     return s->logs;
+}
+
+struct columns *store_transactions(struct store *s)
+{
+    return s->transactions;
+}
+
+struct columns *store_tmap(struct store *s)
+{
+    return s->tmap;
 }
 
 struct meta *store_meta(struct store *s)

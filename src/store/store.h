@@ -24,19 +24,19 @@ struct err;
 
 enum { STORE_REDACTION_KEY_SIZE = 32 };
 
-enum store_signal { STORE_METRICS, STORE_TRACES, STORE_LOGS, STORE_SIGNALS };
+enum store_signal { STORE_METRICS, STORE_TRACES, STORE_LOGS, STORE_TRANSACTIONS, STORE_SIGNALS };
 
 /** What one signal may keep. */
 struct store_signal_limits {
     int64_t retention_ms; /* of raw metrics; 0: no limit by age. In options 0: as the whole store */
     uint64_t max_bytes;   /* on disk, without WAL; 0: none of its own */
-    unsigned share;       /* percent of the disk budget. In options 0: 50, 30, 20 */
+    unsigned share;       /* percent of the disk budget. In options 0: 50, 30, 20, 10 */
 };
 
 struct store_opts {
     const char *dir; /* made when missing, mode 0700 */
     enum wal_sync wal_sync;
-    int64_t retention_ms; /* of raw metrics, traces, logs; 0: no limit by age */
+    int64_t retention_ms; /* of raw metrics, traces, logs, transactions; 0: no limit by age */
     struct store_signal_limits signals[STORE_SIGNALS];
     enum tsdb_rollups rollups;
     int64_t rollup_retention_ms[3]; /* of metrics at 1m, 5m, 1h; 0: no limit by age */
@@ -60,6 +60,8 @@ void store_close(struct store *s);
 struct tsdb *store_metrics(struct store *s);
 struct columns *store_spans(struct store *s);
 struct columns *store_logs(struct store *s);
+struct columns *store_transactions(struct store *s); /* entry spans, slim: src/apm/transactions.h */
+struct columns *store_tmap(struct store *s); /* cells of T-Maps, as log records: src/apm/tmap.h */
 struct meta *store_meta(struct store *s);
 struct log_templates *store_log_templates(struct store *s); /* of log lines */
 const char *store_dir(const struct store *s);
@@ -74,6 +76,7 @@ struct store_usage {
     uint64_t metrics_bytes; /* on disk, without WALs */
     uint64_t spans_bytes;
     uint64_t logs_bytes;
+    uint64_t transactions_bytes; /* and the cells of their T-Maps */
     uint64_t meta_bytes;
     uint64_t wal_bytes;
     uint64_t total_bytes;

@@ -133,7 +133,8 @@ def test_signals_have_limits_of_their_own(start):
     day_ms = 24 * HOUR_MS
     assert limits == {'metrics': {'signal': 'metrics', 'retention_ms': 30 * day_ms, 'share_percent': 50},
                       'traces': {'signal': 'traces', 'retention_ms': day_ms, 'share_percent': 30},
-                      'logs': {'signal': 'logs', 'retention_ms': 20 * day_ms, 'share_percent': 60, 'max_bytes': cap}}
+                      'logs': {'signal': 'logs', 'retention_ms': 20 * day_ms, 'share_percent': 60, 'max_bytes': cap},
+                      'transactions': {'signal': 'transactions', 'retention_ms': 30 * day_ms, 'share_percent': 10}}
     now_ms = int(time.time() * 1000)
     old_ns = (now_ms - 2 * day_ms) * 1000000
     r = s.otlp('traces', wire.traces([wire.span(b'a' * 16, b'b' * 8, 'old', old_ns, old_ns + 1000)]))

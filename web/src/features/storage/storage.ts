@@ -2,7 +2,15 @@
 // choice of sentence; pure.
 import type { Storage, StorageBytes, StorageTier } from '@/api/operations'
 
-export const SLICES = ['metrics_raw', 'metrics_1m', 'metrics_5m', 'metrics_1h', 'traces', 'logs'] as const
+export const SLICES = [
+  'metrics_raw',
+  'metrics_1m',
+  'metrics_5m',
+  'metrics_1h',
+  'traces',
+  'logs',
+  'transactions',
+] as const
 export type Slice = (typeof SLICES)[number]
 
 export interface Part {
@@ -28,6 +36,7 @@ export function partsOf(s: Storage): Part[] {
     ...tiers.map(t => (t.name === 'metrics_raw' ? { ...t, bytes: t.bytes + rest } : t)),
     { name: 'traces' as const, bytes: signal('traces') },
     { name: 'logs' as const, bytes: signal('logs') },
+    { name: 'transactions' as const, bytes: signal('transactions') },
     { name: 'wal' as const, bytes: signal('wal') },
     { name: 'meta' as const, bytes: signal('meta') },
   ].filter(p => p.bytes > 0)
