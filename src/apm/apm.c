@@ -16,6 +16,8 @@
 struct apm {
     struct apm_opts opts;
     struct topology *topology;
+    struct tmap *tmap;
+    struct transactions *transactions;
     struct naming *naming;
     struct live *live;
     struct settings_store *settings;
@@ -61,6 +63,28 @@ static int open_users(struct apm *a, struct err *reterr)
     return users_open(&o, &a->users, reterr);
 }
 
+static int open_transactions(struct apm *a, struct err *reterr)
+{
+    const struct tmap_opts to = {.cells = store_tmap(a->opts.store),
+                                 .transactions = store_transactions(a->opts.store),
+                                 .stats = a->opts.stats};
+    struct transactions_opts o = {.rows = store_transactions(a->opts.store),
+                                  .naming = a->naming,
+                                  .users = a->opts.transaction_users,
+                                  .stats = a->opts.stats};
+    struct store_usage usage;
+    int rc = tmap_open(&to, &a->tmap, reterr);
+
+    store_usage(a->opts.store, &usage);
+    o.retention_ms = usage.signals[STORE_TRANSACTIONS].retention_ms;
+    o.tmap = a->tmap;
+    rc = rc < 0 ? rc : transactions_new(&o, &a->transactions, reterr);
+    if (rc == 0) {
+        watch(a, transactions_seen, a->transactions);
+    }
+    return rc;
+}
+
 int apm_open(const struct apm_opts *opts, struct apm **ret, struct err *reterr)
 {
     struct apm *a = mem_xcalloc(1, sizeof(*a));
@@ -71,6 +95,7 @@ int apm_open(const struct apm_opts *opts, struct apm **ret, struct err *reterr)
     rc = open_live(a, reterr);
     rc = rc < 0 ? rc : topology_new(&topology, &a->topology, reterr);
     rc = rc < 0 ? rc : open_users(a, reterr);
+    rc = rc < 0 ? rc : open_transactions(a, reterr);
     if (rc < 0) {
         apm_close(a);
         return rc;
@@ -87,11 +112,18 @@ void apm_close(struct apm *a)
         return;
     }
     users_close(a->users);
+    transactions_free(a->transactions);
+    tmap_close(a->tmap);
     topology_free(a->topology);
     live_free(a->live);
     settings_store_close(a->settings);
     naming_free(a->naming);
     mem_free(a);
+}
+
+struct tmap *apm_tmap(struct apm *a)
+{
+    return a->tmap;
 }
 
 struct topology *apm_topology(struct apm *a)

@@ -7,6 +7,7 @@
 #define APM_APM_H
 
 #include "apm/topology.h"
+#include "apm/transactions.h"
 #include "ingest/process/stage.h"
 #include "store/store.h"
 
@@ -19,6 +20,7 @@ struct users;
 struct apm_opts {
     struct store *store; /* borrowed; metrics, spans, metadata */
     const char *data;    /* data directory; engines with files have folders of their own in it */
+    enum transactions_users transaction_users;
     struct stats *stats;
 };
 
@@ -34,6 +36,7 @@ size_t apm_watches(struct apm *a, const struct span_watch **ret);
 
 /** The engines, for who asks them. */
 struct topology *apm_topology(struct apm *a);
+struct tmap *apm_tmap(struct apm *a);
 struct naming *apm_naming(struct apm *a);
 struct live *apm_live(struct apm *a);
 struct settings_store *apm_settings(struct apm *a);
