@@ -7,6 +7,7 @@
 #include "api/api_internal.h"
 #include "api/tempo.h"
 
+#include "api/live_streams.h"
 #include "base/alloc.h"
 
 struct api *api_new(const struct api_opts *opts)
@@ -22,6 +23,7 @@ struct api *api_new(const struct api_opts *opts)
     mutex_init(&a->lock, LOCK_RANK_API);
     a->tails = tails_new(opts->stats);
     a->apm_streams = apm_streams_new(a, opts->stats);
+    a->live = live_streams_new(opts->stats);
     a->rates = rates_new(opts->stats);
     return a;
 }
@@ -31,6 +33,7 @@ void api_free(struct api *a)
     if (a != NULL) {
         tails_free(a->tails);
         apm_streams_free(a->apm_streams);
+        live_streams_free(a->live);
         rates_free(a->rates);
         mutex_done(&a->lock);
         mem_free(a);
@@ -61,6 +64,8 @@ void api_routes(struct api *a, struct http_server *s)
     loki_routes(a, s);
     elasticsearch_routes(a, s);
     log_import_routes(a, s);
+    apm_tmap_routes(a, s);
+    apm_transactions_routes(a, s);
     hosts_routes(a, s);
     apm_topology_routes(a, s);
     services_routes(a, s);
@@ -95,6 +100,7 @@ void api_begin_stop(struct api *a)
     atomic_store_explicit(&a->stopping, true, memory_order_relaxed);
     tails_end_all(a->tails);
     apm_streams_end_all(a->apm_streams);
+    live_streams_end_all(a->live);
 }
 
 const struct api_backend *api_backend(struct api *a)

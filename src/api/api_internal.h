@@ -35,6 +35,7 @@ struct door {
 
 struct tails;
 struct apm_streams;
+struct live_streams;
 struct deletion_run; /* deletions.c */
 
 struct api {
@@ -44,6 +45,7 @@ struct api {
     struct api_backend backend;
     struct tails *tails;
     struct apm_streams *apm_streams;
+    struct live_streams *live;
     struct mono started;
     int64_t start_ms;
     struct mutex lock;
@@ -86,6 +88,8 @@ void elasticsearch_routes(struct api *a, struct http_server *s); /* elasticsearc
 void log_import_routes(struct api *a, struct http_server *s);    /* log_import.c */
 void tail_routes(struct api *a, struct http_server *s);          /* tail.c */
 void apm_topology_routes(struct api *a, struct http_server *s);  /* apm_topology.c */
+void apm_tmap_routes(struct api *a, struct http_server *s);
+void apm_transactions_routes(struct api *a, struct http_server *s);
 void hosts_routes(struct api *a, struct http_server *s);         /* hosts.c */
 void services_routes(struct api *a, struct http_server *s);      /* services.c */
 void session_routes(struct api *a, struct http_server *s);       /* session.c */

@@ -74,8 +74,10 @@ ARGS = {'query': '1', 'match[]': '{__name__=~".+"}', 'trace_id': TID.hex(), 'nam
         'service': 'contract', 'group': 'contract', 'group*': 'contract', 'q': 'SHOW DATABASES', 'format': '__name__,__value__'}
 ARGS_OF = {path: ARGS | {'q': '{} | rate()', 'name': 'name'} for path in DOC['paths'] if '/api/metrics/' in path or '/api/v2/search' in path}
 ARGS_OF['/loki/api/v1/patterns'] = ARGS | {'query': '{service_name="contract"}'}
+ARGS_OF['/api/v1/apm/transactions'] = ARGS | {'format': 'json'}
 GETS = [(path, item['get']) for path, item in DOC['paths'].items()
         if 'get' in item and path not in ('/api/v1/logs/tail', '/loki/api/v1/tail', '/api/v1/apm/live') and not path.startswith('/api/v1/users/')]
+        if 'get' in item and path not in ('/api/v1/logs/tail', '/loki/api/v1/tail', '/api/v1/apm/tmap/live') and not path.startswith('/api/v1/users/')]
 
 
 @pytest.mark.parametrize('path,op', GETS, ids=[p for p, _ in GETS])

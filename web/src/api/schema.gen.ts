@@ -888,6 +888,134 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/apm/tmap": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * T-Map: how many requests began in each cell of time and duration, by outcome
+         * @description Exact, from cells counted as requests come in. Buckets: 32 to each doubling of the duration, linear inside, in microseconds; bucket b < 32 is b us, else it begins at (32 + b % 32) << (b / 32 - 1) us. With `instance` the requests themselves are counted.
+         */
+        get: operations["tmap"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/tmap/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Columns of 2 s of the last 10 min as server-sent events every 2 s: `all`, then `columns` that changed, whole */
+        get: operations["tmapLive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/tmap/points": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Requests as points, every so many-th when there are more than the limit */
+        get: operations["tmapPoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/tmap/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Groups with requests in the last week */
+        get: operations["tmapGroups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/tmap/instances": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Instances with requests in a range, most first */
+        get: operations["tmapInstances"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/transactions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Requests of a box of time and duration; the total is exact whatever the limit
+         * @description A request is listed about 3 s after it ended, when the SQL and calls below it have been added up.
+         */
+        get: operations["listTransactions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apm/transactions/differs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Attribute values that are more frequent in a box than around it, by log-likelihood ratio (Dunning 1993)
+         * @description Around: the same groups over around_start_ms to around_end_ms, whatever duration, outcome and instance, without the box. 60 000 requests of each side are looked at, spread over the time. Values with G2 >= 6.63 (p < 0.01) are listed.
+         */
+        get: operations["transactionsDiffer"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hosts": {
         parameters: {
             query?: never;
@@ -3885,7 +4013,7 @@ export interface components {
                 wal_bytes?: number;
                 signals: {
                     /** @enum {string} */
-                    signal: "metrics" | "traces" | "logs" | "meta" | "wal";
+                    signal: "metrics" | "traces" | "logs" | "transactions" | "meta" | "wal";
                     /** Format: int64 */
                     bytes: number;
                     /**
@@ -3936,6 +4064,126 @@ export interface components {
             }[];
             jobs: components["schemas"]["StoreJob"][];
         };
+        /** @description Requests by outcome */
+        ApmTotals: {
+            /** Format: int64 */
+            ok: number;
+            /** Format: int64 */
+            "4xx": number;
+            /**
+             * Format: int64
+             * @description Server errors, also of spans with status error
+             */
+            "5xx": number;
+        };
+        TmapCells: {
+            /**
+             * Format: int64
+             * @description Of live events
+             */
+            now_ms?: number;
+            /**
+             * Format: int64
+             * @description Of column 0
+             */
+            start_ms: number;
+            /**
+             * Format: int64
+             * @description Width of a column
+             */
+            step_ms: number;
+            columns: number;
+            /**
+             * Format: int64
+             * @description Width of the stored columns they were added up from
+             */
+            level_ms: number;
+            /** @description 2^shift buckets are one */
+            shift: number;
+            total: components["schemas"]["ApmTotals"];
+            /** @description Five numbers a cell: column, bucket >> shift, ok, 4xx, 5xx; by column, then bucket */
+            cells: number[];
+            elapsed_ms?: number;
+        };
+        TmapPoints: {
+            /** Format: int64 */
+            start_ms: number;
+            /**
+             * Format: int64
+             * @description Requests that pass
+             */
+            matched: number;
+            /**
+             * Format: int64
+             * @description Each so many-th is given; 1: all
+             */
+            every: number;
+            /** @description Three numbers a request, newest first: ms after start_ms, duration in us, outcome (0 ok, 1 4xx, 2 5xx) */
+            points: number[];
+        };
+        Transaction: {
+            trace_id: string;
+            span_id: string;
+            /** @description Unix ns */
+            start_ns: string;
+            elapsed_ms: number;
+            group: string;
+            instance?: string;
+            version?: string;
+            operation: string;
+            /** @enum {string} */
+            class: "ok" | "4xx" | "5xx";
+            /** @description HTTP status */
+            status?: number;
+            method?: string;
+            path?: string;
+            /** @description client.address */
+            client?: string;
+            /** @description As apm.transactions.users says: hashed, plain or absent */
+            user?: string;
+            exception?: string;
+            sql_count?: number;
+            sql_ms?: number;
+            /** @description HTTP, RPC and messaging calls */
+            call_count?: number;
+            call_ms?: number;
+            cpu_ms?: number;
+        };
+        Transactions: {
+            /**
+             * Format: int64
+             * @description Requests in the box
+             */
+            matched: number;
+            total: components["schemas"]["ApmTotals"];
+            limit: number;
+            /** @description There are more than are listed */
+            truncated: boolean;
+            transactions: components["schemas"]["Transaction"][];
+            elapsed_ms?: number;
+        };
+        TransactionDifferences: {
+            /**
+             * Format: int64
+             * @description Requests of the box that were looked at
+             */
+            inside: number;
+            /** Format: int64 */
+            outside: number;
+            /** @description There are more than were looked at */
+            sampled: boolean;
+            differences: {
+                /** @enum {string} */
+                field: "operation" | "instance" | "version" | "path" | "status" | "class" | "method" | "client" | "user" | "exception";
+                value: string;
+                /** Format: int64 */
+                inside: number;
+                /** Format: int64 */
+                outside: number;
+                /** @description G2 */
+                g: number;
+            }[];
+        };
         /** @description Bytes on disk by what they hold */
         StorageBytes: {
             /** Format: int64 */
@@ -3950,6 +4198,11 @@ export interface components {
             traces: number;
             /** Format: int64 */
             logs: number;
+            /**
+             * Format: int64
+             * @description Every request and the cells of T-Maps
+             */
+            transactions: number;
         };
         StorageTier: {
             /** @enum {string} */
@@ -4010,7 +4263,7 @@ export interface components {
             /** @description What each signal may keep */
             limits?: {
                 /** @enum {string} */
-                signal: "metrics" | "traces" | "logs";
+                signal: "metrics" | "traces" | "logs" | "transactions";
                 /**
                  * Format: int64
                  * @description 0: no limit by age
@@ -4048,7 +4301,7 @@ export interface components {
             retention_ms: number;
             signals: {
                 /** @enum {string} */
-                signal: "metrics" | "traces" | "logs" | "meta" | "wal";
+                signal: "metrics" | "traces" | "logs" | "transactions" | "meta" | "wal";
                 /** Format: int64 */
                 bytes: number;
                 /**
@@ -4100,7 +4353,7 @@ export interface components {
                 /** @description What goes first then; absent: there is nothing to take */
                 next?: {
                     /** @enum {string} */
-                    signal: "metrics" | "traces" | "logs";
+                    signal: "metrics" | "traces" | "logs" | "transactions";
                     /**
                      * @description Of metrics
                      * @enum {string}
@@ -4250,6 +4503,15 @@ export interface components {
         user_identity: "ip" | "session" | "user";
         /** @description The local calendar */
         utc_offset_minutes: number;
+        /** @description Repeatable: service.namespace/service.name, or the name alone; absent: all */
+        apm_group: string[];
+        apm_instance: string;
+        /** @description Duration, inclusive, fractions allowed */
+        apm_min_ms: number;
+        /** @description Duration, exclusive */
+        apm_max_ms: number;
+        /** @description Repeatable; error: 4xx and 5xx */
+        apm_status: ("ok" | "4xx" | "5xx" | "error")[];
         /** @description service.name */
         service: string;
         /** @description Words that must all occur in the body (case-insensitive); "quoted phrase", -word excludes */
@@ -5896,6 +6158,244 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Topology"];
+                };
+            };
+            400: components["responses"]["Error"];
+        };
+    };
+    tmap: {
+        parameters: {
+            query?: {
+                /** @description Repeatable: service.namespace/service.name, or the name alone; absent: all */
+                group?: components["parameters"]["apm_group"];
+                /** @description Unix ms */
+                start_ms?: components["parameters"]["start_ms"];
+                /** @description Unix ms */
+                end_ms?: components["parameters"]["end_ms"];
+                instance?: components["parameters"]["apm_instance"];
+                /** @description Columns at most (one more when the range does not begin at one) */
+                w?: number;
+                /** @description Rows of a logarithmic view from 1 ms to y_max_ms; buckets are merged for them */
+                h?: number;
+                scale?: "log" | "linear";
+                y_max_ms?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Cells */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TmapCells"];
+                };
+            };
+            400: components["responses"]["Error"];
+        };
+    };
+    tmapLive: {
+        parameters: {
+            query?: {
+                /** @description Repeatable: service.namespace/service.name, or the name alone; absent: all */
+                group?: components["parameters"]["apm_group"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events whose data is a TmapCells */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["Error"];
+        };
+    };
+    tmapPoints: {
+        parameters: {
+            query?: {
+                /** @description Repeatable: service.namespace/service.name, or the name alone; absent: all */
+                group?: components["parameters"]["apm_group"];
+                /** @description Unix ms */
+                start_ms?: components["parameters"]["start_ms"];
+                /** @description Unix ms */
+                end_ms?: components["parameters"]["end_ms"];
+                /** @description Duration, inclusive, fractions allowed */
+                min_ms?: components["parameters"]["apm_min_ms"];
+                /** @description Duration, exclusive */
+                max_ms?: components["parameters"]["apm_max_ms"];
+                /** @description Repeatable; error: 4xx and 5xx */
+                status?: components["parameters"]["apm_status"];
+                instance?: components["parameters"]["apm_instance"];
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Points */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TmapPoints"];
+                };
+            };
+            400: components["responses"]["Error"];
+        };
+    };
+    tmapGroups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Groups */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        groups: {
+                            name: string;
+                            /**
+                             * Format: int64
+                             * @description Since the server's start
+                             */
+                            requests: number;
+                        }[];
+                    };
+                };
+            };
+        };
+    };
+    tmapInstances: {
+        parameters: {
+            query?: {
+                /** @description Repeatable: service.namespace/service.name, or the name alone; absent: all */
+                group?: components["parameters"]["apm_group"];
+                /** @description Unix ms */
+                start_ms?: components["parameters"]["start_ms"];
+                /** @description Unix ms */
+                end_ms?: components["parameters"]["end_ms"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Instances */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        instances: {
+                            name: string;
+                            /** Format: int64 */
+                            requests: number;
+                        }[];
+                    };
+                };
+            };
+            400: components["responses"]["Error"];
+        };
+    };
+    listTransactions: {
+        parameters: {
+            query?: {
+                /** @description Repeatable: service.namespace/service.name, or the name alone; absent: all */
+                group?: components["parameters"]["apm_group"];
+                /** @description Unix ms */
+                start_ms?: components["parameters"]["start_ms"];
+                /** @description Unix ms */
+                end_ms?: components["parameters"]["end_ms"];
+                /** @description Duration, inclusive, fractions allowed */
+                min_ms?: components["parameters"]["apm_min_ms"];
+                /** @description Duration, exclusive */
+                max_ms?: components["parameters"]["apm_max_ms"];
+                /** @description Repeatable; error: 4xx and 5xx */
+                status?: components["parameters"]["apm_status"];
+                instance?: components["parameters"]["apm_instance"];
+                order?: "newest" | "slowest";
+                /** @description At most 1000 in JSON, 100 000 in CSV */
+                limit?: number;
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Requests */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Transactions"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["Error"];
+        };
+    };
+    transactionsDiffer: {
+        parameters: {
+            query?: {
+                /** @description Repeatable: service.namespace/service.name, or the name alone; absent: all */
+                group?: components["parameters"]["apm_group"];
+                /** @description Unix ms */
+                start_ms?: components["parameters"]["start_ms"];
+                /** @description Unix ms */
+                end_ms?: components["parameters"]["end_ms"];
+                /** @description Duration, inclusive, fractions allowed */
+                min_ms?: components["parameters"]["apm_min_ms"];
+                /** @description Duration, exclusive */
+                max_ms?: components["parameters"]["apm_max_ms"];
+                /** @description Repeatable; error: 4xx and 5xx */
+                status?: components["parameters"]["apm_status"];
+                instance?: components["parameters"]["apm_instance"];
+                /** @description Default start_ms */
+                around_start_ms?: number;
+                /** @description Default end_ms */
+                around_end_ms?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Differences */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransactionDifferences"];
                 };
             };
             400: components["responses"]["Error"];
