@@ -105,7 +105,7 @@ static void cells(void *arg, struct http_exchange *x)
     struct err e = {0};
     struct json_writer w;
     struct buf b;
-    unsigned shift;
+    unsigned shift = 0;
     int rc = param_txn_filter(x, a->opts.query_timeout_ms, &f, &e);
 
     rc = rc < 0 ? rc : param_shift(x, &shift, &e);

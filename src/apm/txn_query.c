@@ -246,8 +246,8 @@ static int list_slowest(struct columns *rows, const struct txn_filter *f, struct
                         struct err *reterr)
 {
     struct txn_filter some = *f;
-    int64_t least;
-    size_t above;
+    int64_t least = INT64_MAX;
+    size_t above = 0;
     bool ok;
     struct columns_query q = txn_columns_query(f, l->a, &ok);
     size_t limit = l->limit;
