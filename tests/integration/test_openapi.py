@@ -76,8 +76,7 @@ ARGS_OF = {path: ARGS | {'q': '{} | rate()', 'name': 'name'} for path in DOC['pa
 ARGS_OF['/loki/api/v1/patterns'] = ARGS | {'query': '{service_name="contract"}'}
 ARGS_OF['/api/v1/apm/transactions'] = ARGS | {'format': 'json'}
 GETS = [(path, item['get']) for path, item in DOC['paths'].items()
-        if 'get' in item and path not in ('/api/v1/logs/tail', '/loki/api/v1/tail', '/api/v1/apm/live') and not path.startswith('/api/v1/users/')]
-        if 'get' in item and path not in ('/api/v1/logs/tail', '/loki/api/v1/tail', '/api/v1/apm/tmap/live') and not path.startswith('/api/v1/users/')]
+        if 'get' in item and path not in ('/api/v1/logs/tail', '/loki/api/v1/tail', '/api/v1/apm/live', '/api/v1/apm/tmap/live') and not path.startswith('/api/v1/users/')]
 
 
 @pytest.mark.parametrize('path,op', GETS, ids=[p for p, _ in GETS])
