@@ -211,15 +211,25 @@ static void write_nodes(const struct answer *a)
 
     json_key(a->w, "nodes");
     json_array_begin(a->w);
-    while (i < a->now->nodes_n || k < b->nodes_n) {
-        int c = k == b->nodes_n        ? -1
-                : i == a->now->nodes_n ? 1
-                                       : str_cmp(a->now->nodes[i].id, b->nodes[k].id);
+    for (;;) {
+        const struct topology_node *x = i < a->now->nodes_n ? &a->now->nodes[i] : NULL;
+        const struct topology_node *y = k < b->nodes_n ? &b->nodes[k] : NULL;
+        int c = 0;
 
-        write_node(a, c <= 0 ? &a->now->nodes[i] : &b->nodes[k], c <= 0 ? &a->now->nodes[i] : NULL,
-                   c >= 0 ? &b->nodes[k] : NULL);
-        i += c <= 0;
-        k += c >= 0;
+        if (x == NULL && y == NULL) {
+            break;
+        }
+        if (x != NULL && y != NULL) {
+            c = str_cmp(x->id, y->id);
+        }
+        if (x != NULL && (y == NULL || c <= 0)) {
+            write_node(a, x, x, c == 0 ? y : NULL);
+            i++;
+            k += y != NULL && c == 0;
+        } else {
+            write_node(a, y, NULL, y);
+            k++;
+        }
     }
     json_array_end(a->w);
 }
@@ -233,15 +243,25 @@ static void write_edges(const struct answer *a)
 
     json_key(a->w, "edges");
     json_array_begin(a->w);
-    while (i < a->now->edges_n || k < b->edges_n) {
-        int c = k == b->edges_n        ? -1
-                : i == a->now->edges_n ? 1
-                                       : edge_cmp(a->now, &a->now->edges[i], b, &b->edges[k]);
+    for (;;) {
+        const struct topology_edge *x = i < a->now->edges_n ? &a->now->edges[i] : NULL;
+        const struct topology_edge *y = k < b->edges_n ? &b->edges[k] : NULL;
+        int c = 0;
 
-        write_edge(a, c <= 0 ? &a->now->edges[i] : &b->edges[k], c <= 0 ? &a->now->edges[i] : NULL,
-                   c >= 0 ? &b->edges[k] : NULL);
-        i += c <= 0;
-        k += c >= 0;
+        if (x == NULL && y == NULL) {
+            break;
+        }
+        if (x != NULL && y != NULL) {
+            c = edge_cmp(a->now, x, b, y);
+        }
+        if (x != NULL && (y == NULL || c <= 0)) {
+            write_edge(a, x, x, c == 0 ? y : NULL);
+            i++;
+            k += y != NULL && c == 0;
+        } else {
+            write_edge(a, y, NULL, y);
+            k++;
+        }
     }
     json_array_end(a->w);
 }
