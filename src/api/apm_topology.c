@@ -124,8 +124,8 @@ struct answer {
     double seconds;
 };
 
-static void write_then(const struct answer *a, const struct topology_figures *now,
-                       const struct topology_figures *before)
+static void write_change(const struct answer *a, const struct topology_figures *now,
+                         const struct topology_figures *before)
 {
     if (a->before == NULL) {
         return;
@@ -133,7 +133,7 @@ static void write_then(const struct answer *a, const struct topology_figures *no
     json_key(a->w, "change");
     json_cstr(a->w, now == NULL ? "gone" : before == NULL ? "new" : "same");
     if (before != NULL) {
-        json_key(a->w, "then");
+        json_key(a->w, "before");
         json_object_begin(a->w);
         write_figures(a->w, before, a->seconds);
         json_object_end(a->w);
@@ -171,7 +171,7 @@ static void write_node(const struct answer *a, const struct topology_node *n,
         json_u64(w, n->instances);
     }
     write_figures(w, now != NULL ? &now->f : &NONE, a->seconds);
-    write_then(a, now != NULL ? &now->f : NULL, before != NULL ? &before->f : NULL);
+    write_change(a, now != NULL ? &now->f : NULL, before != NULL ? &before->f : NULL);
     json_object_end(w);
 }
 
@@ -188,7 +188,7 @@ static void write_edge(const struct answer *a, const struct topology_edge *e,
     json_key(w, "connection_type");
     json_cstr(w, topology_link_name(e->link));
     write_figures(w, now != NULL ? &now->f : &NONE, a->seconds);
-    write_then(a, now != NULL ? &now->f : NULL, before != NULL ? &before->f : NULL);
+    write_change(a, now != NULL ? &now->f : NULL, before != NULL ? &before->f : NULL);
     json_object_end(w);
 }
 

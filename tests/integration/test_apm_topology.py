@@ -152,7 +152,7 @@ def test_estate(start):
     assert {e['change'] for e in a['edges']} == {'new'}
     a = topology(s, start_ms=started + 86400_000 - 1000, end_ms=now + 86400_000, compare='1d')
     assert {e['change'] for e in a['edges']} == {'gone'}
-    assert {(e['client'], e['server']): e['then']['requests'] for e in a['edges']} == {
+    assert {(e['client'], e['server']): e['before']['requests'] for e in a['edges']} == {
         k: v['requests'] for k, v in estate.edges.items()}
 
 

@@ -3759,7 +3759,7 @@ export interface components {
              * @enum {string}
              */
             change?: "same" | "new" | "gone";
-            then?: components["schemas"]["TopologyFigures"];
+            before?: components["schemas"]["TopologyFigures"];
         };
         TopologyNode: components["schemas"]["TopologyFigures"] & components["schemas"]["TopologyChange"] & {
             /** @description namespace/name, namespace/name#instance, or the name */

@@ -14,6 +14,7 @@ import {
   IconServer2,
   IconSettings,
   IconTargetArrow,
+  IconTopologyStar3,
 } from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
 import { Fragment, lazy, type ReactNode, Suspense, useState } from 'react'
@@ -39,6 +40,10 @@ const GROUPS = [
       { to: '/traces', key: 'nav.traces', icon: IconBinaryTree2 },
       { to: '/logs', key: 'nav.logs', icon: IconFileText },
     ],
+  },
+  {
+    key: 'nav.apm',
+    items: [{ to: '/apm/topology', key: 'nav.topology', icon: IconTopologyStar3 }],
   },
   {
     key: 'nav.data',

@@ -49,6 +49,11 @@ const routeTree = rootRoute.addChildren([
     'MetricsPage',
   ),
   page(
+    '/apm/topology',
+    later(['topology'], () => import('@/features/apm/topology/TopologyPage')),
+    'TopologyPage',
+  ),
+  page(
     '/traces',
     later(['traces'], () => import('@/features/traces/TracesPage')),
     'TracesPage',

@@ -21,7 +21,7 @@ import { formatDurationMs, formatInteger, formatPercent, formatShort } from '@/l
 import { Toned, ToneMark } from '@/ui/Figures'
 import ui from '@/ui/ui.module.css'
 
-function Facts({ f, then }: { f: Figures; then?: Figures }) {
+function Facts({ f, before }: { f: Figures; before?: Figures }) {
   const { t, i18n } = useTranslation()
   const lang = i18n.language
   const rows: [string, (x: Figures) => string, ReactNode?][] = [
@@ -34,11 +34,11 @@ function Facts({ f, then }: { f: Figures; then?: Figures }) {
   ]
   return (
     <dl className={classes.facts}>
-      {then !== undefined && (
+      {before !== undefined && (
         <>
           <dt />
           <dd>{t('topology.now')}</dd>
-          <dd className={classes.then}>{t('topology.then')}</dd>
+          <dd className={classes.then}>{t('topology.before')}</dd>
         </>
       )}
       {rows.map(([label, text], i) => (
@@ -53,7 +53,7 @@ function Facts({ f, then }: { f: Figures; then?: Figures }) {
               text(f)
             )}
           </dd>
-          <dd className={classes.then}>{then !== undefined && text(then)}</dd>
+          <dd className={classes.then}>{before !== undefined && text(before)}</dd>
         </div>
       ))}
     </dl>
@@ -73,7 +73,17 @@ function Head({ title, sub, onClose }: { title: string; sub: string; onClose: ()
   )
 }
 
-function Edges({ title, edges, other, onSelect }: { title: string; edges: TopologyEdge[]; other: 'client' | 'server'; onSelect: (sel: string) => void }) {
+function Edges({
+  title,
+  edges,
+  other,
+  onSelect,
+}: {
+  title: string
+  edges: TopologyEdge[]
+  other: 'client' | 'server'
+  onSelect: (sel: string) => void
+}) {
   const { i18n } = useTranslation()
   if (edges.length === 0) {
     return null
@@ -105,12 +115,24 @@ interface DetailsProps {
   onSelect: (sel: string) => void
 }
 
-function NodeDetails({ node, topology, onSelect }: { node: TopologyNode; topology: Topology; onSelect: (sel: string) => void }) {
+function NodeDetails({
+  node,
+  topology,
+  onSelect,
+}: {
+  node: TopologyNode
+  topology: Topology
+  onSelect: (sel: string) => void
+}) {
   const { t, i18n } = useTranslation()
   const facts = [
-    t(`topology.kind_${node.kind}`),
+    t(`topology.kind.${node.kind}`),
     node.system,
-    node.monitored ? undefined : node.kind === 'user' || node.kind === 'other' ? undefined : t('topology.unseen'),
+    node.monitored
+      ? undefined
+      : node.kind === 'user' || node.kind === 'other'
+        ? undefined
+        : t('topology.unseen'),
     node.instances !== undefined && node.instances > 0 && node.instance === undefined
       ? t('topology.instances', { count: node.instances, n: formatInteger(node.instances, i18n.language) })
       : undefined,
@@ -118,19 +140,27 @@ function NodeDetails({ node, topology, onSelect }: { node: TopologyNode; topolog
   return (
     <>
       <Head
-        title={node.kind === 'user' || node.kind === 'other' ? t(`topology.kind_${node.kind}`) : node.id}
+        title={node.kind === 'user' || node.kind === 'other' ? t(`topology.kind.${node.kind}`) : node.id}
         sub={facts.join(' · ')}
         onClose={() => onSelect('')}
       />
-      <Facts f={node} then={node.then} />
+      <Facts f={node} before={node.before} />
       <div className={classes.links}>
         {node.monitored && (
-          <Link to={'/apm' as '/'} search={prev => ({ from: prev.from, to: prev.to, group: groupOf(node) })} className={ui.link}>
+          <Link
+            to={'/apm' as '/'}
+            search={prev => ({ from: prev.from, to: prev.to, group: groupOf(node) })}
+            className={ui.link}
+          >
             {t('topology.dashboard')}
           </Link>
         )}
         {node.kind !== 'other' && (
-          <Link to="/traces" search={prev => ({ from: prev.from, to: prev.to, q: nodeQuery(node) })} className={ui.link}>
+          <Link
+            to="/traces"
+            search={prev => ({ from: prev.from, to: prev.to, q: nodeQuery(node) })}
+            className={ui.link}
+          >
             {t('topology.itsTraces')}
           </Link>
         )}
@@ -144,13 +174,31 @@ function NodeDetails({ node, topology, onSelect }: { node: TopologyNode; topolog
           </Link>
         )}
       </div>
-      <Edges title={t('topology.calledBy')} edges={topology.edges.filter(e => e.server === node.id)} other="client" onSelect={onSelect} />
-      <Edges title={t('topology.calls')} edges={topology.edges.filter(e => e.client === node.id)} other="server" onSelect={onSelect} />
+      <Edges
+        title={t('topology.calledBy')}
+        edges={topology.edges.filter(e => e.server === node.id)}
+        other="client"
+        onSelect={onSelect}
+      />
+      <Edges
+        title={t('topology.calls')}
+        edges={topology.edges.filter(e => e.client === node.id)}
+        other="server"
+        onSelect={onSelect}
+      />
     </>
   )
 }
 
-function EdgeDetails({ edge, topology, onSelect }: { edge: TopologyEdge; topology: Topology; onSelect: (sel: string) => void }) {
+function EdgeDetails({
+  edge,
+  topology,
+  onSelect,
+}: {
+  edge: TopologyEdge
+  topology: Topology
+  onSelect: (sel: string) => void
+}) {
   const { t } = useTranslation()
   const client = topology.nodes.find(n => n.id === edge.client)
   const server = topology.nodes.find(n => n.id === edge.server)
@@ -162,10 +210,10 @@ function EdgeDetails({ edge, topology, onSelect }: { edge: TopologyEdge; topolog
     <>
       <Head
         title={`${edge.client} → ${edge.server}`}
-        sub={t(`topology.link_${edge.connection_type || 'direct'}`)}
+        sub={t(`topology.link.${edge.connection_type || 'direct'}`)}
         onClose={() => onSelect('')}
       />
-      <Facts f={edge} then={edge.then} />
+      <Facts f={edge} before={edge.before} />
       {countable && (
         <div className={classes.links}>
           <Link
@@ -213,7 +261,11 @@ export function Details({ topology, selected, onSelect }: DetailsProps) {
       ) : edge !== undefined ? (
         <EdgeDetails edge={edge} topology={topology} onSelect={onSelect} />
       ) : (
-        <Head title={id.split('>').slice(0, 2).join(' → ')} sub={t('topology.notNow')} onClose={() => onSelect('')} />
+        <Head
+          title={id.split('>').slice(0, 2).join(' → ')}
+          sub={t('topology.notNow')}
+          onClose={() => onSelect('')}
+        />
       )}
     </aside>
   )

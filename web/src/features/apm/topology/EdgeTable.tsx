@@ -46,7 +46,7 @@ export function EdgeTable({ topology, near, onSelect }: EdgeTableProps) {
       sort: e => e.connection_type,
       cell: e => (
         <button type="button" className={`${ui.sort} ${ui.link}`} onClick={() => onSelect(`e:${edgeId(e)}`)}>
-          {t(`topology.link_${e.connection_type || 'direct'}`)}
+          {t(`topology.link.${e.connection_type || 'direct'}`)}
         </button>
       ),
     },
@@ -81,7 +81,10 @@ export function EdgeTable({ topology, near, onSelect }: EdgeTableProps) {
       sort: e => changeOf(e)?.mean ?? 0,
       cell: e => {
         const c = changeOf(e)
-        const mean = c?.mean === undefined ? '–' : `${c.mean >= 1 ? '+' : '−'}${formatPercent(Math.abs(c.mean - 1), lang)}`
+        const mean =
+          c?.mean === undefined
+            ? '–'
+            : `${c.mean >= 1 ? '+' : '−'}${formatPercent(Math.abs(c.mean - 1), lang)}`
         return (
           <Toned tone={c?.tone ?? 'none'}>
             {c?.what === 'new' ? t('topology.new') : c?.what === 'gone' ? t('topology.gone') : mean}

@@ -24,7 +24,7 @@ import {
 } from 'react'
 import { useTranslation } from 'react-i18next'
 import { type Tone, toneColor } from '@/charts/palette'
-import { boxOf, curveOf, NODE_H, NODE_W, type Point } from '@/features/apm/topology/layout'
+import { boxOf, curveOf, NODE_H, NODE_W, type Point, waypoints } from '@/features/apm/topology/layout'
 import {
   changeOf,
   edgeId,
@@ -56,10 +56,10 @@ const LABELS_MAX = 60
 const LABELS_TOP = 24
 
 /** About so many pixels wide at 12 px: what is Chinese, Japanese or Korean is twice as wide. */
-function fit(text: string, width: number): string {
+function shorten(text: string, width: number): string {
   let w = 0
   for (let i = 0; i < text.length; i++) {
-    w += text.charCodeAt(i) > 0x2e80 ? 12 : 6.7
+    w += text.charCodeAt(i) > 0x2e80 ? 12 : 7.3
     if (w > width) {
       return `${text.slice(0, Math.max(1, i - 1))}…`
     }
@@ -100,14 +100,13 @@ const NodeView = memo(function NodeView({ node, x, y, chosen, dim, onSelect, onG
   const Icon = KIND_ICON[node.kind]
   const change = changeOf(node)
   const tone = change?.tone ?? toneOf(node)
-  const name = node.kind === 'user' || node.kind === 'other' ? t(`topology.kind_${node.kind}`) : node.name
+  const name = node.kind === 'user' || node.kind === 'other' ? t(`topology.kind.${node.kind}`) : node.name
   const second = node.instance !== undefined ? shortInstance(node.instance) : node.namespace
   const gone = change?.what === 'gone'
   const figures = gone
     ? t('topology.gone')
     : `${formatShort(node.tps, lang)}/s · ${formatDurationMs(node.mean_ms, lang)}`
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a button cannot stand inside an SVG
     <g
       role="button"
       tabIndex={0}
@@ -126,14 +125,23 @@ const NodeView = memo(function NodeView({ node, x, y, chosen, dim, onSelect, onG
       onPointerDown={e => onGrab(node.id, e)}
     >
       <rect className={classes.card} width={NODE_W} height={NODE_H} rx={8} />
-      {node.requests > 0 && <path d={`M1 9v${NODE_H - 18}`} stroke={toneColor(tone, scheme)} strokeWidth={3} />}
-      <Icon x={11} y={second === undefined ? 10 : 9} width={18} height={18} stroke={1.6} className={classes.icon} />
+      {node.requests > 0 && (
+        <path d={`M1 9v${NODE_H - 18}`} stroke={toneColor(tone, scheme)} strokeWidth={3} />
+      )}
+      <Icon
+        x={11}
+        y={second === undefined ? 10 : 9}
+        width={18}
+        height={18}
+        stroke={1.6}
+        className={classes.icon}
+      />
       <text x={36} y={second === undefined ? 23 : 18} className={classes.name}>
-        {fit(name, node.instances !== undefined && node.instances > 1 ? 104 : 130)}
+        {shorten(name, node.instances !== undefined && node.instances > 1 ? 104 : 130)}
       </text>
       {second !== undefined && (
         <text x={36} y={31} className={classes.second}>
-          {fit(second, 130)}
+          {shorten(second, 130)}
         </text>
       )}
       {node.instances !== undefined && node.instances > 1 && node.instance === undefined && (
@@ -156,49 +164,36 @@ const NodeView = memo(function NodeView({ node, x, y, chosen, dim, onSelect, onG
 interface EdgeProps {
   edge: TopologyEdge
   id: string
-  x1: number
-  y1: number
-  x2: number
-  y2: number
-  bend: number
-  label: boolean
+  path: string
   chosen: boolean
   dim: boolean
-  names: string
   onSelect: (id: string) => void
 }
 
-const signed = (v: number | undefined, lang: string) =>
-  v === undefined ? '–' : `${v >= 1 ? '+' : '−'}${formatPercent(Math.abs(v - 1), lang)}`
+function edgeClass(p: { edge: TopologyEdge; chosen: boolean; dim: boolean }): string {
+  const { edge } = p
+  return [
+    classes.edge,
+    p.chosen ? classes.chosen : '',
+    p.dim ? classes.dim : '',
+    edge.change === 'gone' ? classes.goneEdge : edge.change === 'new' ? classes.newEdge : '',
+    edge.connection_type === 'messaging_system' ? classes.message : '',
+  ].join(' ')
+}
 
 const EdgeView = memo(function EdgeView(p: EdgeProps) {
   const { edge, id } = p
   const { t, i18n } = useTranslation()
-  const lang = i18n.language
   const scheme = useScheme()
-  const curve = curveOf({ x: p.x1, y: p.y1 }, { x: p.x2, y: p.y2 }, p.bend)
-  const change = changeOf(edge)
-  const tone = change?.tone ?? toneOf(edge)
-  const color = toneColor(tone, scheme)
-  const lines =
-    change?.what === 'gone'
-      ? [t('topology.gone')]
-      : change?.what === 'same'
-        ? [`TPS ${signed(change.tps, lang)}`, `${t('topology.meanShort')} ${signed(change.mean, lang)}`]
-        : [
-            `${change?.what === 'new' ? `${t('topology.new')} · ` : ''}${formatShort(edge.tps, lang)}/s · ${formatDurationMs(edge.mean_ms, lang)}`,
-            `${edge.p95_ms === undefined ? '' : `p95 ${formatDurationMs(edge.p95_ms, lang)}`}${(edge.error_ratio ?? 0) > 0 ? ` · ${formatPercent(edge.error_ratio, lang)}` : ''}`,
-          ].filter(s => s !== '')
-  const width = Math.max(...lines.map(l => [...l].reduce((n, c) => n + (c.charCodeAt(0) > 0x2e80 ? 11 : 6.1), 0))) + 22
-  const text = `${p.names}: ${edgeText(edge, t, lang)}`
+  const tone = changeOf(edge)?.tone ?? toneOf(edge)
+  const text = `${edge.client} → ${edge.server}: ${edgeText(edge, t, i18n.language)}`
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a button cannot stand inside an SVG
     <g
       role="button"
       tabIndex={-1}
       aria-label={text}
       data-edge={id}
-      className={`${classes.edge} ${p.chosen ? classes.chosen : ''} ${p.dim ? classes.dim : ''} ${change?.what === 'gone' ? classes.goneEdge : change?.what === 'new' ? classes.newEdge : ''} ${edge.connection_type === 'messaging_system' ? classes.message : ''}`}
+      className={edgeClass(p)}
       onClick={() => p.onSelect(id)}
       onKeyDown={e => {
         if (e.key === 'Enter') {
@@ -206,26 +201,73 @@ const EdgeView = memo(function EdgeView(p: EdgeProps) {
         }
       }}
     >
-      <path className={classes.grab} d={curve.path} />
+      <path className={classes.grab} d={p.path} />
       <path
         className={classes.line}
-        d={curve.path}
-        stroke={tone === 'good' ? undefined : color}
-        strokeWidth={widthOf(change?.what === 'gone' ? (edge.then?.tps ?? 0) : edge.tps)}
+        d={p.path}
+        style={{
+          stroke: p.chosen
+            ? 'var(--accent)'
+            : tone === 'good'
+              ? 'var(--line-strong)'
+              : toneColor(tone, scheme),
+          strokeWidth: widthOf(edge.change === 'gone' ? (edge.before?.tps ?? 0) : edge.tps),
+        }}
         markerEnd={`url(#topology-arrow-${tone})`}
       />
-      {(p.label || p.chosen) && (
-        <g className={classes.label} transform={`translate(${curve.mid.x - width / 2} ${curve.mid.y - lines.length * 7})`}>
-          <rect width={width} height={lines.length * 14 + 2} rx={4} />
-          <Mark tone={tone} x={5} y={4} color={color} />
-          {lines.map((l, i) => (
-            <text key={l} x={17} y={12 + i * 14}>
-              {l}
-            </text>
-          ))}
-        </g>
-      )}
       <title>{text}</title>
+    </g>
+  )
+})
+
+const signed = (v: number | undefined, lang: string) =>
+  v === undefined ? '–' : `${v >= 1 ? '+' : '−'}${formatPercent(Math.abs(v - 1), lang)}`
+
+interface LabelProps {
+  edge: TopologyEdge
+  id: string
+  x: number
+  y: number
+  chosen: boolean
+  dim: boolean
+}
+
+/** The figures of an edge, above all lines. The edge itself says them to screen readers. */
+const LabelView = memo(function LabelView(p: LabelProps) {
+  const { edge } = p
+  const { t, i18n } = useTranslation()
+  const lang = i18n.language
+  const scheme = useScheme()
+  const change = changeOf(edge)
+  const tone = change?.tone ?? toneOf(edge)
+  const failed = (edge.error_ratio ?? 0) > 0 ? formatPercent(edge.error_ratio, lang) : ''
+  const lines =
+    change?.what === 'gone'
+      ? [t('topology.gone')]
+      : change?.what === 'same'
+        ? [`TPS ${signed(change.tps, lang)}`, `${t('topology.meanShort')} ${signed(change.mean, lang)}`]
+        : [
+            `${change?.what === 'new' ? `${t('topology.new')} · ` : ''}${formatShort(edge.tps, lang)}/s · ${formatDurationMs(edge.mean_ms, lang)}`,
+            [edge.p95_ms === undefined ? '' : `p95 ${formatDurationMs(edge.p95_ms, lang)}`, failed]
+              .filter(s => s !== '')
+              .join(' · '),
+          ].filter(s => s !== '')
+  const width =
+    Math.max(...lines.map(l => [...l].reduce((n, c) => n + (c.charCodeAt(0) > 0x2e80 ? 11 : 6.2), 0))) + 24
+  return (
+    <g
+      data-edge={p.id}
+      data-label=""
+      className={`${classes.label} ${p.chosen ? classes.chosen : ''} ${p.dim ? classes.dim : ''}`}
+      transform={`translate(${p.x - width / 2} ${p.y - lines.length * 7})`}
+    >
+      <rect width={width} height={lines.length * 14 + 2} rx={4} />
+      <Mark tone={tone} x={5} y={4} color={toneColor(tone, scheme)} />
+      {lines.map((l, i) => (
+        <text key={l} x={17} y={12 + i * 14}>
+          {l}
+        </text>
+      ))}
     </g>
   )
 })
@@ -265,7 +307,7 @@ function useView(places: ReadonlyMap<string, Point>) {
     group.current?.setAttribute('transform', `translate(${x} ${y}) scale(${k})`)
     svg.current?.setAttribute('data-far', k < 0.5 ? '1' : '0')
   }, [])
-  const fit = useCallback(() => {
+  const fitAll = useCallback(() => {
     const box = boxOf(latest.current.values())
     const w = svg.current?.clientWidth || 1000
     const h = svg.current?.clientHeight || 560
@@ -285,28 +327,32 @@ function useView(places: ReadonlyMap<string, Point>) {
   useLayoutEffect(() => {
     if (!fitted.current && places.size > 0) {
       fitted.current = true
-      fit()
+      fitAll()
     } else {
       apply()
     }
-  }, [places, fit, apply])
+  }, [places, fitAll, apply])
   useEffect(() => {
     const el = svg.current
     const turn = (e: WheelEvent) => {
       e.preventDefault()
       const box = el?.getBoundingClientRect()
-      zoomAt(Math.exp(-e.deltaY * (e.ctrlKey ? 0.01 : 0.0016)), e.clientX - (box?.left ?? 0), e.clientY - (box?.top ?? 0))
+      zoomAt(
+        Math.exp(-e.deltaY * (e.ctrlKey ? 0.01 : 0.0016)),
+        e.clientX - (box?.left ?? 0),
+        e.clientY - (box?.top ?? 0),
+      )
     }
     el?.addEventListener('wheel', turn, { passive: false })
     return () => el?.removeEventListener('wheel', turn)
   }, [zoomAt])
-  return { svg, group, view, apply, fit, zoomAt }
+  return { svg, group, view, apply, fitAll, zoomAt }
 }
 
 export function Graph({ topology, places, selected, near, onSelect, onMove, handle }: GraphProps) {
   const { t } = useTranslation()
   const scheme = useScheme()
-  const { svg, group, view, apply, fit, zoomAt } = useView(places)
+  const { svg, group, view, apply, fitAll, zoomAt } = useView(places)
   const drag = useRef<{ id: string; px: number; py: number; from: Point; moved: boolean } | null>(null)
   const [panning, setPanning] = useState(false)
   const suppress = useRef(false)
@@ -314,18 +360,21 @@ export function Graph({ topology, places, selected, near, onSelect, onMove, hand
   live.current = { places, onMove, onSelect }
 
   useImperativeHandle(handle, () => ({
-    fit,
+    fit: fitAll,
     zoom: f => zoomAt(f, (svg.current?.clientWidth ?? 0) / 2, (svg.current?.clientHeight ?? 0) / 2),
   }))
 
-  const grab = useCallback((id: string, e: ReactPointerEvent) => {
-    const from = live.current.places.get(id)
-    if (e.button === 0 && from !== undefined) {
-      e.stopPropagation()
-      drag.current = { id, px: e.clientX, py: e.clientY, from, moved: false }
-      svg.current?.setPointerCapture?.(e.pointerId)
-    }
-  }, [svg])
+  const grab = useCallback(
+    (id: string, e: ReactPointerEvent) => {
+      const from = live.current.places.get(id)
+      if (e.button === 0 && from !== undefined) {
+        e.stopPropagation()
+        drag.current = { id, px: e.clientX, py: e.clientY, from, moved: false }
+        svg.current?.setPointerCapture?.(e.pointerId)
+      }
+    },
+    [svg],
+  )
   const selectNode = useCallback((id: string) => {
     if (!suppress.current) {
       live.current.onSelect(`n:${id}`)
@@ -382,19 +431,37 @@ export function Graph({ topology, places, selected, near, onSelect, onMove, hand
   const labelled = useMemo(() => {
     const ids = topology.edges.map(e => [edgeId(e), e.tps] as const)
     return new Set(
-      (ids.length <= LABELS_MAX ? ids : [...ids].sort((a, b) => b[1] - a[1]).slice(0, LABELS_TOP)).map(e => e[0]),
+      (ids.length <= LABELS_MAX ? ids : [...ids].sort((a, b) => b[1] - a[1]).slice(0, LABELS_TOP)).map(
+        e => e[0],
+      ),
     )
   }, [topology.edges])
-  const bends = useMemo(() => {
-    const seen = new Map<string, number>()
+  const curves = useMemo(() => {
+    const [out, into, pair] = [
+      new Map<string, number>(),
+      new Map<string, number>(),
+      new Map<string, number>(),
+    ]
+    for (const e of topology.edges) {
+      out.set(e.client, (out.get(e.client) ?? 0) + 1)
+      into.set(e.server, (into.get(e.server) ?? 0) + 1)
+    }
     return topology.edges.map(e => {
+      const [from, to] = [places.get(e.client), places.get(e.server)]
       const key = `${e.client}>${e.server}`
-      const n = seen.get(key) ?? 0
-      seen.set(key, n + 1)
-      return n * 46
+      const twin = pair.get(key) ?? 0
+      pair.set(key, twin + 1)
+      if (from === undefined || to === undefined) {
+        return undefined
+      }
+      // the text goes to the end where fewer lines meet
+      const fan = (out.get(e.client) ?? 0) - (into.get(e.server) ?? 0)
+      const text = fan > 0 ? 0.68 : fan < 0 ? 0.32 : 0.5
+      return curveOf(from, to, { bend: twin * 46, text, via: waypoints(from, to, places.values()) })
     })
-  }, [topology.edges])
+  }, [topology.edges, places])
   const touched = selected.startsWith('n:') ? selected.slice(2) : undefined
+  const dimmed = (e: TopologyEdge) => near !== null && !(near.has(e.client) && near.has(e.server))
 
   return (
     <svg
@@ -404,7 +471,13 @@ export function Graph({ topology, places, selected, near, onSelect, onMove, hand
       aria-label={t('topology.map')}
       onPointerDown={e => {
         if (e.button === 0 && !(e.target as Element).closest('[data-edge]')) {
-          drag.current = { id: '', px: e.clientX, py: e.clientY, from: { x: view.current.x, y: view.current.y }, moved: false }
+          drag.current = {
+            id: '',
+            px: e.clientX,
+            py: e.clientY,
+            from: { x: view.current.x, y: view.current.y },
+            moved: false,
+          }
           setPanning(true)
           svg.current?.setPointerCapture?.(e.pointerId)
         }
@@ -412,7 +485,13 @@ export function Graph({ topology, places, selected, near, onSelect, onMove, hand
       onPointerMove={move}
       onPointerUp={drop}
       onPointerCancel={drop}
-      onDoubleClick={e => e.target === svg.current && fit()}
+      onClick={e => {
+        const label = (e.target as Element).closest('[data-label]')
+        if (label !== null) {
+          selectEdge(label.getAttribute('data-edge') ?? '')
+        }
+      }}
+      onDoubleClick={e => e.target === svg.current && fitAll()}
     >
       <defs>
         {TONES.map(tone => (
@@ -427,29 +506,43 @@ export function Graph({ topology, places, selected, near, onSelect, onMove, hand
             markerUnits="userSpaceOnUse"
             orient="auto"
           >
-            <path d="M0 0.500 8 4 0 7.500z" fill={tone === 'good' ? 'var(--line-strong)' : toneColor(tone, scheme)} />
+            <path
+              d="M0 0.500 8 4 0 7.500z"
+              fill={tone === 'good' ? 'var(--line-strong)' : toneColor(tone, scheme)}
+            />
           </marker>
         ))}
       </defs>
       <g ref={group}>
         {topology.edges.map((e, i) => {
-          const [a, b] = [places.get(e.client), places.get(e.server)]
           const id = edgeId(e)
-          return a === undefined || b === undefined ? null : (
+          const path = curves[i]?.path
+          return path === undefined ? null : (
             <EdgeView
               key={id}
               id={id}
               edge={e}
-              x1={a.x}
-              y1={a.y}
-              x2={b.x}
-              y2={b.y}
-              bend={bends[i] ?? 0}
-              label={labelled.has(id) || e.client === touched || e.server === touched}
+              path={path}
               chosen={selected === `e:${id}`}
-              dim={near !== null && !(near.has(e.client) && near.has(e.server))}
-              names={`${e.client} → ${e.server}`}
+              dim={dimmed(e)}
               onSelect={selectEdge}
+            />
+          )
+        })}
+        {topology.edges.map((e, i) => {
+          const id = edgeId(e)
+          const mid = curves[i]?.mid
+          const shown =
+            labelled.has(id) || e.client === touched || e.server === touched || selected === `e:${id}`
+          return mid === undefined || !shown ? null : (
+            <LabelView
+              key={id}
+              id={id}
+              edge={e}
+              x={mid.x}
+              y={mid.y}
+              chosen={selected === `e:${id}`}
+              dim={dimmed(e)}
             />
           )
         })}

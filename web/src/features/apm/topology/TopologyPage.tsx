@@ -20,8 +20,8 @@ import {
   savedPlaces,
   savePlaces,
   type Topology,
-  topologyCodec,
   type TopologyState,
+  topologyCodec,
   VIEWS,
 } from '@/features/apm/topology/topology'
 import classes from '@/features/apm/topology/topology.module.css'
@@ -218,7 +218,8 @@ function Notes({ topology }: { topology: Topology }) {
       )}
       {topology.overflow_requests > 0 && (
         <div className={classes.note} role="status">
-          <ToneMark tone="warn" /> {t('topology.overflow', { n: formatInteger(topology.overflow_requests, lang) })}
+          <ToneMark tone="warn" />{' '}
+          {t('topology.overflow', { n: formatInteger(topology.overflow_requests, lang) })}
         </div>
       )}
     </>
@@ -233,7 +234,8 @@ export function TopologyPage() {
   const user = useQuery(sessionQuery).data?.user ?? ''
   const graph = useRef<GraphHandle>(null)
   const frames = useMemo(() => framesOf(resolved.startMs, resolved.endMs), [resolved])
-  const at = state.mode === 'replay' && frames.times.includes(state.at) ? state.at : (frames.times.at(-1) ?? 0)
+  const at =
+    state.mode === 'replay' && frames.times.includes(state.at) ? state.at : (frames.times.at(-1) ?? 0)
   const askAt = useCallback(
     (moment: number): TopologyAsk => ({
       level: state.level,
@@ -246,11 +248,19 @@ export function TopologyPage() {
   const ask: TopologyAsk =
     state.mode === 'replay'
       ? askAt(at)
-      : { level: state.level, group: state.group, compare: state.compare, range: state.mode === 'live' ? undefined : resolved }
+      : {
+          level: state.level,
+          group: state.group,
+          compare: state.compare,
+          range: state.mode === 'live' ? undefined : resolved,
+        }
   const topology = useQuery(topologyQuery(ask))
   const data = topology.data?.level === state.level ? topology.data : undefined
   const { places, move, arrange } = usePlaces(data, user, state.level, state.group)
-  const near = useMemo(() => (data === undefined ? null : (matching(data, state.find)?.near ?? null)), [data, state.find])
+  const near = useMemo(
+    () => (data === undefined ? null : (matching(data, state.find)?.near ?? null)),
+    [data, state.find],
+  )
   const select = useCallback((sel: string) => change({ sel }), [change])
   const seek = useCallback((moment: number) => change({ at: moment }), [change])
 

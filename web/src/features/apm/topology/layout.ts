@@ -44,7 +44,11 @@ function acyclic(ids: string[], out: Map<string, string[]>): Map<string, string[
 }
 
 /** Layer of each node: the longest way to it. `first` begins in layer 0, and the search for cycles begins there. */
-export function layersOf(nodes: string[], edges: LayoutEdge[], first: (id: string) => boolean): Map<string, number> {
+export function layersOf(
+  nodes: string[],
+  edges: LayoutEdge[],
+  first: (id: string) => boolean,
+): Map<string, number> {
   const ids = [...nodes].sort((a, b) => Number(first(b)) - Number(first(a)) || (a < b ? -1 : 1))
   const known = new Set(ids)
   const out = new Map<string, string[]>(ids.map(id => [id, []]))
@@ -154,7 +158,10 @@ function order(rows: string[][], links: Map<string, { up: string[]; down: string
 }
 
 /** Heights near those of the neighbours, in the order found and never closer than a row. */
-function heights(rows: string[][], links: Map<string, { up: string[]; down: string[] }>): Map<string, number> {
+function heights(
+  rows: string[][],
+  links: Map<string, { up: string[]; down: string[] }>,
+): Map<string, number> {
   const y = new Map<string, number>()
   const gap = (id: string) => (id.startsWith('\u0000') ? ROW_H / 2 : ROW_H)
   for (const row of rows) {
@@ -280,14 +287,21 @@ export interface Box {
 
 /** What holds all nodes, with a margin. */
 export function boxOf(places: Iterable<Point>): Box {
-  let [x0, y0, x1, y1] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  let [x0, y0, x1, y1] = [
+    Number.POSITIVE_INFINITY,
+    Number.POSITIVE_INFINITY,
+    Number.NEGATIVE_INFINITY,
+    Number.NEGATIVE_INFINITY,
+  ]
   for (const p of places) {
     x0 = Math.min(x0, p.x)
     y0 = Math.min(y0, p.y)
     x1 = Math.max(x1, p.x + NODE_W)
     y1 = Math.max(y1, p.y + NODE_H)
   }
-  return x0 > x1 ? { x: 0, y: 0, w: NODE_W, h: NODE_H } : { x: x0 - 30, y: y0 - 34, w: x1 - x0 + 60, h: y1 - y0 + 68 }
+  return x0 > x1
+    ? { x: 0, y: 0, w: NODE_W, h: NODE_H }
+    : { x: x0 - 30, y: y0 - 34, w: x1 - x0 + 60, h: y1 - y0 + 68 }
 }
 
 export interface Curve {
@@ -296,25 +310,75 @@ export interface Curve {
   mid: Point
 }
 
+const cubic = (a: number, b: number, c: number, d: number, t: number) =>
+  a * (1 - t) ** 3 + 3 * b * t * (1 - t) ** 2 + 3 * c * t * t * (1 - t) + d * t ** 3
+
+/** Heights at which a line passes the columns of nodes between its ends: free of nodes, and as straight as may be. */
+export function waypoints(from: Point, to: Point, places: Iterable<Point>): Point[] {
+  const [x1, y1, x2, y2] = [from.x + NODE_W, from.y + NODE_H / 2, to.x, to.y + NODE_H / 2]
+  const columns = new Map<number, number[]>()
+  for (const p of places) {
+    if (p.x > x1 && p.x + NODE_W < x2) {
+      const key = Math.round(p.x / LAYER_W)
+      columns.set(key, [...(columns.get(key) ?? []), p.y])
+    }
+  }
+  const out: Point[] = []
+  for (const [key, ys] of [...columns].sort((a, b) => a[0] - b[0])) {
+    const x = key * LAYER_W
+    const straight = y1 + ((y2 - y1) * (x + NODE_W / 2 - x1)) / (x2 - x1)
+    const free = (y: number) => ys.every(top => y < top - 10 || y > top + NODE_H + 10)
+    if (!free(straight)) {
+      const edges = ys.flatMap(top => [top - 14, top + NODE_H + 14]).filter(free)
+      const y = edges.sort((a, b) => Math.abs(a - straight) - Math.abs(b - straight))[0] ?? straight
+      out.push({ x, y })
+    }
+  }
+  return out
+}
+
+interface CurveOptions {
+  /** So much lower in the middle: a second line between the same nodes. */
+  bend?: number
+  /** Where on it the text goes, 0..1. */
+  text?: number
+  via?: Point[]
+}
+
 /** From the right side of one node to the left side of the other; backwards and to itself around below. */
-export function curveOf(from: Point, to: Point, bend = 0): Curve {
+export function curveOf(
+  from: Point,
+  to: Point,
+  { bend = 0, text = 0.5, via = [] }: CurveOptions = {},
+): Curve {
   const h = NODE_H / 2
   if (from.x === to.x && from.y === to.y) {
     const [x, y] = [from.x + NODE_W / 2, from.y + NODE_H]
-    return { path: `M${x + 30} ${y}C${x + 60} ${y + 44} ${x - 60} ${y + 44} ${x - 30} ${y}`, mid: { x, y: y + 34 } }
-  }
-  if (to.x >= from.x + NODE_W) {
-    const [x1, y1, x2, y2] = [from.x + NODE_W, from.y + h, to.x - 7, to.y + h]
-    const c = Math.min(120, Math.max(30, (x2 - x1) / 2))
     return {
-      path: `M${x1} ${y1}C${x1 + c} ${y1 + bend} ${x2 - c} ${y2 + bend} ${x2} ${y2}`,
-      mid: { x: (x1 + x2) / 2, y: (y1 + y2) / 2 + bend * 0.75 },
+      path: `M${x + 30} ${y}C${x + 60} ${y + 44} ${x - 60} ${y + 44} ${x - 30} ${y}`,
+      mid: { x, y: y + 34 },
     }
   }
   const [x1, y1, x2, y2] = [from.x + NODE_W, from.y + h, to.x - 7, to.y + h]
-  const low = Math.max(y1, y2) + ROW_H * 0.7
-  return {
-    path: `M${x1} ${y1}C${x1 + 90} ${low} ${x2 - 90} ${low} ${x2} ${y2}`,
-    mid: { x: (x1 + x2) / 2, y: (y1 + y2) * 0.125 + low * 0.75 },
+  if (x2 < x1) {
+    const low = Math.max(y1, y2) + ROW_H * 0.7
+    return {
+      path: `M${x1} ${y1}C${x1 + 90} ${low} ${x2 - 90} ${low} ${x2} ${y2}`,
+      mid: { x: (x1 + x2) / 2, y: (y1 + y2) * 0.125 + low * 0.75 },
+    }
   }
+  let path = `M${x1} ${y1}`
+  let [px, py] = [x1, y1]
+  const stops = [...via.map(v => ({ x: v.x, y: v.y, over: NODE_W })), { x: x2, y: y2, over: 0 }]
+  let mid = { x: x1, y: y1 }
+  stops.forEach((s, i) => {
+    const c = Math.min(120, Math.max(24, (s.x - px) / 2))
+    const b = stops.length === 1 ? bend : 0
+    path += `C${px + c} ${py + b} ${s.x - c} ${s.y + b} ${s.x} ${s.y}${s.over > 0 ? `h${s.over}` : ''}`
+    if (i === (text < 0.5 ? 0 : stops.length - 1)) {
+      mid = { x: cubic(px, px + c, s.x - c, s.x, text), y: cubic(py, py + b, s.y + b, s.y, text) }
+    }
+    ;[px, py] = [s.x + s.over, s.y]
+  })
+  return { path, mid }
 }

@@ -103,18 +103,18 @@ const factor = (now: number | undefined, then: number | undefined) =>
   now === undefined || then === undefined || then === 0 ? undefined : now / then
 
 /** How different it is: half as slow again or 1 point more failures is worth a look, twice or 5 points is bad. */
-export function changeOf(f: Figures & { change?: string; then?: Figures }): Change | undefined {
+export function changeOf(f: Figures & { change?: string; before?: Figures }): Change | undefined {
   if (f.change === undefined) {
     return undefined
   }
-  const mean = factor(f.mean_ms, f.then?.mean_ms)
-  const errors = (f.error_ratio ?? 0) - (f.then?.error_ratio ?? 0)
+  const mean = factor(f.mean_ms, f.before?.mean_ms)
+  const errors = (f.error_ratio ?? 0) - (f.before?.error_ratio ?? 0)
   const what = f.change === 'new' || f.change === 'gone' ? f.change : 'same'
   const slower = mean === undefined ? 'good' : mean >= 2 ? 'bad' : mean >= 1.5 ? 'warn' : 'good'
   const failing = errors >= 0.05 ? 'bad' : errors >= 0.01 ? 'warn' : 'good'
   return {
     what,
-    tps: factor(f.tps, f.then?.tps),
+    tps: factor(f.tps, f.before?.tps),
     mean,
     errors,
     tone: what === 'gone' ? 'none' : what === 'new' ? 'info' : worse(slower, failing),
@@ -160,7 +160,11 @@ function resourceOf(n: TopologyNode): string {
   if (n.instance !== undefined) {
     const i = text(n.instance)
     out.push(
-      either(`resource.service.instance.id = ${i}`, `resource.k8s.pod.name = ${i}`, `resource.host.name = ${i}`),
+      either(
+        `resource.service.instance.id = ${i}`,
+        `resource.k8s.pod.name = ${i}`,
+        `resource.host.name = ${i}`,
+      ),
     )
   }
   return out.join(' && ')
@@ -177,9 +181,12 @@ function peerOf(n: TopologyNode): string {
         ? `span.peer.service = ${text(n.name)}`
         : either(`span.db.system.name = ${system}`, `span.db.system = ${system}`)
     case 'queue': {
-      const to = n.system !== undefined && n.name.startsWith(`${n.system} `) ? n.name.slice(n.system.length + 1) : ''
+      const to =
+        n.system !== undefined && n.name.startsWith(`${n.system} `) ? n.name.slice(n.system.length + 1) : ''
       const where = `span.messaging.destination.name = ${text(to)}`
-      return system === '' ? `span.peer.service = ${text(n.name)}` : `span.messaging.system = ${system}${to === '' ? '' : ` && ${where}`}`
+      return system === ''
+        ? `span.peer.service = ${text(n.name)}`
+        : `span.messaging.system = ${system}${to === '' ? '' : ` && ${where}`}`
     }
     default:
       return either(
@@ -195,7 +202,9 @@ export function nodeQuery(n: TopologyNode): string {
   if (n.kind === 'user') {
     return '{ kind = server && nestedSetParent < 0 }'
   }
-  return n.monitored ? `{ ${resourceOf(n)} && ${either('kind = server', 'kind = consumer')} }` : `{ ${peerOf(n)} }`
+  return n.monitored
+    ? `{ ${resourceOf(n)} && ${either('kind = server', 'kind = consumer')} }`
+    : `{ ${peerOf(n)} }`
 }
 
 /** Traces that cross an edge. */

@@ -15,7 +15,7 @@ function figures(f: Figures, t: TFunction, lang: string): string {
 }
 
 export function nodeText(n: TopologyNode, t: TFunction, lang: string): string {
-  const kind = t(`topology.kind_${n.kind}`)
+  const kind = t(`topology.kind.${n.kind}`)
   const seen = n.monitored || n.kind === 'user' || n.kind === 'other' ? '' : ` (${t('topology.unseen')})`
   return `${n.id}, ${kind}${seen}: ${n.change === 'gone' ? t('topology.gone') : figures(n, t, lang)}`
 }
