@@ -124,7 +124,13 @@ const NodeView = memo(function NodeView({ node, x, y, chosen, dim, onSelect, onG
       }}
       onPointerDown={e => onGrab(node.id, e)}
     >
-      <rect className={classes.card} width={NODE_W} height={NODE_H} rx={8} />
+      <rect
+        className={classes.card}
+        width={NODE_W}
+        height={NODE_H}
+        rx={8}
+        style={{ '--tone': toneColor(tone, scheme) } as React.CSSProperties}
+      />
       {node.requests > 0 && (
         <path d={`M1 9v${NODE_H - 18}`} stroke={toneColor(tone, scheme)} strokeWidth={3} />
       )}
@@ -137,11 +143,11 @@ const NodeView = memo(function NodeView({ node, x, y, chosen, dim, onSelect, onG
         className={classes.icon}
       />
       <text x={36} y={second === undefined ? 23 : 18} className={classes.name}>
-        {shorten(name, node.instances !== undefined && node.instances > 1 ? 104 : 130)}
+        {shorten(name, node.instances !== undefined && node.instances > 1 ? 110 : 138)}
       </text>
       {second !== undefined && (
         <text x={36} y={31} className={classes.second}>
-          {shorten(second, 130)}
+          {shorten(second, 138)}
         </text>
       )}
       {node.instances !== undefined && node.instances > 1 && node.instance === undefined && (
@@ -261,7 +267,7 @@ const LabelView = memo(function LabelView(p: LabelProps) {
       className={`${classes.label} ${p.chosen ? classes.chosen : ''} ${p.dim ? classes.dim : ''}`}
       transform={`translate(${p.x - width / 2} ${p.y - lines.length * 7})`}
     >
-      <rect width={width} height={lines.length * 14 + 2} rx={4} />
+      <rect className={classes.plate} width={width} height={lines.length * 14 + 2} rx={4} />
       <Mark tone={tone} x={5} y={4} color={toneColor(tone, scheme)} />
       {lines.map((l, i) => (
         <text key={l} x={17} y={12 + i * 14}>
@@ -305,7 +311,7 @@ function useView(places: ReadonlyMap<string, Point>) {
   const apply = useCallback(() => {
     const { x, y, k } = view.current
     group.current?.setAttribute('transform', `translate(${x} ${y}) scale(${k})`)
-    svg.current?.setAttribute('data-far', k < 0.5 ? '1' : '0')
+    svg.current?.setAttribute('data-far', k < 0.22 ? '2' : k < 0.5 ? '1' : '0')
   }, [])
   const fitAll = useCallback(() => {
     const box = boxOf(latest.current.values())
@@ -405,6 +411,10 @@ export function Graph({ topology, places, selected, near, onSelect, onMove, hand
     setPanning(false)
     svg.current?.releasePointerCapture?.(e.pointerId)
     if (d === null) {
+      const label = (e.target as Element).closest('[data-label]')
+      if (label !== null) {
+        selectEdge(label.getAttribute('data-edge') ?? '')
+      }
       return
     }
     if (d.id === '') {
@@ -456,7 +466,7 @@ export function Graph({ topology, places, selected, near, onSelect, onMove, hand
       }
       // the text goes to the end where fewer lines meet
       const fan = (out.get(e.client) ?? 0) - (into.get(e.server) ?? 0)
-      const text = fan > 0 ? 0.68 : fan < 0 ? 0.32 : 0.5
+      const text = fan > 0 ? 0.6 : fan < 0 ? 0.4 : 0.5
       return curveOf(from, to, { bend: twin * 46, text, via: waypoints(from, to, places.values()) })
     })
   }, [topology.edges, places])
@@ -485,12 +495,6 @@ export function Graph({ topology, places, selected, near, onSelect, onMove, hand
       onPointerMove={move}
       onPointerUp={drop}
       onPointerCancel={drop}
-      onClick={e => {
-        const label = (e.target as Element).closest('[data-label]')
-        if (label !== null) {
-          selectEdge(label.getAttribute('data-edge') ?? '')
-        }
-      }}
       onDoubleClick={e => e.target === svg.current && fitAll()}
     >
       <defs>

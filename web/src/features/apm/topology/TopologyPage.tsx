@@ -318,7 +318,7 @@ export function TopologyPage() {
         ) : (
           <div className={`${classes.stage} ${state.mode === 'replay' ? classes.withReplay : ''}`}>
             {state.view === 'map' ? (
-              <>
+              <div className={classes.canvas}>
                 <Graph
                   topology={data}
                   places={places}
@@ -330,7 +330,7 @@ export function TopologyPage() {
                 />
                 <Tools graph={graph} onArrange={arrange} />
                 <Legend compare={data.compare !== undefined} />
-              </>
+              </div>
             ) : (
               <div className={`grow ${classes.tableWrap}`}>
                 <EdgeTable topology={data} near={near} onSelect={select} />

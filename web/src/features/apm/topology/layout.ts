@@ -11,9 +11,9 @@ export interface LayoutEdge {
   to: string
 }
 
-export const NODE_W = 176
+export const NODE_W = 184
 export const NODE_H = 54
-export const LAYER_W = 330
+export const LAYER_W = 372
 export const ROW_H = 84
 
 /** Edges without those that close a cycle, found depth first in a stable order. */
