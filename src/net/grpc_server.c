@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Sockets and threads of the gRPC door: one libuv loop thread owns all connections, a pool runs handlers.
- * Invariant: workers touch nothing here but the list of finished calls, under `lock`; the loop is woken
- * only while `open` says that its async handle still exists.
+ * Invariant: workers touch nothing here but the list of finished calls, under `lock`.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include "base/thread.h"
 #include "base/vec.h"
 #include "net/grpc_internal.h"
+#include "net/net_loop.h"
 
 enum {
     READ_SIZE = 64 << 10,
@@ -23,8 +23,6 @@ enum {
     OUT_MAX = 1 << 20,
     HANDSHAKE_TIMEOUT_S = 30, /* TLS and the HTTP/2 preface */
     WRITE_TIMEOUT_S = 30,     /* without progress */
-    TICK_MS = 1000,
-    STOP_TICK_MS = 10,
 };
 
 struct link {
@@ -53,22 +51,14 @@ struct grpc_server {
     char address[NET_ADDRESS_SIZE];
     void *cred; /* NULL: plain */
     struct pool *pool;
-    struct thread thread;
-    uv_loop_t loop;
-    uv_tcp_t listener;
-    uv_async_t wake;
-    uv_timer_t tick;
+    struct net_loop loop;
     /* Loop thread. */
     struct link *links;
     size_t links_n;
-    bool draining;
     char read_buf[READ_SIZE];
     /* Shared. */
     struct mutex lock;
     struct grpc_call *done; /* guarded by: lock */
-    bool open;              /* guarded by: lock; the async handle exists */
-    bool stopping;          /* guarded by: lock */
-    struct mono stop_at;    /* guarded by: lock; end of the grace */
     struct gauge *connections;
     struct timing *seconds;
     struct counter *by_code[17];
@@ -106,10 +96,8 @@ static void run_call(void *arg)
     mutex_lock(&s->lock);
     c->next_done = s->done;
     s->done = c;
-    if (s->open) {
-        uv_async_send(&s->wake);
-    }
     mutex_unlock(&s->lock);
+    net_loop_wake(&s->loop);
 }
 
 static int on_dispatch(void *arg, struct grpc_call *c)
@@ -295,7 +283,7 @@ static struct link *link_new(struct grpc_server *s)
     s->links = l;
     s->links_n++;
     gauge_add(s->connections, 1);
-    uv_tcp_init(&s->loop, &l->tcp);
+    uv_tcp_init(&s->loop.loop, &l->tcp);
     return l;
 }
 
@@ -356,8 +344,9 @@ static void link_tick(struct link *l)
     link_flush(l);
 }
 
-static void answer_done(struct grpc_server *s)
+static void answer_done(void *arg)
 {
+    struct grpc_server *s = arg;
     struct grpc_call *c;
 
     mutex_lock(&s->lock);
@@ -376,75 +365,39 @@ static void answer_done(struct grpc_server *s)
     }
 }
 
-static void begin_drain(struct grpc_server *s)
+static void begin_drain(void *arg)
 {
-    s->draining = true;
-    uv_close((uv_handle_t *)&s->listener, NULL);
+    struct grpc_server *s = arg;
+
     for (struct link *l = s->links; l != NULL; l = l->next) {
         if (!l->closing) {
             grpc_session_shutdown(l->session);
             link_flush(l);
         }
     }
-    uv_timer_set_repeat(&s->tick, STOP_TICK_MS);
-    uv_timer_again(&s->tick);
 }
 
-/* Close what is done, or everything when the grace is over; then let the loop end. */
-static void drain(struct grpc_server *s)
+/* Close what is done, or everything when the grace is over. */
+static bool drained(void *arg, bool over)
 {
-    bool over;
+    struct grpc_server *s = arg;
 
-    mutex_lock(&s->lock);
-    over = clock_mono().ns >= s->stop_at.ns;
-    mutex_unlock(&s->lock);
     for (struct link *l = s->links; l != NULL; l = l->next) {
         if (!l->closing &&
             (over || (grpc_session_calls(l->session) == 0 && !l->writing && l->out.n == 0))) {
             link_close(l);
         }
     }
-    if (s->links_n != 0) {
-        return;
-    }
-    mutex_lock(&s->lock);
-    s->open = false;
-    mutex_unlock(&s->lock);
-    uv_close((uv_handle_t *)&s->wake, NULL);
-    uv_close((uv_handle_t *)&s->tick, NULL);
+    return s->links_n == 0;
 }
 
-static void on_wake(uv_async_t *h)
+static void on_tick(void *arg)
 {
-    struct grpc_server *s = h->data;
-    bool stopping;
-
-    answer_done(s);
-    mutex_lock(&s->lock);
-    stopping = s->stopping;
-    mutex_unlock(&s->lock);
-    if (stopping && !s->draining) {
-        begin_drain(s);
-    }
-}
-
-static void on_tick(uv_timer_t *h)
-{
-    struct grpc_server *s = h->data;
+    struct grpc_server *s = arg;
 
     for (struct link *l = s->links; l != NULL; l = l->next) {
         link_tick(l);
     }
-    if (s->draining) {
-        drain(s);
-    }
-}
-
-static void run_loop(void *arg)
-{
-    struct grpc_server *s = arg;
-
-    uv_run(&s->loop, UV_RUN_DEFAULT);
 }
 
 /* Life. */
@@ -478,6 +431,12 @@ struct grpc_server *grpc_server_new(const struct grpc_server_opts *opts)
     s->opts.max_message = opts->max_message != 0 ? opts->max_message : 64 << 20;
     s->opts.idle_timeout_s = opts->idle_timeout_s != 0 ? opts->idle_timeout_s : 300;
     mutex_init(&s->lock, LOCK_RANK_NET);
+    net_loop_init(&s->loop, &(struct net_loop_calls){.connection = on_connection,
+                                                     .woken = answer_done,
+                                                     .tick = on_tick,
+                                                     .drain = begin_drain,
+                                                     .drained = drained,
+                                                     .owner = s});
     make_stats(s);
     return s;
 }
@@ -496,46 +455,10 @@ static int load_tls(struct grpc_server *s, struct err *reterr)
     return files.cert != NULL ? net_tls_credentials(&files, &s->cred, reterr) : 0;
 }
 
-static int start_loop(struct grpc_server *s, int fd, struct err *reterr)
-{
-    int rc = uv_loop_init(&s->loop);
-
-    if (rc < 0) {
-        close(fd);
-        return err_set(reterr, ERR_UNAVAILABLE, "cannot start an event loop: %s", uv_strerror(rc));
-    }
-    uv_async_init(&s->loop, &s->wake, on_wake);
-    uv_timer_init(&s->loop, &s->tick);
-    uv_tcp_init(&s->loop, &s->listener);
-    s->wake.data = s->tick.data = s->listener.data = s;
-    uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
-    s->open = true;
-    rc = uv_tcp_open(&s->listener, fd);
-    if (rc < 0) {
-        close(fd);
-    } else {
-        rc = uv_listen((uv_stream_t *)&s->listener, 511, on_connection);
-    }
-    if (rc == 0 && thread_start(&s->thread, "grpc-loop", run_loop, s) < 0) {
-        rc = UV_EAGAIN;
-    }
-    if (rc < 0) {
-        s->draining = true;
-        s->open = false;
-        uv_close((uv_handle_t *)&s->listener, NULL);
-        uv_close((uv_handle_t *)&s->wake, NULL);
-        uv_close((uv_handle_t *)&s->tick, NULL);
-        uv_run(&s->loop, UV_RUN_DEFAULT);
-        uv_loop_close(&s->loop);
-        return err_set(reterr, ERR_UNAVAILABLE, "cannot listen on %.100s: %s", s->opts.address,
-                       uv_strerror(rc));
-    }
-    return 0;
-}
-
 int grpc_server_start(struct grpc_server *s, struct err *reterr)
 {
     int rc = load_tls(s, reterr);
+    int fd;
 
     if (rc < 0) {
         return rc;
@@ -562,7 +485,9 @@ int grpc_server_start(struct grpc_server *s, struct err *reterr)
         close(rc);
         return err_set(reterr, ERR_UNAVAILABLE, "cannot start worker threads");
     }
-    return start_loop(s, rc, reterr);
+    fd = rc;
+    rc = net_loop_open(&s->loop, fd, reterr);
+    return rc < 0 ? rc : net_loop_start(&s->loop, "grpc-loop", fd, s->opts.address, reterr);
 }
 
 const char *grpc_server_address(const struct grpc_server *s)
@@ -572,15 +497,7 @@ const char *grpc_server_address(const struct grpc_server *s)
 
 void grpc_server_stop(struct grpc_server *s, int64_t grace_ms)
 {
-    if (s->thread.running) {
-        mutex_lock(&s->lock);
-        s->stopping = true;
-        s->stop_at = mono_add_ms(clock_mono(), grace_ms);
-        uv_async_send(&s->wake);
-        mutex_unlock(&s->lock);
-        thread_join(&s->thread);
-        uv_loop_close(&s->loop);
-    }
+    net_loop_stop(&s->loop, grace_ms);
     pool_free(s->pool); /* canceled calls end quickly */
     s->pool = NULL;
     answer_done(s); /* frees: their sessions are gone */
@@ -594,6 +511,7 @@ void grpc_server_free(struct grpc_server *s)
     grpc_server_stop(s, 0);
     net_tls_credentials_free(s->cred);
     vec_done(&s->methods);
+    net_loop_done(&s->loop);
     mutex_done(&s->lock);
     mem_free(s);
 }

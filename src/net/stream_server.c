@@ -6,16 +6,14 @@
 #include "net/stream_server.h"
 
 #include <stdio.h>
-#include <unistd.h>
 #include <uv.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/lock.h"
 #include "base/log.h"
-#include "base/thread.h"
 #include "net/net_internal.h"
+#include "net/net_loop.h"
 
 enum {
     READ_SIZE = 64 << 10,
@@ -28,10 +26,8 @@ enum {
     WRITE_TIMEOUT_S = 30, /* without progress */
     SLOW_BYTES_PER_S = 16 << 10,
     KEEPALIVE_S = 60,
-    TICK_MS = 1000,
     RETRY_MS = 100,    /* after the consumer or the budget was full */
     RETRY_REFUSED = 4, /* refusals of one round: what is full for these is full for the others */
-    STOP_TICK_MS = 10,
 };
 
 struct link {
@@ -63,22 +59,13 @@ struct stream_server {
     struct stream_server_opts opts;
     char address[NET_ADDRESS_SIZE];
     void *cred;
-    struct thread thread;
-    uv_loop_t loop;
-    uv_tcp_t listener;
-    uv_async_t wake;
-    uv_timer_t tick;
+    struct net_loop loop;
     uv_timer_t retry;
     /* Loop thread. */
     struct link *links; /* in the order they are asked again */
     struct link *links_last;
     size_t links_n;
-    bool draining;
     char read_buf[READ_SIZE];
-    /* Shared. */
-    struct mutex lock;
-    bool stopping;       /* guarded by: lock */
-    struct mono stop_at; /* guarded by: lock; end of the grace */
     struct gauge *connections;
     struct counter *accepted;
     struct counter *bytes;
@@ -181,7 +168,7 @@ static void link_wait(struct link *l)
         uv_read_stop((uv_stream_t *)&l->tcp);
         l->reading = false;
     }
-    if (!uv_is_active((uv_handle_t *)&s->retry) && !s->draining) {
+    if (!uv_is_active((uv_handle_t *)&s->retry) && !s->loop.draining) {
         uv_timer_start(&s->retry, on_retry, RETRY_MS, 0);
     }
 }
@@ -432,7 +419,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
 
 static void link_read(struct link *l)
 {
-    if (!l->reading && !l->waiting && !l->finishing && !l->closing && !l->s->draining) {
+    if (!l->reading && !l->waiting && !l->finishing && !l->closing && !l->s->loop.draining) {
         l->reading = uv_read_start((uv_stream_t *)&l->tcp, on_alloc, on_read) == 0;
         if (!l->reading) {
             link_close(l);
@@ -455,7 +442,7 @@ static struct link *link_new(struct stream_server *s)
     list_add_last(s, l);
     s->links_n++;
     gauge_add(s->connections, 1);
-    uv_tcp_init(&s->loop, &l->tcp);
+    uv_tcp_init(&s->loop.loop, &l->tcp);
     return l;
 }
 
@@ -574,10 +561,10 @@ static void on_retry(uv_timer_t *h)
     }
 }
 
-static void begin_drain(struct stream_server *s)
+static void begin_drain(void *arg)
 {
-    s->draining = true;
-    uv_close((uv_handle_t *)&s->listener, NULL);
+    struct stream_server *s = arg;
+
     uv_timer_stop(&s->retry);
     for (struct link *l = s->links; l != NULL; l = l->next) {
         if (l->reading) {
@@ -585,60 +572,34 @@ static void begin_drain(struct stream_server *s)
             uv_read_stop((uv_stream_t *)&l->tcp);
         }
     }
-    uv_timer_set_repeat(&s->tick, STOP_TICK_MS);
-    uv_timer_again(&s->tick);
 }
 
-static void drain(struct stream_server *s)
+static bool drained(void *arg, bool over)
 {
-    bool over;
+    struct stream_server *s = arg;
 
-    mutex_lock(&s->lock);
-    over = clock_mono().ns >= s->stop_at.ns;
-    mutex_unlock(&s->lock);
     for (struct link *l = s->links; l != NULL; l = l->next) {
         if (!l->closing && (over || (!l->writing && l->out.n == 0))) {
             link_close(l);
         }
     }
-    if (s->links_n == 0) {
-        uv_close((uv_handle_t *)&s->wake, NULL);
-        uv_close((uv_handle_t *)&s->tick, NULL);
-        uv_close((uv_handle_t *)&s->retry, NULL);
-    }
+    return s->links_n == 0;
 }
 
-static void on_wake(uv_async_t *h)
-{
-    struct stream_server *s = h->data;
-    bool stopping;
-
-    mutex_lock(&s->lock);
-    stopping = s->stopping;
-    mutex_unlock(&s->lock);
-    if (stopping && !s->draining) {
-        begin_drain(s);
-    }
-}
-
-static void on_tick(uv_timer_t *h)
-{
-    struct stream_server *s = h->data;
-
-    if (s->draining) {
-        drain(s);
-        return;
-    }
-    for (struct link *l = s->links; l != NULL; l = l->next) {
-        link_tick(l);
-    }
-}
-
-static void run_loop(void *arg)
+static void close_retry(void *arg)
 {
     struct stream_server *s = arg;
 
-    uv_run(&s->loop, UV_RUN_DEFAULT);
+    uv_close((uv_handle_t *)&s->retry, NULL);
+}
+
+static void on_tick(void *arg)
+{
+    struct stream_server *s = arg;
+
+    for (struct link *l = s->links; !s->loop.draining && l != NULL; l = l->next) {
+        link_tick(l);
+    }
 }
 
 /* ---- life ---- */
@@ -667,46 +628,26 @@ struct stream_server *stream_server_new(const struct stream_server_opts *opts)
     s->opts.idle_timeout_s = opts->idle_timeout_s != 0 ? opts->idle_timeout_s : 3600;
     s->opts.message_timeout_s = opts->message_timeout_s != 0 ? opts->message_timeout_s : 60;
     s->opts.buffer_max = opts->buffer_max != 0 ? opts->buffer_max : 64 << 20;
-    mutex_init(&s->lock, LOCK_RANK_NET);
+    net_loop_init(&s->loop, &(struct net_loop_calls){.connection = on_connection,
+                                                     .tick = on_tick,
+                                                     .drain = begin_drain,
+                                                     .drained = drained,
+                                                     .closed = close_retry,
+                                                     .owner = s});
     make_stats(s);
     return s;
 }
 
 static int start_loop(struct stream_server *s, int fd, struct err *reterr)
 {
-    int rc = uv_loop_init(&s->loop);
+    int rc = net_loop_open(&s->loop, fd, reterr);
 
     if (rc < 0) {
-        close(fd);
-        return err_set(reterr, ERR_UNAVAILABLE, "cannot start an event loop: %s", uv_strerror(rc));
+        return rc;
     }
-    uv_async_init(&s->loop, &s->wake, on_wake);
-    uv_timer_init(&s->loop, &s->tick);
-    uv_timer_init(&s->loop, &s->retry);
-    uv_tcp_init(&s->loop, &s->listener);
-    s->wake.data = s->tick.data = s->retry.data = s->listener.data = s;
-    uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
-    rc = uv_tcp_open(&s->listener, fd);
-    if (rc < 0) {
-        close(fd);
-    } else {
-        rc = uv_listen((uv_stream_t *)&s->listener, 511, on_connection);
-    }
-    if (rc == 0 && thread_start(&s->thread, s->opts.name, run_loop, s) < 0) {
-        rc = UV_EAGAIN;
-    }
-    if (rc < 0) {
-        s->draining = true;
-        uv_close((uv_handle_t *)&s->listener, NULL);
-        uv_close((uv_handle_t *)&s->wake, NULL);
-        uv_close((uv_handle_t *)&s->tick, NULL);
-        uv_close((uv_handle_t *)&s->retry, NULL);
-        uv_run(&s->loop, UV_RUN_DEFAULT);
-        uv_loop_close(&s->loop);
-        return err_set(reterr, ERR_UNAVAILABLE, "cannot listen on %.100s: %s", s->opts.address,
-                       uv_strerror(rc));
-    }
-    return 0;
+    uv_timer_init(&s->loop.loop, &s->retry);
+    s->retry.data = s;
+    return net_loop_start(&s->loop, s->opts.name, fd, s->opts.address, reterr);
 }
 
 int stream_server_start(struct stream_server *s, struct err *reterr)
@@ -726,15 +667,7 @@ const char *stream_server_address(const struct stream_server *s)
 
 void stream_server_stop(struct stream_server *s, int64_t grace_ms)
 {
-    if (s->thread.running) {
-        mutex_lock(&s->lock);
-        s->stopping = true;
-        s->stop_at = mono_add_ms(clock_mono(), grace_ms);
-        uv_async_send(&s->wake);
-        mutex_unlock(&s->lock);
-        thread_join(&s->thread);
-        uv_loop_close(&s->loop);
-    }
+    net_loop_stop(&s->loop, grace_ms);
 }
 
 void stream_server_free(struct stream_server *s)
@@ -744,6 +677,6 @@ void stream_server_free(struct stream_server *s)
     }
     stream_server_stop(s, 0);
     net_tls_credentials_free(s->cred);
-    mutex_done(&s->lock);
+    net_loop_done(&s->loop);
     mem_free(s);
 }
