@@ -28,7 +28,7 @@ static void save(const char *dir, const char *target, int n, struct str content)
 }
 
 /* A file of a part with the byte that names it in front. */
-static void save_file(const char *dir, const char *part, const char *name, int which)
+static void save_file(const char *dir, const char *part, const char *name, int which, int n_seed)
 {
     char path[4096];
     char *text;
@@ -42,12 +42,31 @@ static void save_file(const char *dir, const char *part, const char *name, int w
         abort();
     }
     buf_add(&b, text, n);
-    save(dir, "fuzz_columns_part", which, buf_str(&b));
+    save(dir, "fuzz_columns_part", n_seed, buf_str(&b));
     mem_free(text);
     buf_done(&b);
 }
 
-static void part_seeds(const char *dir)
+static void put_row(struct part_writer *w, struct gen *g, enum columns_kind kind, uint64_t i)
+{
+    struct span span;
+    struct log_record log;
+    int rc;
+
+    if (kind == COLUMNS_SPANS) {
+        gen_span(g, &span);
+        rc = part_writer_span(w, &span, i, 1, 0, 0, NULL);
+    } else {
+        gen_log(g, &log);
+        rc = part_writer_log(w, &log, i, 1, 0, 0, NULL);
+    }
+    if (rc < 0) {
+        abort();
+    }
+}
+
+/* Files of a whole part, as the writer of today makes them. */
+static void part_seeds(const char *dir, enum columns_kind kind)
 {
     char *tmp = gen_tmpdir();
     struct part_writer *w;
@@ -58,25 +77,24 @@ static void part_seeds(const char *dir)
 
     gen_init(&g, 9, 1000, 1000);
     snprintf(part, sizeof(part), "%s/part", tmp);
-    if (part_writer_open(vfs_real(), part, COLUMNS_SPANS, (struct part_writer_opts){.level = 1}, &w,
-                         NULL) < 0 ||
+    if (part_writer_open(vfs_real(), part, kind, (struct part_writer_opts){.level = 1}, &w, NULL) <
+            0 ||
         part_writer_resource(w, STR("\0\0\0"), &index, NULL) < 0 ||
         part_writer_scope(w, STR("\0\0\0\0\0"), &index, NULL) < 0) {
         abort();
     }
     for (uint64_t i = 0; i < 300; i++) {
-        struct span s;
-
-        gen_span(&g, &s);
-        if (part_writer_span(w, &s, i, 1, 0, 0, NULL) < 0) {
-            abort();
-        }
+        put_row(w, &g, kind, i);
     }
     if (columns_part_writer_finish(w, &bytes, NULL) < 0) {
         abort();
     }
-    save_file(dir, part, "index", 0);
-    save_file(dir, part, "traces", 1);
+    if (kind == COLUMNS_SPANS) {
+        save_file(dir, part, "index", 0, 0);
+        save_file(dir, part, "traces", 1, 1);
+    } else {
+        save_file(dir, part, "index", 0, 2);
+    }
     gen_done(&g);
     gen_rmdir(tmp);
 }
@@ -162,7 +180,8 @@ int main(int argc, char **argv)
         gen_done(&g);
     }
     if (argc == 2) {
-        part_seeds(argv[1]);
+        part_seeds(argv[1], COLUMNS_SPANS);
+        part_seeds(argv[1], COLUMNS_LOGS);
         strs_seed(argv[1], 0);
         strs_seed(argv[1], 1);
     }
