@@ -93,6 +93,7 @@ static int write_mask(struct deletion *d, struct part *p, const uint64_t *const 
                                d->reterr);
     }
     if (rc == 0) {
+        part_charge_mask(fresh, d->c->opts.budget);
         d->old.v[d->old.n++] = p;
         d->fresh.v[d->fresh.n++] = fresh;
     }

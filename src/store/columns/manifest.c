@@ -343,6 +343,7 @@ static int open_listed(struct columns *c, const struct listed *l, struct err *re
     if (rc < 0) {
         return rc;
     }
+    part_charge_mask(p, c->opts.budget);
     if (part_kind(p) != c->opts.kind || !vec_push(&c->parts, p)) {
         rc = part_kind(p) != c->opts.kind
                  ? err_set(reterr, ERR_CORRUPT, "%s is a part of another kind of store", path)

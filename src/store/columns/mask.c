@@ -24,7 +24,8 @@ struct mask_header {
 struct mask {
     uint64_t rows;
     uint32_t blocks_n;
-    uint64_t *words;     /* the body's */
+    uint64_t *words; /* the body's */
+    size_t words_n;
     const uint64_t **of; /* per block, into words */
 };
 
@@ -105,6 +106,7 @@ int mask_parse(struct str bytes, const struct block_entry *blocks, uint32_t bloc
     }
     m->rows = h.rows;
     m->blocks_n = blocks_n;
+    m->words_n = body.n / 8;
     m->words = mem_try_calloc(body.n / 8 + 1, 8);
     m->of = mem_try_calloc((size_t)blocks_n + 1, sizeof(const uint64_t *));
     if (m->words == NULL || m->of == NULL) {
@@ -138,6 +140,11 @@ const uint64_t *mask_of_block(const struct mask *m, uint32_t block)
 uint64_t mask_rows(const struct mask *m)
 {
     return m->rows;
+}
+
+size_t mask_bytes(const struct mask *m)
+{
+    return sizeof(*m) + m->words_n * sizeof(*m->words) + (m->blocks_n + 1) * sizeof(*m->of);
 }
 
 void mask_encode(const uint64_t *const *bits, const struct block_entry *blocks, uint32_t blocks_n,

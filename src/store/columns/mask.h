@@ -19,6 +19,7 @@ void mask_free(struct mask *m); /* NULL is fine */
 /** Bits of the deleted rows of a block; NULL: none. */
 const uint64_t *mask_of_block(const struct mask *m, uint32_t block);
 uint64_t mask_rows(const struct mask *m);
+size_t mask_bytes(const struct mask *m); /* of memory */
 
 /** The file's bytes. `bits[i]`: NULL, or the deleted rows of block i. */
 void mask_encode(const uint64_t *const *bits, const struct block_entry *blocks, uint32_t blocks_n,

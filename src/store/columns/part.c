@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "base/budget.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "io/vfs.h"
@@ -35,6 +36,7 @@ struct part {
     uint32_t filter_bytes;
     uint64_t mask_number;
     struct mask *mask;                  /* NULL: no row is deleted */
+    struct budget *budget;              /* the mask is taken from; NULL: from none */
     _Atomic(struct part_notes *) notes; /* acq_rel: complete before they can be seen */
     _Atomic uint64_t *checked;          /* per block; relaxed: they follow from what is on disk */
 };
@@ -51,6 +53,7 @@ static void part_free(struct part *p)
     vfs_unmap(&p->data);
     vfs_unmap(&p->index);
     vfs_unmap(&p->traces);
+    budget_give(p->budget, p->mask != NULL ? (int64_t)mask_bytes(p->mask) : 0);
     mask_free(p->mask);
     notes = atomic_load_explicit(&p->notes, memory_order_acquire);
     if (notes != NULL) {
@@ -330,6 +333,13 @@ uint64_t part_rows(const struct part *p)
 uint64_t part_mask(const struct part *p)
 {
     return p->mask_number;
+}
+
+void part_charge_mask(struct part *p, struct budget *budget)
+{
+    if (p->mask != NULL && budget_take(budget, (int64_t)mask_bytes(p->mask))) {
+        p->budget = budget;
+    }
 }
 
 uint64_t part_deleted_rows(const struct part *p)

@@ -11,6 +11,7 @@
 #include "base/vec.h"
 #include "store/columns/columns.h"
 
+struct budget;
 struct part;
 
 /** What the index says of a block; enough to skip it. On disk as it is. */
@@ -45,6 +46,9 @@ int64_t part_max_ns(const struct part *p);
 uint64_t part_rows(const struct part *p); /* deleted ones as well */
 uint64_t part_mask(const struct part *p); /* number; 0: none */
 uint64_t part_deleted_rows(const struct part *p);
+/** Account for the memory of its mask until the part goes. A full budget refuses nothing: what was deleted stays so.
+ * Before others have the part. */
+void part_charge_mask(struct part *p, struct budget *budget);
 /** Bits of the deleted rows of a block; NULL: none. */
 const uint64_t *part_deleted(const struct part *p, uint32_t block);
 /** Are its bloom filters of the present kind? Those of version 1 are not looked at. */

@@ -520,6 +520,7 @@ static void test_masks(void **state)
 {
     char *dir = gen_tmpdir();
     atomic_bool no_parts = false;
+    struct budget budget;
     struct vfs v = *vfs_real();
     struct columns_opts o = {.kind = COLUMNS_LOGS, .dir = dir, .vfs = &v};
     struct columns_query q = {.min_ns = INT64_MIN, .max_ns = INT64_MAX};
@@ -536,6 +537,8 @@ static void test_masks(void **state)
     (void)state;
     v.ctx = &no_parts;
     v.open = open_no_part;
+    budget_init(&budget, 1 << 30, NULL);
+    o.budget = &budget;
     c = open_with(&o);
     append_numbered(c, 0, 60, now_ns);
     assert_int_equal(columns_flush(c, NULL), 0);
@@ -543,8 +546,12 @@ static void test_masks(void **state)
     q.max_ns = now_ns + 10;
     assert_int_equal(columns_delete(c, &q, &rows, NULL), 0);
     assert_int_equal(rows, 10);
+    assert_in_range(budget_used(&budget), 8,
+                    4096); /* the bitmap alone: nothing else is in memory */
     columns_close(c);
+    assert_int_equal(budget_used(&budget), 0);
     c = open_with(&o);
+    assert_in_range(budget_used(&budget), 8, 4096);
     assert_int_equal(scan_numbers(c, &s, NULL), 0);
     assert_int_equal(s.n, 50);
     assert_int_equal(s.seen[9] + s.seen[10], 1);
