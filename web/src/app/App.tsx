@@ -5,7 +5,7 @@ import { lazy, Suspense, useSyncExternalStore } from 'react'
 import { ApiError, setUnauthorizedHandler } from '@/api/client'
 import { later } from '@/app/later'
 import { makeRouter } from '@/app/router'
-import { theme } from '@/app/theme'
+import { theme, variables } from '@/app/theme'
 import { onFirstToast, toasted } from '@/lib/toast'
 
 export function makeQueryClient(): QueryClient {
@@ -48,7 +48,7 @@ function Toasts() {
 
 export function App() {
   return (
-    <MantineProvider theme={theme} defaultColorScheme="auto">
+    <MantineProvider theme={theme} cssVariablesResolver={variables} defaultColorScheme="auto">
       <QueryClientProvider client={queryClient}>
         <RouterProvider router={router} />
         <Toasts />

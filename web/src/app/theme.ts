@@ -1,4 +1,4 @@
-import { createTheme, type MantineColorsTuple } from '@mantine/core'
+import { type CSSVariablesResolver, createTheme, type MantineColorsTuple } from '@mantine/core'
 
 // Slate ink with one calm blue for what can be pressed; ember is kept for the logo, and green, orange
 // and red for the state of things.
@@ -64,4 +64,22 @@ export const theme = createTheme({
     Menu: { defaultProps: { shadow: 'md' } },
     Tabs: { styles: { tab: { fontSize: 13, paddingBlock: 8 } } },
   },
+})
+
+const TINTED = ['blue', 'gray', 'green', 'orange', 'red']
+
+/** On a dark page the library's tints are loud: the same hues, mixed into what is under them. */
+export const variables: CSSVariablesResolver = () => ({
+  variables: {},
+  light: {},
+  dark: Object.fromEntries(
+    TINTED.flatMap(c => [
+      [`--mantine-color-${c}-light`, `color-mix(in srgb, var(--mantine-color-${c}-5) 20%, transparent)`],
+      [
+        `--mantine-color-${c}-light-hover`,
+        `color-mix(in srgb, var(--mantine-color-${c}-5) 28%, transparent)`,
+      ],
+      [`--mantine-color-${c}-light-color`, `var(--mantine-color-${c}-${c === 'blue' ? 2 : 3})`],
+    ]),
+  ),
 })

@@ -7,7 +7,7 @@ import { LEVEL_COLUMN, type LogColumn, SERVICE_COLUMN } from '@/features/logs/co
 import classes from '@/features/logs/logs.module.css'
 import type { FieldActions } from '@/features/logs/PlusMinus'
 import { RecordDetail } from '@/features/logs/RecordDetail'
-import { fieldValue, lineOf } from '@/features/logs/record'
+import { fieldValue, lineOf, senderHost } from '@/features/logs/record'
 import { exactTime, logTime, type TimeLook } from '@/features/logs/when'
 import { SeverityTag } from '@/ui/Severity'
 
@@ -36,9 +36,14 @@ function Cell({ log, name }: { log: LogRecord; name: string }) {
   }
   const service = name === SERVICE_COLUMN
   const value = service ? log.service : fieldValue(log, name)
+  const host = service ? senderHost(log) : undefined
   return (
-    <span className={service ? classes.service : classes.cell} title={value}>
+    <span
+      className={service ? classes.service : classes.cell}
+      title={host === undefined ? value : `${value ?? '–'} · ${host}`}
+    >
       {value ?? <span className={classes.none}>–</span>}
+      {host !== undefined && <small className={classes.host}>{host}</small>}
     </span>
   )
 }

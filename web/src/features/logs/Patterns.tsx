@@ -13,6 +13,7 @@ import { useTranslation } from 'react-i18next'
 import { type LogPattern, logPatternsQuery } from '@/api/logs'
 import { severityColor, toneColor } from '@/charts/palette'
 import { Sparkline } from '@/charts/Sparkline'
+import { Marked } from '@/features/logs/Body'
 import { isLevel, LEVEL_NAMES, type LevelName, levelOf } from '@/features/logs/codec'
 import classes from '@/features/logs/logs.module.css'
 import { formatAgo, formatDateTime, formatInteger, formatPercent } from '@/lib/format'
@@ -21,6 +22,8 @@ import type { ResolvedRange } from '@/lib/time'
 import { Panel } from '@/ui/Page'
 import { Empty, Failure, Loading } from '@/ui/States'
 import ui from '@/ui/ui.module.css'
+
+const NO_MARKS: RegExp[] = []
 
 export const PATTERN_SORTS = ['count', 'new', 'rise'] as const
 export type PatternSort = (typeof PATTERN_SORTS)[number]
@@ -268,7 +271,9 @@ export function Patterns({ query, range, height, onFilter }: PatternsProps) {
                     <tr>
                       <td colSpan={8} className={classes.patternOpen}>
                         <div className={classes.optionLabel}>{t('logs.sample')}</div>
-                        <pre className={classes.full}>{p.sample}</pre>
+                        <pre className={classes.full}>
+                          <Marked text={p.sample ?? ''} marks={NO_MARKS} />
+                        </pre>
                         <div className={classes.openTools}>
                           <Button size="compact-xs" variant="light" onClick={() => onFilter(p.ids, false)}>
                             {t('logs.itsLines')}

@@ -3,7 +3,7 @@ import type { LogColumn } from '@/features/logs/codec'
 
 export const TIME_WIDTH = 150
 export const TWIST_WIDTH = 18
-const WIDTHS: Record<string, number> = { detected_level: 66, service_name: 120 }
+const WIDTHS: Record<string, number> = { detected_level: 66, service_name: 150 }
 const OTHER = 150
 export const MIN_WIDTH = 48
 export const MAX_WIDTH = 900

@@ -11,6 +11,7 @@ import {
   fieldsOf,
   fieldValue,
   jsonLines,
+  senderHost,
   streamSelector,
 } from '@/features/logs/record'
 import { EMPTY_TAIL, tailRate, tailReducer } from '@/features/logs/tail'
@@ -219,3 +220,10 @@ describe('live tail', () => {
     expect(tailReducer(state, { type: 'clear' })).toEqual(EMPTY_TAIL)
   })
 })
+
+test.each([
+  [{ attributes: { 'syslog.severity.code': 6 }, resource: { 'host.name': 'fw-1' } }, 'fw-1'],
+  [{ resource: { 'fluent.tag': 'app', 'host.name': 'web-7' } }, 'web-7'],
+  [{ resource: { 'host.name': 'web-7' } }, undefined],
+  [{ attributes: { 'syslog.severity.code': 6 } }, undefined],
+])('the sender of %j', (record, host) => expect(senderHost(log(1, record))).toBe(host))

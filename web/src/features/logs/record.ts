@@ -162,3 +162,13 @@ export function csvLines(logs: LogRecord[], columns: string[], head: boolean): s
     .map(r => `${r.map(csvCell).join(',')}\r\n`)
     .join('')
 }
+
+/**
+ * The host of a record that came through a stream door (syslog, Fluent): there the sender is all one knows of where a
+ * line is from, while other records have a pod, a trace or the console's own pages to say it.
+ */
+export function senderHost(r: LogRecord): string | undefined {
+  const streamed = 'syslog.severity.code' in r.attributes || 'fluent.tag' in r.resource
+  const host = r.resource['host.name']
+  return streamed && typeof host === 'string' && host !== '' ? host : undefined
+}

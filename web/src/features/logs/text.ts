@@ -1,4 +1,5 @@
 // What a log line is made of, for the eye: terminal colours, marked words, stack traces, JSON. Pure.
+import { ESC, ESCAPES } from '@/lib/ansi'
 
 /* ---- terminal colours ---- */
 
@@ -17,17 +18,6 @@ export interface Span {
 
 const COLORS = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'white']
 const PLAIN: Style = { color: '', bold: false, dim: false }
-const ESC = String.fromCharCode(27)
-const BELL = String.fromCharCode(7)
-const ESCAPES = new RegExp(
-  [
-    `${ESC}\\[([0-9;?]*)([A-Za-z])`,
-    `${ESC}\\][^${BELL}${ESC}]*(?:${BELL}|${ESC}\\\\)`,
-    `${ESC}[()][A-B0-2]`,
-    `${ESC}[=>]`,
-  ].join('|'),
-  'g',
-)
 
 function styled(style: Style, codes: number[]): Style {
   let s = style

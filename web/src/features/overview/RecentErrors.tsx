@@ -4,6 +4,7 @@ import { Link } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
 import { logsQuery, tracesQuery } from '@/api/queries'
 import classes from '@/features/overview/overview.module.css'
+import { stripAnsi } from '@/lib/ansi'
 import { attributeText } from '@/lib/attributes'
 import { formatClock, formatDurationNs } from '@/lib/format'
 import { nsToMs } from '@/lib/ns'
@@ -91,7 +92,8 @@ function ErrorLogs() {
                   <ToneMark tone="bad" /> {formatClock(nsToMs(x.time_ns), i18n.language)}
                 </span>
                 <span className={classes.what}>
-                  <b>{x.service}</b> <span className="mono">{attributeText(x.body).split('\n')[0]}</span>
+                  <b>{x.service}</b>{' '}
+                  <span className="mono">{stripAnsi(attributeText(x.body)).split('\n')[0]}</span>
                 </span>
                 <span className={classes.side}>{t(`severity.${x.severity}`)}</span>
               </Link>

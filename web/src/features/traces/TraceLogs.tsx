@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next'
 import { type LogRecord, logsQuery, type Trace } from '@/api/queries'
 import classes from '@/features/traces/traces.module.css'
 import type { TraceTree } from '@/features/traces/waterfall'
+import { stripAnsi } from '@/lib/ansi'
 import { attributeText } from '@/lib/attributes'
 import { formatDurationNs } from '@/lib/format'
 import { nsDiff, nsToMs, toBig } from '@/lib/ns'
@@ -86,7 +87,7 @@ export function LogLines({
                   </td>
                 )}
                 <td className="mono" style={{ whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}>
-                  {attributeText(l.body)}
+                  {stripAnsi(attributeText(l.body))}
                 </td>
               </tr>
             )
