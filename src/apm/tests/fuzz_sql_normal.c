@@ -11,21 +11,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct arena a CLEANUP(arena_done);
+    struct arena a;
     struct sql_normal n;
-    struct str sql = str_of((const char *)data + 1, size - 1);
+    struct str sql;
+    int rc;
 
     if (size == 0) {
         return 0;
     }
+    sql = str_of((const char *)data + 1, size - 1);
     arena_init(&a, 64 << 20);
-    if (sql_normalise(sql, (enum sql_dialect)(data[0] % (SQL_CUBRID + 1)), &a, &n) < 0) {
-        return 0;
-    }
-    if (n.text.n > 2 * sql.n + 8 || n.tables_n > SQL_TABLES_MAX) {
+    rc = sql_normalise(sql, (enum sql_dialect)(data[0] % (SQL_CUBRID + 1)), &a, &n);
+    if (rc == 0 && (n.text.n > 2 * sql.n + 8 || n.tables_n > SQL_TABLES_MAX)) {
         abort();
     }
-    for (size_t i = 0; i < n.tables_n; i++) {
+    for (size_t i = 0; rc == 0 && i < n.tables_n; i++) {
         if (n.tables[i].n == 0) {
             abort();
         }
