@@ -214,7 +214,7 @@ static int resolve_groups(struct users *u, const struct users_query *q, struct a
 
             if (identity < 0) {
                 mutex_lock(&v[i]->lock);
-                identity = v[i]->identity;
+                identity = (int)v[i]->identity;
                 mutex_unlock(&v[i]->lock);
             }
             r->groups[kept++] = (struct wanted_group){name, identity};

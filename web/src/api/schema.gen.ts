@@ -3072,16 +3072,12 @@ export interface components {
         UserRule: {
             identity?: components["schemas"]["UserIdentity"];
             /**
-             * @description What a request without session or user counts as
-             * @default skip
+             * @description Default skip; what a request without session or user counts as
              * @enum {string}
              */
-            missing: "skip" | "ip";
-            /**
-             * @description Proxies in front that append to X-Forwarded-For or Forwarded; 0: client.address as the application saw it
-             * @default 0
-             */
-            trusted_hops: number;
+            missing?: "skip" | "ip";
+            /** @description Default 0; proxies in front that append to X-Forwarded-For or Forwarded; 0: client.address as the application saw it */
+            trusted_hops?: number;
             /** @description Tried when there is no session.id; default JSESSIONID */
             session_cookies?: string[];
             /** @description A cookie of the application's own that holds the user */

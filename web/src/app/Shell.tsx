@@ -15,6 +15,7 @@ import {
   IconSettings,
   IconTargetArrow,
   IconTopologyStar3,
+  IconUsers,
 } from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
 import { Fragment, lazy, type ReactNode, Suspense, useState } from 'react'
@@ -43,7 +44,10 @@ const GROUPS = [
   },
   {
     key: 'nav.apm',
-    items: [{ to: '/apm/topology', key: 'nav.topology', icon: IconTopologyStar3 }],
+    items: [
+      { to: '/apm/users', key: 'nav.activeUsers', icon: IconUsers },
+      { to: '/apm/topology', key: 'nav.topology', icon: IconTopologyStar3 },
+    ],
   },
   {
     key: 'nav.data',

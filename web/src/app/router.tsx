@@ -69,6 +69,11 @@ const routeTree = rootRoute.addChildren([
     'LogsPage',
   ),
   page(
+    '/apm/users',
+    later(['activeUsers'], () => import('@/features/apm/users/UsersPage')),
+    'UsersPage',
+  ),
+  page(
     '/targets',
     later(['targets'], () => import('@/features/targets/TargetsPage')),
     'TargetsPage',
