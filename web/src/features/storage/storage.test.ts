@@ -11,7 +11,15 @@ import {
 } from '@/features/storage/storage'
 
 const DAY = 86_400_000
-const zero = { metrics_raw: 0, metrics_1m: 0, metrics_5m: 0, metrics_1h: 0, traces: 0, logs: 0, transactions: 0 }
+const zero = {
+  metrics_raw: 0,
+  metrics_1m: 0,
+  metrics_5m: 0,
+  metrics_1h: 0,
+  traces: 0,
+  logs: 0,
+  transactions: 0,
+}
 const storage = (patch: Partial<Storage>): Storage => ({
   now_ms: 100 * DAY,
   path: '/data',
