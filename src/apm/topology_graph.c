@@ -393,31 +393,23 @@ bool spread_add(struct spread *s, int64_t ns, size_t *bytes, size_t max_bytes)
 
 double spread_p95(const struct spread *const *v, size_t n)
 {
+    uint64_t all[(HIGH - LOW) << STEPS_LOG2] = {0};
     uint64_t total = 0;
     double rank;
     double below = 0;
-    unsigned from = UINT16_MAX;
-    unsigned to = 0;
 
     for (size_t i = 0; i < n; i++) {
-        from = v[i]->lo < from ? v[i]->lo : from;
-        to = (unsigned)v[i]->lo + v[i]->n > to ? (unsigned)v[i]->lo + v[i]->n : to;
         for (size_t k = 0; k < v[i]->n; k++) {
-            total += v[i]->v[k];
-        }
-    }
-    if (total == 0) {
-        return NAN;
-    }
-    rank = 0.95 * (double)total;
-    for (unsigned step = from; step < to; step++) {
-        double here = 0;
-
-        for (size_t i = 0; i < n; i++) {
-            if (step >= v[i]->lo && step < (unsigned)v[i]->lo + v[i]->n) {
-                here += v[i]->v[step - v[i]->lo];
+            if (v[i]->v[k] != 0) {
+                all[v[i]->lo + k] += v[i]->v[k];
+                total += v[i]->v[k];
             }
         }
+    }
+    rank = 0.95 * (double)total;
+    for (unsigned step = 0; total != 0 && step < ARRAY_LEN(all); step++) {
+        double here = (double)all[step];
+
         if (here > 0 && below + here >= rank) {
             double floor_s = step_floor_s(step);
 

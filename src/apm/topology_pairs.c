@@ -25,7 +25,6 @@ enum role {
 
 struct entry {
     uint8_t id[TRACE_ID_SIZE + SPAN_ID_SIZE];
-    uint32_t next;           /* of the chain, or of the free ones */
     uint32_t older, younger; /* in order of arrival */
     uint32_t node, group, peer;
     uint32_t matched; /* group of the last callee; NODE_NONE: none */
@@ -35,9 +34,16 @@ struct entry {
     bool failed, receive, matched_receive;
 };
 
+/* Of the entry of the same number. Apart from them, so that a walk along a chain stays in the cache. */
+struct chain {
+    uint32_t next; /* or of the free ones */
+    uint32_t tag;  /* of the hash */
+};
+
 struct shard {
     struct mutex lock;
     struct entry *pool; /* guarded by: lock; from here on all */
+    struct chain *chains;
     size_t pool_n, pool_cap;
     uint32_t free;
     uint32_t *heads;
@@ -74,6 +80,7 @@ void pairs_free(struct pairs *p)
 {
     for (size_t i = 0; p != NULL && i < SHARDS; i++) {
         mem_free(p->shards[i].pool);
+        mem_free(p->shards[i].chains);
         mem_free(p->shards[i].heads);
         mutex_done(&p->shards[i].lock);
     }
@@ -120,12 +127,18 @@ static bool grow_locked(struct shard *s)
 {
     size_t cap = s->pool_cap == 0 ? 64 : s->pool_cap * 2;
     struct entry *pool = mem_try_realloc(s->pool, cap * sizeof(*pool));
+    struct chain *chains;
     uint32_t *heads;
 
     if (pool == NULL) {
         return false;
     }
     s->pool = pool;
+    chains = mem_try_realloc(s->chains, cap * sizeof(*chains));
+    if (chains == NULL) {
+        return false;
+    }
+    s->chains = chains;
     heads = mem_try_alloc(cap * sizeof(*heads));
     if (heads == NULL) {
         return false;
@@ -134,7 +147,7 @@ static bool grow_locked(struct shard *s)
     for (uint32_t i = s->oldest; i != NIL; i = pool[i].younger) {
         uint32_t *head = &heads[hash64(pool[i].id, sizeof(pool[i].id)) & (cap - 1)];
 
-        pool[i].next = *head;
+        chains[i].next = *head;
         *head = i;
     }
     mem_free(s->heads);
@@ -149,16 +162,21 @@ static uint32_t first_locked(const struct shard *s, const struct key *k)
     return s->heads_n == 0 ? NIL : s->heads[k->hash & (s->heads_n - 1)];
 }
 
-static bool is_key(const struct entry *e, const struct key *k)
+static uint32_t tag_of(uint64_t hash)
 {
-    return memcmp(e->id, k->id, sizeof(k->id)) == 0;
+    return (uint32_t)(hash >> 32);
+}
+
+static bool is_key(const struct shard *s, uint32_t i, const struct key *k)
+{
+    return s->chains[i].tag == tag_of(k->hash) && memcmp(s->pool[i].id, k->id, sizeof(k->id)) == 0;
 }
 
 /** Caller or parent of this id. */
 static struct entry *find_locked(struct shard *s, const struct key *k)
 {
-    for (uint32_t i = first_locked(s, k); i != NIL; i = s->pool[i].next) {
-        if (s->pool[i].role != CALLEE && is_key(&s->pool[i], k)) {
+    for (uint32_t i = first_locked(s, k); i != NIL; i = s->chains[i].next) {
+        if (is_key(s, i, k) && s->pool[i].role != CALLEE) {
             return &s->pool[i];
         }
     }
@@ -171,12 +189,12 @@ static void remove_locked(struct shard *s, uint32_t i)
     uint32_t *at = &s->heads[hash64(e->id, sizeof(e->id)) & (s->heads_n - 1)];
 
     while (*at != i) {
-        at = &s->pool[*at].next;
+        at = &s->chains[*at].next;
     }
-    *at = e->next;
+    *at = s->chains[i].next;
     *(e->older == NIL ? &s->oldest : &s->pool[e->older].younger) = e->younger;
     *(e->younger == NIL ? &s->youngest : &s->pool[e->younger].older) = e->older;
-    e->next = s->free;
+    s->chains[i].next = s->free;
     s->free = i;
     s->n--;
 }
@@ -197,7 +215,7 @@ static struct entry *insert_locked(struct pairs *p, struct shard *s, const struc
     }
     if (s->free != NIL) {
         i = s->free;
-        s->free = s->pool[i].next;
+        s->free = s->chains[i].next;
     } else if (s->pool_n < s->pool_cap || grow_locked(s)) {
         i = (uint32_t)s->pool_n++;
     } else {
@@ -208,7 +226,7 @@ static struct entry *insert_locked(struct pairs *p, struct shard *s, const struc
     *e = (struct entry){.older = s->youngest, .younger = NIL, .matched = NODE_NONE};
     memcpy(e->id, k->id, sizeof(e->id));
     head = &s->heads[k->hash & (s->heads_n - 1)];
-    e->next = *head;
+    s->chains[i] = (struct chain){*head, tag_of(k->hash)};
     *head = i;
     *(s->youngest == NIL ? &s->oldest : &s->pool[s->youngest].younger) = i;
     s->youngest = i;
@@ -296,8 +314,8 @@ static void add_caller_locked(struct pairs *p, struct shard *sh, const struct pa
     }
     fill(e, s, role);
     for (uint32_t i = first_locked(sh, &k); i != NIL; i = next) {
-        next = sh->pool[i].next;
-        if (sh->pool[i].role == CALLEE && is_key(&sh->pool[i], &k)) {
+        next = sh->chains[i].next;
+        if (is_key(sh, i, &k) && sh->pool[i].role == CALLEE) {
             meet(e, &sh->pool[i], out);
             remove_locked(sh, i);
         }
