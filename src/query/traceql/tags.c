@@ -109,13 +109,13 @@ static int add_names(struct names *x, enum traceql_tag_scope scope, struct attrs
     return 0;
 }
 
-static int on_name_row(void *arg, const struct span *row, uint64_t id)
+static int on_name_row(void *arg, const struct columns_row *stored)
 {
     struct names *x = arg;
+    const struct span *row = stored->span;
     struct tql_at at = {NULL, row, 0, &x->tmp};
     int rc;
 
-    (void)id;
     arena_reset(&x->tmp);
     if (!x->exact && !tql_passes(x->filter, &at)) {
         return 0;
@@ -223,7 +223,8 @@ static int find_names(struct names *x, const struct traceql_source *src, struct 
     if (rc == 0 &&
         !(x->exact && (x->only == TRACEQL_TAGS_SPAN || x->only == TRACEQL_TAGS_RESOURCE ||
                        x->only == TRACEQL_TAGS_INSTRUMENTATION))) {
-        rc = columns_scan_spans(src->spans, &q, INT64_MAX, 0, on_name_row, x, &scan, reterr);
+        q.need = x->exact ? COLUMNS_NEED_EVENTS : 0;
+        rc = columns_each_span(src->spans, &q, on_name_row, x, &scan, reterr);
         x->stats->scan.bytes_read += scan.bytes_read;
     }
     return rc;

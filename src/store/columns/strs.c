@@ -364,18 +364,30 @@ static int pick_flat(struct rd *r, size_t n, const uint32_t *at, size_t at_n, st
     return k == at_n ? 0 : -ERR_CORRUPT;
 }
 
+static int pick_const(struct rd *r, size_t at_n, struct str *dst)
+{
+    struct str one = rd_str(r);
+
+    for (size_t i = 0; i < at_n; i++) {
+        dst[i] = one;
+    }
+    return r->bad || rd_left(r) != 0 ? -ERR_CORRUPT : 0;
+}
+
 int strs_pick(struct str payload, size_t n, const uint32_t *at, size_t at_n, struct arena *a,
               struct strs *ret)
 {
     struct rd r = rd_of(payload);
     struct str *v = arena_array(a, struct str, at_n + 1);
-    struct strs all;
     int rc;
 
     if (v == NULL || payload.p == NULL || payload.n == 0) {
         return v == NULL ? -ERR_NOMEM : -ERR_CORRUPT;
     }
     switch (rd_u8(&r)) {
+    case STRS_CONST:
+        rc = pick_const(&r, at_n, v);
+        break;
     case STRS_DICT:
         rc = pick_dict(&r, n, at, at_n, a, v);
         break;
@@ -386,10 +398,7 @@ int strs_pick(struct str payload, size_t n, const uint32_t *at, size_t at_n, str
         rc = templates_pick(&r, n, at, at_n, a, v);
         break;
     default:
-        rc = strs_decode(payload, n, a, &all);
-        for (size_t i = 0; i < at_n && rc == 0; i++) {
-            v[i] = strs_at(&all, at[i]);
-        }
+        rc = -ERR_CORRUPT;
     }
     if (rc == 0) {
         *ret = (struct strs){.form = STRS_FLAT, .n = at_n, .v = v};
