@@ -177,6 +177,7 @@ void query_fork(const struct query *qu, struct query *ret)
     ret->charged_bytes = 0;
     ret->arena_bytes = 0;
     ret->stats = (struct scan_stats){0};
+    ret->unloaded_bytes = 0;
 }
 
 void query_join(struct query *qu, struct query *forked)
@@ -189,6 +190,16 @@ void query_join(struct query *qu, struct query *forked)
     qu->stats.blocks_read += forked->stats.blocks_read;
     qu->stats.blocks_pruned += forked->stats.blocks_pruned;
     qu->stats.bytes_read += forked->stats.bytes_read;
+}
+
+void query_unload(struct query *qu)
+{
+    if (qu->stats.bytes_read - qu->unloaded_bytes > UNLOAD_BYTES) {
+        qu->unloaded_bytes = qu->stats.bytes_read;
+        for (size_t i = 0; i < qu->snap.parts_n; i++) {
+            columns_part_unload(qu->snap.parts[i]);
+        }
+    }
 }
 
 bool query_charge(struct query *qu, int64_t bytes)

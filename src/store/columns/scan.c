@@ -301,6 +301,7 @@ static int open_source(struct opener *o, struct source *src, size_t other_bytes)
         arena_reset(&qu->scratch);
         rc = src->chunk != NULL ? open_chunk(o, src) : open_block(o, src);
         rc = rc < 0 || query_account(qu, other_bytes) ? rc : query_no_memory(o->reterr);
+        query_unload(qu);
     }
     if (rc < 0) {
         return rc == -ERR_CANCELED || rc == -ERR_TIMEOUT

@@ -52,6 +52,7 @@ struct query {
     int64_t arena_bytes;   /* of these: for the arenas */
     size_t at;             /* index of the source that is visited */
     struct scan_stats stats;
+    uint64_t unloaded_bytes; /* of stats.bytes_read: whose pages were given back */
 };
 
 /** Snapshot and sources in [q->min_ns, q->max_ns). @return 0, -ERR_NOMEM */
@@ -64,6 +65,9 @@ void query_end(struct query *qu, struct scan_stats *ret_stats);
  * are its own until query_join() adds them to the query's. */
 void query_fork(const struct query *qu, struct query *ret);
 void query_join(struct query *qu, struct query *forked);
+
+/** Between two sources: give the pages of the parts back when much was read of them. */
+void query_unload(struct query *qu);
 
 /** What can be said of the query's filter for all rows of a block that is not open. */
 enum decision { DECISION_SOME, DECISION_ALL, DECISION_NONE };

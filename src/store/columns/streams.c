@@ -119,28 +119,44 @@ static int count_chunk_row(void *arg, const struct batch *b, struct str row, uin
     return rc;
 }
 
+/* As many rows of one resource, one after the other. */
+static int count_run(struct lister *l, const struct source *src, struct block *b, int64_t resource,
+                     uint64_t rows)
+{
+    uint32_t number = 0;
+    int rc;
+
+    if (resource < b->entry->resource_min || resource > b->entry->resource_max) {
+        return block_corrupt(b, "resource of a row");
+    }
+    rc = part_stream(l, src, (uint32_t)resource, &number);
+    if (rc == 0) {
+        count(l, number, rows, rows * src->row_bytes);
+    }
+    return rc;
+}
+
 static int count_rows(struct lister *l, const struct source *src, struct block *b,
                       const uint64_t *bits)
 {
-    const struct block_entry *e = b->entry;
     const int64_t *index;
+    int64_t resource = 0;
+    uint64_t run = 0;
     int rc = block_ints(b, COL_RESOURCE, &index);
 
     for (size_t w = 0; w < block_words(b) && rc == 0; w++) {
         for (uint64_t left = bits[w]; left != 0 && rc == 0; left &= left - 1) {
             uint32_t row = (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(left);
-            uint32_t number = 0;
 
-            if ((uint64_t)index[row] < e->resource_min || (uint64_t)index[row] > e->resource_max) {
-                return block_corrupt(b, "resource of a row");
+            if (run != 0 && index[row] != resource) { /* rows are sorted by resource */
+                rc = count_run(l, src, b, resource, run);
+                run = 0;
             }
-            rc = part_stream(l, src, (uint32_t)index[row], &number);
-            if (rc == 0) {
-                count(l, number, 1, src->row_bytes);
-            }
+            resource = index[row];
+            run++;
         }
     }
-    return rc;
+    return rc == 0 && run != 0 ? count_run(l, src, b, resource, run) : rc;
 }
 
 static int count_block(void *arg, const struct source *src, struct block *b, const uint64_t *bits)

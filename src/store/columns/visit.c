@@ -66,6 +66,7 @@ static int visit_source(struct query *qu, size_t at, const struct row_visitor *v
             rc = visit_block(qu, src, src->all ? NULL : qu->q->filter, v, reterr);
         }
     }
+    query_unload(qu);
     if (rc == 0 && !query_account(qu, v->answer->used)) {
         return query_no_memory(reterr);
     }
