@@ -208,7 +208,7 @@ static int count_texts(struct aggregate *g, struct block *b, const uint64_t *bit
     int rc = block_times(g, b, &near, &time);
     int n = rc < 0 ? rc : hash_texts(g, b, bits, texts, &rows, &hashes);
 
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n && rows != NULL && hashes != NULL; i++) {
         struct str text = texts[rows[i]].p != NULL ? texts[rows[i]] : STR("");
         size_t bucket = time != NULL ? bucket_near(g, &near, time[rows[i]]) : near.bucket;
         uint32_t index;
