@@ -8,6 +8,7 @@ import {
   IconCirclePlus,
   IconDatabase,
   IconFileText,
+  IconGauge,
   IconLayoutDashboard,
   IconLayoutSidebarLeftCollapse,
   IconLayoutSidebarLeftExpand,
@@ -45,6 +46,7 @@ const GROUPS = [
   {
     key: 'nav.apm',
     items: [
+      { to: '/apm', key: 'nav.apmLive', icon: IconGauge },
       { to: '/apm/users', key: 'nav.activeUsers', icon: IconUsers },
       { to: '/apm/topology', key: 'nav.topology', icon: IconTopologyStar3 },
     ],
@@ -89,7 +91,7 @@ function Sidebar({ narrow, onToggle }: { narrow: boolean; onToggle: () => void }
                 <Link
                   to={to}
                   className={classes.navItem}
-                  activeOptions={{ exact: to === '/', includeSearch: false }}
+                  activeOptions={{ exact: to === '/' || to === '/apm', includeSearch: false }}
                   aria-label={t(key)}
                 >
                   <Icon size={18} stroke={1.6} />

@@ -74,6 +74,11 @@ const routeTree = rootRoute.addChildren([
     'UsersPage',
   ),
   page(
+    '/apm',
+    later(['apmLive'], () => import('@/features/apm/live/LivePage')),
+    'LivePage',
+  ),
+  page(
     '/targets',
     later(['targets'], () => import('@/features/targets/TargetsPage')),
     'TargetsPage',

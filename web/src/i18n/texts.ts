@@ -1,6 +1,7 @@
 // The texts in parts: one file for each part and language, fetched with the page that shows it. English types the
 // keys. A new part is two files (en/NAME.json, ko/NAME.json), two lines here, and its name at the page's route.
 import type activeUsers from '@/i18n/en/activeUsers.json'
+import type apmLive from '@/i18n/en/apmLive.json'
 import type auth from '@/i18n/en/auth.json'
 import type base from '@/i18n/en/base.json'
 import type cardinality from '@/i18n/en/cardinality.json'
@@ -19,6 +20,7 @@ import type welcome from '@/i18n/en/welcome.json'
 
 interface Parts {
   activeUsers: typeof activeUsers
+  apmLive: typeof apmLive
   auth: typeof auth
   base: typeof base
   cardinality: typeof cardinality
