@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "apm/url_segments.h"
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/lock.h"
@@ -16,6 +17,7 @@ struct naming {
     struct rwlock lock;
     struct apm_settings *rules; /* guarded by: lock */
     _Atomic bool group_rules;   /* are there any? relaxed: a hint */
+    _Atomic bool url_rules;     /* the same */
 };
 
 struct naming *naming_new(void)
@@ -50,6 +52,7 @@ int naming_set(struct naming *n, const struct apm_settings *s, struct err *reter
     old = n->rules;
     n->rules = copy;
     atomic_store_explicit(&n->group_rules, copy->group_rules_n != 0, memory_order_relaxed);
+    atomic_store_explicit(&n->url_rules, copy->url_rules_n != 0, memory_order_relaxed);
     rwlock_unlock(&n->lock);
     apm_settings_free(old);
     return 0;
@@ -132,6 +135,67 @@ static void set_group(struct entry *e, struct str name)
     }
 }
 
+/* Does the path follow the pattern? Both segment by segment. */
+static bool path_matches(struct str pattern, struct str path)
+{
+    struct str want;
+    struct str have;
+
+    for (;;) {
+        bool more = url_segments_next(&pattern, &want);
+        bool any = url_segments_next(&path, &have);
+
+        if (more && str_eq(want, STR("**"))) {
+            return true;
+        }
+        if (!more || !any) {
+            return more == any;
+        }
+        if (!str_eq(want, STR("*")) && !str_eq(want, have)) {
+            return false;
+        }
+    }
+}
+
+/* The template, its "*" filled from the path; a last "**" has no place in one. */
+static void set_path(struct entry *e, struct str template)
+{
+    char text[ENTRY_OPERATION_MAX];
+    struct str path = e->path;
+    struct str want;
+    struct str have = STR("");
+    size_t n = 0;
+
+    while (url_segments_next(&template, &want)) {
+        bool any = url_segments_next(&path, &have);
+        struct str s = str_eq(want, STR("*")) && any ? have : want;
+
+        if (n + 1 + s.n > sizeof(text)) {
+            break;
+        }
+        text[n++] = '/';
+        memcpy(text + n, s.p, s.n);
+        n += s.n;
+    }
+    entry_set_path_operation(e, n != 0 ? str_of(text, n) : STR("/"));
+}
+
+/* Only where the path names the operation: a route is the application's own word. */
+static void apply_url_rules(struct naming *n, struct entry *e)
+{
+    rwlock_read(&n->lock);
+    for (size_t i = 0; i < n->rules->url_rules_n; i++) {
+        const struct apm_url_rule *r = &n->rules->url_rules[i];
+
+        if ((r->group.n == 0 || glob_matches(r->group, e->group)) &&
+            path_matches(r->pattern, e->path)) {
+            set_path(e, r->template);
+            break;
+        }
+    }
+    rwlock_unlock(&n->lock);
+}
+
 bool naming_entry(struct naming *n, const struct span *s, struct entry *ret)
 {
     if (!entry_of(s, ret)) {
@@ -146,6 +210,10 @@ bool naming_entry(struct naming *n, const struct span *s, struct entry *ret)
             }
         }
         rwlock_unlock(&n->lock);
+    }
+    if (n != NULL && ret->named == ENTRY_BY_PATH &&
+        atomic_load_explicit(&n->url_rules, memory_order_relaxed)) {
+        apply_url_rules(n, ret);
     }
     return true;
 }

@@ -219,12 +219,58 @@ static void test_group_rules(void **state)
     naming_free(n);
 }
 
+static void test_url_rules(void **state)
+{
+    static const char RULES[] =
+        "{\"url_rules\":["
+        "{\"pattern\":\"/files/**\",\"template\":\"/files/{file}\"},"
+        "{\"pattern\":\"/year/*/report\",\"template\":\"/year/*/report\"},"
+        "{\"group\":\"web*\",\"pattern\":\"/*\",\"template\":\"/{page}\"}]}";
+
+    static const struct {
+        const char *group, *path, *operation;
+    } CASES[] = {
+        {"api", "/files/a/b/7", "GET /files/{file}"},
+        {"api", "/files", "GET /files/{file}"},
+        {"api", "/year/2026/report", "GET /year/2026/report"},
+        {"api", "/year/2026/other", "GET /year/{id}/other"},
+        {"api", "/about", "GET /about"},
+        {"web1", "/about", "GET /{page}"},
+        {"web1", "/", "GET /"},
+    };
+    const struct scope scope = {0};
+    struct apm_settings *settings = NULL;
+    struct naming *n = naming_new();
+    struct err e = {0};
+
+    (void)state;
+    assert_int_equal(apm_settings_parse(str_cstr(RULES), &settings, &e), 0);
+    assert_int_equal(naming_set(n, settings, &e), 0);
+    apm_settings_free(settings);
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        const struct attr res[] = {
+            {STR("service.name"), {VALUE_STR, .u.s = str_cstr(CASES[i].group)}}};
+        const struct attr attrs[] = {
+            {STR("http.method"), {VALUE_STR, .u.s = STR("GET")}},
+            {STR("url.path"), {VALUE_STR, .u.s = str_cstr(CASES[i].path)}}};
+        const struct resource r = {.attrs = {res, 1}};
+        const struct span s = {
+            .kind = SPAN_SERVER, .attrs = {attrs, 2}, .resource = &r, .scope = &scope};
+        struct entry got;
+
+        assert_true(naming_entry(n, &s, &got));
+        assert_int_equal(got.operation.n, strlen(CASES[i].operation));
+        assert_memory_equal(got.operation.p, CASES[i].operation, got.operation.n);
+    }
+    naming_free(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_thresholds),
         cmocka_unit_test(test_refusals),    cmocka_unit_test(test_too_many),
-        cmocka_unit_test(test_group_rules),
+        cmocka_unit_test(test_group_rules), cmocka_unit_test(test_url_rules),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

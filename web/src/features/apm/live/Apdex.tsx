@@ -1,17 +1,18 @@
 // The APDEX of a group: a gauge with its grade in words, the three zones as numbers, and T, which who may changes here.
 import { Button, NumberInput } from '@mantine/core'
-import { useQuery } from '@tanstack/react-query'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { apmSettingsQuery, setApdexT } from '@/api/apm'
 import { sessionQuery } from '@/api/queries'
 import { type Tone, toneColor } from '@/charts/palette'
-import { useAction } from '@/features/admin/useAction'
 import classes from '@/features/apm/live/live.module.css'
 import type { ApmGroup } from '@/features/apm/live/stream'
 import { formatDurationMs, formatInteger, numberFormat } from '@/lib/format'
 import { useScheme } from '@/lib/scheme'
+import { toast } from '@/lib/toast'
 import { Toned } from '@/ui/Figures'
+import { errorText } from '@/ui/States'
 
 export const GRADE_TONE: Record<ApmGroup['grade'], Tone> = {
   excellent: 'good',
@@ -65,15 +66,18 @@ function Threshold({ group }: { group: ApmGroup }) {
   const { data: settings } = useQuery(apmSettingsQuery)
   const [value, setValue] = useState<number | string>(group.t_ms)
   const number = typeof value === 'number' ? value : Number(value)
-  const save = useAction({
-    run: (ms: number) => {
-      if (settings === undefined) {
-        throw new Error('settings')
+  const client = useQueryClient()
+  const save = useMutation({
+    mutationFn: async (ms: number) => {
+      if (settings !== undefined) {
+        await setApdexT(settings, group.name, ms)
       }
-      return setApdexT(settings, group.name, ms)
     },
-    done: t('apmLive.thresholdSaved'),
-    refresh: apmSettingsQuery.queryKey,
+    onSuccess: async () => {
+      void toast(t('apmLive.thresholdSaved'), 'good')
+      await client.invalidateQueries({ queryKey: apmSettingsQuery.queryKey })
+    },
+    onError: e => void toast(errorText(e), 'bad'),
   })
   const valid = Number.isInteger(number) && number >= 1 && number <= 3_600_000
   return (
