@@ -4,6 +4,7 @@ import {
   IconActivityHeartbeat,
   IconBinaryTree2,
   IconChartDots3,
+  IconChartGridDots,
   IconChartLine,
   IconCirclePlus,
   IconDatabase,
@@ -48,6 +49,7 @@ const GROUPS = [
     items: [
       { to: '/apm', key: 'nav.apmLive', icon: IconGauge },
       { to: '/apm/users', key: 'nav.activeUsers', icon: IconUsers },
+      { to: '/apm/tmap', key: 'nav.tmap', icon: IconChartGridDots },
       { to: '/apm/topology', key: 'nav.topology', icon: IconTopologyStar3 },
     ],
   },

@@ -49,6 +49,11 @@ const routeTree = rootRoute.addChildren([
     'MetricsPage',
   ),
   page(
+    '/apm/tmap',
+    later(['tmap'], () => import('@/features/apm/tmap/TmapPage')),
+    'TmapPage',
+  ),
+  page(
     '/apm/topology',
     later(['topology'], () => import('@/features/apm/topology/TopologyPage')),
     'TopologyPage',

@@ -14,6 +14,7 @@ import type settings from '@/i18n/en/settings.json'
 import type status from '@/i18n/en/status.json'
 import type storage from '@/i18n/en/storage.json'
 import type targets from '@/i18n/en/targets.json'
+import type tmap from '@/i18n/en/tmap.json'
 import type topology from '@/i18n/en/topology.json'
 import type traces from '@/i18n/en/traces.json'
 import type welcome from '@/i18n/en/welcome.json'
@@ -33,6 +34,7 @@ interface Parts {
   status: typeof status
   storage: typeof storage
   targets: typeof targets
+  tmap: typeof tmap
   topology: typeof topology
   traces: typeof traces
   welcome: typeof welcome
