@@ -28,7 +28,7 @@ static void check_finds(const struct strs *s, struct str needle)
 /* Every third value by itself: the same text where both ways give one. */
 static size_t pick_some(struct str payload, size_t n, struct arena *a)
 {
-    uint32_t at[1020 / 3 + 1];
+    uint32_t at[1020 / 3 + 1] = {0};
     struct strs all;
     struct strs some;
     size_t k = 0;
