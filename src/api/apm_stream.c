@@ -123,12 +123,12 @@ static void write_row(struct json_writer *w, const struct live_instance *tick,
         apm_json_member_i64(w, "inflight", tick->in_flight);
     }
     json_key(w, "sum");
-    json_f64(w, (double)(n->sum_ns / 1000) / 1e3);
+    json_f64(w, (double)n->sum_ns / 1e6);
     json_key(w, "p95");
     json_f64(w, (double)(int64_t)(window->f.p95_ns / 1e3) / 1e3);
     apm_json_member_i64(w, "done10", (int64_t)window->f.n.done);
     json_key(w, "sum10");
-    json_f64(w, (double)(window->f.n.sum_ns / 1000) / 1e3);
+    json_f64(w, (double)window->f.n.sum_ns / 1e6);
     json_object_end(w);
 }
 
