@@ -210,7 +210,7 @@ static void query(struct columns *c, enum columns_kind kind, const char *name,
     struct columns_query q = {.min_ns = INT64_MIN, .max_ns = INT64_MAX, .filter = f};
     struct field by = {FIELD_INTRINSIC,
                        kind == COLUMNS_SPANS ? STR("status") : STR("severity_text")};
-    struct columns_buckets whole = {INT64_MAX, 1, &by};
+    struct columns_buckets whole = {.step_ns = INT64_MAX, .n = 1, .by = &by};
     struct columns_groups groups;
     struct scan_stats stats = {0};
     struct err err = {0};

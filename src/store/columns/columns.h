@@ -214,8 +214,8 @@ struct columns_buckets {
     int64_t step_ns;        /* above 0 */
     size_t n;               /* 1 to 100000 */
     const struct field *by; /* NULL: one group "" */
-    size_t
-        top; /* only so many groups with the highest totals, falling, of equal ones those first seen; 0: all */
+    size_t top;             /* only the groups with the highest totals, falling, of equal ones those
+                               first seen; 0: all */
 };
 
 /** Count over time, split by a field's text value. Groups in order of first appearance, in `a`. */
