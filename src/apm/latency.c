@@ -127,7 +127,7 @@ static size_t sparse_bytes(size_t cap)
 
 static uint16_t *buckets_of(const struct latency_sparse *s)
 {
-    return (uint16_t *)(s->count + s->cap);
+    return s->count != NULL ? (uint16_t *)(s->count + s->cap) : NULL;
 }
 
 static bool sparse_grow(struct latency_sparse *s, int64_t *budget_bytes)

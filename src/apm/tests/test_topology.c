@@ -475,6 +475,9 @@ static void says_nothing(void **state)
 
 /* ---- limits ---- */
 
+static const char *const HOSTS[] = {"host0", "host1", "host2", "host3", "host4",
+                                    "host5", "host6", "host7", "host8", "host9"};
+
 static void too_many_edges(void **state)
 {
     const struct topology_opts o = {.max_edges = {3, 2}};
@@ -485,11 +488,9 @@ static void too_many_edges(void **state)
 
     (void)state;
     for (uint8_t i = 0; i < 10; i++) {
-        char text[16];
-        const struct attr v1[] = {{STR("server.address"), {VALUE_STR, .u.s = str_cstr(text)}}};
+        const struct attr v1[] = {{STR("server.address"), {VALUE_STR, .u.s = str_cstr(HOSTS[i])}}};
         const struct made m = {MADE(STOCK, SPAN_CLIENT, 1, i, 0, 1), .attrs = v1, .attrs_n = 1};
 
-        snprintf(text, sizeof(text), "host%d", i);
         see(t, &m, NOW);
     }
     topology_tick(t, NOW + 10000);
@@ -515,11 +516,9 @@ static void too_many_names(void **state)
 
     (void)state;
     for (uint8_t i = 0; i < 10; i++) {
-        char text[16];
-        const struct attr v1[] = {{STR("server.address"), {VALUE_STR, .u.s = str_cstr(text)}}};
+        const struct attr v1[] = {{STR("server.address"), {VALUE_STR, .u.s = str_cstr(HOSTS[i])}}};
         const struct made m = {MADE(STOCK, SPAN_CLIENT, 1, i, 0, 1), .attrs = v1, .attrs_n = 1};
 
-        snprintf(text, sizeof(text), "host%d", i);
         see(t, &m, NOW);
     }
     topology_tick(t, NOW + 10000);
