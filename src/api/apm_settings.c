@@ -72,7 +72,8 @@ static int read_group(struct http_exchange *x, struct str group, struct apm_sett
     rc = buf_status(&doc);
     rc = rc < 0 ? err_set(e, ERR_TOO_LARGE, "the body is larger than 1 MiB")
                 : apm_settings_parse(buf_str(&doc), ret, e);
-    if (rc == 0 && ((*ret)->groups_n != 1 || !str_eq((*ret)->groups[0].group, group))) {
+    if (rc == 0 &&
+        (*ret == NULL || (*ret)->groups_n != 1 || !str_eq((*ret)->groups[0].group, group))) {
         apm_settings_free(*ret);
         *ret = NULL;
         rc = err_set(e, ERR_INVALID, "group: of the body must be \"%.*s\"",
@@ -89,9 +90,9 @@ static void put_apdex(void *arg, struct http_exchange *x)
     struct err e = {0};
     int rc = read_group(x, group, &s, &e);
 
-    rc = rc < 0
-             ? rc
-             : settings_store_put_group(apm_settings(b->apm), &s->groups[0], clock_wall_ms(), &e);
+    if (rc == 0 && s != NULL) {
+        rc = settings_store_put_group(apm_settings(b->apm), &s->groups[0], clock_wall_ms(), &e);
+    }
     apm_settings_free(s);
     if (rc < 0) {
         respond_err(x, rc, &e);

@@ -3,6 +3,8 @@
  * /api/v1/apm/transactions: the requests of a box as a table or CSV, and what is different about them. Thin:
  * apm/txn_query.h reads.
  */
+#include <math.h>
+
 #include "api/apm_box.h"
 #include "api/params.h"
 
@@ -28,7 +30,7 @@ static void put_took(struct json_writer *w, const char *key, int64_t ns)
 {
     if (ns >= 0) {
         json_key(w, key);
-        json_f64(w, (double)(ns / 1000) / 1000);
+        json_f64(w, floor((double)ns / 1e3) / 1e3); /* whole microseconds */
     }
 }
 
@@ -127,7 +129,7 @@ static void csv_took(struct buf *b, int64_t ns)
 {
     buf_add_byte(b, ',');
     if (ns >= 0) {
-        buf_add_f64(b, (double)(ns / 1000) / 1000);
+        buf_add_f64(b, floor((double)ns / 1e3) / 1e3);
     }
 }
 
@@ -205,11 +207,11 @@ static void list(void *arg, struct http_exchange *x)
     struct api *a = arg;
     struct mono since = clock_mono();
     struct txn_filter f;
-    struct txn_list l;
+    struct txn_list l = {0};
     struct err e = {0};
-    bool slowest;
-    bool csv;
-    int64_t limit;
+    bool slowest = false;
+    bool csv = false;
+    int64_t limit = LIMIT;
     int rc = param_txn_filter(x, a->opts.query_timeout_ms, &f, &e);
 
     rc = rc < 0 ? rc : param_order(x, &slowest, &e);
@@ -270,11 +272,11 @@ static void differs(void *arg, struct http_exchange *x)
     struct api *a = arg;
     struct txn_filter box;
     struct txn_filter around = {0};
-    struct txn_differs d;
+    struct txn_differs d = {0};
     struct err e = {0};
     int64_t start_ms = 0;
     int64_t end_ms = 0;
-    int64_t limit;
+    int64_t limit = LIMIT;
     int rc = param_txn_filter(x, a->opts.query_timeout_ms, &box, &e);
 
     rc = rc < 0 ? rc : param_i64(x, "limit", 1, TXN_DIFFERS_MAX, DIFFERS, &limit, &e);

@@ -91,8 +91,11 @@ static int install_locked(struct settings_store *s, struct apm_settings *v, int6
     struct json_writer w;
     int rc;
 
-    v->revision = s->current->revision + 1;
     buf_init(&text, APM_DOC_MAX);
+    if (v == NULL) {
+        return err_set(reterr, ERR_INVALID, "no settings");
+    }
+    v->revision = s->current->revision + 1;
     json_init(&w, &text);
     apm_settings_write(v, &w);
     rc = buf_status(&text);

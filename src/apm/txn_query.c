@@ -335,7 +335,7 @@ int txn_points(struct columns *rows, const struct txn_filter *f, size_t limit, s
                struct txn_points *ret, struct err *reterr)
 {
     struct pointer p = {.limit = limit, .every = 1};
-    uint64_t total[TMAP_CLASSES];
+    uint64_t total[TMAP_CLASSES] = {0};
     bool ok;
     struct columns_query q = txn_columns_query(f, a, &ok);
     uint64_t all;

@@ -161,7 +161,7 @@ static size_t text_fixed(const char digits[DIGITS_ROOM], int n, int point, char 
         memcpy(dst, "0.", 2);
         memset(dst + 2, '0', (size_t)-point);
         memcpy(dst + 2 - point, digits, BLOCK);
-        return (size_t)(2 - point + n);
+        return 2 + (size_t)-point + (size_t)n;
     }
     memcpy(dst, digits, BLOCK);
     if (point >= n) {

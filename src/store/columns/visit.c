@@ -126,7 +126,6 @@ static int settle_all(struct query *qu, const struct row_visitor *v, uint64_t *r
 struct worker {
     struct query qu; /* the first one works with the query's own */
     struct row_visitor v;
-    bool forked;
     size_t failed_at;
     int rc;
     struct err err;
@@ -153,16 +152,24 @@ static void work(void *arg, size_t number)
         if (at >= visit->qu->sources_n) {
             return;
         }
-        if (number != 0 && !w->forked) {
-            query_fork(visit->qu, &w->qu);
-            w->forked = true;
-            w->rc = visit->v->fork(visit->v->arg, &w->qu, &w->v, &w->err);
-            w->rc = w->rc < 0 ? query_no_memory(&w->err) : 0;
-        }
-        w->rc = w->rc < 0 ? w->rc : visit_source(qu, at, v, &w->err);
+        w->rc = visit_source(qu, at, v, &w->err);
         if (w->rc != 0) {
             w->failed_at = at;
             atomic_store_explicit(&visit->failed, true, memory_order_relaxed);
+        }
+    }
+}
+
+/* A query and a visitor for each thread but the caller's. Before any of them runs: the first one works on what is copied
+ * here. */
+static void fork_all(struct visit *visit, size_t threads)
+{
+    for (size_t i = 1; i < threads; i++) {
+        struct worker *w = &visit->workers[i];
+
+        query_fork(visit->qu, &w->qu);
+        if (visit->v->fork(visit->v->arg, &w->qu, &w->v, &w->err) < 0) {
+            w->rc = query_no_memory(&w->err);
         }
     }
 }
@@ -189,12 +196,10 @@ static int join(struct visit *visit, size_t threads, struct err *reterr)
     for (size_t i = 1; i < threads; i++) {
         struct worker *w = &visit->workers[i];
 
-        if (w->forked) {
-            if (w->v.arg != NULL && visit->v->join(visit->v->arg, &w->v, rc != 0) < 0 && rc == 0) {
-                rc = query_no_memory(reterr);
-            }
-            query_join(visit->qu, &w->qu);
+        if (w->v.arg != NULL && visit->v->join(visit->v->arg, &w->v, rc != 0) < 0 && rc == 0) {
+            rc = query_no_memory(reterr);
         }
+        query_join(visit->qu, &w->qu);
     }
     return rc;
 }
@@ -214,6 +219,7 @@ static int visit_parallel(struct query *qu, const struct row_visitor *v, struct 
     atomic_init(&visit->next, 0);
     atomic_init(&visit->failed, false);
     threads = threads < qu->sources_n ? threads : qu->sources_n;
+    fork_all(visit, threads);
     pool_for(pool, threads, work, visit);
     rc = join(visit, threads, reterr);
     mem_free(visit);
