@@ -7,7 +7,11 @@
 #include "query/promql/eval.h"
 #include "query/promql/walk.h"
 
-enum { CHUNK_SERIES = 64 };
+enum {
+    CHUNK_SERIES = 64,
+    SCRAPE_MS = 15000,       /* between samples, about */
+    WORTH_WAKING = 16 * 1024 /* cells and samples; less is done before another thread is awake */
+};
 
 /** What of the series a selection is for. */
 struct reach {
@@ -90,6 +94,16 @@ static void pass_chunk(void *arg, size_t chunk)
     walk_scratch_done(&x);
 }
 
+/** Is it enough work for several threads? Those that sleep cost more than a short query. */
+static bool is_worth_waking(const struct walk *p)
+{
+    const struct grid *g = p->grid;
+    double span_ms = (double)p->range_ms + (double)(g->n - 1) * (double)g->step_ms;
+
+    return p->out->n > CHUNK_SERIES &&
+           (double)p->out->n * ((double)g->n + span_ms / SCRAPE_MS) >= WORTH_WAKING;
+}
+
 /** Run over all rows of p->out, then keep what has points. Frees p->out on failure. */
 static int pass_run(struct walk *p)
 {
@@ -99,8 +113,8 @@ static int pass_run(struct walk *p)
 
     pthread_mutex_init(&p->lock, NULL);
     atomic_init(&p->rc, 0);
-    pool_for(out->n > CHUNK_SERIES ? ev->opts->pool : NULL,
-             (out->n + CHUNK_SERIES - 1) / CHUNK_SERIES, pass_chunk, p);
+    pool_for(is_worth_waking(p) ? ev->opts->pool : NULL, (out->n + CHUNK_SERIES - 1) / CHUNK_SERIES,
+             pass_chunk, p);
     pthread_mutex_destroy(&p->lock);
     rc = atomic_load_explicit(&p->rc, memory_order_relaxed);
     if (rc != 0) {
