@@ -27,8 +27,11 @@ class Jaeger(rig.Server):
     jaeger = ""
     QUEUE = 200000
 
-    def prepare(self):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
         self.otlp, self.admin = rig.free_port(), rig.free_port()
+
+    def prepare(self):
         self.said = rig.Http(f"http://127.0.0.1:{self.admin}")
         for d in ("key", "value"):
             os.makedirs(os.path.join(self.dir, d), exist_ok=True)
