@@ -45,7 +45,7 @@ struct apm_group_rule {
     size_t when_n;
 };
 
-/** Paths named by people instead of the learner: segments are literal, "*" one of any kind, a last "**" the rest.
+/** Paths named by people instead of by placeholders: segments are literal, "*" one of any kind, a last "**" the rest.
  * "*" in the template keeps the segment as it came. */
 struct apm_url_rule {
     struct str group; /* a pattern; empty: all groups */
